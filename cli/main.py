@@ -1,0 +1,97 @@
+"""`symdata`: the group of commands, and the one place where errors become a sentence and an exit code.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
+"""
+
+import errno
+from importlib import import_module
+from typing import Any
+
+import click
+
+from symdata import __version__
+from symdata.errors import SymdataError
+
+COMMANDS = {
+    "make": "Build a dataset whose symmetry is known.",
+    "inspect": "Count, test and draw a dataset.",
+    "verify": "Re-hash a dataset and derive a sample of it again.",
+    "publish": "Upload a dataset with its card to the Hub.",
+    "recipes": "List the datasets of the literature by name.",
+    "sources": "List where upright images come from.",
+    "doctor": "Say what is installed, what is at odds, and the line that mends it.",
+}
+"""Name -> short help, in the order of a first use. The command itself is `command` in the module `cli.<name>`."""
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when they are called, so that `symdata --help` loads none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of module `cli.<cmd_name>`, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cli.{cmd_name}").command
+        command.short_help = COMMANDS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the table of commands from COMMANDS alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; expected failures end it with a sentence, unexpected ones with their traceback."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `symdata recipes | head`: click ends quietly
+        except (SymdataError, OSError, ImportError) as error:
+            raise Failure(sentence(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nsymdata: interrupted", err=True)
+            raise click.exceptions.Exit(130) from None
+
+
+class Failure(click.ClickException):
+    """A refusal on its way to stderr; exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Writes the sentence, marked as ours."""
+        click.echo(f"symdata: {self.message}", file=file, err=file is None)
+
+
+def sentence(error: Exception) -> str:
+    """What `error` says, in one line, with the mend where the error itself cannot know it."""
+    if isinstance(error, SymdataError):
+        return _one_line(str(error))
+    if isinstance(error, ImportError):
+        return f"{_one_line(str(error))}. `symdata doctor` names what is missing and the line that mends it."
+    if not isinstance(error, OSError) or error.errno is None:  # a network error: an OSError without a number
+        return _one_line(str(error)) or type(error).__name__
+    where = f": {error.filename}" if error.filename is not None else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}{where}. Free some space or choose another place with --out, then run it again."
+    return f"{error.strerror}{where}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="symdata", message="%(prog)s %(version)s")
+def main() -> None:
+    """Image datasets whose symmetry is known.
+
+    `symdata make --symmetry d4-partial` builds one from embedded glyphs; nothing else is needed.
+    `symdata COMMAND --help` explains each command.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="symdata")

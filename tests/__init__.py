@@ -1,0 +1,1 @@
+"""The tests are a package, so that they import their helpers as `tests.support` wherever they are run from."""

@@ -1,0 +1,50 @@
+"""Settings that must stand before anything is imported, and the fixtures that every test file may use."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Before the first import of torch, datasets or huggingface_hub, which read these once.
+_HOME = tempfile.mkdtemp(prefix="symdata-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ.update(
+    HF_HOME=_HOME,  # no test sees, or leaves anything in, the caches and tokens of the person who runs it
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_XET="1",  # the loopback Hub speaks plain HTTP
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
+    MPLBACKEND="Agg",
+    OMP_NUM_THREADS="1",  # torch reads it at import: two test runs on one machine do not fight for cores
+)
+for _name in (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
+    "HF_HUB_CACHE",
+    "HF_DATASETS_CACHE",
+):
+    os.environ.pop(_name, None)
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+"""The checkout, or the folder that the tests were copied to."""
+
+# A deadline measures the machine, not the code; the same examples in every run keep a red test red.
+hypothesis.settings.register_profile("symdata", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("symdata")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real images (mnist, cifar10, ...); skips with a reason where there is none, but never in CI."""
+    folder = Path(os.environ.get("SYMDATA_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if folder.is_dir():
+        return folder
+    reason = f"no real images at {folder}: set SYMDATA_TEST_DATA to a folder with mnist/, cifar10/, ..."
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

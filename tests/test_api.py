@@ -1,0 +1,67 @@
+"""The public names: what a user may rely on, as a literal list."""
+
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+import symdata
+
+PUBLIC = [
+    "Element",
+    "Group",
+    "RandomSymmetry",
+    "Recipe",
+    "SymdataError",
+    "Symmetry",
+    "__version__",
+    "act",
+    "build",
+    "inspect",
+    "load",
+    "open_source",
+    "recipes",
+    "verify",
+]
+
+
+def test_the_public_names_are_these():
+    gone, new = set(PUBLIC) - set(symdata.__all__), set(symdata.__all__) - set(PUBLIC)
+    assert not gone, (
+        f"{sorted(gone)} left symdata.__all__: users import these. Keep them, or remove them here too and say so "
+        "under 'Removed' in CHANGELOG.md."
+    )
+    assert not new, f"{sorted(new)} are new in symdata.__all__: add them to PUBLIC here and to CHANGELOG.md."
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_name_is_there_and_says_what_it_is(name):
+    value = getattr(symdata, name)
+    if name != "__version__":
+        assert value.__doc__, f"symdata.{name} has no docstring"
+
+
+def test_dir_lists_the_public_names():
+    assert dir(symdata) == sorted(PUBLIC)
+
+
+def test_a_name_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(AttributeError, match=r"no attribute 'biuld'; it has .*build"):
+        symdata.biuld  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["build", "inspect", "recipes"])
+def test_a_module_of_the_same_name_does_not_hide_the_function(name):
+    code = f"import symdata, symdata.{name}; from symdata import {name}; assert callable({name}), {name}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_submodule_without_a_public_name_is_bound_as_usual():
+    import symdata.errors
+
+    assert symdata.errors.SymdataError is symdata.SymdataError
+
+
+def test_the_templates_of_the_cards_are_found():
+    assert files("cards").joinpath("dataset.md.j2").is_file()

@@ -1,0 +1,82 @@
+"""Counter-based randomness: what image i gets depends on (seed, split, purpose, i) and on nothing else.
+
+Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns a counter and a key into four
+random words. There is no state to advance, so batch size, worker count, shard count and resuming cannot change a draw.
+
+The arithmetic uses only `* >> & ^` on 64-bit integers that hold 32-bit words, and those mean the same for numpy arrays
+and torch tensors on any device: one implementation serves the dataset builder and the compiled augmentation.
+"""
+
+import hashlib
+from typing import TypeVar
+
+import numpy as np
+
+Array = TypeVar("Array")
+"""An int64 numpy array or torch tensor."""
+
+_WORD = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+
+def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> tuple[Array, Array, Array, Array]:
+    """Philox 4x32-10 of four counter words under a two-word key.
+
+    Every word is an int64 array (at least one-dimensional) with values in [0, 2^32); so are the four results. A product
+    of two words may exceed 2^63 and wrap, which leaves all its 64 bits right; the mask after the shift drops the sign.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]  # type: ignore[operator]
+        c0, c1, c2, c3 = (p1 >> 32) & _WORD ^ c1 ^ k0, p1 & _WORD, (p0 >> 32) & _WORD ^ c3 ^ k1, p0 & _WORD
+        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
+    return c0, c1, c2, c3
+
+
+def _key(*path: object) -> tuple[int, int]:
+    digest = hashlib.sha256("/".join(map(str, path)).encode()).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+
+def split_keys(seed: int, split: str, purpose: str, indices: Array) -> Array:
+    """One 64-bit key per index: the name of a stream of random numbers.
+
+    Args:
+        seed: any integer, also negative or longer than 64 bits.
+        split: name of the split, so that train and test draw independently.
+        purpose: what the numbers are for ("symmetry", "order", ...), so that two uses never share a draw.
+        indices: (n,) int64, the index of each image in its split.
+
+    Returns:
+        (n,) int64, of the same kind (numpy or torch, device) as `indices`.
+    """
+    zero = indices * 0  # type: ignore[operator]
+    low, high = indices & _WORD, (indices >> 32) & _WORD  # type: ignore[operator]
+    w0, w1, _, _ = philox((low, high, zero, zero), _key(seed, split, purpose))
+    return w0 | (w1 << 32)
+
+
+_UNIFORMS_KEY = _key("uniforms")
+
+
+def uniforms(keys: Array, n: int) -> list[Array]:
+    """`n` independent uniform numbers in [0, 1) per key: a list of n arrays (len(keys),) of float64, 53 bits each."""
+    zero = keys * 0  # type: ignore[operator]
+    low, high = keys & _WORD, (keys >> 32) & _WORD  # type: ignore[operator]
+    draws: list[Array] = []
+    for block in range((n + 1) // 2):
+        w0, w1, w2, w3 = philox((low, high, zero + block, zero), _UNIFORMS_KEY)
+        draws += [_unit(w0, w1), _unit(w2, w3)]
+    return draws[:n]
+
+
+def _unit(high: Array, low: Array) -> Array:
+    return ((high >> 5) * 67108864.0 + (low >> 6)) * 2.0**-53  # type: ignore[operator]
+
+
+def permutation(seed: int, split: str, purpose: str, n: int) -> np.ndarray:
+    """A random order of 0..n-1, (n,) int64: the indices sorted by their keys."""
+    return np.argsort(split_keys(seed, split, purpose, np.arange(n)), kind="stable")

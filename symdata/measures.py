@@ -1,0 +1,233 @@
+"""Probability measures on O(2): mixtures of Haar with the identity, arcs, Gaussians.
+
+A measure knows its group, draws elements from uniform numbers, lists its atoms when it has finitely many, and says how
+much of the Haar measure of a group it overlaps. It draws nothing by itself: randomness comes in as uniforms.
+
+Convention:
+    Angles are degrees, counter-clockwise as displayed. In a group with mirrors, arcs and Gaussians speak of the angle,
+    and the mirror is a fair coin.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symdata.errors import SymmetryError
+from symdata.groups import Element, Elements, Group, namespace, wrap
+
+UNIFORMS = 3
+"""How many uniform numbers one draw consumes: angle, mirror, gate (a Gaussian uses the third for its second radius)."""
+
+Atoms = tuple[tuple[Element, float], ...]
+"""Elements with their probabilities."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """With probability `weight` an element drawn from the Haar measure of `group`, else the identity (Haar if 1)."""
+
+    group: Group
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.weight <= 1.0:
+            raise SymmetryError(f"weight {number(self.weight)} is outside [0, 1]; write {self.group}-partial@0.5")
+
+    def __str__(self) -> str:
+        if self.group.order == 1 or self.weight == 0.0:
+            return "none"
+        return self.group.name if self.weight == 1.0 else f"{self.group}-partial@{number(self.weight)}"
+
+    def canonical(self) -> "Measure":
+        return Partial(Group(1)) if str(self) == "none" else self
+
+    def draw(self, u: list[Any]) -> Elements:
+        xp = namespace(u[0])
+        gate = u[2] < self.weight
+        angle = u[0] * 360.0 if self.group.rotations is None else _step(u[0], self.group.rotations)
+        flip = gate & (u[1] < 0.5) if self.group.flips else gate & False
+        return Elements(xp.where(gate, angle, xp.zeros_like(angle)), flip)
+
+    @property
+    def atoms(self) -> Atoms:
+        share = self.weight / len(self.group.elements)
+        return tuple((e, share + (i == 0) * (1.0 - self.weight)) for i, e in enumerate(self.group.elements))
+
+    def density_overlap(self, cap: float) -> float:
+        return min(self.weight, cap)
+
+
+@dataclass(frozen=True)
+class Arc:
+    """Uniform on the elements of `group` whose angle lies in [low, high] degrees, ends included."""
+
+    group: Group
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        text = f"{self.group}@{number(self.low)}..{number(self.high)}"
+        if self.low > self.high:
+            mend = f"{self.group}@{number(self.low)}..{number(self.high + 360.0)}"
+            raise SymmetryError(f"arc {text} ends before it starts; write {mend} to go through 180")
+        if max(abs(self.low), abs(self.high)) > 720.0:
+            raise SymmetryError(f"arc {text} leaves -720..720 degrees; write {self.group}@-45..45")
+        if self.group.is_finite and not self.angles():
+            raise SymmetryError(f"arc {text} holds no element of {self.group}, whose rotations are {_listed(self.group)}")
+
+    def __str__(self) -> str:
+        return f"{self.group}@{number(self.low)}..{number(self.high)}"
+
+    def canonical(self) -> "Measure":
+        if self.high - self.low >= 360.0:
+            return Partial(self.group).canonical()
+        if self.group.is_finite and len(self.angles()) == self.group.rotations:
+            return Partial(self.group).canonical()
+        return Partial(Group(1)) if self.identity_only() else self
+
+    def identity_only(self) -> bool:
+        if self.group.flips:
+            return False
+        return self.angles() == [0.0] if self.group.is_finite else self.low == self.high == 0.0
+
+    def angles(self) -> list[float]:
+        """The angles of the arc that are rotations of a finite group, each once, in [0, 360)."""
+        n = self.group.rotations or 1
+        first, last = math.ceil(self.low * n / 360.0 - 1e-9), math.floor(self.high * n / 360.0 + 1e-9)
+        return [360.0 * k / n for k in sorted({k % n for k in range(first, last + 1)})]
+
+    def draw(self, u: list[Any]) -> Elements:
+        if self.group.rotations is None:
+            angle = wrap(self.low + (self.high - self.low) * u[0])
+        else:
+            angle = _pick(u[0], self.angles())
+        return Elements(angle, _coin(u[1], self.group))
+
+    @property
+    def atoms(self) -> Atoms:
+        if not self.group.is_finite and (self.low < self.high or self.group.flips):
+            return _no_atoms(self)
+        angles = self.angles() if self.group.is_finite else [self.low]
+        flips = (False, True)[: 1 + self.group.flips]
+        return tuple((Element(a, f), 1.0 / (len(angles) * len(flips))) for f in flips for a in angles)
+
+    def density_overlap(self, cap: float) -> float:
+        return cap * min(self.high - self.low, 360.0) / 360.0
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Angle mean + std z, wrapped to the circle; in a finite group the nearest element, with its share of the mass."""
+
+    group: Group
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        text = f"{self.group}@{number(self.mean)}~{number(self.std)}"
+        if not 0.0 <= self.std <= 360.0 or abs(self.mean) > 360.0:
+            raise SymmetryError(f"{text} needs a mean in -360..360 and a deviation in 0..360 degrees; write {self.group}@0~20")
+
+    def __str__(self) -> str:
+        return f"{self.group}@{number(self.mean)}~{number(self.std)}"
+
+    def canonical(self) -> "Measure":
+        if self.group.order == 1:
+            return Partial(Group(1))
+        if self.std == 0.0 and not self.group.is_finite:
+            return Arc(self.group, self.mean, self.mean).canonical()
+        return self
+
+    def draw(self, u: list[Any]) -> Elements:
+        xp = namespace(u[0])
+        # Box and Muller (1958); 1 - u lies in (0, 1], so the logarithm is finite.
+        z = xp.sqrt(-2.0 * xp.log(1.0 - u[0])) * xp.cos(2.0 * math.pi * u[2])
+        angle = self.mean + self.std * z
+        if self.group.rotations is not None:
+            angle = xp.round(angle * self.group.rotations / 360.0) % self.group.rotations * 360.0 / self.group.rotations
+        return Elements(wrap(angle), _coin(u[1], self.group))
+
+    @property
+    def atoms(self) -> Atoms:
+        n = self.group.rotations
+        if n is None:
+            return _no_atoms(self)
+        half, flips = 180.0 / n, (False, True)[: 1 + self.group.flips]
+        turns = range(-math.ceil((abs(self.mean) + 9 * self.std) / 360.0) - 1, math.ceil((abs(self.mean) + 9 * self.std) / 360.0) + 2)
+
+        def mass(angle: float) -> float:
+            return sum(self._cdf(angle + half + 360.0 * t) - self._cdf(angle - half + 360.0 * t) for t in turns)
+
+        return tuple((Element(360.0 * k / n, f), mass(360.0 * k / n) / len(flips)) for f in flips for k in range(n))
+
+    def _cdf(self, angle: float) -> float:
+        if self.std == 0.0:
+            return float(angle >= self.mean)
+        return 0.5 * (1.0 + math.erf((angle - self.mean) / (self.std * math.sqrt(2.0))))
+
+    def density_overlap(self, cap: float) -> float:
+        """Integral of min(density, cap) over the circle, by cells of a twentieth of a degree."""
+        edges = np.arange(7201) / 20.0
+        wraps = math.ceil((abs(self.mean) + 9 * self.std) / 360.0) + 1
+        cdf = sum(np.array([self._cdf(a + 360.0 * t) for a in edges]) for t in range(-wraps, wraps + 1))
+        return float(np.minimum(np.diff(cdf), cap / 7200.0).sum())
+
+
+Measure = Partial | Arc | Gaussian
+
+
+def overlap(measure: Measure, group: Group) -> float:
+    """One minus the total-variation distance between `measure` and the Haar measure of `group`: integral of the minimum."""
+    if group.is_finite:
+        return sum(min(p, 1.0 / group.order) for _, p in measure.atoms if p > 0.0)
+    if measure.group.is_finite:
+        return 0.0  # atoms against a density
+    return measure.density_overlap(1.0 if measure.group.flips == group.flips else 0.5)
+
+
+def degree(measure: Measure, group: Group) -> float:
+    """How full `measure` is in `group`: 0 for the identity alone, 1 for Haar; 1 - TV(measure, Haar) / TV(identity, Haar)."""
+    alone = 1.0 / group.order  # overlap of the point mass at the identity; 0 for so2 and o2
+    return 0.0 if alone == 1.0 else max(0.0, (overlap(measure, group) - alone) / (1.0 - alone))
+
+
+def is_lattice(measure: Measure) -> bool:
+    """Whether every element of the support permutes the pixels of a square image."""
+    if measure.group.is_lattice:
+        return True
+    if not measure.group.is_finite and not (isinstance(measure, Arc) and measure.low == measure.high):
+        return False
+    if not measure.group.is_finite and measure.group.flips:
+        return isinstance(measure, Arc) and measure.low % 90.0 == 0.0
+    return all(e.angle % 90.0 == 0.0 for e, p in measure.atoms if p > 0.0)
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number: 0.5, 45, 1e-07."""
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") else text
+
+
+def _step(u: Any, n: int) -> Any:
+    return namespace(u).floor(u * n) * 360.0 / n
+
+
+def _pick(u: Any, angles: list[float]) -> Any:
+    xp = namespace(u)
+    step = xp.floor(u * len(angles))
+    table = np.asarray(angles) if xp is np else xp.tensor(angles, dtype=u.dtype, device=u.device)
+    return table[step.astype(np.int64) if xp is np else step.long()]
+
+
+def _coin(u: Any, group: Group) -> Any:
+    return (u < 0.5) if group.flips else (u < 0.0)
+
+
+def _listed(group: Group) -> str:
+    return ", ".join(number(e.angle) for e in group.elements if not e.flip)
+
+
+def _no_atoms(measure: Measure) -> Atoms:
+    raise SymmetryError(f"{measure} has infinitely many elements; use a finite group, as in c8@-90..90")

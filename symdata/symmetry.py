@@ -1,0 +1,252 @@
+"""The grammar of symmetry, and its value: a probability measure on O(2), or one per class.
+
+    symmetry = measure | classes ":" measure { "," classes ":" measure }      classes = N | N "-" N | "rest"
+    measure  = group [ "-partial" [ "@" weight ] | "@" degrees ".." degrees | "@" mean "~" std ]
+    group    = "none" | "c" N | "d" N | "so2" | "o2"
+
+This is the only place that reads or writes the text form; everything else passes the value around.
+
+Convention:
+    Degrees, counter-clockwise as displayed; the mirror of d_n and o2 is left-right and comes before the rotation.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+
+from symdata.errors import SymmetryError
+from symdata.groups import ACCEPTED, Element, Elements, Group, namespace
+from symdata.keys import uniforms
+from symdata.measures import UNIFORMS, Arc, Atoms, Gaussian, Measure, Partial, degree, is_lattice
+
+FORMS = "none, c4, d4, c8, so2, o2, d4-partial, d4-partial@0.3, so2@-45..45, so2@45~20, or per class 0-4:d4,rest:none"
+MAX_CLASS = 1_000_000
+NONE = Partial(Group(1))
+
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+_GROUP = re.compile(r"none|so2|o2|[cd][0-9]+")
+_TAILS = (
+    re.compile(rf"-partial(?:@(?P<weight>{_NUMBER}))?"),
+    re.compile(rf"@(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})"),
+    re.compile(rf"@(?P<mean>{_NUMBER})~(?P<std>{_NUMBER})"),
+)
+_CLASSES = re.compile(r"(?P<rest>rest)|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?")
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A symmetry: which elements of O(2) move the images of each class, and how often.
+
+    Build it with `Symmetry.parse("d4-partial@0.3")`; `str()` gives the canonical text back, and equal symmetries have
+    equal texts.
+    """
+
+    clauses: tuple[tuple[int, int, Measure], ...] = ()
+    """(first class, last class, measure), sorted, disjoint, not equal to `rest`."""
+    rest: Measure | None = NONE
+    """The measure of every class that no clause names; None if there is no such clause."""
+
+    @classmethod
+    def parse(cls, text: "str | Symmetry") -> "Symmetry":
+        """The symmetry that `text` names; `SymmetryError` with the text, the position and the accepted forms otherwise."""
+        return text if isinstance(text, Symmetry) else _parse(text)
+
+    @classmethod
+    def per_class(cls, measures: Mapping[int, Measure], rest: Measure | None = None) -> "Symmetry":
+        """One measure for each class of the mapping, and `rest` for the others."""
+        return _canonical([(c, c, m) for c, m in measures.items()], rest)
+
+    def __str__(self) -> str:
+        """The canonical text."""
+        if not self.clauses:
+            return str(self.rest)
+        named = [f"{_span(first, last)}:{measure}" for first, last, measure in self.clauses]
+        return ",".join(named + ([f"rest:{self.rest}"] if self.rest is not None else []))
+
+    @property
+    def slug(self) -> str:
+        """The canonical text in letters, digits, `-` and `_`: fit for folder and repository names, and injective."""
+        text = re.sub(r"(?<=[@.~e])-", "m", str(self))  # a minus sign, not the dash of a class range
+        for symbol, word in (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"), ("+", "")):
+            text = text.replace(symbol, word)
+        return text if len(text) <= 72 else f"per-class-{hashlib.sha256(str(self).encode()).hexdigest()[:24]}"
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every measure that occurs: one per clause, then the rest."""
+        return tuple(m for _, _, m in self.clauses) + ((self.rest,) if self.rest is not None else ())
+
+    @property
+    def is_per_class(self) -> bool:
+        return bool(self.clauses)
+
+    @cached_property
+    def group(self) -> Group:
+        """The smallest group (of c_n, d_n, so2, o2) that contains every element that can occur."""
+        return reduce(Group.__or__, (m.group for m in self.measures))
+
+    @property
+    def is_lattice(self) -> bool:
+        """Whether every element that can occur is a permutation of pixels."""
+        return all(is_lattice(m) for m in self.measures)
+
+    @cached_property
+    def degree(self) -> float:
+        """How full the symmetry is, in [0, 1]: 1 - TV(measure, Haar) / TV(identity, Haar), Haar being that of `group`.
+
+        Per class: the mean over the classes that are named, the rest counting as one more.
+        """
+        parts = [(last - first + 1, degree(m, self.group)) for first, last, m in self.clauses]
+        parts += [] if self.rest is None else [(1, degree(self.rest, self.group))]
+        return sum(n * d for n, d in parts) / sum(n for n, _ in parts)
+
+    def measure(self, label: int) -> Measure:
+        """The measure of class `label`; `SymmetryError` if nothing is said of it."""
+        for first, last, measure in self.clauses:
+            if first <= label <= last:
+                return measure
+        if self.rest is None:
+            raise SymmetryError(f"symmetry {str(self)!r} says nothing of class {label}; add ',rest:none'")
+        return self.rest
+
+    @property
+    def elements(self) -> Atoms:
+        """The elements that can occur, with their probabilities; `SymmetryError` if infinitely many, or per class."""
+        if self.rest is None or self.is_per_class:
+            raise SymmetryError(f"{str(self)!r} differs by class; ask symmetry.measure(label).atoms for one of them")
+        return tuple((e, p) for e, p in self.rest.atoms if p > 0.0)
+
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse a clause about a class that does not exist, and a class that no clause speaks of."""
+        last = max((last for _, last, _ in self.clauses), default=-1)
+        if last >= n_classes:
+            raise SymmetryError(f"symmetry {str(self)!r} names class {last}, but the classes are 0 to {n_classes - 1}")
+        for label in range(n_classes):
+            self.measure(label)
+
+    def sample(self, labels: Any, keys: Any) -> Elements:
+        """One element per key: a pure function of (symmetry, label, key).
+
+        Args:
+            labels: (n,) integers, the class of each image; may be None unless the symmetry is per class.
+            keys: (n,) int64 from `split_keys`, numpy or torch; the result is of the same kind.
+
+        Returns:
+            n elements whose angles are float32 values (held in float64), so that a stored angle is the angle that acted.
+        """
+        if self.is_per_class and labels is None:
+            raise SymmetryError(f"symmetry {str(self)!r} differs by class, and no labels were given; pass labels=")
+        xp, u = namespace(keys), uniforms(keys, UNIFORMS)
+        if not self.is_per_class and self.rest is not None:
+            drawn = self.rest.draw(u)
+            return Elements(_float32(drawn.angle), drawn.flip)
+        self._check_labels(labels, xp)
+        drawn = self.rest.draw(u) if self.rest is not None else self.clauses[0][2].draw(u)
+        angle, flip = drawn.angle, drawn.flip
+        for first, last, measure in self.clauses:
+            here, drawn = (labels >= first) & (labels <= last), measure.draw(u)
+            angle, flip = xp.where(here, drawn.angle, angle), xp.where(here, drawn.flip, flip)
+        return Elements(_float32(angle), flip)
+
+    def _check_labels(self, labels: Any, xp: Any) -> None:
+        # On torch this would force a synchronisation and break a compiled graph; there, check_classes is the guard.
+        if self.rest is None and xp is np:
+            for label in np.unique(labels).tolist():
+                self.measure(label)
+
+
+def _float32(angle: Any) -> Any:
+    """Angles rounded to float32, in float64; 359.99999999 rounds up to the full turn, which is 0."""
+    xp = namespace(angle)
+    rounded = angle.astype(np.float32).astype(np.float64) if xp is np else angle.float().double()
+    return xp.where(rounded >= 360.0, xp.zeros_like(rounded), rounded)
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _canonical(clauses: list[tuple[int, int, Measure]], rest: Measure | None) -> Symmetry:
+    """Clauses sorted, canonical, neighbours with one measure joined, those that say the same as the rest left out."""
+    rest = rest.canonical() if rest is not None else None
+    joined: list[tuple[int, int, Measure]] = []
+    for first, last, measure in sorted((c for c in clauses), key=lambda c: c[:2]):
+        if (measure := measure.canonical()) == rest:
+            continue
+        if joined and joined[-1][1] + 1 == first and joined[-1][2] == measure:
+            joined[-1] = (joined[-1][0], last, measure)
+        else:
+            joined.append((first, last, measure))
+    if not joined and rest is None:
+        raise SymmetryError("a symmetry needs at least one class or 'rest'")
+    return Symmetry(tuple(joined), rest)
+
+
+def _parse(text: str) -> Symmetry:
+    if not isinstance(text, str) or not text:
+        raise SymmetryError(f"symmetry {text!r} is empty; expected one of {FORMS}")
+    if ":" not in text:
+        return _canonical([], _measure(text, 0, text))
+    clauses: list[tuple[int, int, Measure]] = []
+    rest: Measure | None = None
+    start = 0
+    for clause in text.split(","):
+        classes, colon, body = clause.partition(":")
+        match = _CLASSES.fullmatch(classes)
+        if not colon or not match:
+            raise _refusal(text, start, f"{clause!r} is not 'classes:measure', where classes is 3, 0-4 or rest")
+        measure = _measure(body, start + len(classes) + 1, text)
+        if match["rest"]:
+            if rest is not None:
+                raise _refusal(text, start, "'rest' comes twice")
+            rest = measure
+        else:
+            first, last = int(match["first"]), int(match["last"] or match["first"])
+            if first > last or last > MAX_CLASS:
+                raise _refusal(text, start, f"classes {classes!r} must rise and stay below {MAX_CLASS}")
+            if taken := next((c for c in clauses if c[0] <= last and first <= c[1]), None):
+                raise _refusal(text, start, f"class {max(first, taken[0])} is named twice")
+            clauses.append((first, last, measure))
+        start += len(clause) + 1
+    return _canonical(clauses, rest)
+
+
+def _measure(body: str, start: int, text: str) -> Measure:
+    head = _GROUP.match(body)
+    if not head:
+        raise _refusal(text, start, f"{body!r} does not begin with a group ({ACCEPTED})")
+    try:
+        group = Group.parse(head[0])
+        tail = body[head.end() :]
+        if not tail:
+            return Partial(group)
+        for pattern, build in zip(_TAILS, (_partial, _arc, _gaussian), strict=True):
+            if match := pattern.fullmatch(tail):
+                return build(group, match)
+    except SymmetryError as error:
+        raise _refusal(text, start, str(error)) from None
+    raise _refusal(text, start + head.end(), f"{tail!r} cannot follow {head[0]!r}")
+
+
+def _partial(group: Group, match: re.Match[str]) -> Measure:
+    return Partial(group, 0.5 if match["weight"] is None else float(match["weight"]))
+
+
+def _arc(group: Group, match: re.Match[str]) -> Measure:
+    return Arc(group, float(match["low"]), float(match["high"]))
+
+
+def _gaussian(group: Group, match: re.Match[str]) -> Measure:
+    return Gaussian(group, float(match["mean"]), float(match["std"]))
+
+
+def _refusal(text: str, position: int, reason: str) -> SymmetryError:
+    return SymmetryError(f"symmetry {text!r}, character {position + 1}: {reason}; accepted forms: {FORMS}")
+
+
+__all__ = ["Element", "Elements", "Group", "Symmetry"]

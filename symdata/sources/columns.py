@@ -1,0 +1,132 @@
+"""Which column of a table holds the images, which the labels, and what the labels are called."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from symdata.errors import SourceError
+from symdata.sources.base import Ref
+
+IMAGE_NAMES = ("image", "img")
+LABEL_NAMES = ("label", "labels", "fine_label")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The two columns that matter."""
+
+    image: str
+    label: str
+    names: tuple[str, ...] | None
+    """Class names of a ClassLabel column, else None."""
+
+    def __str__(self) -> str:
+        classes = "unnamed classes" if self.names is None else f"classes {', '.join(self.names)}"
+        return f"image {self.image!r}, label {self.label!r}, {classes}"
+
+
+def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
+    """Image and label column of a schema: the ones the reference names, else by type and by usual name.
+
+    Raises SourceError, naming the columns found, where there is none or more than one to choose from.
+    """
+    features = _features(schema)
+    images = [field.name for field in schema if _is_image(field, features)]
+    image = _pick(ref, schema, "image", images, IMAGE_NAMES)
+    labels = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
+    label = _pick(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
+    kind = schema.field(label).type
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
+        raise SourceError(
+            f"source {ref.text!r}: column {label!r} is of type {kind}; a label is one integer, boolean or text an "
+            "image: name another with ,label=COLUMN."
+        )
+    return Columns(image, label, _names(features, label))
+
+
+def encode_labels(
+    ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Class names, and labels per split as int64 (n,); without names, the sorted distinct values are the classes."""
+    for split, values in raw.items():
+        if values.null_count:
+            raise SourceError(
+                f"source {ref!r}: {values.null_count} of {len(values)} labels in split {split!r} are missing (null); "
+                "fill them or drop those rows."
+            )
+    if columns.names is not None:
+        return columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()}
+    distinct = sorted({value for values in raw.values() for value in pc.unique(values).to_pylist()})
+    position = {value: label for label, value in enumerate(distinct)}
+    labels = {split: np.array([position[v] for v in values.to_pylist()], np.int64) for split, values in raw.items()}
+    return tuple(str(value) for value in distinct), labels
+
+
+def image_bytes(row: Any, folder: Path) -> bytes:
+    """Encoded bytes of one cell: bytes, or a struct of bytes and path whose bytes may lie in a file below `folder`.
+
+    Raises SourceError with the reason alone; callers add the name.
+    """
+    path = row.get("path") if isinstance(row, dict) else None
+    data: bytes | None = row.get("bytes") if isinstance(row, dict) else row
+    if data is not None:
+        return data
+    if path is None:
+        raise SourceError("it holds no image (null)")
+    try:
+        return (folder / str(path)).read_bytes()
+    except OSError as error:
+        raise SourceError(f"it points at {path!r}, which cannot be read ({error.strerror})") from None
+
+
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    """The `datasets` features in the schema's metadata, or nothing."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        return dict(found["info"]["features"])
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _names(features: dict[str, Any], column: str) -> tuple[str, ...] | None:
+    feature = features.get(column)
+    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+        return tuple(str(name) for name in feature["names"])
+    return None
+
+
+def _is_image(field: pa.Field, features: dict[str, Any]) -> bool:
+    feature = features.get(field.name)
+    if isinstance(feature, dict) and "_type" in feature:
+        return bool(feature["_type"] == "Image")
+    kind = field.type
+    inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
+    return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
+def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple[str, ...]) -> str:
+    columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    if role in ref.options:
+        if ref.options[role] not in schema.names:
+            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}.")
+        return ref.options[role]
+    named = [name for name in usual if name in found]
+    if named or len(found) == 1:
+        return (named or found)[0]
+    problem = (
+        "could be any of " + ", ".join(found) if found else f"is missing: expected one called {' or '.join(usual)}"
+    )
+    raise SourceError(
+        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN."
+    )

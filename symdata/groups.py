@@ -96,8 +96,14 @@ class Elements:
         """A batch from one element (repeated `count` times) or from a sequence of them."""
         if isinstance(elements, Elements):
             return elements
-        listed = [elements] * (1 if count is None else count) if isinstance(elements, Element) else list(elements)
-        return cls(np.array([e.angle for e in listed], dtype=np.float64), np.array([e.flip for e in listed], dtype=bool))
+        if isinstance(elements, Element):
+            n = 1 if count is None else count
+            return cls(np.full(n, elements.angle), np.full(n, elements.flip))
+        listed: list[Any] = list(elements) if isinstance(elements, (list, tuple)) else [elements]
+        if strangers := [e for e in listed if not isinstance(e, Element)]:
+            raise SymmetryError(f"{strangers[0]!r} is not an element; write Element(90) or Element(90, flip=True)")
+        angle, flip = [e.angle for e in listed], [e.flip for e in listed]
+        return cls(np.array(angle, dtype=np.float64), np.array(flip, dtype=bool))
 
     def __len__(self) -> int:
         return len(self.angle)
@@ -140,9 +146,12 @@ class Elements:
         """The same batch as torch tensors on `device`."""
         import torch
 
+        angle, flip = self.angle, self.flip
+        if isinstance(angle, np.ndarray):  # torch refuses to share arrays that are read-only, as those of pyarrow are
+            angle, flip = np.require(angle, requirements="W"), np.require(flip, requirements="W")
         return Elements(
-            torch.as_tensor(self.angle, device=device, dtype=torch.float64),
-            torch.as_tensor(self.flip, device=device, dtype=torch.bool),
+            torch.as_tensor(angle, device=device, dtype=torch.float64),
+            torch.as_tensor(flip, device=device, dtype=torch.bool),
         )
 
 
@@ -216,38 +225,46 @@ class Group:
 
     def take(self, indices: Any) -> Elements:
         """The elements with these indices, as a batch; `indices` is an int64 array or tensor (m,)."""
-        n = self._finite()
-        return Elements((indices % n) * 360.0 / n, indices >= n)
+        n, xp = self._finite(), namespace(indices)
+        if len(indices) and bool(((indices < 0) | (indices >= self.order)).any()):
+            raise SymmetryError(f"indices {indices.min()}..{indices.max()} leave {self}, which has 0..{self.order - 1}")
+        k = xp.asarray(indices % n, dtype=xp.float64)  # an integer tensor times a float would be float32
+        return Elements(k * 360.0 / n, indices >= n)
 
     def index(self, element: Element) -> int:
         """The index of `element`, which may be off by `SNAP_DEG` degrees; `SymmetryError` if it is not in the group."""
-        n = self._finite()
-        k = round(element.angle * n / 360.0)
-        if not element.isclose(Element(360.0 * k / n, element.flip)) or (element.flip and not self.flips):
-            raise SymmetryError(f"element {element} is not in {self}; its elements are {', '.join(map(str, self.elements))}")
-        return k % n + n * element.flip
+        return int(self.indices(Elements.of(element))[0])
 
     def indices(self, elements: Elements) -> np.ndarray:
-        """(n,) int64: `index` of every entry of a batch whose elements all lie in this finite group."""
-        n = self._finite()
-        batch = elements.cpu()
-        return (np.round(batch.angle * n / 360.0).astype(np.int64) % n) + n * batch.flip
+        """(n,) int64: `index` of every entry of a batch."""
+        n, batch = self._finite(), elements.cpu()
+        k = np.round(batch.angle * n / 360.0)
+        strange = ~(np.abs(batch.angle - 360.0 * k / n) <= SNAP_DEG) | (batch.flip & (not self.flips))
+        if strange.any():
+            stranger = batch.one(int(np.flatnonzero(strange)[0]))
+            raise SymmetryError(
+                f"element {stranger} is not in {self}; its rotations are multiples of {360.0 / n:g} degrees"
+            )
+        index: np.ndarray = k.astype(np.int64) % n + n * batch.flip
+        return index
 
     def product(self, i: int, j: int) -> int:
         """Index of `elements[i] @ elements[j]`, by integer arithmetic."""
         n = self._finite()
-        k, f, l, g = i % n, i // n, j % n, j // n
-        return (k + (-l if f else l)) % n + n * (f ^ g)
+        (f, k), (g, m) = divmod(self._checked(i), n), divmod(self._checked(j), n)
+        return (k + (-m if f else m)) % n + n * (f ^ g)
 
     def inverse(self, i: int) -> int:
         """Index of the inverse of element i."""
         n = self._finite()
-        return i if i >= n else -i % n
+        return i if self._checked(i) >= n else -i % n
 
     def __contains__(self, element: Element) -> bool:
         if not self.is_finite:
             return self.flips or not element.flip
-        return any(element.isclose(own) for own in self.elements)
+        n = self._finite()
+        nearest = Element(360.0 * round(element.angle * n / 360.0) / n, element.flip)
+        return element.isclose(nearest) and (self.flips or not element.flip)
 
     def __le__(self, other: "Group") -> bool:
         """Whether this is a subgroup of `other`."""
@@ -269,3 +286,8 @@ class Group:
         if self.rotations is None:
             raise SymmetryError(f"{self} has infinitely many elements; use a finite group such as c8 or d4")
         return self.rotations
+
+    def _checked(self, i: int) -> int:
+        if not 0 <= i < self.order:
+            raise SymmetryError(f"index {i} is not in {self}, which has 0..{self.order - 1}")
+        return i

@@ -8,12 +8,18 @@ and torch tensors on any device: one implementation serves the dataset builder a
 """
 
 import hashlib
-from typing import TypeVar
+import operator
+from typing import Any, TypeVar
 
 import numpy as np
 
+from symdata.errors import ShapeError
+
 Array = TypeVar("Array")
-"""An int64 numpy array or torch tensor."""
+"""An int64 numpy array or torch tensor; what goes in decides what comes out."""
+
+Words = tuple[Any, Any, Any, Any]
+"""Four int64 arrays with values in [0, 2^32)."""
 
 _WORD = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -21,7 +27,7 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 
 
-def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> tuple[Array, Array, Array, Array]:
+def philox(counter: Words, key: tuple[int, int]) -> Words:
     """Philox 4x32-10 of four counter words under a two-word key.
 
     Every word is an int64 array (at least one-dimensional) with values in [0, 2^32); so are the four results. A product
@@ -30,14 +36,15 @@ def philox(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]) -> 
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]  # type: ignore[operator]
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = (p1 >> 32) & _WORD ^ c1 ^ k0, p1 & _WORD, (p0 >> 32) & _WORD ^ c3 ^ k1, p0 & _WORD
         k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
     return c0, c1, c2, c3
 
 
 def _key(*path: object) -> tuple[int, int]:
-    digest = hashlib.sha256("/".join(map(str, path)).encode()).digest()
+    # repr keeps the parts apart whatever they contain: ("a/b", "c") is not ("a", "b/c").
+    digest = hashlib.sha256(repr([str(part) for part in path]).encode()).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
@@ -48,15 +55,36 @@ def split_keys(seed: int, split: str, purpose: str, indices: Array) -> Array:
         seed: any integer, also negative or longer than 64 bits.
         split: name of the split, so that train and test draw independently.
         purpose: what the numbers are for ("symmetry", "order", ...), so that two uses never share a draw.
-        indices: (n,) int64, the index of each image in its split.
+        indices: (n,) integers, the index of each image in its split; a list or range counts as a numpy array.
 
     Returns:
         (n,) int64, of the same kind (numpy or torch, device) as `indices`.
+
+    Raises:
+        ShapeError: if the indices are not integers.
     """
-    zero = indices * 0  # type: ignore[operator]
-    low, high = indices & _WORD, (indices >> 32) & _WORD  # type: ignore[operator]
-    w0, w1, _, _ = philox((low, high, zero, zero), _key(seed, split, purpose))
-    return w0 | (w1 << 32)
+    low, high = _halves(_integers(indices))
+    w0, w1, _, _ = philox((low, high, low * 0, low * 0), _key(int(operator.index(seed)), split, purpose))
+    keys: Array = w0 | (w1 << 32)
+    return keys
+
+
+def _integers(values: Any) -> Any:
+    if hasattr(values, "is_floating_point"):  # a torch tensor
+        exact, wide = not (values.is_floating_point() or values.is_complex()), values.long()
+    else:
+        values = np.asarray(values)
+        exact, wide = values.dtype.kind in "iu" or not values.size, values.astype(np.int64, copy=False)
+    if not exact or values.ndim == 0:
+        raise ShapeError(
+            f"indices are {values.dtype} of shape {tuple(values.shape)}, expected (n,) integers; use arange"
+        )
+    return wide
+
+
+def _halves(values: Any) -> tuple[Any, Any]:
+    """The lower and the upper 32-bit word of int64 values."""
+    return values & _WORD, (values >> 32) & _WORD
 
 
 _UNIFORMS_KEY = _key("uniforms")
@@ -64,17 +92,18 @@ _UNIFORMS_KEY = _key("uniforms")
 
 def uniforms(keys: Array, n: int) -> list[Array]:
     """`n` independent uniform numbers in [0, 1) per key: a list of n arrays (len(keys),) of float64, 53 bits each."""
-    zero = keys * 0  # type: ignore[operator]
-    low, high = keys & _WORD, (keys >> 32) & _WORD  # type: ignore[operator]
+    low, high = _halves(keys)
     draws: list[Array] = []
     for block in range((n + 1) // 2):
-        w0, w1, w2, w3 = philox((low, high, zero + block, zero), _UNIFORMS_KEY)
+        w0, w1, w2, w3 = philox((low, high, low * 0 + block, low * 0), _UNIFORMS_KEY)
         draws += [_unit(w0, w1), _unit(w2, w3)]
     return draws[:n]
 
 
-def _unit(high: Array, low: Array) -> Array:
-    return ((high >> 5) * 67108864.0 + (low >> 6)) * 2.0**-53  # type: ignore[operator]
+def _unit(high: Any, low: Any) -> Any:
+    # Joined as integers: torch would multiply an integer tensor by a float in float32.
+    bits = ((high >> 5) << 26) | (low >> 6)
+    return (bits.astype(np.float64) if isinstance(bits, np.ndarray) else bits.double()) * 2.0**-53
 
 
 def permutation(seed: int, split: str, purpose: str, n: int) -> np.ndarray:

@@ -68,14 +68,15 @@ class Arc:
     high: float
 
     def __post_init__(self) -> None:
-        text = f"{self.group}@{number(self.low)}..{number(self.high)}"
+        if not (-720.0 <= self.low <= 720.0 and -720.0 <= self.high <= 720.0):
+            raise SymmetryError(f"arc {self} leaves -720..720 degrees; write {self.group}@-45..45")
         if self.low > self.high:
-            mend = f"{self.group}@{number(self.low)}..{number(self.high + 360.0)}"
-            raise SymmetryError(f"arc {text} ends before it starts; write {mend} to go through 180")
-        if max(abs(self.low), abs(self.high)) > 720.0:
-            raise SymmetryError(f"arc {text} leaves -720..720 degrees; write {self.group}@-45..45")
+            start = (self.low + 180.0) % 360.0 - 180.0
+            mend = f"{self.group}@{number(start)}..{number(start + (self.high - self.low) % 360.0)}"
+            raise SymmetryError(f"arc {self} ends before it starts; write {mend} to go on counter-clockwise")
         if self.group.is_finite and not self.angles():
-            raise SymmetryError(f"arc {text} holds no element of {self.group}, whose rotations are {_listed(self.group)}")
+            turn = f"multiples of {360.0 / (self.group.rotations or 1):g} degrees"
+            raise SymmetryError(f"arc {self} holds no element of {self.group}, whose rotations are {turn}")
 
     def __str__(self) -> str:
         return f"{self.group}@{number(self.low)}..{number(self.high)}"
@@ -107,7 +108,7 @@ class Arc:
 
     @property
     def atoms(self) -> Atoms:
-        if not self.group.is_finite and (self.low < self.high or self.group.flips):
+        if not self.group.is_finite and self.low < self.high:
             return _no_atoms(self)
         angles = self.angles() if self.group.is_finite else [self.low]
         flips = (False, True)[: 1 + self.group.flips]
@@ -126,19 +127,22 @@ class Gaussian:
     std: float
 
     def __post_init__(self) -> None:
-        text = f"{self.group}@{number(self.mean)}~{number(self.std)}"
-        if not 0.0 <= self.std <= 360.0 or abs(self.mean) > 360.0:
-            raise SymmetryError(f"{text} needs a mean in -360..360 and a deviation in 0..360 degrees; write {self.group}@0~20")
+        if not (0.0 <= self.std <= 360.0 and -360.0 <= self.mean <= 360.0):
+            raise SymmetryError(
+                f"{self} needs a mean in -360..360 and a deviation in 0..360 degrees; write {self.group}@0~20"
+            )
 
     def __str__(self) -> str:
         return f"{self.group}@{number(self.mean)}~{number(self.std)}"
 
     def canonical(self) -> "Measure":
-        if self.group.order == 1:
-            return Partial(Group(1))
-        if self.std == 0.0 and not self.group.is_finite:
-            return Arc(self.group, self.mean, self.mean).canonical()
-        return self
+        n = self.group.rotations
+        if n == 1:  # one rotation, which takes it all
+            return Partial(self.group)
+        if self.std > 0.0:
+            return self
+        angle = self.mean if n is None else 360.0 * round(self.mean * n / 360.0) / n
+        return Arc(self.group, angle, angle).canonical()
 
     def draw(self, u: list[Any]) -> Elements:
         xp = namespace(u[0])
@@ -155,23 +159,26 @@ class Gaussian:
         if n is None:
             return _no_atoms(self)
         half, flips = 180.0 / n, (False, True)[: 1 + self.group.flips]
-        turns = range(-math.ceil((abs(self.mean) + 9 * self.std) / 360.0) - 1, math.ceil((abs(self.mean) + 9 * self.std) / 360.0) + 2)
 
         def mass(angle: float) -> float:
-            return sum(self._cdf(angle + half + 360.0 * t) - self._cdf(angle - half + 360.0 * t) for t in turns)
+            return sum(self._cdf(angle + half + turn) - self._cdf(angle - half + turn) for turn in self._turns())
 
         return tuple((Element(360.0 * k / n, f), mass(360.0 * k / n) / len(flips)) for f in flips for k in range(n))
 
+    def _turns(self) -> list[float]:
+        """Multiples of 360 degrees whose neighbourhoods together hold all but 1e-18 of the mass."""
+        most = math.ceil((abs(self.mean) + 9.0 * self.std) / 360.0) + 1
+        return [360.0 * turn for turn in range(-most, most + 1)]
+
     def _cdf(self, angle: float) -> float:
         if self.std == 0.0:
-            return float(angle >= self.mean)
+            return float(angle > self.mean)
         return 0.5 * (1.0 + math.erf((angle - self.mean) / (self.std * math.sqrt(2.0))))
 
     def density_overlap(self, cap: float) -> float:
         """Integral of min(density, cap) over the circle, by cells of a twentieth of a degree."""
         edges = np.arange(7201) / 20.0
-        wraps = math.ceil((abs(self.mean) + 9 * self.std) / 360.0) + 1
-        cdf = sum(np.array([self._cdf(a + 360.0 * t) for a in edges]) for t in range(-wraps, wraps + 1))
+        cdf = sum(np.array([self._cdf(a + turn) for a in edges]) for turn in self._turns())
         return float(np.minimum(np.diff(cdf), cap / 7200.0).sum())
 
 
@@ -179,7 +186,7 @@ Measure = Partial | Arc | Gaussian
 
 
 def overlap(measure: Measure, group: Group) -> float:
-    """One minus the total-variation distance between `measure` and the Haar measure of `group`: integral of the minimum."""
+    """One minus the total-variation distance of `measure` to the Haar measure of `group`: integral of the minimum."""
     if group.is_finite:
         return sum(min(p, 1.0 / group.order) for _, p in measure.atoms if p > 0.0)
     if measure.group.is_finite:
@@ -188,9 +195,9 @@ def overlap(measure: Measure, group: Group) -> float:
 
 
 def degree(measure: Measure, group: Group) -> float:
-    """How full `measure` is in `group`: 0 for the identity alone, 1 for Haar; 1 - TV(measure, Haar) / TV(identity, Haar)."""
-    alone = 1.0 / group.order  # overlap of the point mass at the identity; 0 for so2 and o2
-    return 0.0 if alone == 1.0 else max(0.0, (overlap(measure, group) - alone) / (1.0 - alone))
+    """How full `measure` is in `group`: 1 - TV(measure, Haar) / TV(identity, Haar); Haar is 1, a single element 0."""
+    alone = 1.0 / group.order  # overlap of a point mass; 0 for so2 and o2
+    return 0.0 if alone == 1.0 else min(1.0, max(0.0, (overlap(measure, group) - alone) / (1.0 - alone)))
 
 
 def is_lattice(measure: Measure) -> bool:
@@ -199,14 +206,12 @@ def is_lattice(measure: Measure) -> bool:
         return True
     if not measure.group.is_finite and not (isinstance(measure, Arc) and measure.low == measure.high):
         return False
-    if not measure.group.is_finite and measure.group.flips:
-        return isinstance(measure, Arc) and measure.low % 90.0 == 0.0
     return all(e.angle % 90.0 == 0.0 for e, p in measure.atoms if p > 0.0)
 
 
 def number(value: float) -> str:
-    """The shortest text that reads back as the same number: 0.5, 45, 1e-07."""
-    text = repr(float(value))
+    """The shortest text that reads back as the same number: 0.5, 45, 1e-07; minus zero is 0."""
+    text = repr(float(value) + 0.0)
     return text[:-2] if text.endswith(".0") else text
 
 
@@ -223,10 +228,6 @@ def _pick(u: Any, angles: list[float]) -> Any:
 
 def _coin(u: Any, group: Group) -> Any:
     return (u < 0.5) if group.flips else (u < 0.0)
-
-
-def _listed(group: Group) -> str:
-    return ", ".join(number(e.angle) for e in group.elements if not e.flip)
 
 
 def _no_atoms(measure: Measure) -> Atoms:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from symdata.errors import SymmetryError
+from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import ACCEPTED, Element, Elements, Group, namespace
 from symdata.keys import uniforms
 from symdata.measures import UNIFORMS, Arc, Atoms, Gaussian, Measure, Partial, degree, is_lattice
@@ -35,6 +35,7 @@ _TAILS = (
     re.compile(rf"@(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})"),
     re.compile(rf"@(?P<mean>{_NUMBER})~(?P<std>{_NUMBER})"),
 )
+_WORDS = (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"))
 _CLASSES = re.compile(r"(?P<rest>rest)|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?")
 
 
@@ -53,12 +54,14 @@ class Symmetry:
 
     @classmethod
     def parse(cls, text: "str | Symmetry") -> "Symmetry":
-        """The symmetry that `text` names; `SymmetryError` with the text, the position and the accepted forms otherwise."""
+        """The symmetry that `text` names; `SymmetryError` with text, position and accepted forms otherwise."""
         return text if isinstance(text, Symmetry) else _parse(text)
 
     @classmethod
     def per_class(cls, measures: Mapping[int, Measure], rest: Measure | None = None) -> "Symmetry":
-        """One measure for each class of the mapping, and `rest` for the others."""
+        """One measure for each class of the mapping, and `rest` for the others; None if there are no others."""
+        if strangers := [c for c in measures if not 0 <= c <= MAX_CLASS]:
+            raise SymmetryError(f"class {strangers[0]} is not in 0..{MAX_CLASS}; name the others with rest=")
         return _canonical([(c, c, m) for c, m in measures.items()], rest)
 
     def __str__(self) -> str:
@@ -72,7 +75,7 @@ class Symmetry:
     def slug(self) -> str:
         """The canonical text in letters, digits, `-` and `_`: fit for folder and repository names, and injective."""
         text = re.sub(r"(?<=[@.~e])-", "m", str(self))  # a minus sign, not the dash of a class range
-        for symbol, word in (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"), ("+", "")):
+        for symbol, word in _WORDS:
             text = text.replace(symbol, word)
         return text if len(text) <= 72 else f"per-class-{hashlib.sha256(str(self).encode()).hexdigest()[:24]}"
 
@@ -137,7 +140,11 @@ class Symmetry:
             keys: (n,) int64 from `split_keys`, numpy or torch; the result is of the same kind.
 
         Returns:
-            n elements whose angles are float32 values (held in float64), so that a stored angle is the angle that acted.
+            n elements. Their angles are float32 values held in float64, so that a stored angle is the angle that acted.
+
+        Raises:
+            SymmetryError: if a label is of a class that the symmetry says nothing of. Off the CPU and in compiled
+                graphs the labels are not looked at; there `check_classes` is the guard.
         """
         if self.is_per_class and labels is None:
             raise SymmetryError(f"symmetry {str(self)!r} differs by class, and no labels were given; pass labels=")
@@ -145,7 +152,7 @@ class Symmetry:
         if not self.is_per_class and self.rest is not None:
             drawn = self.rest.draw(u)
             return Elements(_float32(drawn.angle), drawn.flip)
-        self._check_labels(labels, xp)
+        labels = self._checked(labels, keys, xp)
         drawn = self.rest.draw(u) if self.rest is not None else self.clauses[0][2].draw(u)
         angle, flip = drawn.angle, drawn.flip
         for first, last, measure in self.clauses:
@@ -153,11 +160,16 @@ class Symmetry:
             angle, flip = xp.where(here, drawn.angle, angle), xp.where(here, drawn.flip, flip)
         return Elements(_float32(angle), flip)
 
-    def _check_labels(self, labels: Any, xp: Any) -> None:
-        # On torch this would force a synchronisation and break a compiled graph; there, check_classes is the guard.
-        if self.rest is None and xp is np:
-            for label in np.unique(labels).tolist():
+    def _checked(self, labels: Any, keys: Any, xp: Any) -> Any:
+        labels = np.asarray(labels) if xp is np else xp.as_tensor(labels, device=keys.device)
+        if labels.ndim != 1 or len(keys) not in (1, len(labels)):
+            raise ShapeError(f"labels of shape {tuple(labels.shape)} for {len(keys)} keys; pass one label for each key")
+        # Looking at labels on an accelerator would wait for it, and in a compiled graph it would break the graph.
+        visible = xp is np or (labels.device.type == "cpu" and not xp.compiler.is_compiling())
+        if self.rest is None and visible:
+            for label in xp.unique(labels).tolist():
                 self.measure(label)
+        return labels
 
 
 def _float32(angle: Any) -> Any:
@@ -175,7 +187,7 @@ def _canonical(clauses: list[tuple[int, int, Measure]], rest: Measure | None) ->
     """Clauses sorted, canonical, neighbours with one measure joined, those that say the same as the rest left out."""
     rest = rest.canonical() if rest is not None else None
     joined: list[tuple[int, int, Measure]] = []
-    for first, last, measure in sorted((c for c in clauses), key=lambda c: c[:2]):
+    for first, last, measure in sorted(clauses, key=lambda c: c[:2]):
         if (measure := measure.canonical()) == rest:
             continue
         if joined and joined[-1][1] + 1 == first and joined[-1][2] == measure:
@@ -189,7 +201,7 @@ def _canonical(clauses: list[tuple[int, int, Measure]], rest: Measure | None) ->
 
 def _parse(text: str) -> Symmetry:
     if not isinstance(text, str) or not text:
-        raise SymmetryError(f"symmetry {text!r} is empty; expected one of {FORMS}")
+        raise SymmetryError(f"symmetry {text!r} is {'empty' if text == '' else 'not a text'}; accepted forms: {FORMS}")
     if ":" not in text:
         return _canonical([], _measure(text, 0, text))
     clauses: list[tuple[int, int, Measure]] = []
@@ -208,7 +220,7 @@ def _parse(text: str) -> Symmetry:
         else:
             first, last = int(match["first"]), int(match["last"] or match["first"])
             if first > last or last > MAX_CLASS:
-                raise _refusal(text, start, f"classes {classes!r} must rise and stay below {MAX_CLASS}")
+                raise _refusal(text, start, f"classes {classes!r} must rise and stay within 0..{MAX_CLASS}")
             if taken := next((c for c in clauses if c[0] <= last and first <= c[1]), None):
                 raise _refusal(text, start, f"class {max(first, taken[0])} is named twice")
             clauses.append((first, last, measure))

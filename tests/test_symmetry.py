@@ -1,0 +1,263 @@
+"""The grammar: what it reads, what it writes, what it refuses and how; and the value that it gives."""
+
+import copy
+import pickle
+import re
+import shlex
+import subprocess
+
+import pytest
+from huggingface_hub.utils import validate_repo_id
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symdata import Element, Group, Symmetry
+from symdata.errors import SymmetryError
+from symdata.measures import Arc, Gaussian, Partial
+from symdata.symmetry import FORMS, MAX_CLASS
+from tests.support.grammar import symmetries
+
+CANONICAL = """
+none              none             c1                none             d1                d1
+c4                c4               d4                d4               c360              c360
+so2               so2              o2                o2               c04               c4
+d4-partial        d4-partial@0.5   d4-partial@1      d4               d4-partial@0      none
+d4-partial@.25    d4-partial@0.25  c8-partial@1e-7   c8-partial@1e-07 none-partial@0.2  none
+so2@-45..45       so2@-45..45      so2@-180..180     so2              so2@0..360        so2
+so2@-360..360     so2              o2@-180..180      o2               so2@10..370       so2
+c8@-90..90        c8@-90..90       c8@-180..180      c8               c8@0..315         c8
+d4@0..270         d4               c4@-45..45        none             d4@-45..45        d4@-45..45
+c4@90..90         c4@90..90        so2@0..0          none             o2@0..0           o2@0..0
+so2@90..90        so2@90..90       so2@-0..45        so2@0..45        so2@-0.0..0       none
+so2@+4.5e1..090.0 so2@45..90       so2@1...5e1       so2@1..5         none@-10..10      none
+so2@45~20         so2@45~20        so2@-0~20         so2@0~20         so2@45~0          so2@45..45
+so2@0~0           none             c4@0~0            none             c4@100~0          c4@90..90
+c8@10~20          c8@10~20         none@5~20         none             d1@5~20           d1
+0-4:d4,rest:none  0-4:d4,rest:none rest:none,0-4:d4  0-4:d4,rest:none rest:d4           d4
+3:d4,2:c4,1:c4    1-2:c4,3:d4      0:d4,1:d4         0-1:d4           5-5:d4            5:d4
+0:d4,rest:d4      d4               0:c1,1:d4,rest:c1 1:d4,rest:none   0:c1,1-2:none     0-2:none
+00-04:d4          0-4:d4           0:d4-partial@0    0:none           1000000:c4        1000000:c4
+"""
+
+
+@pytest.mark.parametrize(("text", "canonical"), [(a, b) for a, b in zip(*[iter(CANONICAL.split())] * 2, strict=True)])
+def test_canonical_forms(text, canonical):
+    symmetry = Symmetry.parse(text)
+    assert str(symmetry) == canonical
+    assert Symmetry.parse(canonical) == symmetry
+    assert hash(Symmetry.parse(canonical)) == hash(symmetry)
+
+
+@settings(max_examples=300)
+@given(symmetries())
+def test_what_is_written_reads_back_as_the_same_value(text):
+    symmetry = Symmetry.parse(text)
+    assert Symmetry.parse(str(symmetry)) == symmetry
+    assert str(Symmetry.parse(str(symmetry))) == str(symmetry)
+    assert Symmetry.parse(symmetry) is symmetry
+    assert copy.deepcopy(symmetry) == symmetry == pickle.loads(pickle.dumps(symmetry))
+    assert 0.0 <= symmetry.degree <= 1.0
+    assert all(measure.group <= symmetry.group for measure in symmetry.measures)
+
+
+@settings(max_examples=100)
+@given(st.lists(symmetries(), min_size=2, max_size=30))
+def test_slugs_are_injective_and_name_repositories(texts):
+    slugs = {}
+    for symmetry in map(Symmetry.parse, texts):
+        assert slugs.setdefault(symmetry.slug, str(symmetry)) == str(symmetry)
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,72}", symmetry.slug)
+        validate_repo_id(f"user/{symmetry.slug}")
+        validate_repo_id(f"user/cifar10-{symmetry.slug}")
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("none", "none"),
+        ("d4-partial", "d4-partial_at_0p5"),
+        ("so2@-45..45", "so2_at_m45_to_45"),
+        ("so2@-45..-40.5", "so2_at_m45_to_m40p5"),
+        ("so2@45~20", "so2_at_45_sd_20"),
+        ("c8-partial@1e-7", "c8-partial_at_1em07"),
+        ("0-4:d4,rest:none", "0-4_is_d4_and_rest_is_none"),
+    ],
+)
+def test_slugs_can_be_read(text, slug):
+    assert Symmetry.parse(text).slug == slug
+
+
+def test_a_long_text_gets_a_short_slug():
+    one, other = (",".join(f"{c}:c{c + n}" for c in range(20)) for n in (2, 3))
+    assert Symmetry.parse(one).slug.startswith("per-class-") and len(Symmetry.parse(one).slug) == 34
+    assert Symmetry.parse(one).slug != Symmetry.parse(other).slug
+
+
+def test_no_form_needs_shell_quoting(tmp_path):
+    texts = [*CANONICAL.split(), "so2@-90.5~7.25", "0:so2@45~20,rest:o2@-10~3"]
+    for text in texts:
+        assert shlex.quote(text.replace("~", "")) == text.replace("~", "")  # `~` counts only where a word begins
+    for shell in ("sh", "bash"):
+        printed = subprocess.run(
+            [shell, "-c", f"printf '%s\\n' {' '.join(texts)}"], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        assert printed.stdout.split() == texts
+
+
+REFUSED = [  # text, the character that is blamed, the reason
+    ("d4 ", 3, "' ' cannot follow 'd4'"),
+    (" d4", 1, "' d4' does not begin with a group"),
+    ("D4", 1, "'D4' does not begin with a group (none, c1..c360, d1..d360, so2, o2)"),
+    ("c4d", 3, "'d' cannot follow 'c4'"),
+    ("c0", 1, "'c0' has 0 rotations, expected 1 to 360"),
+    ("d361", 1, "'d361' has 361 rotations, expected 1 to 360; use o2"),
+    ("c9999999999", 1, "'c9999999999' is not a group"),
+    ("d4-partial@", 3, "'-partial@' cannot follow 'd4'"),
+    ("d4-partial@1.5", 1, "weight 1.5 is outside [0, 1]; write d4-partial@0.5"),
+    ("d4-partial@-0.1", 1, "weight -0.1 is outside [0, 1]"),
+    ("d4-partial@1e999", 1, "weight inf is outside [0, 1]"),
+    ("d4-partial@nan", 3, "'-partial@nan' cannot follow 'd4'"),
+    ("so2@45", 4, "'@45' cannot follow 'so2'"),
+    ("so2@45..", 4, "'@45..' cannot follow 'so2'"),
+    ("so2@1e..2", 4, "'@1e..2' cannot follow 'so2'"),
+    ("so2@45..-45", 1, "arc so2@45..-45 ends before it starts; write so2@45..315 to go on counter-clockwise"),
+    ("so2@700..-700", 1, "ends before it starts; write so2@-20..20 "),
+    ("so2@-1e999..1e999", 1, "leaves -720..720 degrees"),
+    ("so2@0..721", 1, "arc so2@0..721 leaves -720..720 degrees"),
+    ("c8@10..20", 1, "arc c8@10..20 holds no element of c8, whose rotations are multiples of 45 degrees"),
+    ("none@10..20", 1, "holds no element of c1"),
+    ("so2@45~-1", 1, "needs a mean in -360..360 and a deviation in 0..360 degrees; write so2@0~20"),
+    ("so2@361~1", 1, "needs a mean in -360..360"),
+    ("d4,c4", 3, "',c4' cannot follow 'd4'"),
+    (":d4", 1, "':d4' is not 'classes:measure'"),
+    ("0:", 3, "'' does not begin with a group"),
+    ("0:d4,", 6, "'' is not 'classes:measure'"),
+    ("0:d4,,1:c4", 6, "'' is not 'classes:measure'"),
+    ("0:d4:c4", 5, "':c4' cannot follow 'd4'"),
+    ("-1:d4", 1, "'-1:d4' is not 'classes:measure'"),
+    ("cat:d4", 1, "'cat:d4' is not 'classes:measure', where classes is 3, 0-4 or rest"),
+    ("0:d4,1:c8@10..20", 8, "arc c8@10..20 holds no element of c8"),
+    ("0:d4,1:x", 8, "'x' does not begin with a group"),
+    ("4-0:d4", 1, "classes '4-0' must rise and stay within 0..1000000"),
+    ("0-1000001:d4", 1, "classes '0-1000001' must rise and stay within 0..1000000"),
+    ("0-4:d4,3:c4", 8, "class 3 is named twice"),
+    ("3:c4,0-4:d4", 6, "class 3 is named twice"),
+    ("rest:d4,0:c4,rest:c4", 14, "'rest' comes twice"),
+    ("c٤", 1, "does not begin with a group"),
+]
+
+
+@pytest.mark.parametrize(("text", "position", "reason"), REFUSED)
+def test_refusals_quote_the_text_the_position_and_the_accepted_forms(text, position, reason):
+    with pytest.raises(SymmetryError) as error:
+        Symmetry.parse(text)
+    message = str(error.value)
+    assert message.startswith(f"symmetry {text!r}, character {position}: "), message
+    assert reason in message and message.endswith(f"accepted forms: {FORMS}")
+    if mend := re.search(r"write (\S+?)[; ]", message):
+        Symmetry.parse(mend[1])
+
+
+@pytest.mark.parametrize("nothing", ["", None, 4, b"d4", ["d4"]])
+def test_what_is_no_text_is_refused(nothing):
+    with pytest.raises(SymmetryError, match=re.escape(repr(nothing))) as error:
+        Symmetry.parse(nothing)
+    assert FORMS in str(error.value)
+
+
+def test_every_accepted_form_of_the_refusal_is_accepted():
+    for text in FORMS.replace("or per class ", "").split(", "):
+        Symmetry.parse(text)
+
+
+def read_or_refused(text):
+    """Whether the text is accepted with a canonical form that reads back, or refused with a quotation of itself."""
+    try:
+        symmetry = Symmetry.parse(text)
+    except SymmetryError as error:
+        return repr(text) in str(error)
+    return Symmetry.parse(str(symmetry)) == symmetry
+
+
+@settings(max_examples=1000)
+@given(st.text("cdso2none0123456789-partil@.~:,re+eE \n", max_size=24) | st.text(max_size=12))
+def test_a_random_text_is_read_or_refused_and_nothing_else(text):
+    assert read_or_refused(text)
+
+
+@settings(max_examples=400)
+@given(
+    symmetries(), st.integers(0, 60), st.sampled_from(["", "-", "9", "e", "@", ".", "~", ":", ",", "c4", "\x00", "٣"])
+)
+def test_a_damaged_text_is_read_or_refused_and_nothing_else(text, place, damage):
+    assert read_or_refused(text[:place] + damage + text[place + 1 :])
+
+
+def test_measures_of_classes():
+    symmetry = Symmetry.parse("0-1:d4-partial@0.3,4:so2@-45..45,7:c8@0~20,rest:none")
+    assert symmetry.measure(0) == symmetry.measure(1) == Partial(Group.parse("d4"), 0.3)
+    assert symmetry.measure(4) == Arc(Group.parse("so2"), -45, 45)
+    assert symmetry.measure(7) == Gaussian(Group.parse("c8"), 0, 20)
+    assert symmetry.measure(2) == symmetry.measure(10**9) == Partial(Group(1))
+    assert symmetry.is_per_class and len(symmetry.measures) == 4
+    assert not Symmetry.parse("d4").is_per_class and Symmetry.parse("d4").measure(3) == Partial(Group.parse("d4"))
+    with pytest.raises(SymmetryError, match=r"'0:d4' says nothing of class 1; add ',rest:none'"):
+        Symmetry.parse("0:d4").measure(1)
+
+
+def test_per_class_from_measures():
+    d4, c4 = Partial(Group.parse("d4")), Partial(Group.parse("c4"))
+    assert Symmetry.per_class({1: d4, 0: d4, 3: c4}) == Symmetry.parse("0-1:d4,3:c4")
+    assert Symmetry.per_class({1: d4, 2: Partial(Group(4), 0.0)}, rest=c4) == Symmetry.parse("1:d4,2:none,rest:c4")
+    assert Symmetry.per_class({}, rest=c4) == Symmetry.parse("c4")
+    with pytest.raises(SymmetryError, match="needs at least one class or 'rest'"):
+        Symmetry.per_class({})
+    for wrong in (-1, MAX_CLASS + 1):
+        with pytest.raises(SymmetryError, match=rf"class {wrong} is not in 0..{MAX_CLASS}"):
+            Symmetry.per_class({wrong: d4})
+
+
+def test_classes_are_checked_against_their_number():
+    Symmetry.parse("d4").check_classes(1)
+    Symmetry.parse("0-9:d4").check_classes(10)
+    Symmetry.parse("3:d4,rest:none").check_classes(4)
+    with pytest.raises(SymmetryError, match=r"'0-10:d4' names class 10, but the classes are 0 to 9"):
+        Symmetry.parse("0-10:d4").check_classes(10)
+    with pytest.raises(SymmetryError, match=r"says nothing of class 9; add ',rest:none'"):
+        Symmetry.parse("0-8:d4").check_classes(10)
+
+
+def test_elements_of_finite_symmetries():
+    assert Symmetry.parse("c4-partial@0.4").elements == (
+        (Element(0), 0.7),
+        *((Element(angle), 0.1) for angle in (90, 180, 270)),
+    )
+    assert [str(e) for e, _ in Symmetry.parse("d4@90..180").elements] == ["r90", "r180", "r90m", "r180m"]
+    assert Symmetry.parse("none").elements == ((Element(), 1.0),)
+    assert Symmetry.parse("o2@30..30").elements == ((Element(30), 0.5), (Element(30, flip=True), 0.5))
+    for text in ("so2", "o2-partial", "so2@-45..45", "so2@0~20"):
+        with pytest.raises(SymmetryError, match="infinitely many elements; use a finite group"):
+            Symmetry.parse(text).elements  # noqa: B018
+    with pytest.raises(SymmetryError, match=r"differs by class; ask symmetry.measure\(label\).atoms"):
+        Symmetry.parse("0:d4,rest:none").elements  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "lattice"),
+    [
+        ("none", "c1", True),
+        ("d4-partial", "d4", True),
+        ("c8", "c8", False),
+        ("c8@90..90", "c8", True),
+        ("c8@-90..90", "c8", False),
+        ("so2@90..90", "so2", True),
+        ("o2@180..180", "o2", True),
+        ("o2@10..10", "o2", False),
+        ("0:c2,1:d1,rest:none", "d2", True),
+        ("0:c4,1:c3", "c12", False),
+        ("0:c4,1:so2", "so2", False),
+    ],
+)
+def test_group_and_lattice(text, group, lattice):
+    symmetry = Symmetry.parse(text)
+    assert (str(symmetry.group), symmetry.is_lattice) == (group, lattice)

@@ -5,7 +5,6 @@ Convention:
     about ((W - 1)/2, (H - 1)/2).
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -17,9 +16,9 @@ from torch import Tensor
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Element, Elements
-from symdata.lattice import permute
+from symdata.lattice import permute, refuse_turn
 from symdata.symmetry import Symmetry
-from symdata.warp import Resampling, apply_mask, warp
+from symdata.warp import Resampling, apply_mask, turn_and_mirror, warp
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -57,18 +56,20 @@ def act(
         >>> act(x, Element(90)).tolist() == torch.rot90(x, 1, (-2, -1)).tolist()
         True
     """
+    if not isinstance(images, Tensor):
+        raise ShapeError(f"images are a {type(images).__name__}, expected a tensor; use torch.as_tensor(images)")
     if images.ndim != 4:
         raise ShapeError(f"images have shape {tuple(images.shape)}, expected (B, C, H, W); add axes with images[None]")
-    batch = Elements.of(elements, len(images)).to(images.device)
+    batch = Elements.of(elements, len(images))
     if len(batch) != len(images):
         raise ShapeError(f"{len(batch)} elements for {len(images)} images; pass one Element, or one for each image")
-    index = batch.lattice_index()
+    index = batch.lattice_index()  # where the elements are, so that an accelerator is not waited for
     on_lattice = resample in ("auto", "exact") and bool((index >= 0).all())
     if resample == "exact" and not on_lattice:
-        stranger = batch.one(int((index < 0).nonzero()[0]))
-        raise SymmetryError(f"element {stranger} is off the pixel lattice and resample is 'exact'; use resample='spline'")
+        stranger = next(element for element, k in zip(batch, index, strict=True) if k < 0)
+        raise SymmetryError(f"element {stranger} is off the pixel lattice; use resample='spline' instead of 'exact'")
     how = Resampling.choose(on_lattice, resample, mask, padding, supersample)
-    return move(images, batch, index, how)
+    return move(images, batch.to(images.device), torch.as_tensor(index), how)
 
 
 def move(images: Tensor, elements: Elements, index: Tensor | None, how: Resampling) -> Tensor:
@@ -84,8 +85,8 @@ class RandomSymmetry(GeometricAugmentationBase2D):
     """Random elements of a symmetry acting on images, as a Kornia augmentation.
 
     Works alone and inside `kornia.augmentation.AugmentationSequential` on images, masks (nearest), boxes and keypoints;
-    `inverse` undoes the last call, exactly on the lattice. Every sample is transformed (there is no `p`: the identity is
-    an element, and `d4-partial@0.3` says how often).
+    `inverse` undoes the last call, exactly on the lattice. Every sample is transformed: there is no `p`, for the
+    identity is an element, and `d4-partial@0.3` says how often.
 
     Randomness: one 64-bit key per sample decides its element. By default the keys come from torch's global generator;
     pass `keys=` (for example `split_keys(seed, split, "augment", indices)`) and a sample's element depends on its key
@@ -97,7 +98,7 @@ class RandomSymmetry(GeometricAugmentationBase2D):
     Args:
         symmetry: a `Symmetry` or its text, such as `"d4-partial"` or `"0-4:d4,rest:none"`.
         resample, mask, padding, supersample: as for `act`, decided once for the whole symmetry, not per batch.
-        same_on_batch: one element for the whole batch.
+        same_on_batch: one draw for the whole batch, and with `keys=` one key.
         keepdim: keep (C, H, W) inputs three-dimensional.
 
     Shape:
@@ -127,7 +128,11 @@ class RandomSymmetry(GeometricAugmentationBase2D):
         self.symmetry = Symmetry.parse(symmetry)
         self.how = Resampling.choose(self.symmetry.is_lattice, resample, mask, padding, supersample)
         if self.how.is_exact and not self.symmetry.is_lattice:
-            raise SymmetryError(f"{str(self.symmetry)!r} leaves the pixel lattice and resample is 'exact'; use 'spline'")
+            raise SymmetryError(f"{str(self.symmetry)!r} leaves the pixel lattice; use resample='spline', not 'exact'")
+        # What exact symmetry does to images that are not square is settled here, not by what a batch happens to draw.
+        self._turns = self.how.is_exact and any(
+            e.angle % 180.0 for m in self.symmetry.measures for e, p in m.atoms if p > 0.0
+        )
         # Kornia sets "resample" to nearest for masks if, and only if, the flag is there.
         self.flags = {"resample": self.how.kernel}
         self._labels: Tensor | None = None
@@ -140,21 +145,23 @@ class RandomSymmetry(GeometricAugmentationBase2D):
         return f"RandomSymmetry({str(self.symmetry)!r}, {self.how})"
 
     @contextmanager
-    def given(self, *, labels: Tensor | None = None, keys: Tensor | None = None) -> Iterator["RandomSymmetry"]:
-        """Within the block, draw for these labels (B,) and keys (B,) int64."""
-        self._labels, self._keys = labels, keys
+    def given(self, *, labels: Any = None, keys: Any = None) -> Iterator["RandomSymmetry"]:
+        """Within the block, draw for these labels (B,) and keys (B,) int64, tensors or arrays; what is None stays."""
+        before = self._labels, self._keys
+        self._labels = self._labels if labels is None else torch.as_tensor(labels)
+        self._keys = self._keys if keys is None else torch.as_tensor(keys)
         try:
             yield self
         finally:
-            self._labels = self._keys = None
+            self._labels, self._keys = before
 
     def forward(
         self,
         input: Tensor,
         params: dict[str, Tensor] | None = None,
         *,
-        labels: Tensor | None = None,
-        keys: Tensor | None = None,
+        labels: Any = None,
+        keys: Any = None,
         **kwargs: Any,
     ) -> Tensor:
         """Images moved by freshly drawn elements, or by those of `params` (as kept in `_params`)."""
@@ -168,23 +175,25 @@ class RandomSymmetry(GeometricAugmentationBase2D):
         keys, labels = self._keys, self._labels
         if keys is None:
             keys = torch.randint(-(2**63), 2**63 - 1, (count,), dtype=torch.int64, device=self.device)
-        if len(keys) != count or (labels is not None and len(labels) != batch_shape[0]):
-            got = f"{len(keys)} keys" + ("" if labels is None else f" and {len(labels)} labels")
-            raise ShapeError(f"{got} for {batch_shape[0]} images; pass one for each")
+        if len(keys) != count:
+            each = "same_on_batch draws once, pass one key" if self.same_on_batch else "pass one key for each"
+            raise ShapeError(f"{len(keys)} keys for {batch_shape[0]} images; {each}")
+        if labels is not None and len(labels) != batch_shape[0]:
+            raise ShapeError(f"{len(labels)} labels for {batch_shape[0]} images; pass one label for each")
         drawn = self.symmetry.sample(None if labels is None else labels.to(keys.device), keys)
         return {"angle": drawn.angle.expand(batch_shape[0]), "flip": drawn.flip.expand(batch_shape[0])}
 
     def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel, r(a) m^f about the centre."""
         h, w = input.shape[-2:]
-        angle = params["angle"].to(input.device) * (math.pi / 180.0)
-        mirror = torch.where(params["flip"].to(input.device), -1.0, 1.0).to(angle.dtype)
-        cos, sin, cx, cy = torch.cos(angle), torch.sin(angle), (w - 1) / 2, (h - 1) / 2
+        cos, sin, mirror = turn_and_mirror(Elements(params["angle"], params["flip"]).to(input.device))
+        cx, cy = (w - 1) / 2, (h - 1) / 2
         # With y down, r(a) takes (x, y) to (c x + s y, -s x + c y); the mirror negates x first.
         a, b, c, d = cos * mirror, sin, -sin * mirror, cos
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rows = [a, b, cx - a * cx - b * cy, c, d, cy - c * cx - d * cy, zero, zero, one]
-        return torch.stack(rows, -1).view(-1, 3, 3).to(input.dtype)
+        # bfloat16 cannot hold the coordinates of pixels beyond 256
+        return torch.stack(rows, -1).view(-1, 3, 3).to(torch.promote_types(input.dtype, torch.float32))
 
     def apply_transform(
         self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Tensor | None = None
@@ -192,16 +201,22 @@ class RandomSymmetry(GeometricAugmentationBase2D):
         return self._move(input, Elements(params["angle"], params["flip"]), flags)
 
     def inverse_inputs(
-        self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Tensor | None = None, **kwargs: Any
+        self,
+        input: Tensor,
+        params: dict[str, Tensor],
+        flags: dict[str, Any],
+        transform: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         # From the drawn elements, not from the inverted float matrix: the inverse of a permutation is exact.
         flags = {**flags, **{k: v for k, v in kwargs.items() if k in flags}}
         return self._move(self.transform_tensor(input), ~Elements(params["angle"], params["flip"]), flags)
 
     def _move(self, images: Tensor, elements: Elements, flags: dict[str, Any]) -> Tensor:
+        if self._turns and images.shape[-2] != images.shape[-1]:
+            refuse_turn(images)
         how, kernel = self.how, flags["resample"]
         kernel = kernel.name.lower() if isinstance(kernel, Enum) else str(kernel)
         if not how.is_exact and kernel != how.kernel:
             how = Resampling(kernel, how.mask, how.padding, 1 if kernel == "nearest" else how.supersample)
-        elements = Elements(elements.angle.to(images.device), elements.flip.to(images.device))
-        return move(images, elements, None, how)
+        return move(images, elements.to(images.device), None, how)

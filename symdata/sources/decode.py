@@ -24,6 +24,8 @@ except ImportError:  # kornia may stop bringing it; Pillow alone gives the same 
     _rust = None
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_START = _PNG + b"\x00\x00\x00\x0dIHDR"
+_IHDR, _CHUNK = struct.Struct(">IIBBBBB"), struct.Struct(">I4s")
 _MAGIC = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"sRGB", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"sBIT"}
 _FAST_PIXELS = 1 << 24  # beyond this, Pillow's guard against decompression bombs decides
@@ -77,16 +79,17 @@ def decode_images(blobs: Sequence[bytes], channels: int | None = None) -> list[n
 
 def _plain_png(blob: bytes) -> Header | None:
     """Header of an 8-bit gray or RGB PNG without interlacing, transparency or metadata; None for anything else."""
-    if blob[:8] != _PNG or len(blob) < 57:
+    if blob[:16] != _PNG_START or len(blob) < 57:
         return None
-    width, height, depth, kind, _, _, interlaced = struct.unpack(">IIBBBBB", blob[16:29])
+    width, height, depth, kind, _, _, interlaced = _IHDR.unpack_from(blob, 16)
     if depth != 8 or kind not in (0, 2) or interlaced or not 0 < width * height <= _FAST_PIXELS:
         return None
-    position, end = 8, len(blob)
-    while position + 12 <= end:  # orientation may hide in eXIf, tEXt, zTXt or iTXt, before or after the pixels
-        if blob[position + 4 : position + 8] not in _PLAIN_CHUNKS:
+    position, last = 33, len(blob) - 12
+    while position <= last:  # orientation may hide in eXIf, tEXt, zTXt or iTXt, before or after the pixels
+        length, name = _CHUNK.unpack_from(blob, position)
+        if name not in _PLAIN_CHUNKS:
             return None
-        position += 12 + int.from_bytes(blob[position : position + 4], "big")
+        position += 12 + length
     return Header(height, width, kind == 2)
 
 

@@ -1,0 +1,186 @@
+"""Reading a dataset folder back: tensors, or a torch Dataset that decodes on demand."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.utils.data import Dataset
+
+from symdata.errors import StoreError
+from symdata.groups import Element, Elements, Group
+from symdata.sources.decode import decode_images
+from symdata.store.manifest import read_manifest
+from symdata.symmetry import Symmetry
+
+CHUNK = 4096
+"""Images decoded at a time."""
+
+
+class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
+    """One split of a dataset folder; a map-style torch Dataset of (image uint8 (C, H, W), label).
+
+    The encoded images stay in memory as they are on disk; `images()` decodes all of them, or some, at once, and a
+    DataLoader fetches whole batches. For training, decode once and slice: `dataset.images()`, `dataset.labels`.
+    """
+
+    folder: Path
+    split: str
+    classes: tuple[str, ...]
+    manifest: dict[str, Any]
+    symmetry: Symmetry
+    """What the elements were drawn from."""
+    group: Group
+    """What `element_index` counts in; the group of the symmetry and of the poses together."""
+    shape: tuple[int, int, int]
+    """(C, H, W)."""
+
+    def __init__(self, folder: Path | str, split: str = "train") -> None:
+        self.folder, self.split = Path(folder), split
+        self.manifest = read_manifest(folder)
+        if split not in self.manifest["splits"]:
+            raise StoreError(f"{str(folder)!r} has no split {split!r}; it has {', '.join(self.manifest['splits'])}")
+        entry = self.manifest["splits"][split]
+        self.classes, self.shape = tuple(self.manifest["classes"]), tuple(self.manifest["shape"])
+        self.symmetry, self.group = Symmetry.parse(entry["symmetry"]), Group.parse(entry["group"])
+        tables = [_read(self.folder / shard["file"]) for shard in entry["shards"]]
+        try:
+            self._table = pa.concat_tables(tables)
+        except pa.ArrowInvalid:
+            raise StoreError(
+                f"the shards of split {split!r} in {str(folder)!r} differ; build the dataset again"
+            ) from None
+        if (rows := len(self._table)) != entry["num_examples"]:
+            raise StoreError(
+                f"{str(folder)!r}: split {split!r} has {rows} rows, its manifest says {entry['num_examples']}; "
+                "build the dataset again"
+            )
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+        return self.__getitems__([item])[0]
+
+    def __getitems__(self, items: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
+        """A batch at once, as torch's DataLoader asks for it."""
+        rows = np.asarray(items, dtype=np.int64)
+        return list(zip(self.images(rows), self.labels[rows].tolist(), strict=True))
+
+    def images(self, indices: Sequence[int] | np.ndarray | None = None) -> torch.Tensor:
+        """Images decoded, (m, C, H, W) uint8: all of them, those at `indices`, or those where a mask (n,) is true."""
+        rows = np.arange(len(self)) if indices is None else self._rows(indices)
+        c, h, w = self.shape
+        out = np.empty((len(rows), c, h, w), np.uint8)
+        for start in range(0, len(rows), CHUNK):
+            blobs = self._encoded(rows[start : start + CHUNK])
+            for row, image in enumerate(decode_images(blobs, channels=c), start):
+                if image.shape[:2] != (h, w):
+                    found = f"row {rows[row]} of split {self.split!r} in {str(self.folder)!r} is {image.shape[:2]}"
+                    raise StoreError(f"{found}, its manifest says {(h, w)}; build the dataset again")
+                out[row] = image.reshape(h, w, c).transpose(2, 0, 1)
+        return torch.from_numpy(out)
+
+    def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Row numbers in 0..n-1, for a sequence of numbers (negative ones count from the end) or a mask."""
+        wanted, n = np.asarray(indices), len(self)
+        if wanted.dtype == bool:
+            if wanted.shape != (n,):
+                raise IndexError(
+                    f"a mask of shape {wanted.shape} for a split of {n} images; it needs one entry for each"
+                )
+            return np.flatnonzero(wanted)
+        rows = wanted.astype(np.int64).reshape(-1)
+        if len(bad := rows[(rows < -n) | (rows >= n)]):
+            raise IndexError(f"index {bad[0]} is outside a split of {n} images")
+        return rows % max(1, n)
+
+    def _encoded(self, rows: np.ndarray) -> list[bytes]:
+        """The PNG files of some rows. The table is in pieces, since one array of bytes ends at 2 GiB."""
+        piece, first = np.searchsorted(self._ends, rows, side="right"), np.concatenate([[0], self._ends])
+        out: list[bytes] = [b""] * len(rows)
+        for k in np.unique(piece).tolist():
+            here = np.flatnonzero(piece == k)
+            found = self._pieces[k].take(pa.array(rows[here] - first[k])).to_pylist()
+            for position, blob in zip(here.tolist(), found, strict=True):
+                out[position] = blob
+        return out
+
+    @cached_property
+    def _pieces(self) -> list[Any]:
+        return [chunk.field("bytes") for chunk in self._table["image"].chunks]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([len(piece) for piece in self._pieces])
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(n,) int64."""
+        return self.column("label")
+
+    @cached_property
+    def elements(self) -> Elements:
+        """The element that moved each image, its pose included."""
+        return Elements(self.column("angle").astype(np.float64), self.column("flip"))
+
+    @cached_property
+    def drawn(self) -> Elements:
+        """The random part of each element: what the symmetry drew, without the pose that the label speaks of."""
+        if "pose" not in self._table.column_names:
+            return self.elements
+        poses = Elements.of([Element(pose["angle"], pose["flip"]) for pose in self.manifest["poses"]])
+        return self.elements @ ~poses[self.column("pose")]
+
+    @cached_property
+    def element_index(self) -> np.ndarray:
+        """(n,) int64: index of each element in `group`; -1 if the group is continuous."""
+        return self.column("element")
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """(n,) int64: the source image of each sample."""
+        return self.column("index")
+
+    def rows(self, indices: np.ndarray) -> list[dict[str, Any]]:
+        """Every column but the image, a dictionary per sample."""
+        fields: list[dict[str, Any]] = self._table.drop_columns("image").take(pa.array(indices)).to_pylist()
+        return fields
+
+    def column(self, name: str) -> np.ndarray:
+        """A column other than the image; integers come as int64."""
+        if name not in self._table.column_names:
+            raise StoreError(
+                f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(self._table.column_names)}"
+            )
+        values: np.ndarray = self._table[name].to_numpy()
+        return values.astype(np.int64) if values.dtype.kind in "iu" else values
+
+
+def load(folder: Path | str, split: str = "train") -> ImageDataset:
+    """One split of a dataset folder.
+
+    Raises:
+        StoreError: if the folder is not a whole dataset, or has no such split.
+
+    Example:
+        dataset = symdata.load("glyphs-d4-partial_at_0p5", "test")
+        images, labels = dataset.images(), dataset.labels      # (n, 1, 28, 28) uint8, (n,) int64
+    """
+    return ImageDataset(folder, split)
+
+
+def splits(folder: Path | str) -> list[str]:
+    """The splits of a dataset folder, in order."""
+    return list(read_manifest(folder)["splits"])
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"cannot read {str(path)!r}: {str(error).splitlines()[0]}; build the dataset again") from None

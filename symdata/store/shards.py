@@ -1,0 +1,235 @@
+"""Finished samples to parquet files that `datasets` opens: blocks, row groups, shards, in one process or several.
+
+A block is a row group. Its size depends on the image shape alone, and blocks are made independently and written in
+order, so files do not depend on the number of workers; shards cut the rows of a split into contiguous runs.
+"""
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from symdata.build import Block, Plan
+from symdata.errors import StoreError
+from symdata.png import encode_pngs
+
+BLOCK_BYTES = 8 << 20
+"""Pixels of one row group."""
+SHARD_BYTES = 512 << 20
+"""Pixels of one shard, if the number of shards is not given."""
+
+
+UNFINISHED = ".unfinished"
+"""Ending of a file until it is whole."""
+
+
+class WorkerDiedError(StoreError):
+    """A worker process ended early. The shards that are whole stay, for `resume`."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A run of samples of one split, and its file."""
+
+    split: str
+    number: int
+    of: int
+    start: int
+    stop: int
+
+    @property
+    def file(self) -> str:
+        return f"{self.split}-{self.number:05d}-of-{self.of:05d}.parquet"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def plan_shards(plan: Plan, num_shards: int | None = None) -> list[Shard]:
+    """Every shard of every split; a split has at most one shard per sample."""
+    shards = []
+    for split, samples in plan.samples.items():
+        n = len(samples)
+        wanted = math.ceil(n * math.prod(plan.shape) / SHARD_BYTES) if num_shards is None else num_shards
+        of = max(1, min(wanted, n))
+        shards += [Shard(split, k, of, k * n // of, (k + 1) * n // of) for k in range(of)]
+    return shards
+
+
+def features(plan: Plan) -> Any:
+    """The `datasets.Features` of the columns."""
+    from datasets import ClassLabel, Features, Image, Value
+
+    columns: dict[str, Any] = {"image": Image(), "label": ClassLabel(names=list(plan.classes))}
+    for suffix in _suffixes(plan):
+        columns |= {f"element{suffix}": Value("int32"), f"angle{suffix}": Value("float32")}
+        columns |= {f"flip{suffix}": Value("bool"), f"index{suffix}": Value("int64")}
+    columns |= {"pose": Value("int32")} if len(plan.poses) > 1 else {}
+    columns |= {"quadrant": Value("int32")} if plan.canvas.startswith("quadrant") else {}
+    return Features(columns)
+
+
+def table_of(plan: Plan, split: str, block: Block, schema: pa.Schema) -> pa.Table:
+    """A block as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
+    pngs = pa.array(encode_pngs(block.images.cpu().numpy()), pa.binary())
+    image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
+    columns: dict[str, Any] = {"image": image, "label": block.labels, "pose": block.pose, "quadrant": block.quadrant}
+    group = plan.group(split)
+    for part, (suffix, elements) in enumerate(zip(_suffixes(plan), block.elements, strict=True)):
+        columns[f"element{suffix}"] = group.indices(elements) if group.is_finite else np.full(len(elements), -1)
+        columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
+        columns[f"index{suffix}"] = block.index[:, part]
+    return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
+
+
+def write_shards(
+    plan: Plan,
+    shards: list[Shard],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    workers: int = 1,
+    block_rows: int | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Write every shard that is not there yet, each under a temporary name until it is whole.
+
+    Raises:
+        WorkerDiedError: if a worker process ends early.
+        SymdataError: if a source image cannot be read.
+        OSError: if the disk is full or refuses.
+    """
+    schema = features(plan).arrow_schema
+    todo = [shard for shard in shards if not _is_whole(folder / shard.file, shard)]
+    progress(sum(map(len, shards)) - sum(map(len, todo)))
+    jobs = [(shard.split, start, stop) for shard in todo for start, stop in _blocks(plan, shard)]
+    with closing(_tables(plan, schema, jobs, device, workers, block_rows)) as tables:
+        for shard in todo:
+            unfinished = folder / (shard.file + UNFINISHED)
+            with _writer(unfinished, schema) as writer:
+                for _ in _blocks(plan, shard):
+                    table = next(tables)
+                    writer.write_table(table, row_group_size=len(table))
+                    progress(len(table))
+            os.replace(unfinished, folder / shard.file)
+
+
+def _is_whole(path: Path, shard: Shard) -> bool:
+    """Whether the file of a shard is there; a machine that lost its power may have kept the name and not the bytes."""
+    try:
+        rows: int = pq.read_metadata(path).num_rows
+    except (OSError, pa.ArrowException):
+        return False
+    return rows == len(shard)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """PNG bytes are stored as they are; the other columns are small, and zstd makes them smaller."""
+    compression = {name: "zstd" for name in schema.names if name != "image"}
+    compression |= {"image.bytes": "none", "image.path": "none"}
+    return pq.ParquetWriter(
+        path, schema, compression=compression, use_dictionary=False, write_statistics=False, store_schema=True
+    )
+
+
+def _blocks(plan: Plan, shard: Shard) -> Iterator[tuple[int, int]]:
+    rows = max(64, min(4096, BLOCK_BYTES // math.prod(plan.shape)))
+    return ((start, min(start + rows, shard.stop)) for start in range(shard.start, shard.stop, rows))
+
+
+def _suffixes(plan: Plan) -> tuple[str, ...]:
+    return ("", "_right") if plan.canvas == "pair" else ("",)
+
+
+_Job = tuple[str, int, int]
+
+
+def _make(plan: Plan, schema: pa.Schema, device: str, step: int | None, job: _Job) -> pa.Table:
+    """The table of one block, computed `step` samples at a time; the step cannot change a byte."""
+    split, start, stop = job
+    step = step or stop - start
+    parts = [plan.block(split, np.arange(a, min(a + step, stop)), device) for a in range(start, stop, step)]
+    return pa.concat_tables([table_of(plan, split, part, schema) for part in parts]).combine_chunks()
+
+
+def _tables(
+    plan: Plan, schema: pa.Schema, jobs: list[_Job], device: str, workers: int, step: int | None
+) -> Generator[pa.Table, None, None]:
+    """The tables of all blocks, in order."""
+    if workers <= 1:
+        yield from map(partial(_make, plan, schema, device, step), jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(plan, device, step)) as pool:
+        pending: deque[Future[pa.Table]] = deque()
+        try:
+            for job in jobs:
+                with _interrupts_held():  # a submission may begin a process
+                    pending.append(pool.submit(_work, job))
+                if len(pending) > 2 * workers:  # bounded: memory does not grow with the count
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool:
+            raise WorkerDiedError(
+                "a worker process died, perhaps for lack of memory; what is done is kept: "
+                "go on with --resume and fewer --workers"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, and processes that begin in it never get it: it reaches every process of
+    a terminal, and one that is still importing would answer with a traceback. The parent ends its workers itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # now, because beginning it unblocks what is blocked below
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_worker: dict[str, Callable[[_Job], pa.Table]] = {}
+"""What `_start_worker` prepares once for each worker process."""
+
+
+def _start_worker(plan: Plan, device: str, step: int | None) -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _worker["make"] = partial(_make, plan, features(plan).arrow_schema, device, step)
+
+
+def _work(job: _Job) -> pa.Table:
+    return _worker["make"](job)
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

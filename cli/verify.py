@@ -1,0 +1,37 @@
+"""`symdata verify`: re-hash a dataset and derive a sample of it again."""
+
+from pathlib import Path
+
+import click
+
+from cli.options import folder_argument, json_option, print_json
+
+
+@click.command("verify")
+@folder_argument
+@click.option(
+    "--samples", type=click.IntRange(0), default=64, show_default=True, help="Images per split to derive again."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which ones.")
+@click.option("--source", help="Where the source is now, if it has moved.")
+@json_option
+def command(folder: str, samples: int, seed: int, source: str | None, as_json: bool) -> None:
+    """Re-hash a dataset and derive a sample of it again.
+
+    Exit code 0 if everything is as the manifest says, 1 otherwise.
+
+    \b
+      symdata verify glyphs-d4-partial_at_0p5
+    """
+    from symdata.store import verify
+
+    result = verify(Path(folder), samples=samples, seed=seed, source=source)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        for check in result.checks:
+            click.echo(f"{'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}")
+    if not result.passed:
+        failed = sum(not check.passed for check in result.checks)
+        click.echo(f"symdata: {folder!r} failed {failed} of {len(result.checks)} checks", err=True)
+        raise click.exceptions.Exit(1)

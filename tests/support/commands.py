@@ -1,0 +1,29 @@
+"""Running `symdata` in this process, and holding its refusals against what a refusal has to be."""
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from tests.support.folders import contents
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object, code: int = 1) -> str:
+    """What stderr says when a command is refused; in one sentence, without traceback, leaving everything as it was."""
+    before = contents(Path.cwd().parent)
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert isinstance(result.exception, SystemExit)
+    lines = result.stderr.splitlines()
+    if code == 1:
+        assert len(lines) == 1 and lines[0].startswith("symdata: ")
+    else:
+        assert lines[0].startswith("Usage: ") and lines[-1].startswith("Error: ")
+    after = contents(Path.cwd().parent)
+    assert after == before
+    return lines[-1]

@@ -1,0 +1,1 @@
+"""Programs that compare symdata with what people use today; see README.md."""

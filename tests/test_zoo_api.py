@@ -1,0 +1,40 @@
+"""The public names of the model side, and that naming them costs nothing."""
+
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+
+PUBLIC = [
+    "Audit",
+    "FeatureError",
+    "Mend",
+    "ModelError",
+    "Subsampling",
+    "act_on_features",
+    "audit",
+    "exact_sizes",
+    "feature_error",
+]
+
+
+def test_the_public_names_are_these():
+    assert sorted(zoo.__all__) == dir(zoo) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_name_is_there_and_says_what_it_is(name):
+    assert getattr(zoo, name).__doc__
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'nothing'; it has Audit"):
+        _ = zoo.nothing
+
+
+def test_import_zoo_is_light():
+    code = "import sys, zoo; dir(zoo); print([m for m in ('torch', 'escnn', 'numpy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

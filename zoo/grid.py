@@ -1,0 +1,109 @@
+"""The arithmetic of subsampling: which elements of d4 map a strided grid of windows to itself.
+
+On one axis of i pixels, with p pixels of padding on either side and a window of k pixels (dilated), a layer of stride s
+puts its windows at -p + s t, t = 0 .. o - 1, o = floor((i + 2p - k) / s) + 1. Reversing the axis sends window t to the
+one that starts at i - k + p - s t. That is again one of the windows, number o - 1 - t, if and only if
+
+    r = (i + 2p - k) mod s = 0,
+
+r being the pixels that are left over at the far end (a single dilated window is the one exception: the taps that
+it has inside the image may happen to be symmetric). Otherwise the grid's centre lies r/2 pixels before the image's,
+and the turned image is seen through another polyphase component of the layer.
+
+Convention:
+    Pairs are (height, width). An element of d4 asks a condition of an axis when it reverses it on the way: a turn by
+    +90 degrees and the left-right mirror ask the width's, -90 and up-down the height's, the half turn and the
+    anti-transpose both, the transpose none; so r != 0 leaves {e, transpose} of d4 on a square image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from symdata.groups import Element, Group
+
+ASKS = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 1), (0, 0), (1, 0), (1, 1))
+"""For every element of d4, by index: whether it asks the condition of (height, width)."""
+
+D4 = Group(4, flips=True)
+
+
+def residue(size: int, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> int:
+    """r: the pixels that a strided window leaves over at the far end of an axis; exact if and only if it is 0."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) % stride
+
+
+def survives(element: Element, residues: Sequence[float], isotropic: bool = True) -> bool:
+    """Whether an element of d4 is still a symmetry of a grid with these residues.
+
+    Args:
+        element: of d4.
+        residues: (height, width).
+        isotropic: whether windows and strides are square; without that no element that swaps the axes survives.
+    """
+    index = D4.index(element)
+    if index % 2 and not isotropic:
+        return False
+    return not any(asked and r for asked, r in zip(ASKS[index], residues, strict=True))
+
+
+def survivors(group: Group, residues: Sequence[float], isotropic: bool = True) -> tuple[Element, ...]:
+    """The elements of a lattice group that survive, in index order."""
+    return tuple(e for e in group.elements if survives(e, residues, isotropic))
+
+
+@dataclass(frozen=True)
+class Subsampling:
+    """One layer that changes the sampling grid, met while a model was traced at one input size."""
+
+    name: str
+    """Path of the innermost module, as in `named_modules()`; empty for code in the model's own forward."""
+    kind: str
+    """`conv`, `max pool`, `avg pool`, `slice`, `padding`, `nearest resize`, ..."""
+    size: tuple[int, int]
+    """Pixels of the layer's own input."""
+    kernel: tuple[int, int]
+    """Extent of the window in pixels, dilation counted; 1 where there is none."""
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    """Pixels on each side, the symmetric part."""
+    dilation: tuple[int, int]
+    residue: tuple[float, float]
+    """r: twice the distance between the centres of the grid and of the layer's input, in its pixels; 0 is exact."""
+    scale: tuple[float, float]
+    """Input pixels per pixel of this layer's input: the product of the strides before it."""
+    phi: tuple[float, float]
+    """Misalignment after this layer, in input pixels: the sum of r times scale along the way here."""
+    isotropic: bool = True
+    """Whether both axes are treated alike; without that no element that swaps them survives."""
+    note: str = ""
+    """Why it breaks, if it is not its residue of division: asymmetric padding, nearest interpolation, ..."""
+    unknown: bool = False
+    """Whether nothing can be said: the operation moves pixels in a way that is not analysed."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every element of d4 survives."""
+        return not self.unknown and self.isotropic and self.residue == (0, 0)
+
+    def survivors(self, group: Group = D4) -> tuple[Element, ...]:
+        """The elements of `group` that are still symmetries; only the identity where nothing is known."""
+        if self.unknown:
+            return group.elements[:1]
+        return survivors(group, self.residue, self.isotropic)
+
+    @property
+    def window(self) -> str:
+        """`conv 3x3, stride 2, padding 1`: kernel size before dilation, square numbers once."""
+        kernel = tuple((k - 1) // d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        parts = [f"{self.kind} {kernel[0]}x{kernel[1]}" if kernel != (1, 1) or self.kind == "conv" else self.kind]
+        for word, pair, usual in (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0))):
+            if pair != usual:
+                parts.append(f"{word} {pair[0] if pair[0] == pair[1] else pair}")
+        if self.dilation != (1, 1):
+            parts.append(f"dilation {self.dilation[0]}")
+        return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, with the surviving elements of d4."""
+        return asdict(self) | {"exact": self.exact, "survivors": [str(e) for e in self.survivors()]}

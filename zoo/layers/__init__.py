@@ -1,0 +1,17 @@
+"""Layers of group-equivariant networks, one class each, parametric in a subgroup of d4: c1, c2, c4, d1, d2, d4.
+
+Feature maps are (B, |G| C, H, W), group-major; `zoo.layers.regular` says why and what the group does to them.
+"""
+
+from zoo.layers.convolution import GroupConv2d as GroupConv2d
+from zoo.layers.convolution import LiftingConv2d as LiftingConv2d
+from zoo.layers.norm import GroupBatchNorm2d as GroupBatchNorm2d
+from zoo.layers.pooling import BlurPool2d as BlurPool2d
+from zoo.layers.pooling import GroupAvgPool2d as GroupAvgPool2d
+from zoo.layers.pooling import GroupMaxPool2d as GroupMaxPool2d
+from zoo.layers.pooling import GroupPool as GroupPool
+from zoo.layers.regular import act_on_features as act_on_features
+from zoo.layers.regular import fields as fields
+from zoo.layers.regular import flat as flat
+from zoo.layers.separable import GCGroupConv2d as GCGroupConv2d
+from zoo.layers.separable import GGroupConv2d as GGroupConv2d

@@ -1,0 +1,213 @@
+"""The filter bank of a group convolution: one gather from the free weight, kept while the layer is in eval mode.
+
+A group convolution is an ordinary one whose filters are tied. With free weight W of one orientation,
+
+    bank[(g, o), (h, c)](p) = W[o, (g^-1 h, c)](g^-1 p)          Cohen & Welling 2016, eqs. 10 and 11
+
+every entry of the bank is an entry of W, so the bank is exact in any dtype and its gradient is the sum over the group.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from symdata.errors import ShapeError
+from symdata.groups import Group
+from zoo.layers.regular import lattice_group, left_translation, move, order
+
+ROW_FIELDS = 32
+"""From this many input fields on, the gather copies rows of them: as fast (measured), and the index stays small."""
+
+
+class Source(NamedTuple):
+    """A parameter as it was when the bank was expanded."""
+
+    parameter: Tensor | None
+    memory: Tensor | None
+    """The same, detached: while it is held, its memory cannot be given to another tensor."""
+    pointer: int
+    version: int
+
+
+class Bank(NamedTuple):
+    """Expanded filters, and what they were expanded from."""
+
+    tensors: tuple[Tensor | None, ...]
+    sources: tuple[Source, ...]
+    dtype: torch.dtype | None
+    """What autocast asked for, if it was on."""
+
+    def is_current(self, parameters: Iterable[Tensor | None], dtype: torch.dtype | None) -> bool:
+        """Whether no parameter was replaced, moved or written, and no gradient flows to one or waits in it."""
+        if dtype is not self.dtype:
+            return False
+        tracked = torch.is_grad_enabled()
+        for p, (parameter, _, pointer, version) in zip(parameters, self.sources, strict=True):
+            if p is not parameter:
+                return False
+            if p is not None and (
+                p._version != version or p.data_ptr() != pointer or p.grad is not None or (tracked and p.requires_grad)
+            ):
+                return False
+        return True
+
+
+class BankedConv2d(nn.Module):
+    """Base of the convolutions: what they share, and the cache. Subclasses say what to `expand` and how to convolve.
+
+    In eval mode, while no gradient flows to the weights or waits in their `.grad`, the bank is expanded once and kept.
+    It is expanded again when a weight changes in place, is replaced or moved, after a forward with gradients, and after
+    `train()` or `eval()`. Only writing through `weight.data` goes unseen; `eval()` mends that. Copies and pickles leave
+    the bank behind.
+    """
+
+    group: Group
+
+    def __init__(
+        self,
+        group: Group | str,
+        in_fields: int,
+        out_fields: int,
+        kernel_size: int,
+        stride: int,
+        padding: int,
+        dilation: int,
+    ) -> None:
+        super().__init__()
+        self.group = lattice_group(group)
+        low = {"in_fields": in_fields, "out_fields": out_fields, "kernel_size": kernel_size, "stride": stride}
+        for name, value in (low | {"dilation": dilation, "padding + 1": padding + 1}).items():
+            if not isinstance(value, int) or value < 1:
+                raise ShapeError(f"{name} is {value!r}, expected a whole number of at least 1")
+        self.in_fields, self.out_fields, self.kernel_size = in_fields, out_fields, kernel_size
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self._kept: Bank | None = None
+
+    def expand(self) -> tuple[Tensor | None, ...]:
+        """The tensors that the convolution uses, from the parameters."""
+        raise NotImplementedError
+
+    def bank(self, like: Tensor) -> tuple[Tensor | None, ...]:
+        """`expand()`, from the cache where that is safe."""
+        if self.training or torch.compiler.is_compiling():
+            return self.expand()
+        dtype = _autocast_dtype(like.device.type)
+        kept = self._kept
+        if kept is not None and kept.is_current(self._parameters.values(), dtype):
+            return kept.tensors
+        self._kept = None
+        if not all(p is None or _keepable(p) for p in self._parameters.values()):
+            return self.expand()
+        self._kept = self._keep(dtype)
+        return self._kept.tensors
+
+    def _keep(self, dtype: torch.dtype | None) -> Bank:
+        # Not in inference mode: its tensors could not be used when gradients with respect to the input are asked for.
+        with torch.inference_mode(False), torch.no_grad():
+            tensors = tuple(_cast(t, dtype) for t in self.expand())
+            sources = tuple(
+                Source(p, None, 0, 0) if p is None else Source(p, p.detach(), p.data_ptr(), p._version)
+                for p in self._parameters.values()
+            )
+        return Bank(tensors, sources, dtype)
+
+    def train(self, mode: bool = True) -> Self:
+        self._kept = None
+        return super().train(mode)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        self._kept = None
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kept": None}
+
+    def check_channels(self, x: Tensor, channels: int) -> None:
+        """`ShapeError` unless `x` is (B, channels, H, W)."""
+        if x.ndim != 4 or x.shape[1] != channels:
+            expected = f"(B, {channels}, H, W): {self.in_fields} input fields over {self.group}"
+            raise ShapeError(f"{type(self).__name__} got {tuple(x.shape)}, expected {expected}")
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.group}, {self.in_fields}, {self.out_fields}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, bias={self._parameters.get('bias') is not None}"
+        )
+
+
+def _autocast_dtype(device: str) -> torch.dtype | None:
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return None
+    return torch.get_autocast_dtype(device)
+
+
+def _keepable(parameter: Tensor) -> bool:
+    # A parameter that torch.func swapped in is a plain tensor, and one made in inference mode counts no versions.
+    # A fused optimiser writes without counting a version either: while a step may come, nothing is kept.
+    frozen = parameter.grad is None and not (parameter.requires_grad and torch.is_grad_enabled())
+    return frozen and isinstance(parameter, nn.Parameter) and not parameter.is_inference()
+
+
+def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
+    """As autocast would: it leaves float64 alone."""
+    if tensor is None or dtype is None or tensor.dtype == torch.float64:
+        return tensor
+    return tensor.to(dtype)
+
+
+def is_channels_last(tensor: Tensor) -> bool:
+    """Whether convolutions take (N, C, H, W) for channels_last: by its strides, for filters of one channel too.
+
+    `is_contiguous` says yes to both formats where C or H W is 1; torch then goes by strides, and so does this.
+    """
+    low = 0
+    for axis in (1, 3, 2, 0):
+        stride = tensor.stride(axis)
+        if stride < low or (axis == 0 and low == tensor.stride(1)):
+            return False
+        low = stride * tensor.shape[axis]
+    return True
+
+
+def gather(weight: Tensor, index: Tensor, size: int) -> Tensor:
+    """The bank (|G| O, J C, k, k) of a free weight (O, J C, k, k), in the weight's memory format.
+
+    Args:
+        weight: free weight; J is |G| for a group convolution and 1 for a lifting one.
+        index: from `bank_index`: 1-D for single values, (., 1) for rows of C.
+        size: |G|.
+    """
+    o, jc, k, _ = weight.shape
+    if index.ndim == 1:
+        bank = weight.reshape(-1).index_select(0, index).view(size * o, jc, k, k)
+        # `contiguous` would leave the strides of filters of one channel as they are
+        return bank.clone(memory_format=torch.channels_last) if is_channels_last(weight) else bank
+    rows = weight.permute(0, 2, 3, 1).reshape(o * k * k * index.shape[1], -1)  # (O k k J, C)
+    bank = rows.index_select(0, index.flatten()).view(size * o, k, k, jc).permute(0, 3, 1, 2)
+    return bank if is_channels_last(weight) else bank.contiguous()
+
+
+@lru_cache(maxsize=128)
+def bank_index(group: Group, out_fields: int, in_fields: int, k: int, *, lifting: bool) -> Tensor:
+    """Where each entry of the bank comes from in the flattened free weight: int32.
+
+    Below `ROW_FIELDS` input fields (|G| O J C k k,), single values in the order of the bank. From there on
+    (|G| O k k, J), rows of C values of the weight laid out as (O, k, k, J, C).
+    """
+    size = order(group)
+    inputs = 1 if lifting else size
+    pixels = torch.arange(k * k).view(k, k)
+    # (g W)(p) = W(g^-1 p): moving the pixel numbers by g puts the number of g^-1 p at p.
+    pixel = torch.stack([move(pixels, g).flatten() for g in group.elements])  # (g, p)
+    field = torch.tensor([left_translation(group, g)[:inputs] for g in range(size)]) * (not lifting)  # (g, h) -> g^-1 h
+    o, c = torch.arange(out_fields), torch.arange(in_fields)
+    if in_fields >= ROW_FIELDS:
+        block = (pixel[:, None, :, None] * inputs) + field[:, None, None, :]  # (g, 1, p, h)
+        return (o.view(1, -1, 1, 1) * (k * k * inputs) + block).reshape(-1, inputs).int()
+    channel = field[:, None, :, None, None] * in_fields + c.view(1, 1, 1, -1, 1)  # (g, 1, h, c, 1)
+    filters = o.view(1, -1, 1, 1, 1) * (inputs * in_fields) + channel  # (g, o, h, c, 1)
+    return (filters * (k * k) + pixel[:, None, None, None, :]).flatten().int()

@@ -28,7 +28,7 @@ from symdata.build import Plan, Spec  # noqa: E402
 from symdata.png import encode_pngs  # noqa: E402
 from symdata.samples import Sampling, plan_samples  # noqa: E402
 from symdata.store import load  # noqa: E402
-from symdata.store.folder import write  # noqa: E402
+from symdata.store.folder import make  # noqa: E402
 from symdata.store.shards import features, plan_shards, write_shards  # noqa: E402
 from symdata.warp import Resampling  # noqa: E402
 
@@ -143,7 +143,7 @@ def bench_png(bench: Bench, title: str, images: torch.Tensor) -> None:
 def bench_read(bench: Bench, title: str, images: torch.Tensor, target: float) -> None:
     """All images of a finished folder as one uint8 array."""
     folder = Path(tempfile.mkdtemp(dir=_ROOM.name)) / "dataset"
-    write(plan_of(images), folder)
+    make(plan_of(images), folder)
     dataset = datasets.Dataset.from_parquet(str(next(folder.glob("*.parquet"))), cache_dir=_ROOM.name)
     as_torch = dataset.with_format("torch")
     cases = [

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
 """
 
 import errno
+import os
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,9 @@ import click
 
 from symdata import __version__
 from symdata.errors import SymdataError
+
+# Read by libgomp when torch is loaded: threads that wait sleep. Those that spin make a busy machine many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "make": "Build a dataset whose symmetry is known.",

@@ -95,7 +95,8 @@ def _is_recipe(what: str, source: str | None) -> bool:
     if source is not None:
         raise click.UsageError(f"--source is for recipes, and {what!r} is a source; name one of the two.")
     close = get_close_matches(what, [recipe.name for recipe in list_recipes()], n=1)
-    if close and not Path(what).exists():
+    here = Path(what).parent  # a source may be the beginning of a name: emnist-digits for emnist-digits-train-images...
+    if close and not (here.is_dir() and any(path.name.startswith(Path(what).name) for path in here.iterdir())):
         raise click.UsageError(f"{what!r} is no recipe and no file here; did you mean {close[0]}?")
     return False
 
@@ -103,7 +104,7 @@ def _is_recipe(what: str, source: str | None) -> bool:
 def _make_one(fields: dict[str, Any], out: Path | None, run: dict[str, Any], dry_run: bool, quiet: bool) -> Any:
     """Build one dataset and say so; what `--json` prints of it."""
     from symdata.build import Spec, resolve
-    from symdata.store.folder import check_target, write
+    from symdata.store.folder import check_target, make
 
     spec = Spec(**fields)
     plan = resolve(spec, run["device"])
@@ -115,7 +116,7 @@ def _make_one(fields: dict[str, Any], out: Path | None, run: dict[str, Any], dry
         return _plan_fields(spec, plan, folder)
     with progress_bar(total, plan.name) as bar:
         try:
-            made = write(plan, folder, progress=bar.update, **run)
+            made = make(plan, folder, progress=bar.update, **run)
         except KeyboardInterrupt:
             click.echo("\nstopped; the same command with --resume goes on from here", err=True)
             raise

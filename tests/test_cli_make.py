@@ -21,6 +21,7 @@ from symdata.store.folder import make
 from tests.conftest import ROOT
 from tests.support.commands import refused, run
 from tests.support.folders import contents
+from tests.support.images import noise, write_idx
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +108,13 @@ def test_what_the_list_of_recipes_names_can_be_made():
     for name in names:
         assert is_recipe(name)
         find_recipe(name.replace("<group>", "d4-5"))
+
+
+def test_idx_files_with_a_name_like_a_recipe(here):
+    for split in ("train", "test"):
+        write_idx(here, noise(6, 5, 5), np.arange(6) % 2, f"emnist-digits-{split}")
+    assert run("make", "emnist-digits", "--symmetry", "d4", "--dry-run").exit_code == 0
+    assert "did you mean" in run("make", "emnist-digit5", "--symmetry", "d4", "--dry-run").stderr
 
 
 def test_every_option_arrives():

@@ -48,7 +48,7 @@ class Made:
 
 
 def make(
-    spec: Spec,
+    what: Spec | Plan,
     out: Path | str | None = None,
     *,
     num_shards: int | None = None,
@@ -59,10 +59,10 @@ def make(
     resume: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Made:
-    """Build the dataset that `spec` describes into a folder.
+    """Build a dataset into a folder.
 
     Args:
-        spec: what to build; see `Spec`.
+        what: what to build, as a `Spec`; or a `Plan`, which `resolve` makes of it.
         out: the folder; None: named after the source and symmetry, in the current directory.
         num_shards: parquet files per split; None: one per 512 MiB of pixels.
         device: where images are moved ("cuda", ...); files are the same for every lattice symmetry.
@@ -77,23 +77,8 @@ def make(
     Raises:
         SymdataError: in any case of bad input; nothing half-written is left.
     """
-    plan = resolve(spec, device)
+    plan = what if isinstance(what, Plan) else resolve(what, device)
     folder = Path(out) if out is not None else Path(plan.name)
-    return write(plan, folder, num_shards, device, workers, batch_size, overwrite, resume, progress)
-
-
-def write(
-    plan: Plan,
-    folder: Path,
-    num_shards: int | None = None,
-    device: str = "cpu",
-    workers: int = 1,
-    batch_size: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    progress: Callable[[int], None] = lambda rows: None,
-) -> Made:
-    """`make` with the plan resolved."""
     if num_shards is not None and not 1 <= num_shards <= 99_999:
         raise StoreError(f"num_shards {num_shards} is outside 1..99999")
     if batch_size is not None and batch_size < 1:

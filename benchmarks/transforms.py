@@ -105,6 +105,7 @@ def main() -> None:
     digits, pictures = mnist(10_000 // scale), photos(1_000 // scale)
     bench_d4(bench, digits, 25.0)
     bench_d4(bench, pictures, 4.0)
+    bench_d4(bench, pictures[:256], 4.0)  # a batch: what a training step or a block of the builder moves at a time
     bench_angles(bench, digits[: 2_000 // scale], 4.0)
     bench_angles(bench, pictures[: 200 // scale], 1.9)
     bench_finite(bench, digits[: 4_000 // scale], 8.0)

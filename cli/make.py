@@ -71,11 +71,15 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
       symdata make rotmnist --source data/mnist --workers 4
     """
     from symdata.recipes import levels
+    from symdata.store.folder import check_target
 
     run = {name: options.pop(name) for name in ("num_shards", "device", "workers", "batch_size", "overwrite", "resume")}
     recipe = _is_recipe(what, source)
     names = levels(what) if recipe else [what]
     results = []
+    if len(names) > 1 and out is not None and not run["resume"]:
+        for name in names:  # before the first of a family is built, so that none stands alone
+            check_target(out / name, run["overwrite"])
     for name in names:
         chosen = {"recipe": name, "source": source} if recipe else {"source": None if name == "glyphs" else name}
         place = out / name if out is not None and len(names) > 1 else out

@@ -274,7 +274,10 @@ def _check_square(plan: Plan) -> None:
     turning = [s for s in plan.symmetries.values() if s.group.rotations not in (1, 2)]
     if h != w and (turning or plan.group(next(iter(plan.samples))).rotations not in (1, 2)):
         text = str(turning[0]) if turning else "the recipe"
-        raise ShapeError(f"source images are {h}x{w} and {text} turns them; use --size {max(h, w)} to make them square")
+        raise ShapeError(
+            f"source images are {h}x{w} and {text} turns them; use --size {max(h, w)} to make them square "
+            "(with --resize pad to keep their shape)"
+        )
 
 
 def _read_through(source: Source, origin: tuple[str, ...], index: np.ndarray) -> torch.Tensor:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 
-CHUNK_BYTES = 1 << 20
-"""Pixels of one element handled at a time on the CPU: about the L2 cache."""
+CHUNK_BYTES = 1 << 21
+"""Pixels of one element handled at a time on the CPU (measured best of 2^17 to 2^21, at 28x28 and 96x96x3)."""
 
 # A permutation does not look at the values, so every dtype travels as the integer of its size (numpy has no bfloat16).
 _CARRIER = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -65,11 +65,17 @@ def _permute_grouped(images: np.ndarray, index: np.ndarray) -> np.ndarray:
     out = np.empty_like(images)
     order = np.argsort(index.astype(np.uint8), kind="stable")  # bytes: numpy sorts them by radix
     step = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
+    group = np.empty((min(step, len(images)), *images.shape[1:]), images.dtype)
     for k, rows in enumerate(np.split(order, np.cumsum(np.bincount(index, minlength=8))[:-1])):
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            out[part] = turn(images[part], k)
+            out[part] = turn(take(images, part, group), k)
     return out
+
+
+def take(images: np.ndarray, rows: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+    """The images in `rows`, copied to the front of `buffer`, which stays in the cache from one call to the next."""
+    return np.take(images, rows, axis=0, out=buffer[: len(rows)], mode="clip")  # "raise" would copy twice
 
 
 def turn(images: np.ndarray, k: int) -> np.ndarray:

@@ -99,7 +99,7 @@ def _dial(axes: Any, panel: Panel) -> None:
     axes.set_title(f"{panel.title}\n{apart}", fontsize=10, color=INK, pad=6)
     axes.set_ylim(0.0, math.sqrt(rim))
     axes.set_yticks(np.sqrt(rim * np.array([0.25, 0.5, 0.75])), [])
-    axes.text(1.0, -0.04, f"rim {100 * rim:.2g}%", transform=axes.transAxes, ha="right", fontsize=7, color=PALE)
+    axes.text(1.0, -0.04, f"rim {100 * rim:.3g}%", transform=axes.transAxes, ha="right", fontsize=7, color=PALE)
     axes.set_xticks(np.deg2rad(np.arange(0, 360, 45)), [f"{a}°" for a in range(0, 360, 45)], fontsize=7, color=PALE)
     axes.tick_params(pad=-2)
     axes.grid(color=LINE, linewidth=0.6)

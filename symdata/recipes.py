@@ -65,7 +65,7 @@ class Recipe:
 
 _ROTMNIST = Recipe(
     "rotmnist",
-    "every image turned by its own uniform angle; 10,000 / 2,000 / 50,000 from all 70,000",
+    "every image turned by its own uniform angle",
     "Larochelle et al. 2007, 'An empirical evaluation of deep architectures'",
     symmetry="so2",
     counts={"train": 10_000, "validation": 2_000, "test": 50_000},
@@ -149,7 +149,7 @@ _TABLE = (
     ),
     Recipe(
         "updown45",
-        "two classes, upright or upside down, each within 45 degrees of that: the invariance to learn is +-45",
+        "two letters, each upright or upside down and within 45 degrees of that: the invariance to learn is +-45",
         "Benton et al. 2020, 'Learning invariances in neural networks', arXiv 2010.11882 (its Mario and Iggy task)",
         source="glyphs:AF",
         symmetry="so2@-45..45",

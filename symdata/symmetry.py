@@ -162,6 +162,8 @@ class Symmetry:
 
     def _checked(self, labels: Any, keys: Any, xp: Any) -> Any:
         labels = np.asarray(labels) if xp is np else xp.as_tensor(labels, device=keys.device)
+        if (labels.dtype.kind == "f") if xp is np else labels.is_floating_point():
+            raise ShapeError(f"labels are {labels.dtype}, expected integers, the index of each class")
         if labels.ndim != 1 or len(keys) not in (1, len(labels)):
             raise ShapeError(f"labels of shape {tuple(labels.shape)} for {len(keys)} keys; pass one label for each key")
         # Looking at labels on an accelerator would wait for it, and in a compiled graph it would break the graph.

@@ -175,6 +175,8 @@ class RandomSymmetry(GeometricAugmentationBase2D):
         keys, labels = self._keys, self._labels
         if keys is None:
             keys = torch.randint(-(2**63), 2**63 - 1, (count,), dtype=torch.int64, device=self.device)
+        if keys.is_floating_point():
+            raise ShapeError(f"keys are {keys.dtype}, expected integers; make them with split_keys(...)")
         if len(keys) != count:
             each = "same_on_batch draws once, pass one key" if self.same_on_batch else "pass one key for each"
             raise ShapeError(f"{len(keys)} keys for {batch_shape[0]} images; {each}")

@@ -25,6 +25,7 @@ def render_card(plan: Plan, manifest: dict[str, Any]) -> str:
         front=front,
         m=manifest,
         recipe=recipe,
+        as_written=recipe is not None and all(spec is None for spec in (plan.spec.symmetry, plan.spec.test_symmetry)),
         command=command(plan, manifest),
         canvas=plan.canvas,
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),

@@ -60,6 +60,9 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
                 "build the dataset again"
             )
 
+    def __repr__(self) -> str:
+        return f"ImageDataset({str(self.folder)!r}, {self.split!r}): {len(self)} images {self.shape}, {self.symmetry}"
+
     def __len__(self) -> int:
         return len(self._table)
 

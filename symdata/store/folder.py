@@ -90,7 +90,8 @@ def make(
         return Made(folder, read_manifest(folder))
     check_target(folder, overwrite)
     with ExitStack() as stack:
-        partial = _open_partial(identity, folder, overwrite, resume, stack)
+        partial, begun = _open_partial(identity, folder, overwrite, resume, stack)
+        left = "what an earlier run had done is kept: go on with --resume" if begun else "nothing was left behind"
         try:
             write_shards(
                 plan, shards, partial, device=device, workers=workers, block_rows=batch_size, progress=progress
@@ -104,9 +105,10 @@ def make(
                 f"device {device!r} has too little memory; go on with --resume and a smaller --batch-size"
             ) from None
         except (SymdataError, OSError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
+            if not begun:
+                shutil.rmtree(partial, ignore_errors=True)
             if isinstance(error, OSError):
-                raise StoreError(f"cannot write {str(folder)!r}: {_reason(error)}; nothing was left behind") from None
+                raise StoreError(f"cannot write {str(folder)!r}: {_reason(error)}; {left}") from None
             raise
         _put_in_place(partial, folder)
     return Made(folder, manifest)
@@ -165,24 +167,28 @@ def _identity_of(folder: Path) -> Any:
     }
 
 
-def _open_partial(identity: dict[str, Any], folder: Path, overwrite: bool, resume: bool, stack: ExitStack) -> Path:
-    """The partial folder, locked until `stack` closes: a new one, or on resuming that of the same build."""
-    partial = partial_folder(folder)
+def _open_partial(
+    identity: dict[str, Any], folder: Path, overwrite: bool, resume: bool, stack: ExitStack
+) -> tuple[Path, bool]:
+    """The partial folder, locked until `stack` closes, and whether it is that of the same build, to be resumed."""
+    partial, begun = partial_folder(folder), False
     if partial.exists():
         if not partial.is_dir() or (_identity_of(partial) is None and _holds_others(partial)):
             raise StoreError(f"{str(partial)!r} is in the way, and symdata did not make it; choose another --out")
         with held(partial):
             _check_partial(identity, partial, overwrite, resume)
-            if not (resume and _identity_of(partial) == identity):
+            begun = resume and _identity_of(partial) == identity
+            if not begun:
                 shutil.rmtree(partial)
     try:
         partial.mkdir(parents=True, exist_ok=True)
         stack.enter_context(held(partial))
         _write_json(partial / SPEC, identity)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not begun:
+            shutil.rmtree(partial, ignore_errors=True)
         raise StoreError(f"cannot write {str(folder)!r}: {_reason(error)}; choose another --out") from None
-    return partial
+    return partial, begun
 
 
 def _holds_others(partial: Path) -> bool:
@@ -227,7 +233,12 @@ def _put_in_place(partial: Path, folder: Path) -> None:
             return
         aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         os.replace(place, aside / place.name)
-        os.replace(partial, place)
+        try:
+            os.replace(partial, place)
+        except OSError:
+            os.replace(aside / place.name, place)
+            aside.rmdir()
+            raise
     except OSError as error:
         raise StoreError(
             f"the dataset is whole in {str(partial)!r} but cannot be renamed to {str(folder)!r}: {_reason(error)}"

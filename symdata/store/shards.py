@@ -187,7 +187,8 @@ def _tables(
                 yield pending.popleft().result()
         except BrokenProcessPool:
             raise WorkerDiedError(
-                "a worker process died, perhaps for lack of memory; what is done is kept: "
+                "a worker process died, perhaps for lack of memory, or because a script calls make(workers=...) "
+                "outside `if __name__ == '__main__':`; what is done is kept: "
                 "go on with --resume and fewer --workers"
             ) from None
         finally:

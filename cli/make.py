@@ -77,9 +77,9 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
     recipe = _is_recipe(what, source)
     names = levels(what) if recipe else [what]
     results = []
-    if len(names) > 1 and out is not None and not run["resume"]:
+    if len(names) > 1 and not run["resume"]:
         for name in names:  # before the first of a family is built, so that none stands alone
-            check_target(out / name, run["overwrite"])
+            check_target((out or Path()) / name, run["overwrite"])
     for name in names:
         chosen = {"recipe": name, "source": source} if recipe else {"source": None if name == "glyphs" else name}
         place = out / name if out is not None and len(names) > 1 else out

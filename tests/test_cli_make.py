@@ -102,6 +102,12 @@ def test_a_family_goes_on_where_it_was_stopped():
     assert contents(Path("graded")) == before
 
 
+def test_a_family_in_whose_way_one_stands_is_not_begun():
+    run("make", "graded-c4-2", "--count", 20, "--size", 8)
+    assert "'graded-c4-2' exists" in refused("make", "graded-c4", "--count", 20, "--size", 8)
+    assert [path.name for path in Path().iterdir()] == ["graded-c4-2"]
+
+
 def test_what_the_list_of_recipes_names_can_be_made():
     names = [line.split()[0] for line in run("recipes").stdout.splitlines()[2:]]
     assert len(names) >= 20

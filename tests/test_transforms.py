@@ -262,3 +262,11 @@ def test_numpy_integers_serve_as_labels():
     labels = np.arange(16, dtype=np.uint8) % 5
     augment, images = RandomSymmetry("0-2:d4,rest:none"), noise(16, 1, 6, 6)
     assert augment(images, labels=labels, keys=keys()).equal(augment(images, labels=LABELS, keys=keys()))
+
+
+def test_keys_and_labels_are_whole_numbers():
+    augment, images = RandomSymmetry("0-2:d4,rest:none"), noise(16, 1, 6, 6)
+    with pytest.raises(ShapeError, match=r"keys are torch.float32, expected integers; make them with split_keys"):
+        augment(images, labels=LABELS, keys=torch.rand(16))
+    with pytest.raises(ShapeError, match=r"labels are torch.float32, expected integers"):
+        augment(images, labels=LABELS.float(), keys=keys())

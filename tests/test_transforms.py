@@ -179,7 +179,7 @@ def test_images_that_are_not_square():
     assert RandomSymmetry("c8")(images).shape == images.shape
     for spec in ("d4", "c4-partial@0.001", "0:c4,rest:none"):  # refused whatever the batch happens to draw
         with pytest.raises(ShapeError, match="images are 6x9, and a quarter turn needs square ones; resize or pad"):
-            RandomSymmetry(spec)(images, labels=torch.ones(8), keys=keys(8))
+            RandomSymmetry(spec)(images, labels=torch.ones(8, dtype=torch.int64), keys=keys(8))
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 8, 8), (0, 3, 5, 5)])

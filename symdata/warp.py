@@ -2,15 +2,16 @@
 
 Interpolation leaves traces. Bilinear weights blur a rotated image and leave an upright one sharp, so sharpness tells
 the element (on MNIST under c8: AUC 0.83 to 0.91, see `symdata inspect`), and with it the label wherever symmetry
-differs by class. The default kernel takes the trace away: the weights of a quartic B-spline at fractional offset t,
+differs by class. The default kernel takes most of the trace away: the weights of a quartic B-spline at fractional
+offset t,
 
     w(-2) = (1/2 - t)^4 / 24      w(-1) = 19/96 - 11 t/24 + t^2/4 + t^3/6 - t^4/6      w(0) = 115/192 - 5 t^2/8 + t^4/4
 
 and w(1), w(2) at -t, have mean t, and the same variance (5/12 pixel^2), skewness and kurtosis for every t: every image
-is blurred nearly alike, whatever its angle, the identity included; what differs is the highest frequencies. Lower
-degrees blur less and leak more (on MNIST, glyphs and CIFAR-10 the guess from blur falls from AUC 0.62..0.70 for the
-quadratic to 0.52..0.60 for the quartic). The five taps of an axis are read as three bilinear look-ups (after Sigg and
-Hadwiger 2005), nine in the plane.
+is blurred nearly alike, whatever its angle, the identity included; what differs is the highest frequencies. The
+degree is a choice: lower ones blur less and leak more. With this one the AUC of `detail` in `symdata inspect`, for c8
+on 6,000 images, is 0.54 on MNIST, 0.57 on CIFAR-10 and 0.59 on glyphs. The five taps of an axis are read as three
+bilinear look-ups (after Sigg and Hadwiger 2005), nine in the plane.
 
 Convention:
     Pixel (column x, row y), y down; the centre is ((W - 1)/2, (H - 1)/2). The image moved by g shows at p what was at

@@ -125,7 +125,7 @@ def bad_source(kind: str, place: Path) -> str:
     if kind == "truncated PNG":
         (place / "dog" / "1.png").write_bytes((place / "dog" / "1.png").read_bytes()[:90])
         return "1.png cannot be used:"
-    raise NotImplementedError(kind)
+    raise ValueError(f"no source is made {kind!r}")
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,9 @@ from symdata.store import verify
 from tests.support.folders import build, change, failures
 from tests.support.images import encoded, noise, write_folder
 
+pytest_plugins = ["tests.support.tampering"]
+
 SHARD = "train-00001-of-00002.parquet"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("whole")
-    return build(root / "d", symmetry="d4-partial", count=300, size=12, run={"num_shards": 2}).folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path) -> Path:
-    """A copy to tamper with."""
-    return Path(shutil.copytree(whole, tmp_path / "d"))
 
 
 def test_a_whole_dataset_passes(whole):

@@ -1,8 +1,5 @@
 """`verify` against forgeries: the shards were changed, and the hashes in the manifest with them."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,19 +12,9 @@ from symdata.store.manifest import sha256
 from tests.support.folders import build, change, failures, rewrite
 from tests.support.images import noise
 
+pytest_plugins = ["tests.support.tampering"]
+
 SHARD = "train-00001-of-00002.parquet"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("whole")
-    return build(root / "d", symmetry="d4-partial", count=300, size=12, run={"num_shards": 2}).folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path) -> Path:
-    """A copy to tamper with."""
-    return Path(shutil.copytree(whole, tmp_path / "d"))
 
 
 def test_images_that_were_changed_are_found(folder):

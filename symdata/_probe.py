@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from symdata._lie_learn import stand_in
+from symdata.lie_learn import stand_in
 
 
 def probe(name: str) -> dict[str, Any]:

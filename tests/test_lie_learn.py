@@ -9,7 +9,7 @@ import torch
 from tests.support.steerable import require_escnn
 
 REFUSES = """
-import symdata._lie_learn as home
+import symdata.lie_learn as home
 home.find_spec = lambda name: None  # as if the real one were not installed, wherever this runs
 assert home.stand_in() and home.stand_in()
 from lie_learn.representations.SO3.wigner_d import wigner_D_matrix
@@ -32,7 +32,7 @@ def test_it_refuses_what_it_cannot_do_and_names_the_mend(tmp_path):
 def test_it_steps_aside_for_the_real_one(tmp_path):
     (tmp_path / "lie_learn").mkdir()
     (tmp_path / "lie_learn" / "__init__.py").write_text("REAL = True")
-    code = "from symdata._lie_learn import stand_in\nassert not stand_in()\nimport lie_learn\nassert lie_learn.REAL"
+    code = "from symdata.lie_learn import stand_in\nassert not stand_in()\nimport lie_learn\nassert lie_learn.REAL"
     result = run(f"{code}\nassert not stand_in()", tmp_path)
     assert result.returncode == 0, result.stderr
 

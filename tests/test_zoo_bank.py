@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.nets import ResNet, cnn
+from tests.support.nets import cnn, resnet
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d
 
 CONVS = (LiftingConv2d, GroupConv2d, GGroupConv2d, GCGroupConv2d)
@@ -161,12 +161,12 @@ def test_autocast_in_eval_and_in_training(layer):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_channels_last_gives_the_same_numbers_and_stays(training):
-    net = ResNet("c4", 4).double().train(training)
+    net = resnet("c4", 4).double().train(training)
     x = torch.randn(2, 3, 9, 9, dtype=torch.float64)
     twin = copy.deepcopy(net).to(memory_format=torch.channels_last)
     y, z = net(x), twin(x.to(memory_format=torch.channels_last))
     assert torch.allclose(y, z, rtol=1e-10, atol=1e-12)
-    feature = twin.stem(x.to(memory_format=torch.channels_last))
+    feature = twin.trunk.stem(x.to(memory_format=torch.channels_last))
     assert feature.is_contiguous(memory_format=torch.channels_last)
     y.sum().backward()
     z.sum().backward()

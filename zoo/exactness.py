@@ -113,14 +113,15 @@ def audit(
     Args:
         model: any module that takes an image batch (B, C, H, W); it is copied, never changed.
         size: pixels, or (height, width).
-        group: subgroup of d4 to hold the model against; by default that of its layers, and d4 if they have none.
+        group: subgroup of d4 to hold the model against; by default what it has in common with the model's own group,
+            and d4 for a model without any.
         channels: C; by default read from the first convolution.
 
     Raises:
         ModelError: if the model cannot run at this size, or cannot be copied.
         SymmetryError: for a group that moves pixels off their lattice.
     """
-    group = lattice_group(group) if group is not None else model_group(model) or D4
+    group = lattice_group(group) if group is not None else lattice_part(model) or D4
     tracer, shape = Tracer(model, channels), _shape(size)
     layers = tracer.trace(shape)
     alive = tuple(e for e in group.elements if all(e in layer.survivors(group) for layer in layers))
@@ -134,7 +135,7 @@ def exact_sizes(
     model: nn.Module, sizes: Iterable[int], group: Group | str | None = None, channels: int | None = None
 ) -> tuple[int, ...]:
     """Those of `sizes` (square, pixels) at which the model is exact; sizes it cannot run at are left out."""
-    group = lattice_group(group) if group is not None else model_group(model) or D4
+    group = lattice_group(group) if group is not None else lattice_part(model) or D4
     tracer = Tracer(model, channels)
     return tuple(n for n in sizes if _is_exact(tracer, (n, n), group))
 
@@ -143,6 +144,14 @@ def model_group(model: nn.Module) -> Group | None:
     """The group of the first layer of ours that has more than the identity; None for a model without any."""
     groups = (getattr(module, "group", None) for module in model.modules())
     return next((g for g in groups if isinstance(g, Group) and g.is_lattice and len(g.elements) > 1), None)
+
+
+def lattice_part(model: nn.Module) -> Group | None:
+    """What the group that ties the model's weights has in common with d4; None for a model without any."""
+    own = model_group(model) or getattr(model, "group", None)
+    if not isinstance(own, Group):
+        return None
+    return next((part for part in map(Group.parse, ("d4", "c4", "d2", "c2", "d1")) if part <= own), None)
 
 
 def _is_exact(tracer: Tracer, size: tuple[int, int], group: Group) -> bool:

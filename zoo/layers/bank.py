@@ -56,7 +56,8 @@ class Bank(NamedTuple):
 
 
 class BankedConv2d(nn.Module):
-    """Base of the convolutions: what they share, and the cache. Subclasses say what to `expand` and how to convolve.
+    """Base of the convolutions: what they share, and the cache. Subclasses make and draw the free weights, and say what
+    to `expand` and how to convolve.
 
     In eval mode, while no gradient flows to the weights or waits in their `.grad`, the bank is expanded once and kept.
     It is expanded again when a weight changes in place, is replaced or moved, after a forward with gradients, and after
@@ -65,6 +66,9 @@ class BankedConv2d(nn.Module):
     """
 
     group: Group
+    bias: nn.Parameter | None
+    lifting = False
+    """Whether the input is an image, whose channels the group leaves alone."""
 
     def __init__(
         self,
@@ -72,9 +76,10 @@ class BankedConv2d(nn.Module):
         in_fields: int,
         out_fields: int,
         kernel_size: int,
-        stride: int,
-        padding: int,
-        dilation: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
@@ -84,7 +89,19 @@ class BankedConv2d(nn.Module):
                 raise ShapeError(f"{name} is {value!r}, expected a whole number of at least 1")
         self.in_fields, self.out_fields, self.kernel_size = in_fields, out_fields, kernel_size
         self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.in_channels = in_fields * (1 if self.lifting else order(self.group))
         self._kept: Bank | None = None
+        self.make_weights()
+        self.bias = nn.Parameter(torch.empty(out_fields)) if bias else None
+        self.reset_parameters()
+
+    def make_weights(self) -> None:
+        """Register the free weights, empty, and the indices by which the bank is gathered from them."""
+        raise NotImplementedError
+
+    def reset_parameters(self) -> None:
+        """Draw the free weights and the bias."""
+        raise NotImplementedError
 
     def expand(self) -> tuple[Tensor | None, ...]:
         """The tensors that the convolution uses, from the parameters."""

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.groups import Group
 from zoo.layers.bank import BankedConv2d, bank_index, gather
 from zoo.layers.regular import order
 
@@ -19,27 +18,11 @@ class TiedConv2d(BankedConv2d):
     """
 
     index: Tensor
-    bias: nn.Parameter | None
-    lifting: bool
 
-    def __init__(
-        self,
-        group: Group | str,
-        in_fields: int,
-        out_fields: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(group, in_fields, out_fields, kernel_size, stride, padding, dilation)
-        self.in_channels = in_fields * (1 if self.lifting else order(self.group))
-        self.weight = nn.Parameter(torch.empty(out_fields, self.in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.empty(out_fields)) if bias else None
-        index = bank_index(self.group, out_fields, in_fields, kernel_size, lifting=self.lifting)
+    def make_weights(self) -> None:
+        self.weight = nn.Parameter(torch.empty(self.out_fields, self.in_channels, self.kernel_size, self.kernel_size))
+        index = bank_index(self.group, self.out_fields, self.in_fields, self.kernel_size, lifting=self.lifting)
         self.register_buffer("index", index, persistent=False)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(fan in), as `torch.nn.Conv2d` of the expanded channels has it."""
@@ -87,5 +70,3 @@ class GroupConv2d(TiedConv2d):
     Orientation g correlates with the filter moved by g, in space and over the group axis. Weight:
     (out_fields, |G| in_fields, k, k), its second axis group-major like a feature map. Arguments as in `LiftingConv2d`.
     """
-
-    lifting = False

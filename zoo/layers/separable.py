@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.groups import Group
 from zoo.layers.bank import BankedConv2d, bank_index, gather
 from zoo.layers.regular import order
 
@@ -19,31 +18,16 @@ class _Separable(BankedConv2d):
 
     pointwise_index: Tensor
     spatial_index: Tensor
-    bias: nn.Parameter | None
     filters_per_output: int | None
 
-    def __init__(
-        self,
-        group: Group | str,
-        in_fields: int,
-        out_fields: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(group, in_fields, out_fields, kernel_size, stride, padding, dilation)
-        self.in_channels = in_fields * order(self.group)
-        depth = self.filters_per_output or in_fields
-        self.pointwise = nn.Parameter(torch.empty(out_fields, self.in_channels, 1, 1))
-        self.spatial = nn.Parameter(torch.empty(out_fields, depth, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.empty(out_fields)) if bias else None
-        pointwise = bank_index(self.group, out_fields, in_fields, 1, lifting=False)
-        spatial = bank_index(self.group, out_fields, depth, kernel_size, lifting=True)
+    def make_weights(self) -> None:
+        depth, k = self.filters_per_output or self.in_fields, self.kernel_size
+        self.pointwise = nn.Parameter(torch.empty(self.out_fields, self.in_channels, 1, 1))
+        self.spatial = nn.Parameter(torch.empty(self.out_fields, depth, k, k))
+        pointwise = bank_index(self.group, self.out_fields, self.in_fields, 1, lifting=False)
+        spatial = bank_index(self.group, self.out_fields, depth, k, lifting=True)
         self.register_buffer("pointwise_index", pointwise, persistent=False)
         self.register_buffer("spatial_index", spatial, persistent=False)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(fan in) of each factor: |G| C for the pointwise one, k k for the spatial one."""

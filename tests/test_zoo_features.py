@@ -1,0 +1,137 @@
+"""What `feature_error` measures: real images, sums of residual blocks, nothing whose representation is unknown."""
+
+import pytest
+import torch
+from torch import nn
+
+from symdata.errors import ShapeError
+from symdata.groups import Group
+from tests.support.classifiers import digits
+from tests.support.nets import BROKEN, EXACT, resnet
+from zoo import ModelError, act_on_features, feature_error
+from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
+from zoo.layers.regular import move
+from zoo.models.registry import create
+from zoo.preprocessing import Preprocessing
+
+D4 = Group(4, True)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def captured(model, name, x):
+    """The output of one module, taken by a hook of our own."""
+    out = []
+    handle = model.get_submodule(name).register_forward_hook(lambda m, a, o: out.append(o.clone()))
+    with torch.no_grad():
+        model(x)
+    handle.remove()
+    return out[0]
+
+
+@pytest.mark.parametrize(("size", "broken"), [(33, ""), (32, "trunk.stage2.0"), (31, "trunk.stage3.0")])
+def test_the_sum_at_the_end_of_a_residual_block_is_measured(size, broken):
+    net = resnet("d4", 2)
+    found = feature_error(net, size, images=2).errors
+    blocks = {name: row for name, row in found.items() if name.count(".") == 2 and name[-1].isdigit()}
+    assert list(blocks) == ["trunk.stage1.0", "trunk.stage2.0", "trunk.stage3.0"]
+    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    net = net.double().eval()
+    for name, row in blocks.items():
+        before = captured(net, name, x)
+        for e, error in zip(D4.elements, row, strict=True):
+            difference = captured(net, name, move(x, e)) - act_on_features(before, e, "d4")
+            assert error == pytest.approx(float(difference.norm() / before.norm()), rel=1e-6, abs=1e-12)
+    assert next((name for name, row in blocks.items() if max(row) > BROKEN), "") == broken
+    assert all(max(row) < EXACT or max(row) > BROKEN for row in blocks.values())
+
+
+class Joins(nn.Module):
+    """Two maps of c4, joined in some way, and a convolution behind them."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.lift, self.conv, self.plain = LiftingConv2d("c4", 1, 2, 3, padding=1), None, nn.Conv2d(8, 8, 3, padding=1)
+        self.again, self.pool, self.join = GroupConv2d("c4", 2, 2, 3, padding=1), GroupPool("c4"), join
+
+    def forward(self, x):
+        lifted = self.lift(x)
+        return self.join(self, lifted, self.again(lifted))
+
+
+KNOWN = {
+    "sum": lambda net, a, b: a + b,
+    "in place": lambda net, a, b: a.add_(b),
+    "bent": lambda net, a, b: torch.relu(a - 2 * b).clamp(max=1.0),
+    "product": lambda net, a, b: torch.sigmoid(a) * b,
+    "pooled": lambda net, a, b: torch.nn.functional.max_pool2d(a + b, 3, 1, 1),
+    "in place and bent": lambda net, a, b: a.add_(b).relu_(),
+}
+UNKNOWN = {
+    "plain convolution": lambda net, a, b: a + net.plain(b),
+    "plain convolution in place": lambda net, a, b: b.add_(net.plain(a)),
+    "other group": lambda net, a, b: a + net.pool(b).repeat(1, 4, 1, 1),
+    "concatenation": lambda net, a, b: torch.cat([a, b], 1),
+    "rolled": lambda net, a, b: a.roll(1, 1),
+    "turned": lambda net, a, b: torch.rot90(a, 1, (-2, -1)),
+    "weighed by position": lambda net, a, b: a * torch.ones(8, 9, 9, dtype=a.dtype),
+}
+
+
+@pytest.mark.parametrize("join", KNOWN.values(), ids=KNOWN)
+def test_maps_that_are_joined_value_by_value_are_measured(join):
+    found = feature_error(Joins(join), 9, images=2).errors
+    assert "" in found and max(map(max, found.values())) < EXACT
+
+
+@pytest.mark.parametrize("join", UNKNOWN.values(), ids=UNKNOWN)
+def test_maps_of_unknown_representation_are_left_out(join):
+    assert "" not in feature_error(Joins(join), 9, images=2).errors
+
+
+def test_a_container_that_hands_on_what_its_last_layer_made_is_not_listed_twice():
+    net = create("p4cnn_28", width=2, channels=1)
+    assert "trunk" not in feature_error(net, 28, images=1).errors
+
+
+@pytest.mark.parametrize(("name", "exact"), [("p4cnn_28", True), ("p4cnn_27", False), ("p4mresnet44_29", True)])
+def test_real_images(data, name, exact):
+    size = int(name.split("_")[1])
+    images = Preprocessing(size, (0.1307,), (0.3081,))(digits(data, "test", 3)[0])
+    net = create(name, width=2, channels=1)
+    found = feature_error(net, inputs=images)
+    assert found.size == (size, size)
+    assert found.worst < EXACT if exact else found.worst > BROKEN
+    assert found == feature_error(net, inputs=images.double())
+    assert found != feature_error(net, size)
+
+
+def test_images_are_compared_a_few_at_a_time_and_counted_together():
+    net, x = resnet("c4", 2), torch.randn(5, 3, 128, 128)  # two of them at a time
+    together = feature_error(net, inputs=x).errors
+    parts = [feature_error(net, inputs=x[i : i + 1]).errors for i in range(5)]
+    for name, row in together.items():
+        for k, error in enumerate(row):
+            singles = [part[name][k] for part in parts]
+            assert min(singles) * 0.99 - 1e-15 <= error <= max(singles) * 1.01 + 1e-15
+
+
+def test_our_own_layers_on_c1_are_measured_by_their_grids():
+    net = create("z2cnn_28", width=4, channels=1)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    assert feature_error(net, 28, images=2).worst < EXACT
+    assert feature_error(net, 27, images=2).worst > BROKEN
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_bad_inputs_are_refused():
+    net = create("p4cnn_28", width=2, channels=1)
+    with pytest.raises(ShapeError, match=r"inputs are torch.uint8 \(1, 1, 28, 28\), expected normalised floats"):
+        feature_error(net, inputs=torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
+    with pytest.raises(ModelError, match="neither a size nor images were given; say size=28"):
+        feature_error(net)
+    with pytest.raises(ModelError, match="cannot run on float64 images"):
+        feature_error(net, inputs=torch.zeros(1, 2, 28, 28))

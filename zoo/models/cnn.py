@@ -1,0 +1,82 @@
+"""The seven-layer networks of the rotation experiments: as logged, as committed, and their ancestor."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from symdata.groups import Group
+from zoo.layers import GroupBatchNorm2d, GroupConv2d, GroupMaxPool2d, LiftingConv2d
+from zoo.models.network import Network
+
+LAYERS = 7
+LAST_KERNEL = 4
+DROPPED = (1, 3, 4, 5)
+"""The layers that are followed by dropout, counted from 1."""
+
+
+class CNN(Network):
+    """Six 3x3 convolutions and a 4x4 one, each with norm and ReLU; mean over space, maximum over the group, classifier.
+
+    Images (B, channels, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3) with one pool and padding -> (B, classes).
+
+    Which one:
+        cnn: padding 1, a 2x2 max pool after layer 2. The network of every logged number of "Using and Abusing
+            Equivariance" (Edixhoven, Lengyel & van Gemert 2023), rotated-MNIST experiments. 24,990 parameters for p4
+            with 10 fields, 25,570 for z2 with 20. Exact at even sizes, from 8 on.
+        cnn2: a second 2x2 max pool after layer 3, as its code was committed; as many parameters. Exact at multiples of
+            4, from 16 on.
+        cwcnn: no padding, one pool, one channel: P4CNN of Cohen & Welling (2016). 24,810 parameters for p4 with 10
+            fields, 25,210 for z2 with 20. Exact at even sizes, from 28 on.
+
+    Args:
+        group: one of c1, c2, c4, d1, d2, d4.
+        fields: of every layer.
+        channels: of the images.
+        classes: number of logits.
+        pools: 1, after layer 2, or 2, after layers 2 and 3.
+        padding: of the 3x3 convolutions; the 4x4 one has none.
+        coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
+        dropout: rate after layers 1, 3, 4 and 5; it acts in training only.
+    """
+
+    def __init__(
+        self,
+        group: Group | str,
+        fields: int = 10,
+        *,
+        channels: int = 3,
+        classes: int = 10,
+        pools: int = 1,
+        padding: int = 1,
+        coset_pool: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for i in range(1, LAYERS + 1):
+            before = channels if i == 1 else fields
+            conv = LiftingConv2d if i == 1 else GroupConv2d
+            last = i == LAYERS
+            layers[f"conv{i}"] = conv(group, before, fields, LAST_KERNEL if last else 3, padding=0 if last else padding)
+            layers[f"norm{i}"] = GroupBatchNorm2d(group, fields)
+            layers[f"relu{i}"] = nn.ReLU()
+            if dropout and i in DROPPED:
+                layers[f"dropout{i}"] = nn.Dropout(dropout)
+            if i in (2, 3)[:pools]:
+                layers[f"pool{i}"] = GroupMaxPool2d(2)
+        super().__init__(
+            group,
+            nn.Sequential(layers),
+            channels=channels,
+            fields=fields,
+            classes=classes,
+            coset_pool=coset_pool,
+            minimum=minimum_size(pools, padding),
+        )
+
+
+def minimum_size(pools: int, padding: int) -> int:
+    """The smallest side that leaves 4 pixels for the last convolution: its way back through the layers."""
+    size = LAST_KERNEL
+    for i in range(LAYERS - 1, 0, -1):
+        size = (2 * size if i in (2, 3)[:pools] else size) + 2 - 2 * padding
+    return size

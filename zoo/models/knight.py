@@ -1,0 +1,52 @@
+"""The smallest network that learns its own rotation: one strided convolution of one field."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from symdata.groups import Group
+from zoo.layers import LiftingConv2d
+from zoo.models.network import Network
+
+
+class Knight(Network):
+    """One lifting convolution, mean over space, maximum over the group, classifier: 14 parameters for p4 of one field.
+
+    Images (B, channels, H, W) -> features (B, |G| fields, ceil(H / 2), ceil(W / 2)) -> (B, classes). There is no norm
+    and no ReLU. Exact at odd sizes: there an image and its quarter turn have the same logits whatever was learned, and
+    at even sizes training tells the two apart ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023,
+    learning un-equivariance).
+
+    Args:
+        group: one of c1, c2, c4, d1, d2, d4.
+        fields: of the one feature map.
+        channels: of the images.
+        classes: number of logits.
+        coset_pool: whether to take the maximum over the group.
+        kernel: side of the filter.
+        stride: of the convolution.
+        padding: of the convolution; exact where (size + 2 padding - kernel) mod stride is 0.
+    """
+
+    def __init__(
+        self,
+        group: Group | str = "c4",
+        fields: int = 1,
+        *,
+        channels: int = 1,
+        classes: int = 2,
+        coset_pool: bool = True,
+        kernel: int = 3,
+        stride: int = 2,
+        padding: int = 1,
+    ) -> None:
+        conv = LiftingConv2d(group, channels, fields, kernel, stride, padding)
+        super().__init__(
+            group,
+            nn.Sequential(OrderedDict[str, nn.Module](conv=conv)),
+            channels=channels,
+            fields=fields,
+            classes=classes,
+            coset_pool=coset_pool,
+            minimum=max(1, kernel - 2 * padding),
+        )

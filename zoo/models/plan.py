@@ -1,0 +1,120 @@
+"""What a network on a lattice group is made from: its name and the choices that the name leaves open, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from zoo.errors import ModelError
+from zoo.models.designs import ARCHITECTURES, Architecture, default_width
+from zoo.models.names import CNNS, ModelName
+from zoo.models.parameters import count
+
+MAX_PARAMETERS = 200_000_000
+"""Nothing larger is built: a config file from elsewhere must not fill the memory."""
+
+BOUNDS = {"classes": 100_000, "channels": 1024, "width": 4096}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network on a lattice group, described; checked when it is made.
+
+    >>> Plan.of("p4cnn_28", channels=1).to_dict()["width"]
+    10
+    """
+
+    name: ModelName
+    """Without data."""
+    classes: int
+    """Number of logits."""
+    channels: int
+    """Of the images."""
+    width: int | tuple[int, ...]
+    """Fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage."""
+    coset_pool: bool
+    """Whether the maximum over the group is taken before the classifier."""
+    dropout: float
+    """Rate, of the CNNs only; 0 is none."""
+
+    def __post_init__(self) -> None:
+        for key in ("classes", "channels"):
+            _whole(key, getattr(self, key), BOUNDS[key])
+        stages = self.design.stages
+        if isinstance(self.width, list | tuple):
+            object.__setattr__(self, "width", tuple(self.width))
+            if len(self.widths) != stages or stages == 1:
+                wanted = f"{stages} numbers of fields, one per stage, or one" if stages > 1 else "one number of fields"
+                raise ModelError(f"width is {list(self.widths)}, expected {wanted}: {_example(self.name)}")
+        for width in self.widths if isinstance(self.width, tuple) else (self.width,):
+            _whole("width", width, BOUNDS["width"])
+        if not isinstance(self.coset_pool, bool):
+            raise ModelError(f"coset_pool is {self.coset_pool!r}, expected true or false")
+        self._check_dropout()
+        if (total := self.parameters()) > MAX_PARAMETERS:
+            raise ModelError(
+                f"{self.name} of width {self.width} would have {total:,} parameters, at most {MAX_PARAMETERS:,} are "
+                f"built; {_example(self.name)} is published"
+            )
+
+    def _check_dropout(self) -> None:
+        rate = self.dropout
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+            raise ModelError(f"dropout is {rate!r}, expected a rate from 0 to below 1, for example 0.3")
+        if rate and self.name.architecture not in CNNS:
+            raise ModelError(f"dropout is {rate} and {self.name} has none; leave it at 0, or take {CNNS[0]}")
+        object.__setattr__(self, "dropout", float(rate))
+
+    @classmethod
+    def of(cls, name: ModelName | str, **choices: Any) -> "Plan":
+        """The network as published, except for the choices that are given and not None."""
+        parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
+        design = ARCHITECTURES[parsed.architecture]
+        defaults = {
+            "classes": design.classes, "channels": design.channels, "width": default_width(parsed),
+            "coset_pool": True, "dropout": 0.0,
+        }  # fmt: skip
+        return cls(parsed, **(defaults | {key: value for key, value in choices.items() if value is not None}))
+
+    @classmethod
+    def from_dict(cls, architecture: Any) -> "Plan":
+        """The inverse of `to_dict`; `ModelError` for anything else, so that files from elsewhere may be read."""
+        keys = [field.name for field in fields(cls)]
+        if not isinstance(architecture, Mapping) or sorted(map(str, architecture)) != sorted(keys):
+            got = sorted(map(str, architecture)) if isinstance(architecture, Mapping) else architecture
+            raise ModelError(f"the architecture has {str(got)[:200]}, expected exactly the keys {', '.join(keys)}")
+        name = ModelName.parse(architecture["name"])
+        if name.data is not None or name.is_steerable:
+            raise ModelError(f"the architecture is named {name}, expected a lattice network without data: p4cnn_28")
+        return cls(name, **{key: architecture[key] for key in keys[1:]})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        width = list(self.width) if isinstance(self.width, tuple) else self.width
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "name": str(self.name), "width": width,
+        }  # fmt: skip
+
+    @property
+    def design(self) -> Architecture:
+        """What the literature fixes."""
+        return ARCHITECTURES[self.name.architecture]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Fields of every stage."""
+        if isinstance(self.width, tuple):
+            return self.width
+        return tuple(self.width << stage for stage in range(self.design.stages))
+
+    def parameters(self) -> int:
+        """How many numbers training would change, by arithmetic: nothing is allocated."""
+        return count(self.name, self.widths, self.channels, self.classes, self.coset_pool)
+
+
+def _whole(key: str, value: Any, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ModelError(f"{key} is {str(value)[:80]!r}, expected a whole number from 1 to {most}, for example 10")
+
+
+def _example(name: ModelName) -> str:
+    return f"width={default_width(name)}"

@@ -1,0 +1,180 @@
+"""The one registry of networks: by name, from plain data, and what there is.
+
+    >>> create("p4cnn_28", channels=1, seed=0).architecture["width"]
+    10
+
+Names are explained in `zoo.models.names`. Lattice groups are built of our own layers; names with a finer group are
+handed to `zoo.models.steerable`, which needs escnn, and their exported form, plain torch, to `zoo.models.exported`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.errors import ModelError
+from zoo.models.cnn import CNN
+from zoo.models.designs import ARCHITECTURES
+from zoo.models.knight import Knight
+from zoo.models.names import CNNS, LATTICE_WORDS, ModelName, heads
+from zoo.models.network import Network
+from zoo.models.plan import Plan
+from zoo.models.resnet import ResNet
+
+STEERABLE_SIZES = {"cnn": 28, "wrn16": 29}
+"""Of the steerable networks that are listed: exact under quarter turns."""
+
+
+def create(
+    name: str | ModelName,
+    *,
+    classes: int | None = None,
+    channels: int | None = None,
+    width: int | Sequence[int] | None = None,
+    coset_pool: bool = True,
+    dropout: float = 0.0,
+    seed: int | None = None,
+) -> nn.Module:
+    """The network of that name with fresh weights: images (B, channels, size, size) to logits (B, classes).
+
+    It has `.features(images)`, the last feature map; `.group`; and `.architecture`, from which `build` makes the same
+    module. It takes images of other sizes too; the size of its name is the one that it is meant for.
+
+    Args:
+        name: such as `p4cnn_28` or `gcp4resnet44_33`; data after a dot is ignored, only `zoo.loading` knows weights.
+        classes: logits; by default as published, like the next two.
+        channels: of the images.
+        width: fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage.
+        coset_pool: whether to take the maximum over the group before the classifier.
+        dropout: rate after layers 1, 3, 4 and 5 of the CNNs.
+        seed: of the weights; the global generators are neither read nor touched. None draws from the global one.
+
+    Raises:
+        ModelError: for an unknown name, with the nearest ones; for choices out of bounds; for a size that is too small.
+    """
+    parsed = ModelName.parse(name) if isinstance(name, str) else name
+    choices: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
+    choices |= {"coset_pool": coset_pool, "dropout": dropout}
+    with seeded(seed):
+        if parsed.is_steerable:
+            from zoo.models.steerable import create_steerable
+
+            return create_steerable(parsed.bare, **choices)
+        return _make(Plan.of(parsed, **choices))
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The module that `architecture` describes, with fresh weights: same class, same keys, same shapes.
+
+    Every key, type and bound is checked before anything is allocated, so that it may come from a file of
+    unknown origin; `ModelError` for anything but what `.architecture` of one of our networks holds.
+    """
+    form = architecture.get("form") if isinstance(architecture, Mapping) else None
+    if form == "exported":
+        from zoo.models.exported import build_exported
+
+        return build_exported(architecture)
+    if form == "steerable":
+        from zoo.models.steerable import build_steerable
+
+        return build_steerable(architecture)
+    return _make(Plan.from_dict(architecture))
+
+
+def export(model: nn.Module) -> nn.Module:
+    """The same function in plain torch. Networks on lattice groups are that already, and come back as they are."""
+    if isinstance(model, Network) or not getattr(model, "is_steerable", False):
+        return model
+    from zoo.models.steerable import export as export_steerable
+
+    return export_steerable(model)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the registry knows about a network without building it."""
+
+    name: str
+    group: str
+    """`c4`, `d4`, `so2`, ..."""
+    architecture: str
+    variant: str
+    """Empty, `g` or `gc`."""
+    size: int
+    """Pixels."""
+    classes: int
+    """Default of `create`, as are the two that follow."""
+    channels: int
+    width: int | tuple[int, ...]
+    parameters: int | None
+    """With those defaults and coset pooling; None for steerable networks, which must be built to be counted."""
+    phi: int | None
+    """Misalignment at that size in input pixels, 0 is exact; None for steerable networks, which only an audit knows."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return asdict(self)
+
+
+def describe(name: str | ModelName) -> Row:
+    """The row of one network; nothing is built."""
+    parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
+    facts = (str(parsed), str(parsed.group), parsed.architecture, parsed.variant, parsed.size)
+    if parsed.is_steerable:
+        from zoo.models.exported_spec import WIDTHS
+
+        return Row(*facts, 10, 3, WIDTHS[parsed.architecture][parsed.group_word], None, None)
+    plan = Plan.of(parsed)
+    return Row(*facts, plan.classes, plan.channels, plan.width, plan.parameters(), plan.design.phi(parsed.size))
+
+
+def list_models(pattern: str = "*") -> tuple[str, ...]:
+    """The canonical names at the sizes of the literature that match a shell pattern, such as `*p4cnn*`."""
+    return tuple(name for name in _names() if fnmatchcase(name, pattern))
+
+
+def _names() -> Iterator[str]:
+    for head, (variant, word, architecture) in heads().items():
+        if head != f"{variant}{word}{architecture}":
+            continue  # the other spelling of a group
+        sizes = ARCHITECTURES[architecture].sizes if word in LATTICE_WORDS else (STEERABLE_SIZES[architecture],)
+        yield from (f"{head}_{size}" for size in sizes)
+
+
+def _make(plan: Plan) -> Network:
+    model = _network(plan)
+    if plan.name.size < model.minimum:
+        mend = f"{plan.name.head}_{max(model.minimum, plan.design.sizes[0])}"
+        raise ModelError(f"{plan.name} is too small: it needs at least {model.minimum} pixels, for example {mend}")
+    model.architecture = plan.to_dict()
+    return model
+
+
+def _network(plan: Plan) -> Network:
+    name, design = plan.name, plan.design
+    common: dict[str, Any] = {"channels": plan.channels, "classes": plan.classes, "coset_pool": plan.coset_pool}
+    if name.architecture in CNNS:
+        common |= {"pools": design.pools, "padding": design.padding, "dropout": plan.dropout}
+        return CNN(name.group, plan.widths[0], **common)
+    if name.architecture == "knight":
+        return Knight(name.group, plan.widths[0], **common)
+    common |= {"variant": name.variant, "coset_first": not name.architecture.startswith("pcam")}
+    return ResNet(name.group, plan.widths, design.blocks, **common)
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Weights drawn inside are those of `seed`, on the CPU; the global generator is put back."""
+    if seed is None:
+        yield
+        return
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ModelError(f"seed is {seed!r}, expected a whole number from 0 to 2**63 - 1, for example 0")
+    # torch.manual_seed would reseed every GPU too
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -1,0 +1,145 @@
+"""Steerable networks: skeletons of `zoo.models.exported` whose convolutions live in the kernel spaces of escnn.
+
+    >>> net = create_steerable(ModelName.parse("c8cnn_28"), classes=10, channels=1, seed=0)
+    >>> plain = export(net)  # the same logits without escnn
+
+escnn solves, once per process, for the kernels between two representations; the convolution, its coefficients and the
+rest of the network are our own modules. So a state dict holds coefficients, norms and the head only, the same in
+training and evaluation mode, and copying, compiling or changing the dtype of one network touches no other.
+
+Exactness:
+    Under the multiples of 90 degrees (d8, o2: and the mirrors) a network is exact to float rounding at exact sizes,
+    like the networks of `zoo.layers`. Other elements are approximate: filters and images are sampled on pixels, and
+    fields of so2 and o2 on 16 rotations.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from symdata.groups import Group
+from zoo.errors import ModelError
+from zoo.models.exported import Conv, FieldNet, bounded, plain, read_spec
+from zoo.models.exported_spec import WIDTHS, Spec, read_name
+from zoo.models.names import ModelName
+from zoo.models.steerable_basis import kernel_basis, tied
+
+
+class SteerableConv2d(nn.Module):
+    """A convolution whose filters are sums of steerable kernels: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
+
+    Equal to escnn's R2Conv up to the layout of channels. Coefficients start as He et al. (2015) have it: white input
+    leaves with twice its variance, which a ReLU halves.
+    """
+
+    basis: Tensor
+
+    def __init__(self, conv: Conv, group: Group) -> None:
+        super().__init__()
+        self.conv, self.symmetry = conv, group
+        self.out_channels, self.in_channels = conv.shape[:2]
+        basis = kernel_basis(group, conv.before, conv.after, conv.kernel).to(torch.get_default_dtype())
+        self.register_buffer("basis", basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
+        self.weight = nn.Parameter(torch.empty(conv.fields_out, conv.fields_in, len(basis)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new coefficients: their variance times the energy of a channel's filter, over all inputs, is 2."""
+        energy = float(self.basis.square().sum()) * self.conv.fields_in / self.conv.after.size
+        nn.init.normal_(self.weight, std=math.sqrt(2.0 / energy))
+
+    def filter(self) -> Tensor:
+        """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
+        out, into, count = self.weight.shape
+        filters = self.weight.view(-1, count) @ self.basis.view(count, -1)  # (C_out C_in, d_out d_in k k)
+        split = filters.view(out, into, *self.basis.shape[1:])
+        return split.permute(2, 0, 3, 1, 4, 5).reshape(self.conv.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.filter(), None, self.conv.stride, self.conv.padding)
+
+    def extra_repr(self) -> str:
+        c = self.conv
+        return f"{self.symmetry}, {c.fields_in}, {c.fields_out}, kernel={c.kernel}, stride={c.stride}"
+
+
+def create_steerable(
+    name: ModelName | str,
+    *,
+    classes: int | None = None,
+    channels: int | None = None,
+    width: int | None = None,
+    coset_pool: bool = True,
+    dropout: float = 0.0,
+    seed: int | None = None,
+) -> FieldNet:
+    """A steerable network, freshly initialised.
+
+    Args:
+        name: `<group><architecture>_<size>` with c8, c16, d8, so2 or o2 and cnn or wrn16, such as c8cnn_28.
+        classes: number of logits, 10 by default.
+        channels: of the images, 3 by default.
+        width: number of fields; by default that of `zoo.models.exported.WIDTHS`.
+        coset_pool: whether the head sees the maximum over the group; only then are the logits invariant.
+        dropout: probability, in training.
+        seed: of the initial weights; None draws from torch's global generator.
+
+    Raises:
+        ModelError: if escnn is missing, or for a name or a number that makes no network.
+    """
+    parsed = read_name(str((ModelName.parse(name) if isinstance(name, str) else name).bare))
+    spec = Spec(
+        name=str(parsed),
+        classes=10 if classes is None else classes,
+        channels=3 if channels is None else channels,
+        width=WIDTHS[parsed.architecture][parsed.group_word] if width is None else width,
+        coset_pool=coset_pool,
+        dropout=dropout,
+    )
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        return _steerable(bounded(spec))
+
+
+def build_steerable(architecture: Mapping[str, Any]) -> FieldNet:
+    """The network whose `.architecture` this is, with fresh weights; `ModelError` for anything else."""
+    return _steerable(read_spec(architecture, "steerable"))
+
+
+def _steerable(spec: Spec) -> FieldNet:
+    return FieldNet(spec, lambda conv: SteerableConv2d(conv, spec.group), "steerable")
+
+
+def export(model: nn.Module) -> FieldNet:
+    """The same network with ordinary convolutions, in evaluation mode: equal logits, loads with torch alone.
+
+    The filters are tied bit for bit under the elements of d4, so that what is exact stays so in every dtype.
+    """
+    if not isinstance(model, FieldNet):
+        raise ModelError(f"{type(model).__name__} is no steerable network; export takes what create_steerable makes")
+    if model.form == "exported":
+        return model
+    net = FieldNet(model.spec, plain, "exported")
+    state = {key: value.detach() for key, value in model.state_dict().items()}
+    for key, module in model.named_modules():
+        if isinstance(module, SteerableConv2d):
+            state[f"{key}.weight"] = _tied_filter(module).contiguous()
+    weight = model.head.weight
+    net = net.to(device=weight.device, dtype=weight.dtype)
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def _tied_filter(module: SteerableConv2d) -> Tensor:
+    conv = module.conv
+    with torch.no_grad():
+        out, into, kernel, _ = conv.shape
+        split = module.filter().view(conv.after.size, conv.fields_out, conv.before.size, conv.fields_in, kernel, kernel)
+        fields = split.permute(1, 3, 0, 2, 4, 5)  # (C_out, C_in, d_out, d_in, k, k)
+        exact = tied(fields, module.symmetry, conv.before, conv.after)
+        return exact.permute(2, 0, 3, 1, 4, 5).reshape(out, into, kernel, kernel)

@@ -1,0 +1,109 @@
+"""What stands between the bytes of an image and a network: the size, the scale to [0, 1], the normalisation."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from reprlib import repr as short
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symdata.errors import ShapeError
+from symdata.sources.fit import RESIZES, Fit
+from zoo.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """uint8 images (B, C, H, W) to what a model takes, float32 (B, C, size, size).
+
+    Every step commutes with quarter turns and mirrors, bit for bit: turning the image or the result is the same.
+
+        >>> Preprocessing(27, (0.13084,), (0.043477,))(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape
+        torch.Size([2, 1, 27, 27])
+    """
+
+    size: int
+    """Side in pixels."""
+    mean: tuple[float, ...]
+    """Per channel, of values in [0, 1]; as many as the model has input channels."""
+    std: tuple[float, ...]
+    """Per channel, of values in [0, 1]."""
+    resize: str = "bilinear"
+    """How another size is brought to `size`: bilinear, area, bicubic or pad."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise ModelError(f"size is {short(self.size)}, expected pixels, for example 28")
+        if self.resize not in RESIZES:
+            raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise ModelError(f"mean {self.mean} and std {self.std} must be finite numbers, for example (0.5,)")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ModelError(f"mean {self.mean} and std {self.std} must have one number for each of 1 or 3 channels")
+        if min(self.std) <= 0.0:
+            raise ModelError(f"std is {self.std}, expected numbers above 0")
+
+    @property
+    def channels(self) -> int:
+        """Input channels of the model: 1 or 3."""
+        return len(self.mean)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to normalised float32 (B, channels, size, size); one channel is repeated where three are
+        wanted."""
+        return self.normalise(self.unit(images))
+
+    def fitted(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to uint8 (B, channels, size, size)."""
+        if images.ndim != 4 or images.dtype != torch.uint8:
+            got = f"{images.dtype} {tuple(images.shape)}"
+            raise ShapeError(f"images are {got}, expected uint8 (B, C, H, W); (x * 255).round().byte() makes them so")
+        if images.shape[1] not in (1, self.channels):
+            raise ShapeError(
+                f"images have {images.shape[1]} channels and the model takes {self.channels}; "
+                "convert them, or train a model on such images"
+            )
+        sized = images if images.shape[-2:] == (self.size, self.size) else Fit(self.size, self.resize)(images)
+        return sized.expand(-1, self.channels, -1, -1)
+
+    def unit(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) to float32 (B, channels, size, size) in [0, 1]."""
+        # With one channel the strides of idx files pass for channels_last, and convolutions would go by them.
+        return self.fitted(images).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    def normalise(self, unit: Tensor) -> Tensor:
+        """Values in [0, 1] to (value - mean) / std, channel by channel."""
+        mean, std = (
+            torch.tensor(v, dtype=unit.dtype, device=unit.device).view(-1, 1, 1) for v in (self.mean, self.std)
+        )
+        return (unit - mean) / std
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
+        """The inverse of `to_dict`; `ModelError` for anything else."""
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ModelError(
+                f"preprocessing is {short(fields)}, expected size, mean, std and resize: {error}"
+            ) from None
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    try:
+        listed = (
+            [values] if isinstance(values, int | float) else [] if isinstance(values, str | Mapping) else list(values)
+        )
+        if listed and not any(isinstance(value, str | bool) for value in listed):
+            return tuple(float(value) for value in listed)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ModelError(f"{name} is {short(values)}, expected one number per channel, for example (0.5,)")

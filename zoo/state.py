@@ -1,0 +1,156 @@
+"""Tensors on disk: safetensors alone, read once, hashed, and held against the model that they are for.
+
+A pickle can run code when it is opened, so none is ever opened here, whatever its name. Nothing is loaded in part:
+keys, shapes and dtypes must be those of the model, and a difference is named, never mended silently.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from zoo.errors import ModelError
+
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+"""Endings of files that torch.save and pickle write."""
+SLACK = 1 << 20
+"""Bytes that a file may have beyond those of its tensors, for its header."""
+COUNTER = "num_batches_tracked"
+"""Last word of the counters of batch norms. They decide nothing, and torch too loads a state dict without them."""
+SHOWN = 3
+"""Differences that a message lists."""
+
+
+def serialised(tensors: Mapping[str, Tensor]) -> bytes:
+    """A safetensors file as bytes: plain contiguous tensors on the CPU, each with memory of its own."""
+    plain = {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in tensors.items()
+        if not key.endswith(COUNTER)
+    }
+    return serialise(plain, metadata={"format": "pt"})
+
+
+def read_tensors(path: Path, *, expected: str | None = None, limit: int | None = None) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Args:
+        path: the file.
+        expected: its sha256 in hex, where that is known.
+        limit: bytes that its tensors have, where that is known; a much larger file is not read.
+
+    Raises:
+        ModelError: if the file is missing, too large, another one than expected, a pickle, or damaged.
+    """
+    data = _read(path, limit)
+    found = sha256(data).hexdigest()
+    if expected is not None and found != expected:
+        _refuse_pickle(path, data)
+        raise ModelError(
+            f"{str(path)!r} was changed or damaged: its sha256 is {found}, expected {expected}; "
+            "get the file again, or train the model again"
+        )
+    _refuse_pickle(path, data)
+    try:
+        return parse(data)
+    except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
+        raise ModelError(f"{str(path)!r} is not a whole safetensors file: {error}; get the file again") from None
+
+
+def _read(path: Path, limit: int | None) -> bytes:
+    if path.suffix in PICKLES:
+        raise ModelError(_pickle(path))
+    try:
+        size = path.stat().st_size
+        if limit is not None and size > limit + SLACK:
+            raise ModelError(
+                f"{str(path)!r} has {size:,} bytes and the tensors it should hold have {limit:,}; get the file again"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"there is no file {str(path)!r}; expected weights as safetensors") from None
+    except OSError as error:
+        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+
+
+def _refuse_pickle(path: Path, data: bytes) -> None:
+    # A safetensors file begins with the length of its header in eight bytes, and then the brace of its JSON.
+    if data[8:9] != b"{" and (data[:2] in (b"PK", b"\x1f\x8b") or (data[:1] == b"\x80" and data[1:2] <= b"\x05")):
+        raise ModelError(_pickle(path))
+
+
+def _pickle(path: Path) -> str:
+    code = (
+        f'python -c "import torch, safetensors.torch as s; s.save_file(torch.load({str(path)!r}, weights_only=True), '
+        f'{path.stem + ".safetensors"!r})"'
+    )
+    return f"{str(path)!r} is a pickle, which may run code when it is opened, and is refused; convert it: {code}"
+
+
+def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into `model`; `ModelError` unless their keys, shapes and dtypes are exactly the model's.
+
+    Args:
+        model: changed in place, or not at all.
+        tensors: a whole state dict.
+        source: where they come from, for the message.
+    """
+    own = {key: value for key, value in model.state_dict().items() if key in tensors or not key.endswith(COUNTER)}
+    if own.keys() != tensors.keys():
+        raise ModelError(f"{source} does not fit {type(model).__name__}: {_keys(own.keys(), tensors.keys(), source)}")
+    wrong = [
+        f"{key} is {_kind(tensors[key])}, expected {_kind(value)}"
+        for key, value in own.items()
+        if tensors[key].shape != value.shape or tensors[key].dtype != value.dtype
+    ]
+    if wrong:
+        raise ModelError(f"{source} does not fit {type(model).__name__}: {_some(wrong)}; {_mend(own, tensors)}")
+    model.load_state_dict({**model.state_dict(), **tensors}, strict=True)
+
+
+def _mend(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+    if all(tensors[key].shape == value.shape for key, value in own.items()):
+        return "convert them, for example with {k: v.float() for k, v in tensors.items()}, and save them again"
+    return "build the model with the width, classes and channels that the weights were trained with"
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
+    """What differs between two sets of keys, and how to mend it if that is a prefix alone."""
+    missing, unexpected = sorted(set(own) - set(given)), sorted(set(given) - set(own))
+    if prefix := _prefix(own, given):
+        return (
+            f"every key of the file begins with {prefix!r} and no key of the model does; save the weights without it: "
+            f"{{k.removeprefix({prefix!r}): v for k, v in tensors.items()}}"
+        )
+    if prefix := _prefix(given, own):
+        return (
+            f"every key of the model begins with {prefix!r} and no key of the file does; save the weights with it: "
+            f"{{{prefix!r} + k: v for k, v in tensors.items()}}"
+        )
+    parts = [f"missing {_some(missing)}"] if missing else []
+    parts += [f"unexpected {_some(unexpected)}"] if unexpected else []
+    return f"{'; '.join(parts)}; give the weights of this very architecture, or the architecture of these weights"
+
+
+def _prefix(short: Iterable[str], long: Iterable[str]) -> str:
+    """What stands before every one of `short` in `long`, if that is their only difference; else nothing."""
+    a, b = set(short), set(long)
+    if not a or len(a) != len(b):
+        return ""
+    first = min(a)
+    candidates = {key.removesuffix(first) for key in b if key.endswith(first)} - {""}
+    return next((p for p in sorted(candidates) if {p + key for key in a} == b), "")
+
+
+def _some(items: list[str]) -> str:
+    more = len(items) - SHOWN
+    return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")

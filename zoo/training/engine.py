@@ -1,0 +1,102 @@
+"""Accelerate, set up for one run: the device, the precision, the other processes, the trackers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from zoo.errors import ModelError
+from zoo.training.config import TrainConfig
+from zoo.training.plan import Plan
+from zoo.training.recipe import public_fields
+
+
+@contextmanager
+def engine(plan: Plan) -> Iterator[Any]:
+    """An `accelerate.Accelerator` for the length of a block; afterwards no process group and no setting is left.
+
+    Raises:
+        ImportError: without accelerate, or without the tracker that the config asks for.
+        ModelError: if there is no such device, or it cannot compute in that precision.
+    """
+    config = plan.config
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState, PartialState
+    except ImportError:
+        raise ImportError("training needs accelerate: pip install 'symdata[train]'") from None
+    if config.tracker is not None and find_spec(config.tracker) is None:
+        raise ImportError(f"{config.tracker} is not installed: pip install 'symdata[trackers]'")
+    device = _device(config.device)
+    if config.precision == "fp16" and device is not None and device.type == "cpu":
+        raise ModelError("precision 'fp16' needs an accelerator, and the device is cpu; use --precision bf16 or no")
+    grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
+    # Accelerate has one state for a whole program; this run has its own, and puts back what was there.
+    shared = [(state._shared_state, dict(state._shared_state)) for state in (AcceleratorState, PartialState)]
+    for now, _ in shared:
+        now.clear()
+    accelerator = None
+    try:
+        accelerator = _make(Accelerator, config, device, str(plan.folder))
+        yield accelerator
+        for tracker in accelerator.trackers:
+            tracker.finish()
+    finally:
+        if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
+            if accelerator is not None:
+                accelerator.free_memory()  # what holds the group goes first: the last to let go of it would wait
+            torch.distributed.destroy_process_group()
+        for now, before in shared:
+            now.clear()
+            now.update(before)
+
+
+def _make(accelerator: Any, config: TrainConfig, device: torch.device | None, folder: str) -> Any:
+    before = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    try:
+        if device is not None:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
+        cpu = device is not None and device.type == "cpu"
+        return accelerator(mixed_precision=config.precision, cpu=cpu, log_with=config.tracker, project_dir=folder)
+    except ValueError as error:
+        raise ModelError(f"precision {config.precision!r} does not run here: {error}; use --precision no") from None
+    finally:
+        if before is None:
+            os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
+        else:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = before
+
+
+def start_trackers(accelerator: Any, plan: Plan) -> None:
+    """Begin the log of the tracker that the config asks for, if any."""
+    if plan.config.tracker is not None:
+        project = plan.config.tracker if plan.config.tracker == "tensorboard" else plan.name
+        facts = {k: v for k, v in public_fields(plan.config).items() if isinstance(v, int | float | str | bool)}
+        accelerator.init_trackers(project, config=facts)
+
+
+def track(accelerator: Any, line: dict[str, Any]) -> None:
+    """A line of metrics.jsonl to the trackers, if there are any."""
+    values = {key: value for key, value in line.items() if key not in ("step", "seconds")}
+    accelerator.log(values, step=line["step"])
+
+
+def _device(wish: str) -> torch.device | None:
+    """The device of that name; None where accelerate shall choose, by the rank of the process."""
+    cuda = torch.cuda.is_available()
+    if wish == "auto":
+        return None if cuda or torch.backends.mps.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(wish)
+    except RuntimeError:
+        raise ModelError(f"device is {wish!r}, expected auto, cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count()):
+        raise ModelError(f"there is no device {wish!r} here; use --device {'cuda' if cuda else 'cpu'}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ModelError(f"there is no device {wish!r} here; use --device cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ModelError(f"device is {wish!r}, expected auto, cpu, cuda, cuda:1 or mps")
+    return None if wish == "cuda" else device

@@ -1,0 +1,202 @@
+"""The training loop, to be read from top to bottom.
+
+Nothing in a run depends on when it was stopped, how many processes share it, or what ran before it: the order of the
+images, their augmentation and dropout follow from (seed, epoch), the learning rate from the step.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from symdata.keys import split_keys
+from zoo.checkpoint import save_checkpoint
+from zoo.training.config import TrainConfig
+from zoo.training.data import Batches, make_batches
+from zoo.training.engine import engine, start_trackers, track
+from zoo.training.folder import (
+    MetricsLog,
+    alone,
+    begin,
+    check_folder,
+    check_state,
+    end,
+    is_finished,
+    noting_divergence,
+    read_state,
+    write_state,
+)
+from zoo.training.meter import Meter
+from zoo.training.plan import Plan, prepare
+from zoo.training.record import check_finished, dataset_record, golden_images, training_record
+from zoo.training.schedule import set_rate
+from zoo.training.trainee import Trainee
+
+Metrics = dict[str, Any]
+
+
+def train(
+    what: TrainConfig | Plan,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda images: None,
+    report: Callable[[Metrics], None] = lambda metrics: None,
+) -> Path:
+    """Train a network on a dataset folder, and write it as a model folder.
+
+    On the CPU the same config gives the same bits, stopped and resumed or not, with the same number of threads. Under
+    `torchrun` every process takes its part of each batch, and the result is that of one process, to rounding.
+
+    Args:
+        what: the run, or what `prepare` made of it.
+        resume: go on with a run that was stopped; begin where there is none; leave a finished one as it is.
+        overwrite: replace a model or a run that stands there.
+        progress: called with the number of images that were trained on since the last call.
+        report: called at the end of every epoch with its line of metrics.jsonl.
+
+    Returns:
+        The model folder: what `zoo.load` reads, and metrics.jsonl and recipe.yaml.
+
+    Raises:
+        ModelError: in any case of bad input, before anything is written.
+        DivergedError: if the loss is not finite; the last good state is kept.
+        ImportError: without accelerate.
+    """
+    plan = what if isinstance(what, Plan) else prepare(what)
+    config, folder = plan.config, plan.folder
+    if resume and not overwrite and is_finished(folder):
+        check_finished(plan)
+        return folder
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    state = None if overwrite else read_state(folder)
+    changes = {} if state is None else check_state(state, config, plan.data_digest, folder)
+    with engine(plan) as accelerator, _own_randomness(accelerator.device):
+        _run(plan, accelerator, state, changes, progress, report)
+    return folder
+
+
+def _run(
+    plan: Plan,
+    accelerator: Any,
+    state: dict[str, Any] | None,
+    changes: dict[str, Any],
+    progress: Callable[[int], None],
+    report: Callable[[Metrics], None],
+) -> None:
+    """The epochs that are left, from the state of a stopped run or from the start."""
+    config, folder = plan.config, plan.folder
+    with ExitStack() as stack:
+        batches, held_out = make_batches(config, plan.data, plan.preprocessing, accelerator)
+        trainee = Trainee(accelerator, config, deepcopy(plan.model))
+        trainee.restore(state, changes)
+        accelerator.wait_for_everyone()  # until all have looked at the folder
+        if accelerator.is_main_process:
+            stack.enter_context(alone(folder))
+            if state is None:
+                begin(folder, config)
+                _save(plan, trainee)
+        accelerator.wait_for_everyone()
+        start_trackers(accelerator, plan)
+        log = MetricsLog(folder, trainee.metrics_bytes, accelerator.is_main_process, partial(track, accelerator))
+        progress(trainee.epochs * len(plan.data.train))
+        for epoch in range(trainee.epochs, config.epochs):
+            started = time.perf_counter()
+            with noting_divergence(folder, accelerator.is_main_process):
+                metrics = _epoch(epoch, trainee, batches, log, progress)
+                trainee.check_finite(metrics)
+            metrics |= _validate(trainee, held_out)
+            metrics["seconds"] = round(time.perf_counter() - started, 3)
+            log.add(metrics)
+            trainee.end_epoch(metrics, log.length)
+            if trainee.epochs % config.checkpoint_every == 0 or trainee.epochs == config.epochs:
+                _save(plan, trainee)
+            report(metrics)
+        if accelerator.is_main_process:
+            _publish(plan, trainee)
+            end(folder)
+        accelerator.wait_for_everyone()
+
+
+def _epoch(epoch: int, trainee: Trainee, batches: Batches, log: MetricsLog, progress: Callable[[int], None]) -> Metrics:
+    """One pass over the images; its line of metrics.jsonl."""
+    config, accelerator, steps = trainee.config, trainee.accelerator, len(batches)
+    meter, lr = Meter(accelerator, epoch + 1, epoch * steps), config.lr
+    _seed_dropout(config.seed, epoch, accelerator)
+    model, optimizer = trainee.model.train(), trainee.optimizer
+    # Where reading a number waits for nobody, a loss that is not finite stops the run in its own step.
+    every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
+    for k, (images, labels, size) in enumerate(batches.epoch(epoch), 1):
+        lr = set_rate(optimizer, config, epoch * steps + k - 1, steps)
+        logits = model(images)  # (b, classes)
+        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="sum")
+        # Gradients are averaged over processes: sum of all parts x processes / size is the mean over the whole batch.
+        accelerator.backward(loss * (accelerator.num_processes / size))
+        optimizer.step()
+        optimizer.zero_grad()
+        meter.add(loss, logits, labels, size, lr)
+        if k % every == 0 or k % config.log_every == 0 or k == steps:
+            meter.read()
+        if k % config.log_every == 0 and k < steps:
+            log.add({"epoch": epoch + 1, "step": epoch * steps + k, "window_loss": meter.window(), "lr": lr})
+        progress(size)
+    return {"epoch": epoch + 1, "step": (epoch + 1) * steps, **meter.metrics(), "lr": lr}
+
+
+@torch.no_grad()
+def _validate(trainee: Trainee, held_out: Batches | None) -> Metrics:
+    """Loss and accuracy on the images that are held out, if any; every process looks at its part of them."""
+    if held_out is None:
+        return {}
+    model = trainee.plain.eval()
+    sums = torch.zeros(3, device=held_out.device)
+    for images, labels in held_out.plain():
+        logits = model(images)
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        sums += torch.stack([loss, (logits.argmax(1) == labels).sum(), torch.full_like(loss, len(labels))])
+    loss, hits, count = trainee.accelerator.reduce(sums, "sum").tolist()
+    return {"validation_loss": loss / count, "validation_accuracy": hits / count}
+
+
+def _save(plan: Plan, trainee: Trainee) -> None:
+    """The state from which a stopped run resumes."""
+    if trainee.accelerator.is_main_process:
+        write_state(plan.folder, trainee.state() | {"config": plan.config.to_dict(), "data_digest": plan.data_digest})
+
+
+def _publish(plan: Plan, trainee: Trainee) -> None:
+    """The model folder."""
+    model = deepcopy(plan.model)
+    model.load_state_dict(trainee.kept())
+    save_checkpoint(
+        plan.folder,
+        model.eval(),
+        name=plan.name,
+        preprocessing=plan.preprocessing,
+        classes=plan.data.classes,
+        training=training_record(plan, trainee),
+        dataset=dataset_record(plan),
+        golden_images=golden_images(plan),
+    )
+
+
+@contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """A block that leaves torch's generators as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def _seed_dropout(seed: int, epoch: int, accelerator: Any) -> None:
+    """Dropout of an epoch is its own stream, in each process another one."""
+    key = int(split_keys(seed, "train", f"dropout-{epoch}", torch.tensor([accelerator.process_index]))[0])
+    torch.default_generator.manual_seed(key % 2**63)
+    if accelerator.device.type == "cuda":
+        with torch.cuda.device(accelerator.device):
+            torch.cuda.manual_seed(key % 2**63)

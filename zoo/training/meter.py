@@ -1,0 +1,60 @@
+"""Loss and hits of an epoch, left on the device until somebody reads them, so that no step waits for a number."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ModelError
+
+
+class DivergedError(ModelError):
+    """The loss is not a number any more."""
+
+    def __init__(self, epoch: int, step: int, lr: float) -> None:
+        super().__init__(
+            f"the loss or a weight is not finite in epoch {epoch}, step {step}, at lr {lr:.3g}; the last good state is "
+            "kept: go on with --resume and a smaller --lr (or --precision no), or begin again with --overwrite"
+        )
+        self.epoch, self.step, self.lr = epoch, step, lr
+
+
+class Meter:
+    """Sums over the batches of one epoch, of all processes together."""
+
+    def __init__(self, accelerator: Any, epoch: int, step: int) -> None:
+        """Before the first batch of `epoch` (from 1), after `step` steps of the run."""
+        self.accelerator, self.epoch, self.step = accelerator, epoch, step
+        self.loss, self.hits, self.images = 0.0, 0, 0
+        self._window = (0.0, 0)
+        self._waiting: list[tuple[Tensor, int, float]] = []
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, size: int, lr: float) -> None:
+        """One step: the summed loss of this process's part of the batch, its logits (b, classes) and labels (b,), how
+        many images the whole batch has, and the learning rate."""
+        hits = (logits.argmax(1) == labels).sum()
+        self._waiting.append((torch.stack([loss.detach(), hits.to(loss.dtype)]), size, lr))
+
+    def read(self) -> None:
+        """Take in what was added; `DivergedError`, in every process alike, for a loss that is not finite."""
+        if not self._waiting:
+            return
+        values = self.accelerator.reduce(torch.stack([pair for pair, _, _ in self._waiting]), "sum").tolist()
+        for (loss, hits), (_, size, lr) in zip(values, self._waiting, strict=True):
+            self.step += 1
+            if not math.isfinite(loss):
+                raise DivergedError(self.epoch, self.step, lr)
+            self.loss, self.hits, self.images = self.loss + loss, self.hits + int(hits), self.images + size
+            self._window = (self._window[0] + loss, self._window[1] + size)
+        self._waiting = []
+
+    def window(self) -> float:
+        """Mean loss of what was read since the last call."""
+        loss, images = self._window
+        self._window = (0.0, 0)
+        return loss / images
+
+    def metrics(self) -> dict[str, float]:
+        """Mean loss and accuracy of the epoch so far, while the weights moved."""
+        return {"loss": self.loss / self.images, "accuracy": self.hits / self.images}

@@ -1,0 +1,64 @@
+"""Training recipes as YAML: what `--config` reads, and what a run writes beside its weights."""
+
+from pathlib import Path, PurePath
+from reprlib import repr as short
+from typing import Any
+
+import yaml
+
+from zoo.errors import ModelError
+from zoo.training.config import TrainConfig
+
+RECIPE = "recipe.yaml"
+"""In a model folder: the resolved config of its training."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only, and a key that comes twice is an error."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, whose keys are texts and differ."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen if isinstance(key.value, str) else True:
+                raise yaml.constructor.ConstructorError(None, None, f"key {short(key.value)} twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_recipe(path: Path | str) -> dict[str, Any]:
+    """The fields that a YAML file names, for `TrainConfig.from_dict`.
+
+    Raises:
+        ModelError: if the file is not YAML, or not a mapping from fields to values.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{str(path)!r} is not YAML: {_reason(error)}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ModelError(f"{str(path)!r} holds {short(content)}, expected lines such as `epochs: 10`")
+    return content
+
+
+def recipe_text(config: TrainConfig) -> str:
+    """The config as YAML, without paths of this machine: `symdata train DATA --config recipe.yaml` does it again."""
+    fields = public_fields(config)
+    return yaml.safe_dump(fields, sort_keys=False, default_flow_style=False)
+
+
+def public_fields(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a config that may be published: not where it was written, and the name of the dataset's folder."""
+    fields = config.to_dict()
+    del fields["out"]
+    place = PurePath(fields["data"])
+    fields["data"] = place.name if place.is_absolute() or ".." in place.parts else place.as_posix()
+    return fields
+
+
+def _reason(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    return where + (getattr(error, "problem", None) or str(error).splitlines()[0] or type(error).__name__)

@@ -1,0 +1,97 @@
+"""What a trained model says of its training: plain data for config.json, without paths of this machine."""
+
+import json
+from typing import Any
+
+from torch import Tensor
+
+from zoo.errors import ModelError
+from zoo.training.config import TrainConfig
+from zoo.training.folder import CONFIG, MAY_DIFFER
+from zoo.training.plan import Plan
+from zoo.training.recipe import public_fields
+from zoo.training.trainee import Trainee
+
+GOLDEN = 8
+"""Images whose logits are kept beside the weights."""
+
+
+def training_record(plan: Plan, trainee: Trainee) -> dict[str, Any]:
+    """The resolved config, and what came of it."""
+    kept = trainee.epochs if trainee.best is None else trainee.best["epoch"]
+    facts = {
+        "command": command(plan.config),
+        **public_fields(plan.config),
+        "mean": list(plan.preprocessing.mean),
+        "std": list(plan.preprocessing.std),
+        "parameters": plan.parameters,
+        "steps": plan.steps_per_epoch * plan.config.epochs,
+        "images": plan.images,
+        "kept_epoch": kept,
+        "seconds": round(trainee.seconds, 1),
+        "processes": trainee.accelerator.num_processes,
+        "device_type": trainee.accelerator.device.type,
+    }
+    facts |= {k: trainee.last[k] for k in ("loss", "accuracy", "validation_loss") if k in trainee.last}
+    accuracy = trainee.last.get("validation_accuracy") if trainee.best is None else trainee.best["validation_accuracy"]
+    facts |= {} if accuracy is None else {"validation_accuracy": accuracy}
+    return facts | ({"changes": trainee.changes} if trainee.changes else {})
+
+
+def dataset_record(plan: Plan) -> dict[str, Any]:
+    """What it was trained on: enough to build the dataset again and to know it by its hash."""
+    train, validation = plan.data.train, plan.data.validation
+    manifest = train.dataset.manifest
+    source = {key: manifest["source"].get(key) for key in ("ref", "name", "license", "fingerprint", "revision")}
+    source["ref"] = source["ref"] if str(source["ref"]).startswith(("hub:", "glyphs")) else source["name"]
+    return {
+        "name": manifest["name"],
+        "symmetry": {split: entry["symmetry"] for split, entry in manifest["splits"].items()},
+        "seed": manifest["spec"].get("seed"),
+        "source": source,
+        "manifest_sha256": plan.data_digest,
+        "split": train.dataset.split,
+        "rows": len(train),
+        "validation_split": None if validation is None else validation.dataset.split,
+        "validation_rows": 0 if validation is None else len(validation),
+    }
+
+
+def golden_images(plan: Plan) -> Tensor:
+    """Some images as the model takes them, (8, C, H, W) float32; held out ones if there are any."""
+    share = plan.data.validation or plan.data.train
+    return plan.preprocessing(share.images[:GOLDEN])
+
+
+def command(config: TrainConfig) -> str:
+    """The command that trains it again, with the options that are not the default."""
+    fields = public_fields(config)
+    default = TrainConfig(data=config.data, model=config.model).to_dict()
+    words = ["symdata", "train", fields.pop("data"), "--model", fields.pop("model")]
+    for name, value in fields.items():
+        option = name.replace("_", "-")
+        if value == default[name] or name in ("device", "log_every", "checkpoint_every", "tracker"):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return " ".join(words)
+
+
+def check_finished(plan: Plan) -> None:
+    """`ModelError` if the model that stands in the folder is of another run, naming what differs."""
+    config = json.loads((plan.folder / CONFIG).read_text(encoding="utf-8"))
+    before, now = config.get("training", {}), public_fields(plan.config)
+    ignored = {*MAY_DIFFER, *(name for change in before.get("changes", []) for name in change)}
+    ignored |= {name for name in ("mean", "std") if now[name] is None}  # it holds the measured ones
+    differ = [name for name, value in now.items() if name not in ignored and before.get(name) != value]
+    if config.get("dataset", {}).get("manifest_sha256") != plan.data_digest:
+        differ = ["dataset"]
+    if differ:
+        name = differ[0]
+        old, new = (before.get(name), now[name]) if name != "dataset" else ("another", plan.config.data)
+        raise ModelError(
+            f"{str(plan.folder)!r} is a finished model with {name} = {old!r}, and now it is {new!r}; "
+            "choose another --out, or replace it with --overwrite"
+        )

@@ -1,0 +1,149 @@
+"""Equivariance as arithmetic predicts it at the size of the model, held against what is measured on real images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symdata.groups import Element
+from zoo.errors import ModelError
+from zoo.evaluation.forwards import classify
+from zoo.exactness import audit, lattice_part
+from zoo.features import EXACT_ERROR, feature_error, knows_its_fields
+from zoo.grid import D4
+from zoo.layers.regular import move
+from zoo.tracing import duplicate
+
+FOREIGN = "architecture not of our layers: its grids only, measured with isotropic filters"
+FIELDS = "its fields are not those of a lattice group: only the logits are measured"
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Equivariance, predicted and measured, per element of the model's group."""
+
+    group: str
+    """d4 where the model has no lattice group of its own."""
+    elements: tuple[str, ...]
+    verdict: str
+    """What the arithmetic says, as a sentence."""
+    survivors: tuple[str, ...]
+    """The elements under which the model is predicted to be exact."""
+    phi: tuple[float, float]
+    """Misalignment of the deepest grid, (height, width), in input pixels."""
+    images: int
+    """How many were measured on, in float64."""
+    layers: Mapping[str, tuple[float, ...]]
+    """|F(g x) - g F(x)| / |F(x)| of every feature map, per element; empty where it cannot be measured."""
+    logits: tuple[float, ...]
+    """|f(g x) - f(x)| / |f(x)| of the logits, per element."""
+    note: str = ""
+    """What the numbers do not say."""
+
+    @property
+    def by_element(self) -> dict[str, float]:
+        """The largest error of any feature map, per element; empty if none could be measured."""
+        if not self.layers:
+            return {}
+        return {
+            e: max(column) for e, column in zip(self.elements, zip(*self.layers.values(), strict=True), strict=True)
+        }
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the elements measured as exact are those predicted; None if nothing could be measured."""
+        measured = self.by_element
+        return {e for e, error in measured.items() if error < EXACT_ERROR} == set(self.survivors) if measured else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every element is predicted to be exact."""
+        return set(self.survivors) == set(self.elements)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {
+            "group": self.group,
+            "elements": list(self.elements),
+            "verdict": self.verdict,
+            "survivors": list(self.survivors),
+            "phi": list(self.phi),
+            "images": self.images,
+            "agrees": self.agrees,
+            "layers": {name: list(row) for name, row in self.layers.items()},
+            "logits": list(self.logits),
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Structure":
+        """The inverse of `to_dict`."""
+        h, w = fields["phi"]
+        return cls(
+            group=str(fields["group"]),
+            elements=tuple(map(str, fields["elements"])),
+            verdict=str(fields["verdict"]),
+            survivors=tuple(map(str, fields["survivors"])),
+            phi=(float(h), float(w)),
+            images=int(fields["images"]),
+            layers={str(name): tuple(map(float, row)) for name, row in fields["layers"].items()},
+            logits=tuple(map(float, fields["logits"])),
+            note=str(fields["note"]),
+        )
+
+
+def structure(model: nn.Module, inputs: Tensor) -> Structure:
+    """Predict and measure the equivariance of a model in float64.
+
+    Args:
+        model: it is copied, never changed.
+        inputs: normalised images (B, C, H, W), H = W, as the model takes them.
+    """
+    own = lattice_part(model)
+    group = own or D4
+    inputs = _plain(inputs.cpu())
+    twin = duplicate(model).cpu()
+    predicted = audit(twin, (inputs.shape[-2], inputs.shape[-1]), group, inputs.shape[1])
+    layers: Mapping[str, tuple[float, ...]] = {}
+    note = FIELDS if has_other_fields(model) else "" if own else FOREIGN
+    if note != FIELDS:
+        try:
+            layers = feature_error(twin, group=group, inputs=inputs).errors
+        except ModelError as error:
+            note = f"feature maps were not measured: {error}"
+    return Structure(
+        group=str(group),
+        elements=tuple(str(e) for e in group.elements),
+        verdict=predicted.verdict,
+        survivors=tuple(str(e) for e in predicted.survivors),
+        phi=predicted.phi,
+        images=len(inputs),
+        layers=dict(layers),
+        logits=invariance(twin, inputs, group.elements),
+        note=note,
+    )
+
+
+def invariance(model: nn.Module, inputs: Tensor, elements: tuple[Element, ...]) -> tuple[float, ...]:
+    """|f(g x) - f(x)| / |f(x)| of the logits in float64, L2 over images and classes, per element of d4."""
+    work, x = duplicate(model).double(), inputs.double()
+    with torch.no_grad():
+        upright = classify(work, x)
+        norm = float(upright.norm()) or 1.0
+        return tuple(float((classify(work, _plain(move(x, e))) - upright).norm()) / norm for e in elements)
+
+
+def _plain(images: Tensor) -> Tensor:
+    """Laid out as usual: torch calls images of one channel contiguous in any layout, and goes by their strides."""
+    return images.clone(memory_format=torch.contiguous_format)
+
+
+def has_other_fields(model: nn.Module) -> bool:
+    """Whether feature maps turn in a way not known here: fields of groups beyond the lattice, and those of escnn."""
+    if knows_its_fields(model):
+        return False
+    groups = [getattr(module, "group", None) for module in model.modules()]
+    beyond = any(not getattr(group, "is_lattice", True) for group in groups)
+    return beyond or any(type(module).__module__.split(".")[0] == "escnn" for module in model.modules())

@@ -9,14 +9,30 @@ import zoo
 
 PUBLIC = [
     "Audit",
+    "DivergedError",
     "FeatureError",
     "Mend",
     "ModelError",
+    "Preprocessing",
+    "Report",
     "Subsampling",
+    "TrainConfig",
+    "accuracy",
     "act_on_features",
+    "angle_curve",
     "audit",
+    "create",
+    "evaluate",
     "exact_sizes",
+    "export",
     "feature_error",
+    "info",
+    "list_models",
+    "load",
+    "open_model",
+    "read_checkpoint",
+    "save_checkpoint",
+    "train",
 ]
 
 

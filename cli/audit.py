@@ -78,8 +78,10 @@ def command(
     from zoo.reference import foreign, open_model
 
     opened = open_model(model)
-    size = size or (None if opened.size is None or (sizes and not measure) else (opened.size, opened.size))
-    if size is None and (sizes is None or measure or check):
+    size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
+    if size is None and sizes is not None and check:
+        raise click.UsageError("--check needs one size and --sizes gives many; add --size 32, or leave --check out.")
+    if size is None and (sizes is None or measure):
         raise click.UsageError(f"{model} does not say its input size; add it, as in --size 32.")
     with foreign(f"{model!r} cannot be audited", "give a network that takes one image batch (B, C, H, W)"):
         found = _found(opened.model, size, sizes, group, channels, measure)
@@ -87,7 +89,7 @@ def command(
         print_json({"name": opened.name} | found.to_dict())
     else:
         click.echo("\n\n".join(_parts(model, found)))
-    if check and found.report is not None and not found.report.exact:
+    if check and found.report is not None and not found.holds:
         click.echo(f"symdata: {model} is not exact at {_by(found.report.size)}", err=True)
         raise click.exceptions.Exit(1)
 
@@ -101,6 +103,12 @@ class Findings(NamedTuple):
     exact: tuple[int, ...] | None
     tied: bool
     """Whether a group ties the weights."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the network is predicted to be exact, and measured so if it was measured."""
+        predicted = self.report is not None and self.report.exact
+        return predicted and (self.measured is None or self.report is None or _agrees(self.report, self.measured))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -195,7 +203,8 @@ def _measured(report: "Audit", measured: "FeatureError") -> str:
     ]
     verdict = "agree" if _agrees(report, measured) else "DISAGREE"
     text = table(rows, ["element", "predicted", "measured"])
-    return f"Error of the feature maps in float64, |F(g x) - g F(x)| / |F(x)|:\n{text}\nThe two {verdict}."
+    more = "" if verdict == "agree" else " Something else than subsampling tells positions or orientations apart."
+    return f"Error of the feature maps in float64, |F(g x) - g F(x)| / |F(x)|:\n{text}\nThe two {verdict}.{more}"
 
 
 def _agrees(report: "Audit", measured: "FeatureError") -> bool:

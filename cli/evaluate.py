@@ -113,13 +113,16 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
         print_json(report.to_dict())
     else:
         click.echo(text(report))
-    slug = re.sub(r"[^\w.-]+", "-", opened.name)
+    own = Path(model).resolve().name if model is not None and Path(model, "config.json").is_file() else opened.name
+    slug = re.sub(r"[^\w.-]+", "-", own)
     folder = Path(f"{slug}-evaluation") if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
     click.echo(f"wrote {folder / 'evaluation.json'}", err=True)
     if report.curve is not None:
         click.echo(f"wrote {save_picture(picture([report, *others]), folder / 'polar.png')}", err=True)
+    else:
+        (folder / "polar.png").unlink(missing_ok=True)  # of an earlier evaluation, which these numbers are not
     if save:
         from zoo.checkpoint import write_evaluation
 

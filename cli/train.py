@@ -81,7 +81,9 @@ class Widths(click.ParamType[int | list[int]]):
 @click.option("--tracker", type=click.Choice(["tensorboard", "trackio"]), help="Besides metrics.jsonl.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that stands there.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@click.option("--dry-run", is_flag=True, help="Check everything and say what would be done; write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check data, network and --out, and say what would be done; write nothing."
+)
 @json_option
 def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Train a network on a dataset folder.
@@ -95,6 +97,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
       symdata train mnist-none --config p4cnn_28.mnist-none/recipe.yaml --seed 1
     """
     from zoo.training import TrainConfig, prepare, read_recipe
+    from zoo.training.folder import check_folder
 
     given = {name: value for name, value in options.items() if value is not None}
     fields = (read_recipe(recipe) if recipe is not None else {}) | given
@@ -106,6 +109,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     if speaks:
         click.echo(_head(plan), err=as_json)
     if dry_run:
+        check_folder(plan.folder, resume=resume, overwrite=overwrite)
         if speaks:
             print_json(_plan_fields(plan)) if as_json else click.echo(f"would be written to {plan.folder}")
         return

@@ -118,10 +118,10 @@ def audit(
         channels: C; by default read from the first convolution.
 
     Raises:
-        ModelError: if the model cannot run at this size, or cannot be copied.
+        ModelError: if the model cannot run at this size, cannot be copied, or is built on a group without this one.
         SymmetryError: for a group that moves pixels off their lattice.
     """
-    group = lattice_group(group) if group is not None else lattice_part(model) or D4
+    group = held_against(model, group)
     tracer, shape = Tracer(model, channels), _shape(size)
     layers = tracer.trace(shape)
     alive = tuple(e for e in group.elements if all(e in layer.survivors(group) for layer in layers))
@@ -135,7 +135,7 @@ def exact_sizes(
     model: nn.Module, sizes: Iterable[int], group: Group | str | None = None, channels: int | None = None
 ) -> tuple[int, ...]:
     """Those of `sizes` (square, pixels) at which the model is exact; sizes it cannot run at are left out."""
-    group = lattice_group(group) if group is not None else lattice_part(model) or D4
+    group = held_against(model, group)
     tracer = Tracer(model, channels)
     return tuple(n for n in sizes if _is_exact(tracer, (n, n), group))
 
@@ -144,6 +144,17 @@ def model_group(model: nn.Module) -> Group | None:
     """The group of the first layer of ours that has more than the identity; None for a model without any."""
     groups = (getattr(module, "group", None) for module in model.modules())
     return next((g for g in groups if isinstance(g, Group) and g.is_lattice and len(g.elements) > 1), None)
+
+
+def held_against(model: nn.Module, group: Group | str | None) -> Group:
+    """The group to hold a model against; `ModelError` for elements that its weights are not made for."""
+    whole = lattice_part(model) or D4
+    wanted = whole if group is None else lattice_group(group)
+    if not wanted <= whole:
+        raise ModelError(
+            f"{type(model).__name__} is built on {whole}, which does not contain {wanted}; ask for {whole}"
+        )
+    return wanted
 
 
 def lattice_part(model: nn.Module) -> Group | None:

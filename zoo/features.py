@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.errors import ModelError
-from zoo.exactness import lattice_part, model_group
+from zoo.exactness import held_against, model_group
 from zoo.grid import D4
 from zoo.layers.bank import BankedConv2d
-from zoo.layers.regular import act_on_features, lattice_group, move
+from zoo.layers.regular import act_on_features, move
 from zoo.representation import TRIVIAL, watched
 from zoo.tracing import FAILURES, duplicate, input_channels
 
@@ -89,10 +89,7 @@ def feature_error(
     Raises:
         ModelError: if the model cannot run in float64 at this size, has no feature maps, or has a smaller group.
     """
-    own, whole = model_group(model), lattice_part(model) or D4
-    group = lattice_group(group) if group is not None else whole
-    if not group <= whole:
-        raise ModelError(f"{type(model).__name__} is built on {whole}, which does not contain {group}; ask for {whole}")
+    own, group = model_group(model), held_against(model, group)
     if inputs is None:
         inputs = _noise(model, size, images, channels, seed)
     elif inputs.ndim != 4 or not inputs.is_floating_point() or not len(inputs):

@@ -143,7 +143,7 @@ def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
 
 def _prefix(short: Iterable[str], long: Iterable[str]) -> str:
     """What stands before every one of `short` in `long`, if that is their only difference; else nothing."""
-    a, b = set(short), set(long)
+    a, b = ({key for key in keys if not key.endswith(COUNTER)} for keys in (short, long))
     if not a or len(a) != len(b):
         return ""
     first = min(a)

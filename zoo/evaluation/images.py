@@ -46,7 +46,7 @@ def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
         ref: a folder that `symdata make` wrote, or anything that `symdata.open_source` opens.
         split: name of the split.
         preprocessing: of the model: its size, so that images of mixed sizes can be read, and its channels.
-        limit: only so many, spread evenly over all.
+        limit: only so many, the same random choice every time.
 
     Raises:
         SourceError, StoreError: if there are no such images.

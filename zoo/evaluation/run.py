@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Elements, Group
+from symdata.keys import permutation
 from symdata.symmetry import Symmetry
 from zoo.evaluation.forwards import Progress, check_width, checked, sweep
 from zoo.evaluation.report import Curve, ElementScore, Gap, Report
@@ -65,7 +66,7 @@ def evaluate(
         elements: finite group whose elements get an accuracy each.
         angles: of the curve: how many at equal distances from 0 on, or degrees counter-clockwise; 0 for no curve.
         fill: `background` (nearest border pixel) or `zero` (0 after normalisation, as in the published curves).
-        limit: use only so many images, spread evenly over all.
+        limit: use only so many images, the same random choice every time.
         angle_limit: use only so many of these for the curve.
         seen: symmetries that training showed, in the order in which they acted (the dataset's, then augmentation's);
             None if not known.
@@ -118,12 +119,12 @@ def forwards(
 
 
 def spread(count: int, limit: int | None) -> Tensor:
-    """Rows 0..count - 1, or `limit` of them at equal distances: of images sorted by class, as many of each."""
+    """Rows 0..count - 1, or `limit` of them in order: always the same random choice, whatever order the images have."""
     if limit is not None and limit < 1:
         raise ShapeError(f"limit is {limit}, expected a number of images, for example 1000")
     if limit is None or limit >= count:
         return torch.arange(count)
-    return torch.arange(limit) * count // limit
+    return torch.from_numpy(np.sort(permutation(0, "evaluation", "limit", count)[:limit]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,12 @@ def create(
         ModelError: for an unknown name, with the nearest ones; for choices out of bounds; for a size that is too small.
     """
     parsed = ModelName.parse(name) if isinstance(name, str) else name
+    if parsed.data is not None:
+        from zoo.loading import bundled
+
+        if str(parsed) in bundled():
+            bare = str(parsed.bare)
+            raise ModelError(f"{str(parsed)!r} has weights: zoo.load({str(parsed)!r}); for an untrained one {bare!r}")
     choices: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
     choices |= {"coset_pool": coset_pool, "dropout": dropout}
     with seeded(seed):

@@ -54,15 +54,17 @@ def _summary(report: "Report") -> str:
         lowest = f"lowest {_percent(curve.accuracies[low])} at {curve.angles[low]:g} degrees"
         asked = f"{len(curve.angles)} angles on {curve.count:,} images, fill {report.fill}"
         lines.append(f"angles   {_percent(curve.mean)} on average, {lowest} ({asked})")
-    if (gap := report.gap) is None:
+    gap = report.gap
+    trained = "" if gap is None else "upright alone" if gap.symmetry == "none" else gap.symmetry
+    if gap is None:
         lines.append("gap      not known: the model does not say what it was trained on")
     elif gap.value is None:
         which = "no element is" if not gap.seen.count else "every element is"
-        lines.append(f"gap      none to speak of: {which} among those seen in training ({gap.symmetry})")
+        lines.append(f"gap      none to speak of: {which} among those seen in training ({trained})")
     else:
         seen, unseen = _percent(gap.seen.value), _percent(gap.unseen.value)
         lines.append(
-            f"gap      {100 * gap.value:.2f} points: {seen} on elements seen in training ({gap.symmetry}), "
+            f"gap      {100 * gap.value:.2f} points: {seen} on elements seen in training ({trained}), "
             f"{unseen} on the others"
         )
     return "\n".join(lines)

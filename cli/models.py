@@ -37,8 +37,19 @@ def command(pattern: str, pretrained: bool, as_json: bool) -> None:
 def _untrained(pattern: str) -> list[dict[str, Any]]:
     from zoo.models.registry import describe, list_models
 
-    found = [describe(name).to_dict() for name in list_models(pattern)]
+    found = [describe(name).to_dict() for name in list_models(pattern) or _asked_for(pattern)]
     return [row | {"exact": None if row["phi"] is None else row["phi"] == 0, "bundled": False} for row in found]
+
+
+def _asked_for(name: str) -> list[str]:
+    """A network of another size than those that are listed, if this is the name of one."""
+    from zoo.errors import ModelError
+    from zoo.models.names import ModelName
+
+    try:
+        return [name] if ModelName.parse(name).data is None else []
+    except ModelError:
+        return []
 
 
 def _trained(pattern: str) -> list[dict[str, Any]]:

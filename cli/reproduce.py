@@ -34,7 +34,9 @@ class PartType(click.ParamType[str]):
     multiple=True,
     help="knight, sizes, upright, uniform, biased, biased40, cifar; may be given several times.  [the first five]",
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs of every network.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs of every network; knight has 5."
+)
 @click.option(
     "--budget",
     type=click.Choice(["small", "paper"]),

@@ -103,7 +103,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     fields = (read_recipe(recipe) if recipe is not None else {}) | given
     for name, mend in (("data", "symdata train DATA"), ("model", "--model p4cnn_28")):
         if fields.get(name) is None:
-            raise click.UsageError(f"what to train {'on' if name == 'data' else ''} is missing: {mend}")
+            raise click.UsageError(f"what to train{' on' if name == 'data' else ''} is missing: {mend}")
     plan = prepare(TrainConfig.from_dict(fields))
     speaks = os.environ.get("RANK", "0") == "0"  # torchrun starts this command several times
     if speaks:

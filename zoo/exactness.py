@@ -148,6 +148,8 @@ def model_group(model: nn.Module) -> Group | None:
 
 def held_against(model: nn.Module, group: Group | str | None) -> Group:
     """The group to hold a model against; `ModelError` for elements that its weights are not made for."""
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"the model is a {type(model).__name__}, expected a torch.nn.Module; give the network itself")
     whole = lattice_part(model) or D4
     wanted = whole if group is None else lattice_group(group)
     if not wanted <= whole:
@@ -239,8 +241,8 @@ def _advice(layer: Subsampling) -> str:
 
 
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
-    shape = (size, size) if isinstance(size, int) else tuple(size)
-    if len(shape) != 2 or min(shape) < 1:
+    shape = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(shape) != 2 or any(not isinstance(side, int) or side < 1 for side in shape):
         raise ShapeError(f"size is {size!r}, expected pixels such as 32, or (height, width)")
     return shape[0], shape[1]
 

@@ -59,9 +59,12 @@ class Preprocessing:
 
     def fitted(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to uint8 (B, channels, size, size)."""
+        if not isinstance(images, Tensor):
+            raise ShapeError(f"images are a {type(images).__name__}, expected a tensor; use torch.as_tensor(images)")
         if images.ndim != 4 or images.dtype != torch.uint8:
             got = f"{images.dtype} {tuple(images.shape)}"
-            raise ShapeError(f"images are {got}, expected uint8 (B, C, H, W); (x * 255).round().byte() makes them so")
+            mend = "values in [0, 1] become that by (x * 255).round().byte(), values in [0, 255] by x.round().byte()"
+            raise ShapeError(f"images are {got}, expected uint8 (B, C, H, W); {mend}")
         if images.shape[1] not in (1, self.channels):
             raise ShapeError(
                 f"images have {images.shape[1]} channels and the model takes {self.channels}; "

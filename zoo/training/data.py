@@ -103,7 +103,9 @@ def _check_folder(folder: Path) -> None:
     if not (folder / MANIFEST).exists():
         name = folder.resolve().name or "data"
         if not folder.exists():
-            raise ModelError(f"{str(folder)!r} does not exist; make a dataset with `symdata make --symmetry none`")
+            source = f"{folder} " if str(folder).startswith(("glyphs", "hub:")) else ""
+            make = f"symdata make {source}--symmetry none --out mine"
+            raise ModelError(f"{str(folder)!r} does not exist; make a dataset with `{make}`, and train on mine")
         raise ModelError(
             f"{str(folder)!r} is not a symdata dataset; if it holds images, make it one with "
             f"`symdata make {folder} --symmetry none --out {name}-none` and train on {name}-none"

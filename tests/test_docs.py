@@ -23,6 +23,9 @@ SNIPPET = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
+FILE = re.compile(r"# (?P<name>\w+\.py)\n")
+"""The first line of a python snippet that the reader saves as a file."""
+
 
 @dataclass(frozen=True)
 class Snippet:
@@ -96,6 +99,7 @@ def test_every_snippet_of_the_readme_runs(tmp_path, monkeypatch):
     folder = tmp_path / "reader"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
     namespace = {"__name__": "readme"}
     found = [snippet for snippet in snippets(readme()) if snippet.reason is None]
     assert {snippet.language for snippet in found} == {"console", "python"}
@@ -103,8 +107,12 @@ def test_every_snippet_of_the_readme_runs(tmp_path, monkeypatch):
         if snippet.language == "console":
             problems = run_console(snippet.code, folder, scripts)
             assert not problems, f"README.md:{snippet.line}\n" + "\n".join(problems)
-        else:  # the line numbers of a traceback are those of the README
-            exec(compile("\n" * (snippet.line - 1) + snippet.code, "README.md", "exec"), namespace)
+            continue
+        if file := FILE.match(snippet.code):
+            (folder / file["name"]).write_text(snippet.code, encoding="utf-8")
+        exec(  # the line numbers of a traceback are those of the README
+            compile("\n" * (snippet.line - 1) + snippet.code, "README.md", "exec"), namespace
+        )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -154,6 +154,8 @@ def _report(model: str, report: "Audit", tied: bool) -> Iterator[str]:
     if report.layers:
         yield _table(report)
     yield _summary(report)
+    if report.exact:
+        yield "This is about the feature maps. What the network makes of the last one, `symdata evaluate` measures."
     if report.mends:
         yield from _mends(report)
 

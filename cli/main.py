@@ -22,13 +22,13 @@ COMMANDS = {
     "verify": "Re-hash a dataset and derive a sample of it again.",
     "publish": "Upload a dataset with its card to the Hub.",
     "train": "Train a network on a dataset.",
-    "audit": "Say whether a network is exactly equivariant at an input size, and what mends it.",
+    "audit": "Say where a network is exactly equivariant, and what mends it.",
     "evaluate": "Measure what a model does on images, upright and moved.",
-    "reproduce": "Run the experiments of a paper and print them beside its numbers.",
+    "reproduce": "Run a paper's experiments, and print them beside its numbers.",
     "models": "List the networks by name, and which come trained.",
     "recipes": "List the datasets of the literature by name.",
     "sources": "List where upright images come from.",
-    "doctor": "Say what is installed, what is at odds, and the line that mends it.",
+    "doctor": "Say what is installed or at odds, and the line that mends it.",
 }
 """Name -> short help, in the order of a first use. The command itself is `command` in the module `cli.<name>`."""
 

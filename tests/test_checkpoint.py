@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 
 from symdata.errors import SymdataError
+from tests.support import checkpoints
 from tests.support.checkpoints import NAME, SIZE, edit, golden, network, save
 from tests.support.folders import contents
 from tests.support.steerable import require_escnn
@@ -21,15 +22,7 @@ from zoo.preprocessing import Preprocessing
 FILES = {"README.md", "config.json", "golden.safetensors", "model.safetensors"}
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    """A copy to change."""
-    return shutil.copytree(whole, tmp_path / "m")
+whole, folder = checkpoints.whole, checkpoints.folder
 
 
 # What is written is what is read

@@ -11,19 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symdata.errors import SymdataError
-from tests.support.checkpoints import edit, network, refused, save
+from tests.support import checkpoints
+from tests.support.checkpoints import edit, network, refused
 from zoo.checkpoint import read_checkpoint
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    """A copy to change."""
-    return shutil.copytree(whole, tmp_path / "m")
+whole, folder = checkpoints.whole, checkpoints.folder
 
 
 EDITS = {

@@ -3,7 +3,6 @@
 import os
 import pickle
 import random
-import shutil
 import struct
 import time
 import zipfile
@@ -14,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.checkpoints import edit, golden, refused, rehash, save
+from tests.support import checkpoints
+from tests.support.checkpoints import edit, golden, refused, rehash
 from zoo.checkpoint import read_checkpoint
 from zoo.errors import ModelError
 from zoo.state import read_tensors
@@ -22,15 +22,7 @@ from zoo.state import read_tensors
 TENSORS = ("model.safetensors", "golden.safetensors")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    """A copy to change."""
-    return shutil.copytree(whole, tmp_path / "m")
+whole, folder = checkpoints.whole, checkpoints.folder
 
 
 def test_the_folder_itself_is_read(folder):

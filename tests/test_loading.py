@@ -7,24 +7,15 @@ import textwrap
 
 import pytest
 import torch
-from torch import nn
 
 from tests.conftest import ROOT
-from tests.support.checkpoints import golden, network, save
+from tests.support import checkpoints
+from tests.support.checkpoints import same
 from zoo import loading
 from zoo.errors import ModelError
 from zoo.loading import bundled, info, load
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+whole, here = checkpoints.whole, checkpoints.here
 
 
 @pytest.fixture
@@ -32,11 +23,6 @@ def shelf(whole, here, monkeypatch):
     """A package with one bundled model."""
     shutil.copytree(whole, here / "weights" / "p4cnn_20.squares-none")
     monkeypatch.setattr(loading, "_weights", lambda: here / "weights")
-
-
-def same(model: nn.Module) -> bool:
-    with torch.no_grad():
-        return torch.equal(model(golden()), network()(golden()))
 
 
 # Trained models
@@ -74,7 +60,7 @@ def test_info_reads_no_weights(whole, here):
     assert info(folder)["classes"] == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("name", bundled() or [pytest.param("", marks=pytest.mark.skip("none is bundled yet"))])
+@pytest.mark.parametrize("name", bundled())
 def test_what_is_bundled_loads(name):
     model = load(name)
     side = model.preprocessing.size

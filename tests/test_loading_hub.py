@@ -3,10 +3,9 @@
 import shutil
 
 import pytest
-import torch
-from torch import nn
 
-from tests.support.checkpoints import golden, network, save
+from tests.support import checkpoints
+from tests.support.checkpoints import network, same, save
 from zoo.errors import ModelError
 from zoo.loading import info, load
 
@@ -14,20 +13,7 @@ pytest_plugins = ["tests.support.hub_fixture"]
 REPO = "user/squares-model"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def same(model: nn.Module) -> bool:
-    with torch.no_grad():
-        return torch.equal(model(golden()), network()(golden()))
+whole, here = checkpoints.whole, checkpoints.here
 
 
 @pytest.fixture

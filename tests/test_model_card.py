@@ -1,11 +1,10 @@
 """The card of a model: every number from its configuration or its evaluation, and the Hub understands it."""
 
 import json
-import shutil
 
-import pytest
 import yaml
 
+from tests.support import checkpoints
 from tests.support.checkpoints import network, save
 from tests.support.folders import contents
 from zoo.checkpoint import read_checkpoint, refresh_card, write_evaluation
@@ -25,15 +24,7 @@ EVALUATION = {
 }
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    """A copy to change."""
-    return shutil.copytree(whole, tmp_path / "m")
+whole, folder = checkpoints.whole, checkpoints.folder
 
 
 def front_of(folder):

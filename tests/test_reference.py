@@ -8,21 +8,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.support.checkpoints import network, save
+from tests.support import checkpoints
+from tests.support.checkpoints import network
 from zoo.errors import ModelError
 from zoo.preprocessing import Preprocessing
 from zoo.reference import open_model
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("whole") / "m")
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+whole, here = checkpoints.whole, checkpoints.here
 
 
 NET = """

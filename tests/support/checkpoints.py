@@ -1,6 +1,7 @@
 """Small model folders, and their configuration changed."""
 
 import json
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -48,6 +49,31 @@ def save(folder: Path, model: torch.nn.Module | None = None, **changes: Any) -> 
         "golden_images": golden(),
     }
     return save_checkpoint(folder, network() if model is None else model, **parts | changes)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that no test changes."""
+    return save(tmp_path_factory.mktemp("whole") / "m")
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(whole, tmp_path / "m"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def same(model: torch.nn.Module) -> bool:
+    """Whether a model gives the logits of `network()`."""
+    with torch.no_grad():
+        return torch.equal(model(golden()), network()(golden()))
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object], seal: bool = True) -> None:

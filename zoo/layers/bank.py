@@ -7,6 +7,7 @@ A group convolution is an ordinary one whose filters are tied. With free weight 
 every entry of the bank is an entry of W, so the bank is exact in any dtype and its gradient is the sum over the group.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
@@ -55,7 +56,7 @@ class Bank(NamedTuple):
         return True
 
 
-class BankedConv2d(nn.Module):
+class BankedConv2d(nn.Module, ABC):
     """Base of the convolutions: what they share, and the cache. Subclasses make and draw the free weights, and say what
     to `expand` and how to convolve.
 
@@ -95,17 +96,17 @@ class BankedConv2d(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_fields)) if bias else None
         self.reset_parameters()
 
+    @abstractmethod
     def make_weights(self) -> None:
         """Register the free weights, empty, and the indices by which the bank is gathered from them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reset_parameters(self) -> None:
         """Draw the free weights and the bias."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expand(self) -> tuple[Tensor | None, ...]:
         """The tensors that the convolution uses, from the parameters."""
-        raise NotImplementedError
 
     def bank(self, like: Tensor) -> tuple[Tensor | None, ...]:
         """`expand()`, from the cache where that is safe."""

@@ -42,7 +42,7 @@ class PartType(click.ParamType[str]):
     type=click.Choice(["small", "paper"]),
     default="small",
     show_default=True,
-    help="small: 6,000 images, 10 epochs, 2 CPU-minutes a network. paper: 8,000, 50 epochs, 60,000 test images.",
+    help="small: 6,000 images, 10 epochs, 4 CPU-minutes a network. paper: 8,000, 50 epochs, 60,000 test images.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of MNIST's idx files, for upright to biased40.")
 @click.option("--cifar", help="Source of CIFAR-10, for cifar: a folder, a parquet file or hub:user/name.")

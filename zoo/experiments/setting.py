@@ -34,7 +34,7 @@ SMALL = Budget(
     lattice=10_000,
     curve=2_000,
 )
-"""About two CPU-minutes a network."""
+"""About four CPU-minutes a network, its test included."""
 
 PAPER = Budget(
     "paper",

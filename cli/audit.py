@@ -70,6 +70,12 @@ def command(
     MODEL is a name of `symdata models`, a folder, user/repo of the Hub, or package.module:callable for a network of
     your own. What is said follows from the layers' sizes and strides alone: no image and no training is needed.
 
+    Two columns of its table, with two numbers where height and width differ:
+
+    \b
+      r    pixels left over by the layer's window; 0 is exact
+      phi  misalignment of the grid after the layer, in input pixels; 0 is exact
+
     \b
       symdata audit p4resnet44_32
       symdata audit mynet:build --size 224 --measure

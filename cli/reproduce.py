@@ -39,10 +39,11 @@ class PartType(click.ParamType[str]):
 )
 @click.option(
     "--budget",
-    type=click.Choice(["small", "paper"]),
+    type=click.Choice(["small", "long", "paper"]),
     default="small",
     show_default=True,
-    help="small: 6,000 images, 10 epochs, 4 CPU-minutes a network. paper: 8,000, 50 epochs, 60,000 test images.",
+    help="small: 6,000 images, 10 epochs, 4 CPU-minutes a network. paper: 8,000, 50 epochs, 60,000 test images; "
+    "long: trained like that, tested like small.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of MNIST's idx files, for upright to biased40.")
 @click.option("--cifar", help="Source of CIFAR-10, for cifar: a folder, a parquet file or hub:user/name.")
@@ -73,10 +74,12 @@ def command(paper: str, parts: tuple[str, ...], budget: str, as_json: bool, **op
       symdata reproduce using-and-abusing --part knight --part sizes
       symdata reproduce using-and-abusing --part upright --data data/mnist --seeds 3 --workers 2
     """
+    from zoo.devices import check_device
     from zoo.experiments.results import header, section_text, to_dict, write
     from zoo.experiments.setting import BUDGETS, DEFAULT_PARTS, Setting
     from zoo.experiments.using_and_abusing import reproduce
 
+    check_device(options["device"])
     setting = Setting(parts=parts or DEFAULT_PARTS, budget=BUDGETS[budget], **options)
     sections = []
     for section in reproduce(setting, lambda line: click.echo(line, err=True)):

@@ -80,7 +80,7 @@ class Widths(click.ParamType[int | list[int]]):
 @click.option("--log-every", type=int, help="Steps between lines of metrics.jsonl.  [50]")
 @click.option("--tracker", type=click.Choice(["tensorboard", "trackio"]), help="Besides metrics.jsonl.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that stands there.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped; --out is enough.")
 @click.option(
     "--dry-run", is_flag=True, help="Check data, network and --out, and say what would be done; write nothing."
 )
@@ -95,15 +95,19 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
       symdata train mnist-none --model p4cnn_28
       symdata train mnist-none --model p4cnn_27 --symmetry so2@45~20 --augment-per batch --epochs 50
       symdata train mnist-none --config p4cnn_28.mnist-none/recipe.yaml --seed 1
+      symdata train --resume --out p4cnn_28.mnist-none
     """
     from zoo.training import TrainConfig, prepare, read_recipe
     from zoo.training.folder import check_folder
 
     given = {name: value for name, value in options.items() if value is not None}
     fields = (read_recipe(recipe) if recipe is not None else {}) | given
+    if resume and recipe is None and "out" in given and not {"data", "model"} <= given.keys():
+        fields = _recorded(given)
     for name, mend in (("data", "symdata train DATA"), ("model", "--model p4cnn_28")):
         if fields.get(name) is None:
-            raise click.UsageError(f"what to train{' on' if name == 'data' else ''} is missing: {mend}")
+            more = ", or --out FOLDER of the run to go on with" if resume and "out" not in given else ""
+            raise click.UsageError(f"what to train{' on' if name == 'data' else ''} is missing: {mend}{more}")
     plan = prepare(TrainConfig.from_dict(fields))
     speaks = os.environ.get("RANK", "0") == "0"  # torchrun starts this command several times
     if speaks:
@@ -116,6 +120,20 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     folder = _train(plan, resume, overwrite, speaks)
     if speaks:
         _say_result(folder, plan, as_json)
+
+
+def _recorded(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the run in --out, with what was given in their place."""
+    from zoo.errors import ModelError
+    from zoo.training.folder import recorded
+
+    out = given["out"]
+    fields: dict[str, Any] = recorded(Path(out)) | given
+    data = fields.get("data")
+    if "data" not in given and isinstance(data, str) and not Path(data).exists():
+        mend = f"symdata train DATA --resume --out {out}"
+        raise ModelError(f"the run in {out!r} was on the dataset {data!r}, which is not there; say where it is: {mend}")
+    return fields
 
 
 def _train(plan: "Plan", resume: bool, overwrite: bool, speaks: bool) -> Path:

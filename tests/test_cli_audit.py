@@ -1,4 +1,4 @@
-"""`symdata audit` and `symdata models`: what they print is what the library says, and every refusal is one sentence."""
+"""`symdata audit`: what it prints is what the library says, and every refusal is one sentence."""
 
 import json
 import textwrap
@@ -10,7 +10,7 @@ from tests.support.checkpoints import network, save
 from tests.support.commands import refused, run
 from tests.support.steerable import require_escnn
 from zoo import audit
-from zoo.models.registry import create, list_models
+from zoo.models.registry import create
 
 
 @pytest.fixture
@@ -106,6 +106,19 @@ NET = """
     class Odd(nn.Conv2d):
         def __init__(self): super().__init__(3, 1, 1)
         def forward(self, x): return {}["no"]
+    class TooSmall(Exception): pass
+    class Own(nn.Conv2d):
+        def __init__(self): super().__init__(3, 1, 1)
+        def forward(self, x):
+            if x.shape[-1] != 31: raise TooSmall("the patches\\nwant 31 pixels.")
+            return super().forward(x)
+    class Silent(Odd):
+        def forward(self, x): assert x.shape[-1] == 31
+    class Cropped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        def forward(self, x): return self.head(self.stem(x)[:, :, :-1, :-1])
     class NoConv(nn.Module):
         def forward(self, x): return x.mean()
 """
@@ -127,6 +140,32 @@ def test_a_network_of_ones_own(mine):
     assert found["nearest"] == [[29, 29], [33, 33]]
     assert "exact: at 33x33" in said("audit", f"{mine}:build", "--size", 33)
     assert "of c4" in said("audit", f"{mine}:build", "--size", 33, "--group", "c4")
+
+
+def test_an_exception_of_their_own_kind_is_no_end_of_looking_at_sizes(mine):
+    assert said_after_hello("audit", f"{mine}:Own", "--sizes", "29..33").endswith(
+        "Exact sizes from 29 to 33, 1 of 5: 31\n"
+    )
+
+
+def test_a_crop_is_named_and_not_the_layer_after_it(mine):
+    out = said_after_hello("audit", f"{mine}:Cropped", "--size", 32)
+    note = "cropping (asymmetric: top 0, bottom 1, left 0, right 1)"
+    assert f"(forward)  {note}  32x32       1  1    e, r90m\n" in out
+    assert "first broken  (forward)" in out and "conv" not in out
+    assert "the forward (cropping): pad or crop the same number of pixels on every side" in out
+
+
+def said_after_hello(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0 and result.stderr == "hello\n", result.output
+    return result.stdout
+
+
+def test_the_help_explains_r_and_phi():
+    out = run("audit", "--help").stdout
+    assert "r    pixels left over by the layer's window; 0 is exact" in out
+    assert "phi  misalignment of the grid after the layer, in input pixels; 0 is exact" in out
 
 
 def test_check_is_for_scripts(mine):
@@ -158,7 +197,7 @@ def test_a_resnet44_takes_less_than_a_second():
         (["p4cnn_28", "--group", "x"], "'x' is not a group"),
         (["p4cnn_28", "--group", "d4", "--measure"], "CNN is built on c4, which does not contain d4"),
         (["nowhere:build", "--size", 9], "'nowhere:build': there is no module 'nowhere'"),
-        (["p4cnn_28.none"], "'p4cnn_28.none' has no weights; bundled: "),
+        (["p4cnn_28.none"], "'p4cnn_28.none' is not bundled; bundled: "),
         (["os:getcwd", "--size", 9], "'os:getcwd' returned str, expected a torch.nn.Module"),
     ],
 )
@@ -170,7 +209,9 @@ def test_refusals(here, arguments, sentence):
     ("name", "sentence"),
     [
         ("NoConv", "NoConv has no convolution to read the number of channels from; say channels=3"),
-        ("Odd", "cannot be audited: KeyError: 'no'; give a network that takes one image batch"),
+        ("Odd", "Odd cannot run on an input (1, 3, 32, 32): KeyError: 'no'; give a size and a number of channels that"),
+        ("Own", "Own cannot run on an input (1, 3, 32, 32): TooSmall: the patches want 31 pixels; give a size and a"),
+        ("Silent", "Silent cannot run on an input (1, 3, 32, 32): AssertionError; give a size and a number"),
     ],
 )
 def test_networks_that_cannot_be_traced(mine, name, sentence):
@@ -192,46 +233,3 @@ def test_networks_that_cannot_be_traced(mine, name, sentence):
 )
 def test_wrong_usage(here, arguments, sentence):
     assert sentence in refused("audit", *arguments, code=2)
-
-
-# models
-
-
-def test_models():
-    lines = said("models").splitlines()
-    assert lines[0].split() == ["model", "group", "parameters", "pixels", "at", "this", "size", "weights"]
-    assert set(list_models()) <= {line.split()[0] for line in lines[2:]}
-    (row,) = [line for line in lines if line.startswith("p4cnn_28 ")]
-    assert row.split() == ["p4cnn_28", "c4", "24,990", "28", "exact"]
-    (row,) = [line for line in lines if line.startswith("p4cnn_27 ")]
-    assert row.split()[-3:] == ["phi", "=", "1"]
-    (row,) = [line for line in lines if line.startswith("z2cnn_28 ")]
-    assert row.split()[-1] == "plain"
-
-
-def test_models_as_json():
-    rows = json.loads(said("models", "p4mcnn_2?", "--json"))
-    assert {row["name"]: row["exact"] for row in rows if not row["bundled"]} == {
-        "p4mcnn_28": True,
-        "p4mcnn_27": False,
-        "p4mcnn_29": False,
-    }
-    for row in rows:
-        if not row["bundled"]:
-            assert row["parameters"] == sum(p.numel() for p in create(row["name"]).parameters())
-
-
-def test_bundled_models_are_listed(here, monkeypatch):
-    save(here / "weights" / "p4cnn_20.squares-none")
-    monkeypatch.setattr("zoo.loading._weights", lambda: here / "weights")
-    row, *others = json.loads(said("models", "--pretrained", "--json"))
-    assert not others
-    assert row["name"] == "p4cnn_20.squares-none" and row["bundled"] and row["exact"] and row["classes"] == 4
-    assert said("models", "p4cnn_20*").splitlines()[-1].split()[-2:] == ["exact", "bundled"]
-
-
-def test_no_model_matches(here, monkeypatch):
-    assert "no model matches 'p4cn_28'; did you mean p4cnn_28 or" in refused("models", "p4cn_28")
-    assert "no model matches 'xyzzy'; leave it out to see all" in refused("models", "xyzzy")
-    monkeypatch.setattr("zoo.loading._weights", lambda: here)
-    assert "no trained model matches 'x*'" in refused("models", "x*", "--pretrained")

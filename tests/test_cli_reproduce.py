@@ -58,6 +58,13 @@ def test_cifar_on_a_cpu_says_what_it_would_cost():
     assert "days on a CPU" in text and "--device cuda, or --width 4" in text
 
 
+@pytest.mark.parametrize("device", ["cudaa", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(device):
+    text = refused("reproduce", "using-and-abusing", "--part", "knight", "--device", device)
+    absent = f"there is no device {device!r} here; use --device c"
+    assert (absent if device == "cuda:99" else f"device is {device!r}, expected cpu, cuda, cuda:1 or mps") in text
+
+
 def test_numbers_out_of_range_are_usage_errors():
     assert "--seeds" in refused("reproduce", "using-and-abusing", "--seeds", 0, code=2)
     assert "--budget" in refused("reproduce", "using-and-abusing", "--budget", "huge", code=2)

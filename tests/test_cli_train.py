@@ -131,6 +131,50 @@ def test_stopped_and_resumed(here, monkeypatch):
     assert run(*options, "--overwrite").exit_code == 0
 
 
+@pytest.fixture
+def stopped(here, monkeypatch):
+    """Options that began a run, which was stopped, and the folder of the run."""
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.training.loop._publish", _interrupted)
+        data = Path("data").resolve()
+        assert run("train", data, "--model", "p4cnn_12", *QUICK, "--seed", 3, "--out", "m").exit_code == 130
+    return Path("m")
+
+
+def _interrupted(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_resume_needs_the_folder_only(stopped):
+    assert "has seed = 3, and now it is 4" in refused_after_saying("train", "--resume", "--out", stopped, "--seed", 4)
+    result = run("train", "--resume", "--out", stopped)
+    assert result.exit_code == 0, result.output
+    training = json.loads((stopped / "config.json").read_text())["training"]
+    assert (training["seed"], training["epochs"], training["width"]) == (3, 2, 2)
+    whole = train(TrainConfig(data="data", model="p4cnn_12", epochs=2, width=2, seed=3, out="whole"))
+    assert weights(stopped) == weights(whole)
+    assert run("train", "--resume", "--out", stopped).exit_code == 0, "and again, from the recipe"
+
+
+def test_resume_where_the_dataset_has_moved(stopped):
+    Path("data").rename("moved")
+    (stopped / ".state" / "state.pt").unlink()  # stopped before there was one: recipe.yaml names the folder alone
+    last = refused("train", "--resume", "--out", stopped)
+    assert "the run in 'm' was on the dataset 'data', which is not there; say where it is: " in last
+    assert last.endswith(": symdata train DATA --resume --out m")
+    assert run("train", "moved", "--resume", "--out", stopped).exit_code == 0
+
+
+def test_resume_without_a_run(here):
+    last = refused("train", "--resume", "--out", "nowhere")
+    assert "there is no folder 'nowhere' of a run to go on with; begin one: symdata train DATA --model p4cnn_28" in last
+    Path("empty").mkdir()
+    assert "'empty' holds no recipe.yaml of a run to go on with" in refused(
+        "train", "data", "--resume", "--out", "empty"
+    )
+    assert "or --out FOLDER of the run to go on with" in refused("train", "--resume", code=2)
+
+
 def refused_after_saying(*arguments: object) -> str:
     """As `refused`, for what is found after the verdict is out."""
     before = contents(Path.cwd())
@@ -163,6 +207,17 @@ def test_divergence_is_a_sentence(here):
         (["nowhere", "--model", "p4cnn_12"], 1, "'nowhere' does not exist"),
         ([".", "--model", "p4cnn_12"], 1, "`symdata make . --symmetry none --out here-none` and train on here-none"),
         (["data", "--model", "p4cnn_12", "--batch-size", 1000], 1, "use --batch-size 96"),
+        (
+            ["data", "--model", "p4cnn_12", "--device", "cudaa"],
+            1,
+            "device is 'cudaa', expected auto, cpu, cuda, cuda:1",
+        ),
+        (["data", "--model", "p4cnn_12", "--device", "meta", "--dry-run"], 1, "device is 'meta', expected auto, cpu"),
+        (
+            ["data", "--model", "p4cnn_12", "--device", "cuda:99"],
+            1,
+            "there is no device 'cuda:99' here; use --device c",
+        ),
         (["data", "--model", "p4cnn_12", "--config", "nosuch"], 2, "'nosuch' does not exist"),
         (["data", "--model", "p4cnn_12", "--config", "bad.yaml"], 1, "no field 'epoch'; did you mean epochs?"),
     ],

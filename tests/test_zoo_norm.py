@@ -147,6 +147,22 @@ def test_second_derivatives_in_either_format(format_):
 
 
 @pytest.mark.parametrize("format_", [torch.contiguous_format, torch.channels_last])
+def test_in_eval_mode_it_is_batch_norm_2d_of_the_repeated_values(format_):
+    norm, plain = GroupBatchNorm2d("d4", 3), nn.BatchNorm2d(24)
+    x = torch.randn(4, 24, 5, 5).to(memory_format=format_)
+    nn.init.uniform_(norm.weight)
+    nn.init.uniform_(norm.bias)
+    trained = norm(x)
+    plain.load_state_dict({name: value.repeat(8) for name, value in norm.state_dict().items()}, strict=False)
+    y, expected = norm.eval()(x), plain.eval()(x)
+    assert torch.equal(y, expected) and y.stride() == expected.stride() and not torch.allclose(y, trained)
+    y.square().sum().backward()
+    expected.square().sum().backward()
+    for ours, theirs in zip(norm.parameters(), plain.parameters(), strict=True):
+        assert close(ours.grad, theirs.grad.view(8, 3).sum(0), 1e-5)
+
+
+@pytest.mark.parametrize("format_", [torch.contiguous_format, torch.channels_last])
 def test_one_value_per_field_is_refused(format_):
     norm = GroupBatchNorm2d("c1", 3)
     with pytest.raises(SymdataError, match="one value per field has no variance; train with larger batches"):

@@ -64,17 +64,20 @@ ROADS = {
     "output padding": (
         lambda m, x: F.conv_transpose2d(x, ONE.to(x), None, 2, 1, output_padding=1), 16, 0.5, "transposed conv",
     ),
-    "same": (lambda m, x: F.conv2d(x, torch.ones(1, 1, 2, 2).to(x), padding="same"), 32, 1, "conv"),
+    "same": (lambda m, x: F.conv2d(x, torch.ones(1, 1, 2, 2).to(x), padding="same"), 32, 1, "padding"),
     "one-sided padding": (lambda m, x: F.conv2d(F.pad(x, (0, 1, 0, 1)), ONE.to(x), stride=2), 32, 1, "conv"),
     "one-sided padding that is left over": (
         lambda m, x: F.max_pool2d(F.relu(F.pad(x, (0, 1, 0, 1))), 2, 2), 32, 0, "max pool",
     ),
     "padding at the end": (lambda m, x: F.pad(x, (1, 0, 1, 0)), 32, 1, "padding"),
     "reflection": (lambda m, x: F.pad(x, (1, 0, 1, 0), mode="reflect"), 32, 1, "padding"),
-    "odd crop": (lambda m, x: x[..., 1:, 1:], 32, 1, "padding"),
-    "crop of unequal sides": (lambda m, x: x[..., 1:, :-2], 32, 2, "padding"),
+    "odd crop": (lambda m, x: x[..., 1:, 1:], 32, 1, "cropping"),
+    "crop of unequal sides": (lambda m, x: x[..., 1:, :-2], 32, 2, "cropping"),
+    "crop before a conv": (lambda m, x: F.conv2d(x[..., :-1, :-1], ONE.to(x), padding=1), 32, 1, "cropping"),
+    "crop that the next window leaves over": (lambda m, x: F.max_pool2d(x[..., 1:, 1:], 2), 34, 0, "max pool"),
+    "crop and what is left over": (lambda m, x: F.max_pool2d(x[..., :-1, :-1], 2), 34, 2, "max pool"),
     "slice of unequal starts": (lambda m, x: x[..., ::2, 1::2], 33, 0, "slice"),
-    "padding of one axis": (lambda m, x: F.avg_pool2d(F.pad(x, (0, 0, 1, 1)), 2, 1), 33, 0, "avg pool"),
+    "padding of one axis": (lambda m, x: F.avg_pool2d(F.pad(x, (0, 0, 1, 1)), 2, 1), 33, 0, "padding"),
     "even crop": (lambda m, x: F.avg_pool2d(x[..., 1:-1, 1:-1], 2), 32, 0, "avg pool"),
 }  # fmt: skip
 

@@ -234,7 +234,7 @@ def _advice(layer: Subsampling) -> str:
     if "output_padding" in layer.note:
         return "use output_padding=0 and an input of another size, or upsample bilinearly"
     if "asymmetric" in layer.note:
-        return "pad or crop the same number of pixels on both sides"
+        return "pad or crop the same number of pixels on every side"
     if not layer.isotropic:
         return "use the same window, stride and padding on both axes"
     return layer.note

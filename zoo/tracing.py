@@ -9,40 +9,23 @@ device, and on real zeros only if it cannot.
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.errors import ModelError
+from zoo.errors import ModelError, told
 from zoo.grid import Subsampling
-from zoo.operations import Pair, Step, step_of
+from zoo.operations import Step, step_of
+from zoo.places import Place, follow, merge, pair
 from zoo.shapes import shape_only
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError)
-"""What a model raises that cannot run at a size, or not on the meta device."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the pixels of a tensor lie in the input; pairs are (height, width)."""
-
-    axes: tuple[int, int] | None = (-2, -1)
-    """The spatial axes, from the end; None where they are not known."""
-    scale: tuple[float, float] = (1.0, 1.0)
-    phi: tuple[float, float] = (0.0, 0.0)
-    border: tuple[Pair, Pair] = ((0, 0), (0, 0))
-    """Pixels padded at the (start, end) of each axis, not yet seen by a window; cropping counts negative."""
-    half: tuple[int, int] | None = None
-    """Number and first pixel of the last subsampling, if it took one axis only and the other may follow: a slice."""
-
-    @property
-    def offset(self) -> Pair:
-        """Twice the way that the centre has moved by padding and cropping, in pixels."""
-        (h0, h1), (w0, w1) = self.border
-        return h1 - h0, w1 - w0
+"""What a model raises, of torch's and Python's own kinds, that cannot run on an input."""
+ANYTHING = (Exception,)
+"""What it may raise at one size of many, or on the meta device: errors of its own kind too."""
 
 
 class Tracer:
@@ -69,7 +52,7 @@ class Tracer:
         if self._meta is not None:
             try:
                 return self._run(self._meta, size, torch.device("meta"))
-            except FAILURES:
+            except ANYTHING:
                 found = self._run_real(size)
                 self._meta = None  # the real model can do what it cannot on the meta device
                 return found
@@ -78,11 +61,11 @@ class Tracer:
     def _run_real(self, size: tuple[int, int]) -> tuple[Subsampling, ...]:
         try:
             return self._run(self._real, size, self.device)
-        except FAILURES as error:
+        except ANYTHING as error:
             shape = (1, self.channels, *size)
             raise ModelError(
-                f"{type(self._real).__name__} cannot run on an input {shape}: {error}. "
-                "Give a size and a number of channels that it accepts, for example a larger --size"
+                f"{type(self._real).__name__} cannot run on an input {shape}: {told(error)}; "
+                "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
@@ -96,7 +79,7 @@ class Tracer:
 def _on_meta(model: nn.Module) -> nn.Module | None:
     try:
         return duplicate(model).to("meta")
-    except FAILURES:  # scripted modules, for one
+    except ANYTHING:  # scripted modules, for one
         return None
 
 
@@ -108,9 +91,9 @@ def duplicate(model: nn.Module) -> nn.Module:
     try:
         with torch.no_grad():
             return copy.deepcopy(model, memo).eval()
-    except FAILURES as error:
+    except ANYTHING as error:
         raise ModelError(
-            f"{type(model).__name__} cannot be copied: {error}; give a model made of parameters"
+            f"{type(model).__name__} cannot be copied: {told(error)}; give a model made of parameters"
         ) from error
 
 
@@ -161,36 +144,39 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = func(*args, **(kwargs or {}))
         if inputs:
             source = inputs[0]
-            place = _merge([_place(t) for t in inputs])
+            place = merge([_place(t) for t in inputs])
             pooled = isinstance(out, tuple | list) and "max_pool" in name  # and where the maxima were
             first = out[0] if pooled else out
             if isinstance(first, Tensor) and (step := step_of(name, source, args[1:], first, place.axes)):
                 place = self._record(step, place)
             else:
-                place = _follow(name, source, args[1:], first, place)
+                place = follow(name, source, args[1:], first, place)
             for tensor in _tensors([out]):
                 _mark(tensor, place)
         return out
 
     def _record(self, step: Step, place: Place) -> Place:
-        if not step.samples:  # padding and cropping wait for the window that reads them
-            (a, b), (c, d) = place.border
-            (e, f), (g, h) = step.border
-            return replace(place, border=((a + e, b + f), (c + g, d + h)))
-        r = _pair(abs(round(r - o, 6)) for r, o in zip(step.residue, place.offset, strict=True))
-        phi = _pair(p + a * b for p, a, b in zip(place.phi, r, place.scale, strict=True))
-        scale = _pair(a * b for a, b in zip(place.scale, step.factor, strict=True))
+        name = self.path[-1] if self.path else ""
+        if not step.samples:
+            return place.bordered(step, name)
+        if not (place.is_even or any(step.residue) or step.unknown or step.one_axis):
+            # the window is in step with what it is given
+            self.found.append(place.blamed())
+            place = place.settled()
+        r = pair(abs(round(r - o, 6)) for r, o in zip(step.residue, place.offset, strict=True))
+        phi = pair(p + a * b for p, a, b in zip(place.phi, r, place.scale, strict=True))
+        scale = pair(a * b for a, b in zip(place.scale, step.factor, strict=True))
         axes = None if step.loses_axes else (place.axes if step.one_axis else (-2, -1))
         after = Place(axes, scale, phi, half=(len(self.found), step.start) if step.one_axis else None)
-        if step.one_axis and place.half is not None and (both := _joined(self.found, place.half, step, r, phi)):
+        if step.one_axis and place.half is not None and (both := _joined(self.found, place, step, r, phi)):
             self.found[place.half[0]] = both
             return replace(after, half=None)
         alike = step.isotropic and place.border[0] == place.border[1]
+        note = step.note or place.why
         if step.worth_telling or any(r) or not alike:
-            note = step.note or ("asymmetric padding or cropping before it" if any(place.offset) else "")
             self.found.append(
                 Subsampling(
-                    name=self.path[-1] if self.path else "",
+                    name=name,
                     kind=step.kind,
                     size=step.size,
                     kernel=step.kernel,
@@ -211,17 +197,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Padding that no window has read is out of centre in the output itself."""
         for tensor in _tensors([outputs]):
             place = _place(tensor)
-            if place is not None and place.axes and (any(place.offset) or place.border[0] != place.border[1]):
-                h, w = (tensor.shape[a] for a in place.axes)
-                step = Step("padding", (h, w), note="asymmetric padding or cropping")
-                self._record(step, place)
+            if place is not None and place.axes and not place.is_even:
+                self.found.append(place.blamed())
 
 
 def _joined(
-    found: Sequence[Subsampling], half: tuple[int, int], step: Step, r: tuple[float, float], phi: tuple[float, float]
+    found: Sequence[Subsampling], place: Place, step: Step, r: tuple[float, float], phi: tuple[float, float]
 ) -> Subsampling | None:
     """Two slices, one per axis, as one subsampling; None if they are not that."""
-    axis, one, start = 0 if step.stride[0] > 1 else 1, found[half[0]], half[1]
+    assert place.half is not None
+    number, start = place.half
+    axis, one = 0 if step.stride[0] > 1 else 1, found[number]
     if one.kind != step.kind or one.stride[axis] > 1:
         return None
 
@@ -229,39 +215,10 @@ def _joined(
         return (b[0], a[1]) if axis == 0 else (a[0], b[1])
 
     kernel, stride = both(one.kernel, step.kernel), both(one.stride, step.stride)
-    note = one.note or ("asymmetric padding or cropping before it" if any(r) and not any(step.residue) else "")
+    note = one.note or (place.why if any(r) and not any(step.residue) else "")
     alike = kernel[0] == kernel[1] and stride[0] == stride[1] and start == step.start
     residue = both(one.residue, r)
     return replace(one, kernel=kernel, stride=stride, residue=residue, phi=phi, isotropic=alike, note=note)
-
-
-def _follow(name: str, source: Tensor, args: Sequence[Any], out: Any, place: Place) -> Place:
-    """The place of what an operation makes that is no step: the same pixels, perhaps on other axes."""
-    if place.axes is None or not isinstance(out, Tensor):
-        return place
-    if name in ("permute", "transpose"):
-        order = list(range(source.ndim))
-        if name == "permute":
-            order = [int(a) % source.ndim for a in args[0]]
-        else:
-            a, b = (int(a) % source.ndim for a in args[:2])
-            order[a], order[b] = order[b], order[a]
-        h, w = (order.index(a % source.ndim) - source.ndim for a in place.axes)
-        return replace(place, axes=(h, w))
-    kept = all(-a <= out.ndim and out.shape[a] == source.shape[a] for a in place.axes)
-    return place if kept else replace(place, axes=None)
-
-
-def _merge(places: Sequence[Place | None]) -> Place:
-    """Branches that meet have walked the same grid; where they have not, the worse misalignment counts."""
-    known = [p for p in places if p is not None]
-    worst = max(known, key=lambda p: (sum(p.phi), p.axes is not None, sum(map(abs, p.offset)), sum(p.scale)))
-    return replace(worst, scale=_pair(max(p.scale[a] for p in known) for a in (0, 1)))
-
-
-def _pair(values: Any) -> tuple[float, float]:
-    a, b = values
-    return a, b
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

@@ -31,6 +31,8 @@ class Source(NamedTuple):
     """The same, detached: while it is held, its memory cannot be given to another tensor."""
     pointer: int
     version: int
+    copy: Tensor | None
+    """Its values, if a gradient waited: a fused optimiser writes without counting a version."""
 
 
 class Bank(NamedTuple):
@@ -42,16 +44,18 @@ class Bank(NamedTuple):
     """What autocast asked for, if it was on."""
 
     def is_current(self, parameters: Iterable[Tensor | None], dtype: torch.dtype | None) -> bool:
-        """Whether no parameter was replaced, moved or written, and no gradient flows to one or waits in it."""
+        """Whether no parameter was replaced, moved or written, and no gradient flows to one."""
         if dtype is not self.dtype:
             return False
         tracked = torch.is_grad_enabled()
-        for p, (parameter, _, pointer, version) in zip(parameters, self.sources, strict=True):
+        for p, (parameter, _, pointer, version, copy) in zip(parameters, self.sources, strict=True):
             if p is not parameter:
                 return False
-            if p is not None and (
-                p._version != version or p.data_ptr() != pointer or p.grad is not None or (tracked and p.requires_grad)
-            ):
+            if p is None:
+                continue
+            if p._version != version or p.data_ptr() != pointer or (tracked and p.requires_grad):
+                return False
+            if (p.grad is None) is not (copy is None) or not (copy is None or torch.equal(p, copy)):
                 return False
         return True
 
@@ -60,10 +64,11 @@ class BankedConv2d(nn.Module, ABC):
     """Base of the convolutions: what they share, and the cache. Subclasses make and draw the free weights, and say what
     to `expand` and how to convolve.
 
-    In eval mode, while no gradient flows to the weights or waits in their `.grad`, the bank is expanded once and kept.
-    It is expanded again when a weight changes in place, is replaced or moved, after a forward with gradients, and after
-    `train()` or `eval()`. Only writing through `weight.data` goes unseen; `eval()` mends that. Copies and pickles leave
-    the bank behind.
+    In eval mode, while no gradient flows to the weights, the bank is expanded once and kept. It is expanded again when
+    a weight changes in place, is replaced or moved, after a forward with gradients, and after `train()` or `eval()`.
+    While a gradient waits in `.grad`, as between two steps of a training, the weights are also compared with a copy,
+    and on other devices than the CPU nothing is kept. Otherwise, writing through `weight.data` goes unseen; `eval()`
+    mends that. Copies and pickles leave the bank behind.
     """
 
     group: Group
@@ -112,7 +117,7 @@ class BankedConv2d(nn.Module, ABC):
         """`expand()`, from the cache where that is safe."""
         if self.training or torch.compiler.is_compiling():
             return self.expand()
-        dtype = _autocast_dtype(like.device.type)
+        dtype = _autocast_dtype(like)
         kept = self._kept
         if kept is not None and kept.is_current(self._parameters.values(), dtype):
             return kept.tensors
@@ -127,8 +132,7 @@ class BankedConv2d(nn.Module, ABC):
         with torch.inference_mode(False), torch.no_grad():
             tensors = tuple(_cast(t, dtype) for t in self.expand())
             sources = tuple(
-                Source(p, None, 0, 0) if p is None else Source(p, p.detach(), p.data_ptr(), p._version)
-                for p in self._parameters.values()
+                Source(None, None, 0, 0, None) if p is None else _source(p) for p in self._parameters.values()
             )
         return Bank(tensors, sources, dtype)
 
@@ -157,7 +161,8 @@ class BankedConv2d(nn.Module, ABC):
         )
 
 
-def _autocast_dtype(device: str) -> torch.dtype | None:
+def _autocast_dtype(like: Tensor) -> torch.dtype | None:
+    device = "cpu" if like.is_cpu else like.device.type  # asking for the type takes as long as a small operation
     if device == "meta" or not torch.is_autocast_enabled(device):
         return None
     return torch.get_autocast_dtype(device)
@@ -165,9 +170,16 @@ def _autocast_dtype(device: str) -> torch.dtype | None:
 
 def _keepable(parameter: Tensor) -> bool:
     # A parameter that torch.func swapped in is a plain tensor, and one made in inference mode counts no versions.
-    # A fused optimiser writes without counting a version either: while a step may come, nothing is kept.
-    frozen = parameter.grad is None and not (parameter.requires_grad and torch.is_grad_enabled())
-    return frozen and isinstance(parameter, nn.Parameter) and not parameter.is_inference()
+    # A fused optimiser writes without counting a version either: while a step may come, values must be compared,
+    # and elsewhere than on the CPU each comparison would wait for the device.
+    if (parameter.requires_grad and torch.is_grad_enabled()) or not isinstance(parameter, nn.Parameter):
+        return False
+    return not parameter.is_inference() and (parameter.grad is None or parameter.is_cpu)
+
+
+def _source(p: Tensor) -> Source:
+    memory = p.detach()
+    return Source(p, memory, p.data_ptr(), p._version, None if p.grad is None else memory.clone())
 
 
 def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
 from zoo.training.plan import Plan
@@ -86,17 +87,7 @@ def track(accelerator: Any, line: dict[str, Any]) -> None:
 
 def _device(wish: str) -> torch.device | None:
     """The device of that name; None where accelerate shall choose, by the rank of the process."""
-    cuda = torch.cuda.is_available()
-    if wish == "auto":
-        return None if cuda or torch.backends.mps.is_available() else torch.device("cpu")
-    try:
-        device = torch.device(wish)
-    except RuntimeError:
-        raise ModelError(f"device is {wish!r}, expected auto, cpu, cuda, cuda:1 or mps") from None
-    if device.type == "cuda" and (not cuda or (device.index or 0) >= torch.cuda.device_count()):
-        raise ModelError(f"there is no device {wish!r} here; use --device {'cuda' if cuda else 'cpu'}")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ModelError(f"there is no device {wish!r} here; use --device cpu")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ModelError(f"device is {wish!r}, expected auto, cpu, cuda, cuda:1 or mps")
+    device = check_device(wish, auto=True)
+    if device is None and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        return torch.device("cpu")
     return None if wish == "cuda" else device

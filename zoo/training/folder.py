@@ -25,7 +25,7 @@ from symdata.store.manifest import MANIFEST, read_json
 from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
-from zoo.training.recipe import RECIPE, recipe_text
+from zoo.training.recipe import RECIPE, read_recipe, recipe_text
 
 STATE, METRICS, CONFIG = ".state", "metrics.jsonl", "config.json"
 RUN, DIVERGED = "run.json", "diverged.json"
@@ -33,7 +33,7 @@ RUN, DIVERGED = "run.json", "diverged.json"
 FORMAT = 1
 OURS = (
     *(STATE, METRICS, RECIPE, CONFIG, "model.safetensors", "golden.safetensors", "evaluation.json", "README.md"),
-    *(".eval_results", "tensorboard"),
+    *(".eval_results", "tensorboard", "polar.png"),
 )
 """What a training run, or what follows it, puts into its folder; nothing else is ever removed."""
 MAY_DIFFER = ("out", "data", "device", "tracker", "checkpoint_every")
@@ -150,6 +150,23 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelError(f"{str(path)!r} is of another version of symdata; begin again with --overwrite")
     return state
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """The fields of the run that stands there: of its state, which knows the path of its dataset, or its recipe.
+
+    Raises:
+        ModelError: if no run of ours was begun there.
+    """
+    state = read_state(folder)
+    if state is not None:
+        return dict(state["config"])
+    if not (folder / RECIPE).is_file():
+        what = f"{str(folder)!r} holds no {RECIPE}" if folder.is_dir() else f"there is no folder {str(folder)!r}"
+        raise ModelError(
+            f"{what} of a run to go on with; begin one: symdata train DATA --model p4cnn_28 --out {folder}"
+        )
+    return read_recipe(folder / RECIPE)
 
 
 def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from symdata.symmetry import Symmetry
+from zoo.devices import check_device
 from zoo.exactness import Audit, audit
 from zoo.models.names import ModelName
 from zoo.models.registry import create, export
@@ -54,10 +55,11 @@ def prepare(config: TrainConfig) -> Plan:
     """Open the dataset, build the network, check that they fit; nothing is written.
 
     Raises:
-        ModelError: if they do not fit, or the folder is no dataset with a train split.
+        ModelError: if they do not fit, the folder is no dataset with a train split, or there is no such device.
         SymdataError: if the dataset is damaged.
     """
     name = ModelName.parse(config.model)
+    check_device(config.device, auto=True)
     data = open_data(config)
     preprocessing = make_preprocessing(config, name.size, data.train)
     model = create(

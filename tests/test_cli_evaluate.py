@@ -39,6 +39,13 @@ def two():
 class Bad(Net):
     def forward(self, x):
         raise KeyError("where")
+
+class TooSmall(ValueError):
+    pass
+
+class Own(Net):
+    def forward(self, x):
+        raise TooSmall("the patches\\nwant 31 pixels.")
 """
 OWN = ["--size", 28, "--mean", 0.13, "--std", 0.31]
 
@@ -163,10 +170,13 @@ def test_a_network_of_your_own_with_its_weights(here):
         (["mynet:build", *OWN, "--classes", "1,0,2,3,4,5,6,7,8,9"], "in another order: class 0 is '1' to the model"),
         (["mynet:build", *OWN, "--classes", "cat,dog"], "knows 2 classes (cat, dog) and the images are of 10 (0, 1, 2"),
         (["mynet:Bad", *OWN], "'mynet:Bad' cannot be evaluated: KeyError: 'where'"),
+        (["mynet:Own", *OWN], "Own cannot run on images (1, 1, 28, 28): TooSmall: the patches want 31 pixels"),
         (
             ["mynet:build", "--size", 2000, *OWN[2:], "--limit", 1, "--device", "nowhere"],
-            "device 'nowhere' cannot be used",
+            "device is 'nowhere', expected cpu, cuda, cuda:1 or mps",
         ),
+        (["mynet:build", *OWN, "--device", "cuda:99"], "there is no device 'cuda:99' here; use --device c"),
+        (["mynet:build", *OWN, "--device", "meta"], "device is 'meta', expected cpu, cuda, cuda:1 or mps"),
         (["nothing-here"], "there is no model 'nothing-here'"),
     ],
 )

@@ -12,6 +12,7 @@ from symdata.groups import Elements
 from symdata.recipes import find_recipe
 from symdata.sources import open_source
 from symdata.store import ImageDataset, load
+from symdata.store.manifest import MANIFEST, sha256
 from zoo.errors import ModelError
 from zoo.evaluation.run import spread
 from zoo.preprocessing import Preprocessing
@@ -37,6 +38,9 @@ class Trial:
     """The elements that moved them; None for upright images."""
     posed: bool = False
     """Whether labels speak of how an image stands, so that a moved one would need another."""
+    split: str | None = None
+    manifest_sha256: str | None = None
+    """Of symdata.json, which holds the hash of every image; None for a source that is no dataset folder."""
 
 
 def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | None = None) -> Trial:
@@ -52,8 +56,8 @@ def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
         SourceError, StoreError: if there are no such images.
         ShapeError: if they have another number of channels than the model takes.
     """
-    if (Path(ref) / "symdata.json").is_file():
-        trial = _of_dataset(load(ref, split), limit)
+    if (Path(ref) / MANIFEST).is_file():
+        trial = _of_dataset(load(ref, split), limit, sha256(Path(ref) / MANIFEST))
     else:
         trial = _of_source(ref, split, preprocessing, limit)
     channels = trial.images.shape[1]
@@ -65,13 +69,14 @@ def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
     return trial
 
 
-def _of_dataset(dataset: ImageDataset, limit: int | None) -> Trial:
+def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> Trial:
     rows = spread(len(dataset), limit).numpy()
     recipe = dataset.manifest["spec"].get("recipe")
     canvas = "plain" if recipe is None else find_recipe(recipe).canvas
     posed = len(dataset.manifest["poses"]) > 1 or canvas != "plain"
-    name = f"{dataset.manifest['name']}, {dataset.split}"
-    return Trial(name, dataset.images(rows), dataset.labels[rows], dataset.classes, dataset.drawn[rows], posed)
+    name, split = f"{dataset.manifest['name']}, {dataset.split}", dataset.split
+    images, labels, drawn = dataset.images(rows), dataset.labels[rows], dataset.drawn[rows]
+    return Trial(name, images, labels, dataset.classes, drawn, posed, split, digest)
 
 
 def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None) -> Trial:
@@ -80,7 +85,8 @@ def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
     source = open_source(ref, size=size, resize=preprocessing.resize)
     labels = source.labels(split)
     rows = spread(len(labels), limit).numpy()
-    return Trial(f"{source.name}, {split}", source.read(split, rows), labels[rows], source.classes, None)
+    name, images = f"{source.name}, {split}", source.read(split, rows)
+    return Trial(name, images, labels[rows], source.classes, None, split=split)
 
 
 def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:

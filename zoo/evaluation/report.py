@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.evaluation.scores import Rate
 from zoo.evaluation.structure import Structure
@@ -99,6 +101,10 @@ class Report:
     """Upright, of the first images: what another machine must find again."""
     note: str = ""
     """What the numbers do not say."""
+    split: str | None = None
+    """Of the data; None where it has no splits, and in reports of old."""
+    manifest_sha256: str | None = None
+    """Of the manifest of the dataset folder: which images exactly; None for any other source."""
 
     @property
     def count(self) -> int:
@@ -117,7 +123,7 @@ class Report:
         return {
             "format": FORMAT,
             "name": self.name,
-            "data": {"name": self.data},
+            "data": {key: value for key, value in self._data().items() if value is not None},
             "count": self.count,
             "size": self.size,
             "fill": self.fill,
@@ -136,6 +142,9 @@ class Report:
             "note": self.note,
         }
 
+    def _data(self) -> dict[str, str | None]:
+        return {"name": self.data, "split": self.split, "manifest_sha256": self.manifest_sha256}
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Report":
         """The inverse of `to_dict`; `ModelError` for anything else."""
@@ -144,7 +153,7 @@ class Report:
             raise ModelError(f"the report has format {got!r}, expected {FORMAT}; evaluate again with this version")
         try:
             return _read(fields)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"the report is not whole ({type(error).__name__}: {error}); evaluate again") from None
 
 
@@ -171,15 +180,20 @@ def _side(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _read(fields: Mapping[str, Any]) -> Report:
+    group, data = Group.parse(str(fields["group"])), fields["data"]
+    if [str(e) for e in group.elements] != (named := [score["element"] for score in fields["elements"]]):
+        raise ValueError(f"{len(named)} elements that are not those of {group}")
+    if not fields["classes"]:
+        raise ValueError("no classes")
     return Report(
         name=str(fields["name"]),
-        data=str(fields["data"]["name"]),
+        data=str(data["name"]),
         classes=tuple(map(str, fields["classes"])),
         size=int(fields["size"]),
         fill=str(fields["fill"]),
         upright=_rate(fields["upright"]),
         by_class=tuple(_rate(rate) for rate in fields["by_class"]),
-        group=str(fields["group"]),
+        group=str(group),
         elements=tuple(
             ElementScore(e["element"], _rate(e), int(e["agree"]), float(e["invariance"]), float(e["invariance_error"]))
             for e in fields["elements"]
@@ -189,13 +203,21 @@ def _read(fields: Mapping[str, Any]) -> Report:
         structure=None if fields["structure"] is None else Structure.from_dict(fields["structure"]),
         logits=tuple(tuple(map(float, row)) for row in fields["logits"]),
         note=str(fields["note"]),
+        split=_text(data.get("split")),
+        manifest_sha256=_text(data.get("manifest_sha256")),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _read_curve(curve: Mapping[str, Any]) -> Curve:
     angles, correct = tuple(map(float, curve["angles"])), tuple(map(int, curve["correct"]))
     if not angles or len(angles) != len(correct) or int(curve["count"]) < 1:
         raise ValueError(f"a curve of {len(angles)} angles, {len(correct)} counts and {curve['count']} images")
+    if not all(map(isfinite, angles)) or not 0 <= min(correct) <= max(correct) <= int(curve["count"]):
+        raise ValueError(f"a curve with counts from {min(correct)} to {max(correct)} of {curve['count']} images")
     return Curve(angles, correct, int(curve["count"]))
 
 

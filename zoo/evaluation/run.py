@@ -44,6 +44,8 @@ def evaluate(
     angle_limit: int | None = None,
     seen: Seen | Symmetry | str | Sequence[Symmetry | str] | None = None,
     drawn: Elements | None = None,
+    split: str | None = None,
+    manifest_sha256: str | None = None,
     probe: int = PROBED,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -71,6 +73,8 @@ def evaluate(
         seen: symmetries that training showed, in the order in which they acted (the dataset's, then augmentation's);
             None if not known.
         drawn: n elements that have moved the images already; they count towards what is seen.
+        split: of the data, for the report.
+        manifest_sha256: of the manifest of the dataset folder that the images are from, so that it is known which.
         probe: images on which equivariance is predicted and measured in float64; 0 leaves that out.
         batch_size: images per forward; by default as many as fit the cache.
         device: where to run; by default where the model is.
@@ -106,6 +110,8 @@ def evaluate(
         structure=None if probed is None else structure(model, probed),
         logits=tuple(tuple(row) for row in swept.upright[:KEPT].tolist()),
         note=note,
+        split=split,
+        manifest_sha256=manifest_sha256,
     )
 
 

@@ -12,6 +12,7 @@ from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.evaluation.forwards import Progress, check_width, checked, sweep
 from zoo.evaluation.views import turns
+from zoo.measure.invariance import listed
 from zoo.preprocessing import Preprocessing
 
 Z = 1.959963984540054
@@ -133,10 +134,3 @@ def answers(
             check_width(model, logits.shape[-1], labels, None)
         right[:, rows] = logits.argmax(-1) == labels[rows]
     return right
-
-
-def listed(elements: Group | str | Sequence[Element]) -> tuple[Element, ...]:
-    """The elements of a finite group or its name, or those that are listed."""
-    if isinstance(elements, str):
-        elements = Group.parse(elements)
-    return elements.elements if isinstance(elements, Group) else tuple(elements)

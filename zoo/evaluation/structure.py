@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from symdata.groups import Element
 from zoo.errors import ModelError
-from zoo.evaluation.forwards import classify
 from zoo.exactness import audit, lattice_part
-from zoo.features import EXACT_ERROR, feature_error, knows_its_fields
+from zoo.features import feature_error
 from zoo.grid import D4
-from zoo.layers.regular import move
+from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
+from zoo.measure.invariance import invariance_error
 from zoo.tracing import duplicate
 
 FOREIGN = "architecture not of our layers: its grids only, measured with isotropic filters"
@@ -103,7 +101,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
     """
     own = lattice_part(model)
     group = own or D4
-    inputs = _plain(inputs.cpu())
+    inputs = inputs.cpu()
     twin = duplicate(model).cpu()
     predicted = audit(twin, (inputs.shape[-2], inputs.shape[-1]), group, inputs.shape[1])
     layers: Mapping[str, tuple[float, ...]] = {}
@@ -121,29 +119,6 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
         phi=predicted.phi,
         images=len(inputs),
         layers=dict(layers),
-        logits=invariance(twin, inputs, group.elements),
+        logits=tuple(error.value for error in invariance_error(twin, inputs, group).errors),
         note=note,
     )
-
-
-def invariance(model: nn.Module, inputs: Tensor, elements: tuple[Element, ...]) -> tuple[float, ...]:
-    """|f(g x) - f(x)| / |f(x)| of the logits in float64, L2 over images and classes, per element of d4."""
-    work, x = duplicate(model).double(), inputs.double()
-    with torch.no_grad():
-        upright = classify(work, x)
-        norm = float(upright.norm()) or 1.0
-        return tuple(float((classify(work, _plain(move(x, e))) - upright).norm()) / norm for e in elements)
-
-
-def _plain(images: Tensor) -> Tensor:
-    """Laid out as usual: torch calls images of one channel contiguous in any layout, and goes by their strides."""
-    return images.clone(memory_format=torch.contiguous_format)
-
-
-def has_other_fields(model: nn.Module) -> bool:
-    """Whether feature maps turn in a way not known here: fields of groups beyond the lattice, and those of escnn."""
-    if knows_its_fields(model):
-        return False
-    groups = [getattr(module, "group", None) for module in model.modules()]
-    beyond = any(not getattr(group, "is_lattice", True) for group in groups)
-    return beyond or any(type(module).__module__.split(".")[0] == "escnn" for module in model.modules())

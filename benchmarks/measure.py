@@ -1,0 +1,82 @@
+"""Lie derivatives in forwards of the same network, in the same precision and batches; and the memory they take."""
+
+from benchmarks.harness import Bench, Case  # isort: skip  (sets the number of threads)
+
+import resource
+import time
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.data import mnist
+from zoo import load
+from zoo.measure import GENERATORS, invariance_error, layerwise_equivariance_error, local_equivariance_error
+from zoo.measure.work import Work
+
+torch.set_num_threads(1)
+
+FOUR = tuple(GENERATORS)[:4]
+
+
+def costs(bench: Bench, name: str) -> None:
+    """One motion by every method, four motions, all layers, and an orbit, with a float64 forward for the unit."""
+    count = 32 if bench.quick else 128
+    model = load(name)
+    x = model.preprocessing(mnist(count))
+    fitting = Work.of(model, x).batch
+    # The reference is a forward in the batches that are fastest on this machine now.
+    sizes = [Work.of(model, x, batch_size=max(1, fitting // part)) for part in (1, 2, 4)]
+
+    def forward(work: Work) -> float:
+        start = time.perf_counter()
+        with torch.no_grad():
+            for batch in work.batches():
+                work.run(batch)
+        return time.perf_counter() - start
+
+    work = min(sizes, key=lambda w: min(forward(w) for _ in range(3)))
+
+    def local(method: str) -> None:
+        local_equivariance_error(model, x, "rotation", method=method)
+
+    bench.compare(
+        f"{name}: one forward in float64 the reference",
+        count,
+        [
+            Case(f"one forward, in batches of {work.batch}", lambda: forward(work)),
+            Case("Lie derivative, central differences", lambda: local("central"), True, 1 / 2.2),
+            Case("Lie derivative, forward mode", lambda: local("jvp"), True, 1 / 3.3),
+            Case("Lie derivative, double backward", lambda: local("double-backward"), True),
+            Case("four motions", lambda: [local_equivariance_error(model, x, g) for g in FOUR], True, 1 / 10),
+            Case("one motion, every layer", lambda: layerwise_equivariance_error(model, x), True),
+            Case("invariance over d4", lambda: invariance_error(model, x), True, 1 / 8.1),
+        ],
+    )
+
+
+def memory(bench: Bench, model: nn.Module, few: Tensor, many: Tensor) -> None:
+    """What the process needs more for many images than for few."""
+
+    def peak(x: Tensor) -> float:
+        local_equivariance_error(model, x)
+        local_equivariance_error(model, x, method="jvp")
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    before = peak(few)
+    growth = peak(many) - before
+    bench.fact("memory", f"growth of the peak from {len(few)} to {len(many):,} images", growth, "MiB", target=16.0)
+
+
+def main() -> None:
+    """Costs and memory."""
+    bench = Bench("Measuring equivariance, one thread")
+    model = load("z2cnn_28.mnist-none")
+    x = model.preprocessing(mnist(256 if bench.quick else 1024))
+    memory(bench, model, x[:64], x)  # first, for a peak only grows
+    for name in ("z2cnn_28.mnist-none", "p4cnn_28.mnist-none"):
+        costs(bench, name)
+    bench.finish()
+
+
+if __name__ == "__main__":
+    main()

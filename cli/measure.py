@@ -1,0 +1,157 @@
+"""`symdata measure`: how far a model is from a symmetry, in float64."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from cli.measure_text import text
+from cli.options import json_option, print_json, progress_bar
+from cli.subject import GroupType, model_options, open_subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from symdata.groups import Group
+    from zoo.measure import FeatureError, InvarianceError, LayerwiseError, LocalError
+    from zoo.reference import Opened
+
+LIMIT = 100
+"""Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
+
+
+class GeneratorsType(click.ParamType[tuple[str, ...]]):
+    """`rotation,translate-x`."""
+
+    name = "generators"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        from symdata.errors import SymmetryError
+        from zoo.measure.flows import find_generator
+
+        try:
+            found = [find_generator(word.strip()).name for word in str(value).split(",")]
+        except SymmetryError as error:
+            self.fail(f"{error}.", param, ctx)
+        return tuple(dict.fromkeys(found))
+
+
+class Measured(NamedTuple):
+    """Everything that was measured of one model."""
+
+    name: str
+    data: str
+    size: int
+    images: int
+    invariance: "InvarianceError"
+    features: "FeatureError | None"
+    """None where no feature map can be compared; the note says why."""
+    note: str
+    local: "tuple[LocalError, ...]"
+    layers: "tuple[LayerwiseError, ...]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {
+            "name": self.name,
+            "data": self.data,
+            "size": self.size,
+            "images": self.images,
+            "invariance": self.invariance.to_dict(),
+            "equivariance": None if self.features is None else self.features.to_dict(),
+            "note": self.note,
+            "local": [error.to_dict() for error in self.local],
+            "layers": [error.to_dict() for error in self.layers],
+        }
+
+
+@click.command("measure")
+@click.argument("model", required=False)
+@click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name.")
+@click.option("--split", default="test", show_default=True, help="Of the data.")
+@click.option("--elements", type=GroupType(), default="d4", show_default=True, help="Finite group: an error each.")
+@click.option(
+    "--generators",
+    type=GeneratorsType(),
+    default="rotation,translate-x,translate-y,scale,shear",
+    show_default=True,
+    help="Motions that get a Lie derivative each, separated by commas.",
+)
+@click.option("--layers", is_flag=True, help="Split each Lie derivative among the layers, too.")
+@click.option("--softmax", is_flag=True, help="Of the softmax of the outputs, not of the outputs.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=LIMIT,
+    show_default=True,
+    help="Use so many images, spread over the split.",
+)
+@model_options
+@click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
+@json_option
+def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
+    """Measure how far a model is from a symmetry: under elements of a group, and as images start to move.
+
+    MODEL is a bundled name, a folder, user/repo of the Hub, or package.module:callable for a network of your own, whose
+    weights may come from --weights. Everything is computed in float64 on images of the data, and every number has its
+    standard error over them.
+
+    \b
+      symdata measure p4cnn_28.mnist-none --data data/mnist
+      symdata measure runs/mine --data mnist-none --generators rotation --layers
+      symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
+    """
+    from zoo.devices import check_device
+    from zoo.evaluation.images import check_classes, open_trial
+    from zoo.reference import foreign
+
+    check_device(given["device"])
+    opened = open_subject(model, given)
+    assert opened.preprocessing is not None  # `open_subject` refuses a model without
+    trial = open_trial(data, given["split"], opened.preprocessing, given["limit"])
+    check_classes(opened.classes, trial.classes)
+    mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
+    with foreign(f"{opened.name!r} cannot be measured", mend):
+        found = _measured(opened, trial.name, opened.preprocessing(trial.images), given)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        click.echo(text(found))
+
+
+def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
+    from zoo.measure import invariance_error, layerwise_equivariance_error, local_equivariance_error
+
+    model, generators = opened.model, given["generators"]
+    how = {"output": "softmax" if given["softmax"] else "logits", "batch_size": given["batch_size"]}
+    with progress_bar((2 + len(generators) * (1 + given["layers"])) * len(inputs), opened.name) as bar:
+
+        def done(result: Any) -> Any:
+            bar.update(len(inputs))
+            return result
+
+        invariance = done(invariance_error(model, inputs, given["elements"], **how))
+        features, note = done(_features(model, inputs, given["elements"]))
+        local = tuple(done(local_equivariance_error(model, inputs, name, **how)) for name in generators)
+        split = generators if given["layers"] else ()
+        layers = tuple(done(layerwise_equivariance_error(model, inputs, name, **how)) for name in split)
+    size = inputs.shape[-1]
+    return Measured(opened.name, data, size, len(inputs), invariance, features, note, local, layers)
+
+
+def _features(model: Any, inputs: "Tensor", group: "Group") -> "tuple[FeatureError | None, str]":
+    """The errors of the feature maps, and what they do not say."""
+    from zoo.errors import ModelError
+    from zoo.exactness import lattice_part
+    from zoo.measure.equivariance import equivariance_error, has_other_fields, shared_group
+
+    shared = shared_group(model, group)
+    if has_other_fields(model):
+        return None, "its fields are not those of a lattice group, so feature maps are not compared"
+    if len(shared.elements) == 1:
+        return None, f"{group} shares no element with the symmetries of its feature maps but the identity"
+    note = "" if lattice_part(model) else "no layer ties its weights by a group: each channel is taken for an image"
+    try:
+        return equivariance_error(model, inputs, shared), note
+    except ModelError as error:
+        return None, f"feature maps were not compared: {error}"

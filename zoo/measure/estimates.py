@@ -1,0 +1,68 @@
+"""Numbers with their standard error over images."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over images."""
+
+    value: float
+    standard_error: float | None
+    """Over the images; None for a single one, which says nothing of the spread."""
+    count: int
+    """Images."""
+
+    @classmethod
+    def mean(cls, values: Tensor) -> "Estimate":
+        """The mean of one number per image (n,)."""
+        n = len(values)
+        return cls(float(values.mean()), float(values.std()) / sqrt(n) if n > 1 else None, n)
+
+    @classmethod
+    def ratio(cls, above: Tensor, below: Tensor) -> "Estimate":
+        """sum(above) / sum(below), one number per image each (n,): images count by what is below.
+
+        The standard error is that of the ratio estimator, sqrt(sum (a - r b)^2 / (n (n - 1))) / mean b. Where there is
+        nothing below, the ratio is 0 if there is nothing above, and else 1.
+        """
+        n, scale = len(below), float(below.mean())
+        if not scale:
+            return cls(float(bool(above.any())), None, n)
+        value = float(above.mean()) / scale
+        spread = float((above - value * below).square().sum())
+        return cls(value, sqrt(spread / (n * (n - 1))) / scale if n > 1 else None, n)
+
+    @property
+    def root(self) -> "Estimate":
+        """The square root, its standard error to first order."""
+        value = sqrt(self.value)
+        error = self.standard_error
+        return Estimate(value, None if error is None else error / (2 * value) if value else 0.0, self.count)
+
+    def scaled(self, factor: float) -> "Estimate":
+        """In another unit."""
+        error = self.standard_error
+        return Estimate(self.value * factor, None if error is None else error * abs(factor), self.count)
+
+    def __str__(self) -> str:
+        error = "" if self.standard_error is None else f" +- {self.standard_error:.1g}"
+        return f"{self.value:.3g}{error}"
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """As plain data for JSON."""
+        return {"value": self.value, "standard_error": self.standard_error, "images": self.count}
+
+
+def relative(difference: Tensor, size: Tensor) -> Estimate:
+    """sqrt(sum(difference) / sum(size)) of squared norms per image (n,): a relative error in the L2 norm."""
+    return Estimate.ratio(difference, size).root
+
+
+def squared(values: Tensor) -> Tensor:
+    """Squared L2 norm of every image's values (B, ...): (B,) float64 on the CPU."""
+    norm: Tensor = values.detach().flatten(1).norm(dim=1)
+    return norm.double().square().cpu()

@@ -1,0 +1,148 @@
+"""How far the filters of a convolution are from equivariant ones: a distance in weights, without any image.
+
+A convolution with filter K commutes with a group, up to its grid, if and only if every element leaves K as it is,
+
+    (g K)(p) = rho_out(g) K(g^-1 p) rho_in(g)^-1 = K(p).
+
+The representations are orthogonal, so the average over the group is the orthogonal projection onto the filters that do:
+the nearest ones. On white noise |g K - K| / |K| is what `equivariance_error` measures of the layer on average.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symdata.errors import ShapeError
+from symdata.groups import Element, Group
+from zoo.errors import ModelError
+from zoo.grid import D4
+from zoo.layers.bank import BankedConv2d
+from zoo.layers.regular import lattice_group, left_translation, move, order
+from zoo.layers.separable import GCGroupConv2d
+
+Fields = Group | str | Callable[[Element], Tensor] | None
+"""What the channels of one side are: None, scalars; a group, its regular representation, group-major; or a function
+that gives the orthogonal matrix (C, C) of an element."""
+
+
+@dataclass(frozen=True)
+class KernelDeviation:
+    """How far the filters of one convolution are from equivariant ones."""
+
+    name: str
+    """Path of the module; empty for filters by themselves."""
+    group: str
+    distance: float
+    """|K - mean over g of g K| / |K|, in the L2 norm: 0 for equivariant filters, at most 1."""
+    by_element: dict[str, float]
+    """|g K - K| / |K| per element."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {"name": self.name, "group": self.group, "distance": self.distance, "by_element": dict(self.by_element)}
+
+
+def moved(weight: Tensor, element: Element, before: Fields = None, after: Fields = None) -> Tensor:
+    """g K: the filters (C_out, C_in, k, k) with their pixels moved, and their channels as the representations say."""
+    turned = _channels(move(weight, element), element, after, 0)
+    return _channels(turned, element, before, 1)
+
+
+def averaged(weight: Tensor, group: Group | str, before: Fields = None, after: Fields = None) -> Tensor:
+    """The nearest equivariant filters: the mean of g K over the group."""
+    elements = lattice_group(group).elements
+    return torch.stack([moved(weight, e, before, after) for e in elements]).mean(0)
+
+
+def kernel_deviation(
+    weight: Tensor, group: Group | str = "d4", before: Fields = None, after: Fields = None, name: str = ""
+) -> KernelDeviation:
+    """How far filters are from equivariant ones, in float64.
+
+    Args:
+        weight: (C_out, C_in, k, k), as `torch.nn.Conv2d` has it.
+        group: a subgroup of d4.
+        before, after: what the channels of input and output are: None for scalars, a group for its regular
+            representation, group-major as in `zoo.layers`, or a function that gives the matrix of an element.
+        name: of the convolution.
+
+    Raises:
+        ShapeError: if the filters are not square, or the channels are no such fields.
+    """
+    group = lattice_group(group)
+    if weight.ndim != 4 or weight.shape[-1] != weight.shape[-2]:
+        raise ShapeError(f"filters {tuple(weight.shape)} cannot be turned, expected (C_out, C_in, k, k)")
+    filters = weight.detach().double()
+    size = float(filters.norm()) or 1.0
+    change = {str(e): float((moved(filters, e, before, after) - filters).norm()) / size for e in group.elements}
+    distance = float((filters - averaged(filters, group, before, after)).norm()) / size
+    return KernelDeviation(name, str(group), distance, change)
+
+
+def kernel_deviations(
+    model: nn.Module,
+    group: Group | str | None = None,
+    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None = None,
+) -> tuple[KernelDeviation, ...]:
+    """`kernel_deviation` of every convolution of a model with square filters, in the order of its modules.
+
+    Args:
+        model: its group convolutions are held against their own group, which ties their weights; ordinary ones
+            against `group`, d4 by default, with scalars on both sides: only isotropic filters are equivariant then.
+        group: a subgroup of d4, for the ordinary convolutions.
+        fields: what the channels before and after an ordinary convolution are, from its name and itself: a network
+            that was meant to learn a group convolution has regular fields, `lambda name, conv: ("c4", "c4")`.
+    """
+    wanted = lattice_group(D4 if group is None else group)
+    found = []
+    for name, module in model.named_modules():
+        for weight, own, before, after in _filters(name, module, wanted, fields):
+            found.append(kernel_deviation(weight, own, before, after, name))
+    return tuple(found)
+
+
+def _filters(
+    name: str,
+    module: nn.Module,
+    group: Group,
+    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None,
+) -> Iterator[tuple[Tensor, Group, Fields, Fields]]:
+    """The filters of one module, if it is a convolution with square ones, and what they are held against."""
+    if isinstance(module, BankedConv2d):
+        with torch.no_grad():
+            first, second, *_ = (*module.expand(), None)
+        if first is None:
+            return
+        full = first * second if isinstance(module, GCGroupConv2d) and second is not None else first
+        own = module.group
+        trivial = order(own) == 1
+        yield full, group if trivial else own, None if trivial or module.lifting else own, None if trivial else own
+    elif isinstance(module, nn.Conv2d) and module.kernel_size[0] == module.kernel_size[1]:
+        before, after = (None, None) if fields is None else fields(name, module)
+        if module.groups > 1 and (before is not None or after is not None):
+            raise ModelError(f"{name!r} convolves its channels in {module.groups} groups, expected one for such fields")
+        yield module.weight, group, before, after
+
+
+def _channels(weight: Tensor, element: Element, fields: Fields, axis: int) -> Tensor:
+    """rho(g) K on the axis of the outputs; K rho(g)^-1 on that of the inputs, which for orthogonal rho is the same."""
+    if fields is None:
+        return weight
+    width = weight.shape[axis]
+    if isinstance(fields, Group | str):
+        group = lattice_group(fields)
+        if width % order(group):
+            raise ShapeError(
+                f"{width} channels are no regular fields of {group}; expected a multiple of {order(group)}"
+            )
+        source = torch.tensor(left_translation(group, group.index(element)), device=weight.device)
+        each = torch.arange(width // order(group), device=weight.device)
+        return weight.index_select(axis, (source[:, None] * len(each) + each).flatten())
+    matrix = fields(element).to(weight)
+    if matrix.shape != (width, width):
+        raise ShapeError(f"the matrix of {element} is {tuple(matrix.shape)}, expected ({width}, {width})")
+    mixed: Tensor = torch.tensordot(matrix, weight, ([1], [axis]))
+    return mixed.movedim(0, axis)

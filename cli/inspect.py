@@ -1,11 +1,11 @@
-"""`symdata inspect`: count, test and draw a dataset."""
+"""`symdata inspect`: count, test and draw a dataset; audit the symmetry of any images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import folder_argument, json_option, print_json, table
+from cli.options import json_option, print_json, table
 
 if TYPE_CHECKING:
     from symdata.inspection import Report, SplitReport
@@ -18,22 +18,63 @@ MAX_ROWS = 40
 
 
 @click.command("inspect")
-@folder_argument
+@click.argument("place", metavar="FOLDER_OR_SOURCE")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be given several times.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the pictures.  [NAME-inspect, here]"
 )
+@click.option("--audit", "audited", is_flag=True, help="Test the pixels too: how symmetric are they really?")
+@click.option("--group", help="Of the audit: d4, c4, d2, c2 or d1.  [d4; d2 if images are not square]")
+@click.option("--limit", type=click.IntRange(1), help="Most images that the audit looks at.  [2000]")
 @json_option
-def command(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Count, test and draw a dataset.
+def command(
+    place: str,
+    splits: tuple[str, ...],
+    out: Path | None,
+    audited: bool,
+    group: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Count, test and draw a dataset; audit the symmetry of any images.
 
-    For every split: how often each element moved the images of each class, a chi-square test of that against the
-    symmetry it was drawn from, and how well the element can be guessed from traces of resampling, as AUC. Writes
-    contact-sheet.png and polar.png.
+    For every split of a dataset folder: how often each element moved the images of each class, a chi-square test of
+    that against the symmetry it was drawn from, and how well the element can be guessed from traces of resampling, as
+    AUC. Writes contact-sheet.png and polar.png.
+
+    With --audit, and for any other source (as `symdata make --source` takes it), the pixels alone are asked: can these
+    images be told from the same images turned or mirrored, where does one see it, do labels survive it, and is
+    augmenting safe? One split is audited, the first if none is named.
 
     \b
       symdata inspect glyphs-d4-partial_at_0p5
+      symdata inspect data/mnist
+      symdata inspect hub:user/name --group c4 --limit 5000
     """
+    from symdata.store.manifest import MANIFEST
+
+    ours = Path(place, MANIFEST).is_file()
+    if ours and not audited and (group is not None or limit is not None):
+        raise click.UsageError("--group and --limit are of the audit; add --audit.")
+    if not ours and len(splits) > 1:
+        raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
+    if not ours and out is not None:
+        raise click.UsageError("--out is for the pictures of a dataset of ours, and an audit draws none; leave it out.")
+    report = _dataset(place, splits, out, as_json) if ours else {}
+    if audited or not ours:
+        from cli.symmetry import audit_text
+        from symdata.inspection import LIMIT, audit_source
+
+        found = audit_source(place, splits[0] if splits else None, group, LIMIT if limit is None else limit)
+        if not as_json:
+            click.echo(("\n" if ours else "") + audit_text(found))
+        report |= {"audit": found.to_dict()["audit"]} if ours else found.to_dict()
+    if as_json:
+        print_json(report)
+
+
+def _dataset(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bool) -> dict[str, Any]:
+    """The report of a dataset folder: printed, unless it is JSON that is wanted, and its pictures drawn."""
     from symdata.draw import save
     from symdata.inspection import inspect, pictures
 
@@ -44,14 +85,13 @@ def command(folder: str, splits: tuple[str, ...], out: Path | None, as_json: boo
             f"--out {str(out)!r} is inside the dataset, whose files are hashed; name a folder beside it."
         )
     report = inspect(folder, splits or None)
-    if as_json:
-        print_json(report.to_dict())
-    else:
+    if not as_json:
         click.echo("\n\n".join([_head(report), *(_split(split, report.classes) for split in report.splits)]))
     drawn = pictures(folder, splits or None)
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         click.echo(f"wrote {save(picture, out / name)}", err=True)
+    return report.to_dict()
 
 
 def _head(report: "Report") -> str:

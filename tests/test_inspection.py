@@ -164,10 +164,11 @@ def test_pictures_do_not_go_into_the_dataset(built):
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path):
-    result = run(tmp_path, "--out", tmp_path.parent / "seen")
+    result = run(tmp_path)
     assert result.exit_code == 1
     assert result.stderr.startswith("symdata: ")
-    assert not (tmp_path.parent / "seen").exists()
+    assert result.stderr.count("\n") == 1
+    assert "is an empty folder" in result.stderr
 
 
 def test_the_report_is_a_report(built):

@@ -42,9 +42,11 @@ MAY_IMPORT = {
     "draw": {"errors", "groups", "measures", "statistics", "transforms"},
     "polar": {"draw", "errors", "groups", "measures", "statistics"},
     "curves": {"draw", "errors", "groups"},
+    "asymmetry": {"errors", "groups", "keys", "lattice"},
     "store": {"_version", "build", "draw", "errors", "groups", "keys", "png", "sources", "symmetry"},
     "inspection": {
-        *("draw", "errors", "groups", "leakage", "measures", "polar", "statistics", "store", "symmetry"),
+        *("asymmetry", "draw", "errors", "groups", "keys", "leakage", "measures", "polar", "sources", "statistics"),
+        *("store", "symmetry"),
     },
     "hub": {"errors", "store"},
 }

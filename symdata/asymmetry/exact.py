@@ -1,0 +1,67 @@
+"""Numbers with a guarantee: exact p-values of sums over orbits, Holm's correction, intervals of proportions.
+
+Under the null hypothesis that the law of the images is invariant under g, an image is as likely to stand at any place
+of its orbit under the powers of g. A score of the image that was fitted on other images then takes, given the orbits,
+each of its K values along the orbit with probability 1 / K, independently for each image. The law of the sum is known
+without drawing a single permutation: it is a convolution.
+"""
+
+import math
+
+import numpy as np
+
+SMALLEST_P = 1e-12
+"""p-values are given as no less: below it the Fourier transform speaks of rounding."""
+
+
+def orbit_p_value(scores: np.ndarray) -> float:
+    """P(sum >= observed) if every image takes one of its scores at random.
+
+    Args:
+        scores: (n, K) integers, small; column 0 was observed.
+    """
+    scores = np.asarray(scores, dtype=np.int64)
+    if not scores.size or not scores.any():
+        return 1.0
+    reach = int(np.abs(scores).max(1).sum())
+    patterns, counts = np.unique(np.sort(scores, axis=1), axis=0, return_counts=True)
+    # The characteristic function at the frequencies of a cyclic convolution long enough not to wrap.
+    size = 2 * reach + 1
+    unit = np.exp(2j * np.pi * np.arange(size) / size)
+    law = np.ones(size, dtype=np.complex128)
+    for pattern, count in zip(patterns, counts.tolist(), strict=True):
+        law *= (sum(unit**value for value in pattern.tolist()) / len(pattern)) ** count
+    mass = np.fft.fft(law).real / size  # mass[s mod size] = P(sum = s)
+    observed = int(scores[:, 0].sum())
+    tail = mass[np.arange(observed, reach + 1) % size].sum()
+    return float(min(1.0, max(SMALLEST_P, tail)))
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """p-values corrected for looking at all of them (Holm 1979): compare with the level that was meant for one."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, least = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = least
+    return corrected
+
+
+def wilson(successes: float, n: float, z: float) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson 1927); (0, 1) if nothing was seen."""
+    if n <= 0:
+        return 0.0, 1.0
+    p, zz = successes / n, z * z / n
+    centre, half = p + zz / 2.0, z * math.sqrt(p * (1.0 - p) / n + zz / (4.0 * n))
+    return max(0.0, (centre - half) / (1.0 + zz)), min(1.0, (centre + half) / (1.0 + zz))
+
+
+def paired_interval(differences: np.ndarray, z: float) -> tuple[float, float]:
+    """Interval of the mean of differences in [-1, 1], two made-up observations +1 and -1 added (Bonett and Price 2012).
+
+    The two keep the interval honest where every difference is alike.
+    """
+    n = len(differences) + 2
+    mean = float(differences.sum()) / n
+    spread = math.sqrt(max(0.0, (float((differences**2).sum()) + 2.0) / n - mean * mean) / n)
+    return max(-1.0, mean - z * spread), min(1.0, mean + z * spread)

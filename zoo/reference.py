@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 
 from symdata.errors import SymdataError
-from zoo.errors import ModelError
+from zoo.adapters import adapt, is_adapted
+from zoo.errors import ModelError, told
 from zoo.loading import bundled, checkpoint, find
 from zoo.preprocessing import Preprocessing
 from zoo.state import load_strictly, read_tensors
@@ -53,8 +54,9 @@ def open_model(
     """Open a model of any kind.
 
     Args:
-        ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), or `package.module:callable`,
-            which is called without arguments, or is a module itself. The current folder is on the path.
+        ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), `hf:user/model`, `timm:name`, or
+            `package.module:callable`, which is called without arguments, or is a module itself. The current folder is
+            on the path.
         weights: a safetensors file that fits the model exactly.
         arch: the network that `weights` are for, as a zoo name or `package.module:callable`; instead of `ref`.
         size: side in pixels of the images that the model takes; by default what is known about it.
@@ -98,6 +100,8 @@ def _sorted_out(
 
 def _open(ref: str | Path) -> Opened:
     text = str(ref)
+    if is_adapted(text):
+        return _adapted(text)
     if match := _CALLABLE.fullmatch(text):
         return Opened(_called(match["module"], match["name"], text).eval(), text, None, None, None, False)
     if text not in bundled() and not Path(text).exists() and (name := _zoo_name(text)) is not None:
@@ -109,6 +113,12 @@ def _open(ref: str | Path) -> Opened:
     find(ref)
     read = checkpoint(ref)
     return Opened(read.model, read.name, read.preprocessing, read.classes, read.config, True, read.preprocessing.size)
+
+
+def _adapted(text: str) -> Opened:
+    with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
+        found = adapt(text)
+    return Opened(found.model, text, found.preprocessing, found.classes, None, True, found.preprocessing.size)
 
 
 def _zoo_name(text: str) -> Any:
@@ -200,8 +210,7 @@ def foreign(what: str, mend: str) -> Iterator[None]:
     except SymdataError:
         raise
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise ModelError(f"{what}: {said}; {mend}") from error
+        raise ModelError(f"{what}: {told(error)}; {mend}") from error
 
 
 @contextmanager

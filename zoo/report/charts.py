@@ -1,0 +1,156 @@
+"""The drawings of a report as SVG: colours are variables of the page, so that they follow light and dark.
+
+Convention:
+    Degrees, counter-clockwise as displayed; 0 points up, as in `symdata.curves`. Every drawing scales with its box and
+    says in words, as its title, what it shows.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import cos, log10, pi, sin
+
+LIFT = 1.14
+"""Where the labels of a dial stand, in radii."""
+
+
+def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance: float) -> str:
+    """Accuracy over angle of several models on one dial: centre 0, rim 100 %.
+
+    Args:
+        curves: name -> (angles in degrees, accuracies in [0, 1]).
+        chance: accuracy of guessing.
+    """
+    radius, box = 150.0, 2 * 150 * LIFT + 40
+    c = box / 2
+    parts = [_ring(c, radius * share, "grid") for share in (0.25, 0.5, 0.75, 1.0)]
+    parts += [
+        f'<line class="grid" x1="{c:.1f}" y1="{c:.1f}" {_at(c, radius, a, "x2", "y2")}/>' for a in range(0, 360, 45)
+    ]
+    parts += [_text(*_point(c, radius * LIFT, a), f"{a}°", "tick middle") for a in range(0, 360, 45)]
+    parts += [
+        _text(*_point(c, radius * share, 22.5), f"{100 * share:.0f}", "tick middle") for share in (0.25, 0.5, 0.75)
+    ]
+    parts.append(_ring(c, radius * chance, "chance"))
+    for k, (name, (angles, accuracies)) in enumerate(curves.items()):
+        points = [_point(c, radius * share, a) for a, share in zip(angles, accuracies, strict=True)]
+        outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polygon class="curve m{k}" points="{outline}"><title>{escape(name)}</title></polygon>')
+        for (x, y), a, share in zip(points, angles, accuracies, strict=True):
+            told = f"{name}: {100 * share:.2f} % at {a:g}°"
+            parts.append(
+                f'<circle class="dot m{k}" cx="{x:.1f}" cy="{y:.1f}" r="2.2"><title>{escape(told)}</title></circle>'
+            )
+    return _svg(box, box, f"Accuracy over angle of {', '.join(curves)}", parts)
+
+
+def bars(rows: Sequence[tuple[str, float, float, float]], chance: float, k: int) -> str:
+    """Horizontal bars with their confidence intervals.
+
+    Args:
+        rows: (name, share, low, high), in [0, 1].
+        chance: drawn as a line.
+        k: number of the model, which is its colour.
+    """
+    left, wide, step = 62.0, 300.0, 24.0
+    high = step * len(rows) + 24
+    parts = [_vertical(left + wide * share, high - 20, "grid") for share in (0, 0.25, 0.5, 0.75, 1)]
+    parts += [_text(left + wide * share, high - 5, f"{100 * share:.0f} %", "tick middle") for share in (0, 0.5, 1)]
+    parts.append(_vertical(left + wide * chance, high - 20, "chance"))
+    for i, (name, share, low, top) in enumerate(rows):
+        y = step * i + 4
+        told = f"{name}: {100 * share:.2f} % (95 % interval {100 * low:.2f} to {100 * top:.2f})"
+        parts.append(_text(left - 8, y + 12, name, "label end"))
+        parts.append(
+            f'<rect class="bar m{k}" x="{left}" y="{y:.1f}" width="{max(wide * share, 0.5):.1f}" height="15" rx="2">'
+            f"<title>{escape(told)}</title></rect>"
+        )
+        parts.append(_whisker(left + wide * low, left + wide * top, y + 7.5))
+        parts.append(_text(left + wide + 8, y + 12, f"{100 * share:.2f}", "label"))
+    return _svg(left + wide + 56, high, "Accuracy under each element", parts)
+
+
+def heat(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
+    """A square of shares in [0, 1], named on both sides."""
+    cell, left, top = 42.0, 50.0, 26.0
+    parts = [_text(left + cell * (j + 0.5), 17, name, "label middle small") for j, name in enumerate(names)]
+    for i, row in enumerate(matrix):
+        parts.append(_text(left - 7, top + cell * (i + 0.5) + 4, names[i], "label end"))
+        for j, share in enumerate(row):
+            told = f"{names[i]} and {names[j]}: the same class for {100 * share:.1f} % of the images"
+            x, y = left + cell * j, top + cell * i
+            parts.append(
+                f'<rect class="cell" style="fill-opacity:{share**2:.3f}" x="{x + 1}" y="{y + 1}" width="{cell - 2}" '
+                f'height="{cell - 2}" rx="3"><title>{escape(told)}</title></rect>'
+            )
+            tone = "cell-text strong" if share > 0.75 else "cell-text"
+            parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{100 * share:.0f}", f"{tone} middle"))
+    return _svg(left + cell * len(names) + 4, top + cell * len(names) + 4, "Agreement between elements, percent", parts)
+
+
+def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: float, k: int) -> str:
+    """Relative errors of feature maps on a logarithmic scale, a row for each layer, a mark for each element.
+
+    Args:
+        layers: name -> error under each element.
+        names: of the elements; the first is the identity and is left out.
+        exact: errors below it are rounding.
+        k: number of the model.
+    """
+    left, wide, step, low, top = 150.0, 520.0, 18.0, -18, 1
+    high = step * len(layers) + 26
+
+    def place(error: float) -> float:
+        return left + wide * (min(max(log10(error) if error > 0 else low, low), top) - low) / (top - low)
+
+    parts = [f'<rect class="safe" x="{left}" y="0" width="{place(exact) - left:.1f}" height="{high - 20:.1f}"/>']
+    parts += [_vertical(place(10.0**power), high - 20, "grid") for power in range(low, top + 1, 3)]
+    parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top, 6)]
+    for i, (layer, row) in enumerate(layers.items()):
+        y = step * i + 9
+        parts.append(_text(left - 8, y + 4, layer if len(layer) < 24 else f"...{layer[-20:]}", "label end small"))
+        marks = [(place(error), name, error) for name, error in list(zip(names, row, strict=True))[1:]]
+        if marks:
+            ends = min(x for x, *_ in marks), max(x for x, *_ in marks)
+            parts.append(f'<line class="span m{k}" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y}" y2="{y}"/>')
+        for x, name, error in marks:
+            told = f"{layer} under {name}: {error:.2g}"
+            parts.append(
+                f'<circle class="dot m{k}" cx="{x:.1f}" cy="{y}" r="3.2"><title>{escape(told)}</title></circle>'
+            )
+    return _svg(left + wide + 16, high, "Relative equivariance error of each feature map", parts)
+
+
+def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
+    body = "".join(parts)
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px" role="img" '
+        f'aria-label="{escape(title, quote=True)}">{body}</svg>'
+    )
+
+
+def _point(c: float, radius: float, angle: float) -> tuple[float, float]:
+    """On the dial: 0 degrees is up, and positive angles go to the left."""
+    t = angle * pi / 180
+    return c - radius * sin(t), c - radius * cos(t)
+
+
+def _at(c: float, radius: float, angle: float, x: str, y: str) -> str:
+    px, py = _point(c, radius, angle)
+    return f'{x}="{px:.1f}" {y}="{py:.1f}"'
+
+
+def _ring(c: float, radius: float, kind: str) -> str:
+    return f'<circle class="{kind}" cx="{c:.1f}" cy="{c:.1f}" r="{radius:.1f}"/>'
+
+
+def _vertical(x: float, high: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{high:.1f}"/>'
+
+
+def _whisker(x1: float, x2: float, y: float) -> str:
+    ends = "".join(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 3}" y2="{y + 3}"/>' for x in (x1, x2))
+    return f'<line class="whisker" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y}" y2="{y}"/>{ends}'
+
+
+def _text(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'

@@ -18,12 +18,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "make": "Build a dataset whose symmetry is known.",
-    "inspect": "Count, test and draw a dataset.",
+    "inspect": "Count, test and draw a dataset; audit any images.",
     "verify": "Re-hash a dataset and derive a sample of it again.",
-    "publish": "Upload a dataset with its card to the Hub.",
     "train": "Train a network on a dataset.",
     "audit": "Say where a network is exactly equivariant, and what mends it.",
     "evaluate": "Measure what a model does on images, upright and moved.",
+    "measure": "Measure invariance, equivariance and Lie derivatives.",
+    "report": "Write one page about models, side by side.",
+    "card": "Render a model's card again, with its picture.",
+    "publish": "Upload a dataset or a model with its card to the Hub.",
+    "pull": "Fetch a model or a dataset from the Hub into a folder.",
     "reproduce": "Run a paper's experiments, and print them beside its numbers.",
     "models": "List the networks by name, and which come trained.",
     "recipes": "List the datasets of the literature by name.",
@@ -82,7 +86,7 @@ def sentence(error: Exception) -> str:
         return f"{_one_line(str(error))}. `symdata doctor` names what is missing and the line that mends it."
     if not isinstance(error, OSError) or error.errno is None:  # a network error: an OSError without a number
         return _one_line(str(error)) or type(error).__name__
-    where = f": {error.filename}" if error.filename is not None else ""
+    where = f": {str(error.filename)[:200]}" if error.filename is not None else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.strerror}{where}. Free some space or choose another place with --out, then run it again."
     return f"{error.strerror}{where}"

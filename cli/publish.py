@@ -1,8 +1,14 @@
-"""`symdata publish`: a dataset folder to the Hub."""
+"""`symdata publish`: a dataset or model folder to the Hub."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import folder_argument, json_option, print_json
+from cli.options import folder_argument, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from symdata.hub import Published
 
 
 @click.command("publish")
@@ -10,19 +16,47 @@ from cli.options import folder_argument, json_option, print_json
 @click.argument("repo_id", metavar="USER/NAME")
 @click.option("--private", is_flag=True, help="If the repository is created now.")
 @click.option("--tag", help="Name the uploaded revision, such as v1.")
+@click.option("--dataset", metavar="USER/NAME", help="Of a model: the repository of the dataset it was trained on.")
+@click.option("--license", help="Of a model's weights, such as mit.  [apache-2.0]")
+@click.option("--dry-run", is_flag=True, help="Check the folder and list what would be sent; send nothing.")
 @json_option
-def command(folder: str, repo_id: str, private: bool, tag: str | None, as_json: bool) -> None:
-    """Upload a dataset with its card to the Hub.
+def command(folder: str, repo_id: str, dataset: str | None, dry_run: bool, as_json: bool, **how: Any) -> None:
+    """Upload a dataset or a model with its card to the Hub, in one commit.
 
-    Log in first with `hf auth login`. Files that are there already are not sent again.
+    FOLDER is what `symdata make` or `symdata train` wrote. It is checked first: hashes, and of a model also its golden
+    logits. Log in with `hf auth login`. Files that are there already are not sent again, and nothing new is no commit;
+    an upload that broke off is finished by the same command.
 
     \b
       symdata publish glyphs-d4-partial_at_0p5 me/glyphs-d4-partial --tag v1
+      symdata publish p4cnn_28.glyphs me/p4cnn_28.glyphs --dataset me/glyphs-d4-partial@v1 --tag v1
     """
-    from symdata.hub import publish
-
-    published = publish(folder, repo_id, private=private, tag=tag)
+    published = _publish(folder, repo_id, dataset, how.pop("license"), dry_run=dry_run, **how)
     if as_json:
         print_json(published.to_dict())
         return
+    if dry_run:
+        click.echo(table([[name, f"{size:,}".rjust(12)] for name, size in published.files.items()], ["file", "bytes"]))
+        click.echo(f"{published.kind} {published.url}: nothing was sent")
+        return
     click.echo(f"{published.url} at {published.commit}{' tagged ' + published.tag if published.tag else ''}")
+
+
+def _publish(folder: str, repo_id: str, dataset: str | None, license: str | None, **how: Any) -> "Published":
+    from symdata.errors import HubError, StoreError
+    from symdata.hub import publish
+
+    if (Path(folder) / "symdata.json").is_file():
+        for option, value in (("--dataset", dataset), ("--license", license)):
+            if value is not None:
+                raise HubError(f"{folder!r} is a dataset, whose card says that itself; leave {option} {value} out")
+        return publish(folder, repo_id, **how)
+    if (Path(folder) / "config.json").is_file():
+        from zoo.card import LICENSE
+        from zoo.hub import push
+
+        return push(folder, repo_id, dataset=dataset, license=license or LICENSE, **how)
+    raise StoreError(
+        f"{folder!r} is neither a dataset (symdata.json) nor a model (config.json); "
+        "give a folder that `symdata make` or `symdata train` wrote"
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from symdata.groups import Elements as Elements
     from symdata.groups import Group as Group
     from symdata.hub import publish as publish
+    from symdata.hub import pull as pull
     from symdata.inspection import inspect as inspect
     from symdata.keys import split_keys as split_keys
     from symdata.recipes import Recipe as Recipe
@@ -46,6 +47,7 @@ _HOMES = {
     "make": "store",
     "open_source": "sources",
     "publish": "hub",
+    "pull": "hub",
     "split_keys": "keys",
     "verify": "store",
 }

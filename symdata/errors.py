@@ -26,3 +26,11 @@ class RecipeError(SymdataError, ValueError):
 
 class StoreError(SymdataError):
     """A dataset folder that is missing, incomplete, tampered with, or in the way."""
+
+
+class HubError(SymdataError):
+    """The Hub, the network or the name of a repository stood in the way of publishing or fetching."""
+
+
+class NotOnHubError(HubError):
+    """There is no such repository, or it may not be read."""

@@ -25,6 +25,7 @@ PUBLIC = [
     "make",
     "open_source",
     "publish",
+    "pull",
     "split_keys",
     "verify",
 ]

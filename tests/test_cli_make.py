@@ -215,9 +215,9 @@ def test_verify_refuses_what_is_no_dataset(here):
 
 def test_publish_refuses_before_it_asks_the_network(here):
     Path("d").mkdir()
-    assert "'d' is not a symdata dataset" in refused("publish", "d", "me/d")
+    assert "'d' is neither a dataset (symdata.json) nor a model (config.json)" in refused("publish", "d", "me/d")
     run("make", "--symmetry", "c4", "--count", 60, "--size", 8, "--out", "e")
-    assert "'e' is not the name of a repository; write user/name, as in me/e" in refused("publish", "e", "e")
+    assert "'e' is not the name of a repository; write user/name or user/name@revision" in refused("publish", "e", "e")
 
 
 def test_the_library_is_what_the_command_calls(here):

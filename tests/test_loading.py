@@ -92,7 +92,7 @@ def test_loading_needs_torch_and_safetensors_alone(whole):
     [
         ("p4cn_20", r"there is no model 'p4cn_20': neither bundled nor a folder; the nearest are p4cnn_2"),
         ("p4cnn_20", r"'p4cnn_20' has no weights; bundled: p4cnn_20.squares-none; for .* zoo.create\('p4cnn_20'\)"),
-        ("p4cnn_20.mnist", r"has no weights; bundled: p4cnn_20.squares-none; .* zoo.create\('p4cnn_20'\)"),
+        ("p4cnn_20.mnist", r"is not bundled; bundled: p4cnn_20.squares-none; .* zoo.create\('p4cnn_20'\)"),
         ("o2wrn16_29", "has no weights; bundled: p4cnn_20.squares-none; for"),
         ("xyzzy", "there is no model 'xyzzy': neither bundled nor a folder; `symdata models` lists them"),
         ("", "there is no model at ''; give a name of `symdata models`, a folder, or user/repo"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from symdata.errors import StoreError
+from symdata.errors import HubError, StoreError
 from symdata.hub import publish
 from symdata.store import load, verify
 from tests.support.folders import build, contents, rows
@@ -89,7 +89,7 @@ def test_a_new_version_replaces_the_shards_of_the_old(hub, whole, tmp_path):
 def test_a_tag_that_stands_for_another_commit_is_left_to_it(hub, whole, tmp_path):
     first = publish(whole, REPO, tag="v1")
     other = build(tmp_path / "other", symmetry="c4", count=60, size=12).folder
-    with pytest.raises(StoreError, match=rf"was uploaded as \w+, but its tag 'v1' stands for {first.commit}; choose"):
+    with pytest.raises(HubError, match=rf"was uploaded as \w+, but its tag 'v1' stands for {first.commit}; choose"):
         publish(other, REPO, tag="v1")
     assert on_hub(hub, "v1") == contents(whole)
     assert publish(other, REPO, tag="v2").tag == "v2"
@@ -112,14 +112,14 @@ def test_files_of_others_in_the_folder_stay_at_home(hub, folder):
 
 @pytest.mark.parametrize("name", ["squares", "", "user/", "/squares", "a/b/c", "user/my squares", "user/ü"])
 def test_a_name_that_is_none(hub, whole, name):
-    with pytest.raises(StoreError, match=r"is not the name of a repository; write user/name, as in me/d"):
+    with pytest.raises(HubError, match=r"is not the name of a repository; write user/name"):
         publish(whole, name)
     assert not hub.requests
 
 
 @pytest.mark.parametrize("name", ["user/-squares", "user/a..b", "user/x.git"])
 def test_a_name_that_the_hub_would_not_have(hub, whole, name):
-    with pytest.raises(StoreError, match=r"is not the name of a repository: "):
+    with pytest.raises(HubError, match=r"is not the name of a repository: "):
         publish(whole, name)
 
 
@@ -141,25 +141,25 @@ def test_a_folder_that_is_no_dataset(hub, tmp_path):
 
 def test_without_a_token(hub, whole, monkeypatch):
     hub.use_here(monkeypatch, token=None)
-    with pytest.raises(StoreError, match=rf"the Hub refused '{REPO}' \(HTTP 401\): log in with `hf auth login`"):
+    with pytest.raises(HubError, match=rf"the Hub refused '{REPO}' \(HTTP 401\): log in with `hf auth login`"):
         publish(whole, REPO)
 
 
 @pytest.mark.parametrize("token", ["read_token", "stranger_token"])
 def test_with_a_token_that_may_not_write(hub, whole, token):
-    with pytest.raises(StoreError, match=r"\(HTTP 403\): use a token that may write there, or your own namespace"):
+    with pytest.raises(HubError, match=r"\(HTTP 403\): use a token that may write there, or your own namespace"):
         publish(whole, REPO, token=getattr(hub, token))
 
 
 def test_a_token_that_does_not_exist(hub, whole):
-    with pytest.raises(StoreError, match=r"\(HTTP 401\): log in with `hf auth login`"):
+    with pytest.raises(HubError, match=r"\(HTTP 401\): log in with `hf auth login`"):
         publish(whole, REPO, token="hf_nosuch")
 
 
 def test_a_card_that_the_hub_refuses(hub, folder):
     text = (folder / "README.md").read_text()
     (folder / "README.md").write_text(text.replace("license: other", "license: [1, 2]"))
-    with pytest.raises(StoreError, match=rf"the Hub refused the README.md of '{REPO}': "):
+    with pytest.raises(HubError, match=rf"the Hub refused the README.md of '{REPO}': "):
         publish(folder, REPO)
 
 
@@ -168,21 +168,21 @@ def test_a_card_that_the_hub_refuses(hub, folder):
 
 def test_no_network(hub, whole):
     hub.inject(path="/", drop="before", times=None)
-    with pytest.raises(StoreError, match=r"the Hub at http://127.* cannot be reached \(.*\); try again later"):
+    with pytest.raises(HubError, match=r"the Hub at http://127.* cannot be reached \(.*\); try again later"):
         publish(whole, REPO)
 
 
 def test_a_server_that_is_down(hub, whole):
     hub.inject(path="/api/repos/create", status=503, times=None)
     start = time.monotonic()
-    with pytest.raises(StoreError, match=r"the Hub failed on 'user/glyphs-d4' \(HTTP 503\); publish again later"):
+    with pytest.raises(HubError, match=r"the Hub failed on 'user/glyphs-d4' \(HTTP 503\); publish again later"):
         publish(whole, REPO)
     assert time.monotonic() - start < 60
 
 
 def test_an_upload_that_failed_is_finished_by_the_next(hub, whole):
     fault = hub.inject(path="/commit/", status=503, times=None)
-    with pytest.raises(StoreError, match=r"\(HTTP 503\); publish again later: what was sent is not sent twice"):
+    with pytest.raises(HubError, match=r"\(HTTP 503\); publish again later: what was sent is not sent twice"):
         publish(whole, REPO)
     assert fault.hits
     assert on_hub(hub) == {}
@@ -196,7 +196,7 @@ def test_an_upload_that_failed_is_finished_by_the_next(hub, whole):
 def test_an_upload_that_was_cut(hub, whole, monkeypatch):
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # between its retries
     hub.inject(method="PUT", drop="before", times=None)
-    with pytest.raises(StoreError, match=r"the upload to 'user/glyphs-d4' broke off \(.*\); publish again: what was"):
+    with pytest.raises(HubError, match=r"the upload to 'user/glyphs-d4' broke off \(.*\); publish again: what was"):
         publish(whole, REPO)
     hub.heal()
     publish(whole, REPO)
@@ -207,7 +207,7 @@ def test_a_single_503_is_no_matter(hub, whole):
     fault = hub.inject(path="/lfs/|/preupload/|/commit/", status=503, times=1)
     try:
         publish(whole, REPO)
-    except StoreError:  # the client retries some requests and not others; either way the second time succeeds
+    except HubError:  # the client retries some requests and not others; either way the second time succeeds
         publish(whole, REPO)
     assert fault.hits == 1
     assert on_hub(hub) == contents(whole)

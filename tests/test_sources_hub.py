@@ -172,3 +172,24 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(
     monkeypatch.chdir(tmp_path)
     source = open_source("hub:user/squares")
     assert np.array_equal(source.read("train", np.arange(12)).numpy()[:, 0], noise(12, 6, 6, seed=1))
+
+
+def test_the_first_rows_are_streamed(hub: LoopbackHub) -> None:
+    """Files far behind the one that has enough rows are not opened."""
+    files = {f"train-0000{i}-of-00005.parquet": parquet(i + 1) for i in range(5)}
+    publish(hub, files | {"test.parquet": parquet(9)})
+    source = open_source("hub:user/squares,stream=9")
+    assert source.splits == {"train": 9, "test": 9}
+    read = {call.path.split("/")[-1] for call in hub.requests if call.method == "GET" and "/resolve/" in call.path}
+    assert {"train-00000-of-00005.parquet", "test.parquet"} <= read, "and perhaps one that is read ahead:"
+    assert not read & {f"train-0000{i}-of-00005.parquet" for i in (2, 3, 4)}
+    assert np.array_equal(source.read("train", np.arange(9)).numpy()[:, 0], noise(12, 6, 6, seed=1)[:9])
+    whole = open_source("hub:user/squares")
+    assert whole.splits["train"] == 60 and whole.fingerprint != source.fingerprint
+    assert np.array_equal(source.labels("train"), whole.labels("train")[:9])
+    assert open_source("hub:user/squares,stream=5,splits=test").splits == {"test": 5}
+    with pytest.raises(SourceError, match="stream=all, expected rows of each split from 1 to 1000000"):
+        open_source("hub:user/squares,stream=all")
+    hub.inject(path="/", drop="before", times=None)
+    with pytest.raises(SourceError, match="no network to http"):
+        open_source("hub:user/squares,stream=9")

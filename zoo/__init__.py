@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from zoo.features import FeatureError as FeatureError
     from zoo.features import feature_error as feature_error
     from zoo.grid import Subsampling as Subsampling
+    from zoo.hub import pull as pull
+    from zoo.hub import push as push
     from zoo.layers import act_on_features as act_on_features
+    from zoo.listing import list_models as list_models
     from zoo.loading import info as info
     from zoo.loading import load as load
+    from zoo.mixin import HubModel as HubModel
     from zoo.models.registry import create as create
     from zoo.models.registry import export as export
-    from zoo.models.registry import list_models as list_models
     from zoo.preprocessing import Preprocessing as Preprocessing
     from zoo.reference import open_model as open_model
     from zoo.training import DivergedError as DivergedError
@@ -38,6 +41,7 @@ _HOMES = {
     "Audit": "exactness",
     "DivergedError": "training",
     "FeatureError": "features",
+    "HubModel": "mixin",
     "Mend": "exactness",
     "ModelError": "errors",
     "Preprocessing": "preprocessing",
@@ -54,9 +58,11 @@ _HOMES = {
     "export": "models.registry",
     "feature_error": "features",
     "info": "loading",
-    "list_models": "models.registry",
+    "list_models": "listing",
     "load": "loading",
     "open_model": "reference",
+    "pull": "hub",
+    "push": "hub",
     "read_checkpoint": "checkpoint",
     "save_checkpoint": "checkpoint",
     "train": "training",

@@ -2,33 +2,37 @@
 
 zoo.load("runs/mine")              a folder that `symdata train` wrote
 zoo.load("p4cnn_28.mnist-none")    bundled with the package: torch and safetensors are enough, no network
-zoo.load("user/repo@v1")           the Hub, at a branch, tag or commit
+zoo.load("user/repo@v1")           the Hub, or its cache, at a branch, tag or commit
+
+With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model that is not bundled is user/name.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
+from symdata.errors import HubError
 from zoo.checkpoint import Checkpoint, read_checkpoint
 from zoo.errors import ModelError
-from zoo.manifest import CONFIG, read_config
+from zoo.manifest import CONFIG, GOLDEN, WEIGHTS, read_config
 from zoo.state import PICKLES
 
-_REPO = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
-_NAME = re.compile(r"[\w.+-]+", re.ASCII)
+if TYPE_CHECKING:
+    from symdata.hub import Address
 
+T = TypeVar("T")
 
-class Place(NamedTuple):
-    """Where a reference leads: a folder here, or a repository of the Hub."""
+NAMESPACE = "SYMDATA_HUB_NAMESPACE"
+"""The environment variable that names the user or organisation whose models need no more than their own name."""
 
-    folder: Path | None
-    repo: str | None = None
-    revision: str | None = None
+_MEND = "give a name of `symdata models`, a folder, or user/repo@revision"
+_NAME = re.compile(r"(?P<name>[\w.+-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
@@ -51,20 +55,27 @@ def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
 def info(ref: str | Path) -> dict[str, Any]:
     """What config.json says about a trained model; its weights are not read."""
     place = find(ref)
-    return read_config(place.folder or _fetch(place, (CONFIG,)))
+    if isinstance(place, Path):
+        return read_config(place)
+    return vouched(_fetch(place, (CONFIG,)), place, read_config)
 
 
 def checkpoint(ref: str | Path) -> Checkpoint:
     """A trained model with its name, preprocessing, classes and configuration; as `load`."""
     place = find(ref)
-    if place.folder is not None:
-        return read_checkpoint(place.folder)
-    folder = _fetch(place)
+    if isinstance(place, Path):
+        return read_checkpoint(place)
+    return vouched(_fetch(place, (CONFIG, WEIGHTS, GOLDEN)), place, read_checkpoint)
+
+
+def vouched(folder: Path, place: "Address", read: Callable[[Path], T]) -> T:
+    """What is read from a snapshot; an error says where it came from, and how to fetch it anew."""
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"repository {str(place)!r} has no {CONFIG}, so it is not a model of symdata; check its name")
     try:
-        return read_checkpoint(folder)
+        return read(folder)
     except ModelError as error:
-        clear = f"hf cache rm model/{place.repo} -y"
-        raise ModelError(f"{error} (from the Hub: {str(ref)!r}; to fetch it anew: {clear})") from None
+        raise ModelError(f"{error} (from the Hub: {str(place)!r}; to fetch it anew: {place.clear})") from None
 
 
 def bundled() -> tuple[str, ...]:
@@ -80,22 +91,61 @@ def bundled_folder(name: str) -> Path:
     return _weights() / name
 
 
-def find(ref: str | Path) -> Place:
-    """Where a reference leads, without going there; `ModelError` with the nearest names if it leads nowhere."""
+def find(ref: str | Path) -> "Path | Address":
+    """Where a reference leads, without going there: a folder here, or a repository of the Hub.
+
+    Raises:
+        ModelError: if it leads nowhere, with the nearest names.
+    """
+    try:
+        return _find(ref)
+    except OSError as error:  # a name that no file can have, a folder that may not be looked into
+        reason = error.strerror or str(error)
+        raise ModelError(f"there is no model at {_quoted(str(ref))} ({reason}); {_MEND}") from None
+
+
+def _find(ref: str | Path) -> "Path | Address":
     text = str(ref)
     # A folder first: what `symdata train` wrote here under the name of a bundled model is what its owner means.
     if text and Path(text).is_dir() and (Path(text, CONFIG).is_file() or not _is_bundled(text)):
-        return Place(Path(text))
+        return Path(text)
     if _is_bundled(text):
-        return Place(bundled_folder(text))
+        return bundled_folder(text)
     if text and Path(text).is_file():
         raise ModelError(_is_file(Path(text)))
-    match = _REPO.fullmatch(text) if not isinstance(ref, Path) else None
-    if match and text.split("/")[0] not in (".", ".."):
-        return Place(None, match["repo"], match["revision"])
+    if not isinstance(ref, Path) and (found := _on_hub(text)) is not None:
+        return found
     if _NAME.fullmatch(text) and not isinstance(ref, Path):
         raise ModelError(_unknown(text))
-    raise ModelError(f"there is no model at {text!r}; give a name of `symdata models`, a folder, or user/repo@revision")
+    raise ModelError(f"there is no model at {_quoted(text)}; {_MEND}")
+
+
+def _quoted(text: str) -> str:
+    return repr(text) if len(text) <= 120 else f"{text[:120]!r}..."
+
+
+def _on_hub(text: str) -> "Address | None":
+    """The repository that a reference names, by itself or in the default namespace."""
+    from symdata.hub import Address
+
+    owner, match = os.environ.get(NAMESPACE), _NAME.fullmatch(text)
+    if owner and match and _is_trained_name(match["name"]):
+        text = f"{owner}/{text}"
+    try:
+        address = Address.parse(text)
+    except HubError:
+        return None
+    return None if address.kind == "dataset" else address
+
+
+def _is_trained_name(text: str) -> bool:
+    """Whether this is a network and the dataset behind a dot, as in `p4cnn_28.mnist-none`."""
+    from zoo.models.names import ModelName
+
+    try:
+        return ModelName.parse(text).data is not None
+    except ModelError:
+        return False
 
 
 def on_device(model: nn.Module, device: str) -> nn.Module:
@@ -115,10 +165,10 @@ def _weights() -> Path:
     return Path(str(resources.files("zoo"))) / "weights"
 
 
-def _fetch(place: Place, only: Iterable[str] | None = None) -> Path:
-    from zoo.hub import snapshot  # the only way to the network
+def _fetch(place: "Address", only: Iterable[str]) -> Path:
+    from symdata.hub import snapshot  # the only way to the network
 
-    return snapshot(str(place.repo), place.revision, only)
+    return snapshot(place, only)
 
 
 def _is_file(path: Path) -> str:
@@ -140,7 +190,10 @@ def _unknown(name: str) -> str:
     if (bare := _bare(name)) is not None:
         like = [other for other in here if other.startswith(f"{bare}.")]
         have = f"bundled: {', '.join(like or here) or 'none'}"
-        return f"{name!r} has no weights; {have}; for an untrained one zoo.create({bare!r})"
+        if name == bare:
+            return f"{name!r} has no weights; {have}; for an untrained one zoo.create({bare!r})"
+        mend = f"if it is on the Hub, give its owner: user/{name}, or {NAMESPACE}=user"
+        return f"{name!r} is not bundled; {have}; {mend}; for an untrained one zoo.create({bare!r})"
     near = get_close_matches(name, [*here, *known], 4, 0.5)
     hint = f"the nearest are {', '.join(near)}" if near else "`symdata models` lists them"
     return f"there is no model {name!r}: neither bundled nor a folder; {hint}"

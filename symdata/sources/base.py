@@ -25,7 +25,7 @@ SPLIT_WORDS = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "t10k", "testing"),
 }
-REF_OPTIONS = ("image", "label", "config", "splits")
+REF_OPTIONS = ("image", "label", "config", "splits", "stream")
 
 
 @runtime_checkable
@@ -83,7 +83,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Ref:
-    """A source reference, taken apart: `PLACE[,image=COLUMN][,label=COLUMN][,config=NAME][,splits=A+B]`.
+    """A source reference, taken apart: `PLACE[,image=COLUMN][,label=COLUMN][,config=NAME][,splits=A+B][,stream=ROWS]`.
 
     The options come last and need no shell quoting. Which of them a source understands is up to the source.
     """

@@ -3,7 +3,8 @@
 The revision is resolved to a commit first, and that commit is what is loaded and recorded. Without network, or with
 HF_HUB_OFFLINE=1, the copy in the local cache is used if it is of that commit. One request without retries decides
 whether the Hub can be reached, so that a machine without network hears so at once (or after that request's time-out of
-10 s) instead of after the 23 s that the client's own retries take.
+10 s) instead of after the 23 s that the client's own retries take. With `,stream=ROWS` only the first rows of each
+split are fetched (`streaming.py`), which needs the network every time.
 """
 
 import re
@@ -17,6 +18,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, fingerprint, slug
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.fit import Fit
+from symdata.sources.streaming import stream_rows, streamed
 from symdata.sources.table import open_datasets
 
 if TYPE_CHECKING:
@@ -36,17 +38,21 @@ class Address:
     """Branch, tag or commit; None for the default branch."""
     config: str | None
     """Configuration (subset), None for the only or default one."""
+    rows: int | None = None
+    """Only the first so many of each split, streamed; None for all."""
 
 
 def open_hub(ref: Ref, fit: Fit) -> EncodedSource:
     """Open a dataset of the Hub; raises SourceError with the mend if it, its revision or the network is not there."""
     repo, _, revision = ref.place.removeprefix("hub:").partition("@")
-    address = Address(repo, revision or None, ref.options.get("config"))
+    address = Address(repo, revision or None, ref.options.get("config"), stream_rows(ref))
     info = _ask_hub(ref, address)
+    if info is None and address.rows is not None:
+        raise SourceError(_unreachable(ref, address, "and rows are streamed over it"))
     commit = _resolve(ref, address, online=info is not None)
     loaded = _load(ref, address, commit, info)
     _check_commit(ref, loaded, commit)
-    hashed = fingerprint([f"{repo}@{commit} {address.config or ''}"])
+    hashed = fingerprint([f"{repo}@{commit} {address.config or ''}{f' {address.rows} rows' if address.rows else ''}"])
     return open_datasets(
         ref,
         loaded,
@@ -122,7 +128,10 @@ def _load(ref: Ref, address: Address, commit: str, info: "DatasetInfo | None") -
     try:
         with _offline(info is None):
             # hf:// keeps a folder here that happens to be called user/name from being loaded instead.
-            return datasets.load_dataset(f"hf://datasets/{address.repo}", address.config, revision=commit)
+            place = f"hf://datasets/{address.repo}"
+            if address.rows is not None:
+                return streamed(ref, place, address.config, commit, address.rows)
+            return datasets.load_dataset(place, address.config, revision=commit)
     except failures as error:
         raise SourceError(_explain(ref, address, info, error)) from None
 

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from hashlib import file_digest
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,8 @@ from symdata.store.shards import Shard
 
 MANIFEST = "symdata.json"
 FORMAT = 1
+LARGEST = 1 << 26
+"""Bytes of a JSON file that is read: about 300,000 shards."""
 
 
 def describe(plan: Plan, shards: list[Shard], folder: Path) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def sha256(path: Path) -> str:
 _KEYS = {"name", "spec", "source", "classes", "shape", "poses", "resampling", "encoder", "splits", "versions"}
 _SPLIT_KEYS = {"symmetry", "degree", "group", "from", "num_examples", "shards"}
 _SHARD_KEYS = {"file", "num_examples", "bytes", "sha256"}
+_SHARD = re.compile(r"[\w-][\w.-]*\.parquet")
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
@@ -120,16 +124,27 @@ def _missing(manifest: dict[str, Any]) -> str | None:
             return f"splits.{split}.{absent[0]}" if isinstance(entry, dict) else f"splits.{split}"
         if not isinstance(entry["shards"], list) or not entry["shards"]:
             return f"splits.{split}.shards"
-        for shard in entry["shards"]:
-            if not isinstance(shard, dict) or shard.keys() < _SHARD_KEYS or Path(shard["file"]).name != shard["file"]:
-                return f"splits.{split}.shards"
+        if not _is_count(entry["num_examples"]) or not all(map(_is_shard, entry["shards"])):
+            return f"splits.{split}.shards"
     source = manifest["source"]
     return None if isinstance(source, dict) and {"fingerprint", "license", "ref"} <= source.keys() else "source"
 
 
+def _is_shard(entry: Any) -> bool:
+    """Whether this is an entry of `shards`: its file is in the folder itself, whatever the manifest says."""
+    if not isinstance(entry, dict) or not entry.keys() >= _SHARD_KEYS:
+        return False
+    counts = _is_count(entry["num_examples"]) and _is_count(entry["bytes"])
+    return counts and isinstance(entry["sha256"], str) and _SHARD.fullmatch(str(entry["file"])) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None if it is missing or broken."""
+    """The content of a JSON file, or None if it is missing, broken or far too large."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return None if path.stat().st_size > LARGEST else json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None

@@ -76,8 +76,9 @@ def _check_shard(path: Path, shard: dict[str, Any]) -> Check:
         return Check(path.name, False, f"sha256 is {found[:12]}..., the manifest says {said[:12]}...; {AGAIN}")
     try:
         rows = pq.read_metadata(path).num_rows
-    except pa.ArrowException as error:
-        return Check(path.name, False, f"not a parquet file ({str(error).splitlines()[0]}); {AGAIN}")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        return Check(path.name, False, f"not a parquet file ({reason}); {AGAIN}")
     if rows != shard["num_examples"]:
         return Check(path.name, False, f"{rows} rows, the manifest says {shard['num_examples']}; {AGAIN}")
     return Check(path.name, True, f"{rows} rows, sha256 as in the manifest")

@@ -1,0 +1,45 @@
+"""`symdata pull`: a dataset or model of the Hub into a folder."""
+
+from pathlib import Path
+
+import click
+
+from cli.options import json_option, print_json
+
+
+@click.command("pull")
+@click.argument("ref", metavar="USER/NAME[@REVISION]")
+@click.option("--out", type=click.Path(path_type=Path), help="A new folder.  [the NAME]")
+@click.option("--type", "kind", type=click.Choice(["model", "dataset"]), help="If both have that name.  [the model]")
+@json_option
+def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None:
+    """Fetch a model or a dataset that symdata made, its data held against their hashes.
+
+    A revision is a branch, a tag or a commit. What is in the cache already is not fetched again. To use a model it need
+    not be pulled: every command takes user/name where it takes a folder.
+
+    \b
+      symdata pull me/p4cnn_28.glyphs@v1
+      symdata pull me/glyphs-d4-partial --out glyphs
+    """
+    from symdata.errors import NotOnHubError
+    from symdata.hub import Address
+    from symdata.hub import pull as pull_dataset
+    from zoo.hub import pull as pull_model
+
+    address = Address.parse(ref)
+    place = out or Path(address.repo_id.split("/")[1])
+    kind = kind or address.kind
+    if kind == "dataset":
+        folder = pull_dataset(ref, place)
+    else:
+        try:
+            folder, kind = pull_model(ref, place), "model"
+        except NotOnHubError:
+            if kind == "model":
+                raise
+            folder, kind = pull_dataset(ref, place), "dataset"
+    if as_json:
+        print_json({"kind": kind, "folder": str(folder)})
+        return
+    click.echo(f"{kind} {folder}")

@@ -1,0 +1,130 @@
+"""What the Hub and the network refuse, as one sentence that says what to do.
+
+The client's exceptions are many and overlap (a gated repository is also one that was not found), so their order here
+matters: the most special first.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from symdata.errors import HubError, NotOnHubError
+from symdata.hub.address import Address
+
+_MENDS = {
+    401: "log in with `hf auth login`",
+    403: "use a token that may write there, or your own namespace",
+    404: "check the name, and that your token may see it",
+    409: "another upload came between; publish again",
+    412: "another upload came between; publish again",
+}
+
+
+@contextmanager
+def sending(repo_id: str, endpoint: str) -> Iterator[None]:
+    """Whatever is refused while publishing becomes a HubError with its mend."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise HubError(f"{repo_id!r} is not the name of a repository: {first_line(error)}") from None
+    except HfHubHTTPError as error:
+        raise HubError(_refused(repo_id, error)) from None
+    except ValueError as error:  # the Hub found the card wanting
+        raise HubError(f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}") from None
+    except RuntimeError as error:  # how the client reports a file that did not go through, after its retries
+        reason = first_line(error.__cause__ or error)
+        raise HubError(
+            f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
+        ) from None
+    except (httpx.HTTPError, OSError) as error:
+        raise HubError(f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later") from None
+
+
+@contextmanager
+def fetching(address: Address) -> Iterator[None]:
+    """Whatever is refused while reading becomes a HubError with its mend."""
+    from huggingface_hub import errors
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    what, repo, noun = str(address), address.repo_id, address.kind or "repository"
+    try:
+        yield
+    except errors.GatedRepoError:
+        message = f"{what!r} is gated: accept its terms on its page, then log in with `hf auth login`"
+    except errors.RepositoryNotFoundError:
+        raise NotOnHubError(
+            f"there is no folder {what!r} here and no {noun} {repo!r} on the Hub that you may read; check the "
+            "name, or log in with `hf auth login` if it is private"
+        ) from None
+    except errors.RevisionNotFoundError:
+        message = f"{noun} {repo!r} has no revision {address.revision!r}; leave it out for the newest"
+    except errors.HFValidationError as error:
+        message = f"{repo!r} is not the name of a repository: {first_line(error)}; write user/name"
+    except errors.LocalEntryNotFoundError as error:
+        message = unreachable(what, error)
+    except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
+        message = _failed(what, error)
+    except (KeyError, TypeError, AttributeError) as error:  # an answer without what every answer of the Hub has
+        message = _no_hub(error)
+    else:
+        return
+    raise HubError(message) from None
+
+
+@contextmanager
+def quiet(module: str) -> Iterator[None]:
+    """Without the warnings of a module of the client: of what is no trouble, or is said better by whoever asked."""
+    logger = logging.getLogger(f"huggingface_hub.{module}")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _refused(repo_id: str, error: Any) -> str:
+    status = _status(error)
+    if status is not None and status >= 500:
+        return f"the Hub failed on {repo_id!r} (HTTP {status}); publish again later: what was sent is not sent twice"
+    return f"the Hub refused {repo_id!r} (HTTP {status}): {_MENDS.get(status or 0, first_line(error))}"
+
+
+def _failed(what: str, error: Exception) -> str:
+    status = _status(error)
+    if status is None:
+        return unreachable(what, error)
+    mend = "log in again with `hf auth login`" if status in (401, 403) else "try again later"
+    return f"the Hub refused {what!r} (HTTP {status}); {mend}"
+
+
+def _no_hub(error: Exception) -> str:
+    from huggingface_hub import constants
+
+    said = f"{type(error).__name__}: {first_line(error)}"
+    return f"{constants.ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
+
+
+def unreachable(what: str, error: BaseException) -> str:
+    """Why nothing came, where it is not in the cache either."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return f"{what!r} is not in the cache and HF_HUB_OFFLINE is set; unset it once to fetch it"
+    reason = first_line(error.__cause__ or error)
+    if "Consistency check" in reason:
+        return f"{what!r} came in part ({reason}); try again: what is whole is kept"
+    return f"{what!r} is not in the cache and the Hub cannot be reached ({reason}); try again with a network"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message, or the name of an error that has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,78 @@
+"""Chosen files of a repository at a revision, in the cache of huggingface_hub, and a copy of them elsewhere."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from symdata.errors import HubError
+from symdata.hub.address import Address, quoted
+from symdata.hub.refusals import fetching, quiet
+
+
+def snapshot(address: Address, only: Iterable[str]) -> Path:
+    """The folder, in the cache, that holds files of a repository at a revision.
+
+    A branch or tag costs a request that asks whether it has moved; a full commit hash that is in the cache asks nobody.
+    Where the Hub cannot be reached or fails, the cache serves.
+
+    Args:
+        address: of a model, unless it says that it is a dataset.
+        only: names of files, exactly; others are never fetched, whatever the repository says it has.
+
+    Raises:
+        HubError: if there is no such repository or revision, it may not be read, or the Hub cannot be reached.
+    """
+    names = [escape(name) for name in only]
+    with fetching(address), quiet("_snapshot_download"):
+        return _from_hub_or_cache(address, names)
+
+
+def _from_hub_or_cache(address: Address, names: list[str]) -> Path:
+    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    asked: dict[str, Any] = {
+        "repo_type": address.kind or "model",
+        "revision": address.revision,
+        "allow_patterns": names,
+    }
+    final = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.LocalEntryNotFoundError)
+    try:
+        return Path(snapshot_download(address.repo_id, **asked))
+    except (*final, errors.HFValidationError):
+        raise
+    except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
+        try:  # the client looks there by itself only if the connection is refused
+            return Path(snapshot_download(address.repo_id, **asked, local_files_only=True))
+        except (OSError, ValueError):
+            raise error from None
+
+
+def place(folder: Path, names: Iterable[str], out: Path) -> Path:
+    """Copy files out of the cache into a new folder, which is there whole or not at all.
+
+    Raises:
+        HubError: if there is something at `out` already, or it cannot be written.
+    """
+    place = Path(os.path.abspath(out))  # `.` has no name of its own
+    if not place.name:
+        raise HubError(f"{str(out)!r} is the root of the file system; choose another --out")
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+            raise HubError(f"{str(out)!r} is there already and is left as it is; choose another --out")
+        for name in names:
+            if (folder / name).is_file():
+                target = partial / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, target)  # the cache holds links, and what they lead to is not ours
+        os.replace(partial, place)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        mend = "free some space or choose another --out"
+        raise HubError(f"cannot write {quoted(str(out))}: {reason}; {mend}") from None
+    return out

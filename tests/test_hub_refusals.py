@@ -1,0 +1,221 @@
+"""What can go wrong between here and the Hub: each is one sentence with its mend, for models and datasets alike."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import pytest
+
+from symdata import publish
+from symdata.errors import SymdataError
+from symdata.hub import pull as pull_dataset
+from tests.support import checkpoints
+from tests.support.checkpoints import same
+from tests.support.folders import build
+from tests.support.hub_server import LoopbackHub
+from zoo import info, load, pull, push
+
+pytest_plugins = ["tests.support.hub_fixture"]
+datasets.disable_progress_bars()  # and imported early: the fixture `hub` points it at the loopback Hub only then
+MODEL, DATA = "user/model", "user/data"
+
+whole, here = checkpoints.whole, checkpoints.here
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return build(tmp_path_factory.mktemp("data") / "d", symmetry="d4", count=24, size=12).folder
+
+
+@pytest.fixture
+def both(hub: LoopbackHub, whole, data, monkeypatch) -> LoopbackHub:
+    """A Hub with a model and a dataset at v1; the client does not sleep between its retries."""
+    push(whole, MODEL, tag="v1")
+    publish(data, DATA, tag="v1")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    hub.requests.clear()
+    return hub
+
+
+READERS: dict[str, tuple[str, str, Callable]] = {
+    "load": ("model", MODEL, lambda ref, out: load(ref)),
+    "info": ("model", MODEL, lambda ref, out: info(ref)),
+    "pull a model": ("model", MODEL, pull),
+    "pull a dataset": ("dataset", DATA, pull_dataset),
+}
+readers = pytest.mark.parametrize(("kind", "repo", "read"), READERS.values(), ids=READERS)
+
+
+def said(call: Callable, *arguments: object) -> str:
+    """The one sentence with which a call is refused."""
+    with pytest.raises(SymdataError) as caught:
+        call(*arguments)
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < 500 and "Traceback" not in text
+    return text
+
+
+@readers
+def test_nothing_is_refused_without_a_reason(both, here, kind, repo, read):
+    read(f"{repo}@v1", here / "out")
+
+
+@readers
+def test_no_such_repository(both, here, kind, repo, read):
+    text = said(read, "user/nothing", here / "out")
+    assert "'user/nothing' on the Hub that you may read; check the name, or log in with `hf auth login`" in text
+
+
+@readers
+def test_private_to_somebody_else(both, here, monkeypatch, kind, repo, read):
+    both.api().update_repo_settings(repo, private=True, repo_type=kind)
+    both.use_here(monkeypatch, token=both.stranger_token)
+    assert "that you may read; check the name, or log in" in said(read, repo, here / "out")
+
+
+@readers
+def test_gated(both, here, monkeypatch, kind, repo, read):
+    both.api().update_repo_settings(repo, gated="manual", repo_type=kind)
+    both.use_here(monkeypatch, token=both.stranger_token)
+    assert "is gated: accept its terms on its page, then log in with `hf auth login`" in said(read, repo, here / "out")
+
+
+@readers
+def test_no_such_revision(both, here, kind, repo, read):
+    text = said(read, f"{repo}@v9", here / "out")
+    assert f"'{repo}' has no revision 'v9'; leave it out for the newest" in text
+
+
+@readers
+def test_a_name_that_the_hub_would_not_have(both, here, kind, repo, read):
+    assert "is not the name of a repository" in said(read, "user/a..b", here / "out")
+
+
+@readers
+def test_a_token_that_is_none(both, here, monkeypatch, kind, repo, read):
+    both.use_here(monkeypatch, token="hf_nosuch")
+    assert "`hf auth login`" in said(read, repo, here / "out")
+
+
+@readers
+def test_down_and_not_in_the_cache(both, here, kind, repo, read):
+    both.inject(path="/", drop="before", times=None)
+    assert "is not in the cache and the Hub cannot be reached (" in said(read, repo, here / "out")
+
+
+@readers
+def test_failing_and_not_in_the_cache(both, here, kind, repo, read):
+    both.inject(path="/", status=503, times=None)
+    text = said(read, repo, here / "out")
+    assert "(HTTP 503); try again later" in text or "the Hub cannot be reached" in text
+
+
+@readers
+@pytest.mark.parametrize("trouble", [{"status": 503}, {"drop": "before"}])
+def test_down_but_in_the_cache(both, here, kind, repo, read, trouble):
+    read(repo, here / "first")
+    both.inject(path="/", times=None, **trouble)
+    read(repo, here / "second")
+
+
+@readers
+def test_offline(both, here, monkeypatch, kind, repo, read):
+    read(f"{repo}@v1", here / "first")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    both.requests.clear()
+    read(f"{repo}@v1", here / "second")
+    assert "is not in the cache and HF_HUB_OFFLINE is set; unset it once" in said(read, "user/other", here / "third")
+    assert not both.requests
+
+
+@readers
+def test_pinned_to_a_commit_it_asks_nobody(both, here, kind, repo, read):
+    commit = both.repo(repo, kind).resolve("v1").oid
+    read(f"{repo}@{commit}", here / "first")
+    both.requests.clear()
+    read(f"{repo}@{commit}", here / "second")
+    assert not both.requests
+
+
+def test_offline_with_a_part_in_the_cache(both, here, monkeypatch):
+    info(MODEL)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert info(MODEL)["name"]
+    for read in (load, lambda ref: pull(ref, here / "out")):
+        text = said(read, MODEL)
+        assert "unset it once to fetch it" in text or "there is no file" in text
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "golden.safetensors"])
+def test_a_repository_without_one_of_its_files(both, name):
+    both.api().delete_file(name, MODEL)
+    text = said(load, MODEL)
+    assert f"{name}'; expected weights as safetensors (from the Hub: '{MODEL}'" in text
+
+
+@readers
+def test_an_endpoint_that_is_no_hub(both, here, kind, repo, read):
+    """A web server that answers everything with a page."""
+    both.inject(path="/", status=200, times=None)
+    text = said(read, repo, here / "out")
+    assert "does not answer as the Hub does (" in text and "set HF_ENDPOINT to a Hub, or unset it" in text
+
+
+# Publishing
+
+SENDERS = {"model": (MODEL, push), "dataset": (DATA, publish)}
+
+
+@pytest.fixture(params=SENDERS)
+def sending(request, both, whole, data):
+    """Publishes a changed folder over an earlier state."""
+    kind = request.param
+    repo, send = SENDERS[kind]
+    folder = {"model": whole, "dataset": data}[kind]
+    both.api().delete_file("README.md", repo, repo_type=kind)  # so that there is something to commit
+    return repo, lambda **how: send(folder, repo, **how)
+
+
+def test_another_upload_came_between(both, sending):
+    repo, send = sending
+    both.inject(path="/commit/", status=412)
+    assert said(send) == f"the Hub refused '{repo}' (HTTP 412): another upload came between; publish again"
+    assert send().commit
+
+
+def test_rights(both, sending):
+    _, send = sending
+    for token, mend in ((both.read_token, "use a token that may write there"), ("hf_nosuch", "log in with `hf auth")):
+        assert mend in said(lambda token=token: send(token=token))
+
+
+def test_a_card_that_the_hub_refuses(both, sending):
+    repo, send = sending
+    both.inject(path="/api/validate-yaml", status=400)
+    assert f"'{repo}'" in said(send)
+
+
+def test_publishing_to_a_hub_that_is_down(both, sending):
+    _, send = sending
+    fault = both.inject(path="/commit/", status=503, times=None)
+    assert "publish again later: what was sent is not sent twice" in said(send)
+    assert fault.hits
+    both.heal()
+    both.inject(path="/", drop="before", times=None)
+    assert "cannot be reached (" in said(send)
+    both.heal()
+    assert send().commit
+
+
+def test_a_commit_whose_answer_is_lost(both, sending):
+    """Done, and not known to be done: publishing again finds it done."""
+    _, send = sending
+    both.inject(path="/commit/", drop="after")
+    try:
+        first = send().commit
+    except SymdataError:
+        first = None
+    again = send()
+    assert first in (None, again.commit)
+    assert same(load(MODEL))

@@ -73,10 +73,12 @@ def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None
         axes.plot(np.linspace(0.0, 2 * np.pi, 361), np.full(361, 100 * chance), zorder=2, **_CHANCE)
     for k, curve in enumerate(curves):
         _draw(axes, curve, *_look(k), alone=len(curves) == 1)
-    figure.text(0.5, 1 - 0.3 / height, title, fontsize=13, color=INK, ha="center", va="center")
+    heading = figure.text(0.5, 1 - 0.3 / height, title, fontsize=13, color=INK, ha="center", va="center")
     style = {"frameon": False, "fontsize": 10, "labelcolor": INK, "handlelength": 1.8, "columnspacing": 1.6}
     names, handles = zip(*entries, strict=True)
-    figure.legend(handles, names, loc="lower center", ncols=columns, **style)
+    legend = figure.legend(handles, names, loc="lower center", ncols=columns, **style)
+    for text in (heading, *legend.get_texts()):
+        text.set_parse_math(False)  # a name may have dollars in it
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the paper fills it
@@ -116,7 +118,7 @@ def _draw(axes: Any, curve: PolarCurve, colour: str, style: str, *, alone: bool)
         axes.plot(angle, value, style, color=colour, lw=2.2, solid_joinstyle="round", zorder=4)
         if alone:
             axes.fill(angle, value, color=colour, alpha=0.08, lw=0, zorder=3)
-    for flip in (False, True):
+    for flip in (True, False):  # a dot on a diamond: where the two agree, both are seen
         found = [(np.deg2rad(e.angle), 100.0 * a) for e, a in curve.points if e.flip == flip]
         if found:
             axes.plot(*np.array(found).T, zorder=5, clip_on=False, **_marker(flip, colour))
@@ -126,7 +128,7 @@ def _marker(flip: bool, colour: str) -> dict[str, Any]:
     """Rotations are dots, mirrored elements hollow diamonds."""
     return {
         "marker": "D" if flip else "o",
-        "ms": 7 if flip else 6,
+        "ms": 9 if flip else 6,
         "mfc": PAPER if flip else colour,
         "mec": colour,
         "mew": 1.6,

@@ -1,6 +1,6 @@
 """The model folder: written whole or not at all, and read strictly.
 
-    config.json  model.safetensors  golden.safetensors  README.md  [evaluation.json]
+    config.json  model.safetensors  golden.safetensors  README.md  [evaluation.json  polar.png]
 
 The weights are plain torch tensors of the exported model, so a folder loads with torch and safetensors alone, whatever
 library the model was trained with. `golden.safetensors` holds some inputs and their logits: after loading, the model
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,19 +27,25 @@ from zoo.manifest import (
     EVALUATION_LIMIT,
     FORMAT,
     GOLDEN,
+    PICTURE,
     WEIGHTS,
     check_fields,
+    quoted,
     read_config,
     read_json,
     sealed,
 )
 from zoo.preprocessing import Preprocessing
-from zoo.state import load_strictly, read_tensors, serialised
+from zoo.state import load_strictly, read_tensors, serialised, short
 
 GOLDEN_IMAGES = 8
 """Inputs in golden.safetensors."""
 TOLERANCE = 1e-4
 """Largest difference of logits from the golden ones, as a fraction of the largest of these."""
+PER_PARAMETER = 8
+"""Bytes of a state dict, at most: norms have as many statistics as parameters."""
+LARGEST_MAP = 1 << 28
+"""Numbers in the largest feature map of one image at which a model is saved and read; 1 GiB."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +128,27 @@ def save_checkpoint(
 
 
 def read_checkpoint(folder: Path | str) -> Checkpoint:
-    """Read a model folder; `ModelError` unless every file in it is as it was written and gives its golden logits."""
+    """Read a model folder; `ModelError` unless every file in it is as it was written and gives its golden logits.
+
+    A folder of unknown origin cannot ask for memory: the bounds of `zoo.build` hold, the weights are counted before the
+    network is built, and its largest feature map, for one image, has at most 2**28 numbers (1 GiB).
+    """
+    from zoo.models.registry import needs
+
     folder = Path(folder)
-    config = read_config(folder)
-    preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    config, path = read_config(folder), folder / WEIGHTS
+    try:
+        preprocessing = Preprocessing.from_dict(config["preprocessing"])
+        parameters = needs(config["architecture"], preprocessing.size).parameters
+    except ModelError as error:
+        raise ModelError(f"{str(folder / CONFIG)!r} describes no model: {error}") from None
+    # Before the network is built: whoever asks for much memory must have sent as much.
+    weights = read_tensors(path, expected=config["weights"]["sha256"], limit=PER_PARAMETER * parameters)
+    if (numbers := sum(tensor.numel() for tensor in weights.values())) < parameters:
+        raise ModelError(f"{str(path)!r} holds {numbers:,} numbers, and its network has {parameters:,}; get it again")
     model = _rebuilt(config["architecture"])
-    size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    weights = read_tensors(folder / WEIGHTS, expected=config["weights"]["sha256"], limit=size)
-    load_strictly(model, weights, repr(str(folder / WEIGHTS)))
+    load_strictly(model, weights, repr(str(path)))
+    _check_said(folder, config, model, preprocessing)
     classes = tuple(config["classes"])
     _check_golden(model, folder / GOLDEN, config["golden"]["sha256"], preprocessing, len(classes))
     equip(model, preprocessing, classes, config)
@@ -137,31 +156,74 @@ def read_checkpoint(folder: Path | str) -> Checkpoint:
 
 
 def refresh_card(folder: Path | str) -> Path:
-    """Render README.md again, from config.json and, if it is there and about these weights, evaluation.json."""
-    from zoo.card import render_card
+    """Render README.md and polar.png again, from config.json and, if it is there and fits, evaluation.json.
 
+    Without a curve in an evaluation of these weights there is no polar.png, and one that stands there goes.
+    """
     folder = Path(folder)
-    config, evaluation = read_config(folder), read_json(folder / EVALUATION, EVALUATION_LIMIT)
-    if not isinstance(evaluation, dict) or evaluation.get("weights_sha256", own := config["weights"]["sha256"]) != own:
-        evaluation = None
-    text = render_card(config, evaluation)
-    place(folder, {CARD: text.encode()})
+    config = read_config(folder)
+    _place_with_card(folder, config, read_evaluation(folder, config), {})
     return folder / CARD
 
 
 def write_evaluation(folder: Path | str, evaluation: Mapping[str, Any]) -> Path:
-    """Put a report beside the model that it is about, as evaluation.json, and its numbers on the card."""
+    """Put a report beside the model that it is about: evaluation.json, its curve as polar.png, and both on the card."""
     folder = Path(folder)
     config = read_config(folder)
-    place(folder, {EVALUATION: as_json(dict(evaluation) | {"weights_sha256": config["weights"]["sha256"]})})
-    refresh_card(folder)
+    said = dict(evaluation) | {"weights_sha256": config["weights"]["sha256"]}
+    _place_with_card(folder, config, said, {EVALUATION: as_json(said)})
     return folder / EVALUATION
+
+
+def read_evaluation(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What evaluation.json says; None if there is none, or it is of other weights; `ModelError` if it is no report."""
+    from zoo.evaluation.report import Report
+
+    found = read_json(folder / EVALUATION, EVALUATION_LIMIT)
+    own = config["weights"]["sha256"]
+    if found is None or (isinstance(found, dict) and found.get("weights_sha256", own) != own):
+        return None
+    try:
+        Report.from_dict(found)
+    except ModelError as error:
+        raise ModelError(f"{str(folder / EVALUATION)!r} is no evaluation: {error}") from None
+    said: dict[str, Any] = found
+    return said
+
+
+def _place_with_card(
+    folder: Path, config: Mapping[str, Any], evaluation: Mapping[str, Any] | None, files: Mapping[str, bytes]
+) -> None:
+    """Put `files` into the folder, and the card and the picture that go with them."""
+    from zoo.card import render_card
+    from zoo.evaluation.report import Report
+
+    said = {CARD: render_card(config, evaluation).encode()}
+    report = None if evaluation is None else Report.from_dict(evaluation)
+    if report is None or report.curve is None:
+        place(folder, {**files, **said}, gone=(PICTURE,))
+        return
+    from zoo.evaluation.picture import as_png, picture  # imports what draws
+
+    place(folder, {**files, PICTURE: as_png(picture([report])), **said})
 
 
 def equip(model: nn.Module, preprocessing: Preprocessing, classes: tuple[str, ...], config: dict[str, Any]) -> None:
     """Give a model, in place, what one needs to use it: `.preprocessing`, `.classes`, `.config`."""
     for name, value in (("preprocessing", preprocessing), ("classes", classes), ("config", config)):
         setattr(model, name, value)
+
+
+def _check_said(folder: Path, config: Mapping[str, Any], model: nn.Module, preprocessing: Preprocessing) -> None:
+    """`ModelError` if config.json says of the network what is not so."""
+    for key, said, so in (
+        ("group", config["group"], str(model.group)),
+        ("input_size", config["input_size"], [preprocessing.size, preprocessing.size]),
+        ("weights.parameters", config["weights"]["parameters"], sum(p.numel() for p in model.parameters())),
+    ):
+        if said != so:
+            where = repr(str(folder / CONFIG))
+            raise ModelError(f"{where} says {key} = {quoted(said)}, and its network has {quoted(so)}; save it again")
 
 
 def _rebuilt(architecture: Any) -> nn.Module:
@@ -188,12 +250,21 @@ def _golden(
 
 
 def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    from zoo.models.registry import needs
+
+    size, architecture = images.shape[-1], cast(Mapping[str, Any], model.architecture)
+    largest = needs(architecture, size).largest_map
+    if largest > LARGEST_MAP:
+        raise ModelError(
+            f"on an image of {size} pixels {type(model).__name__} has a feature map of {largest:,} numbers, at most "
+            f"{LARGEST_MAP:,} are held; make it narrower, or its images smaller"
+        )
     with torch.no_grad():
         try:
-            out: Tensor = model(images)
+            return torch.cat([model(part) for part in torch.split(images, max(1, LARGEST_MAP // largest))])
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise ModelError(f"{type(model).__name__} cannot run on images {tuple(images.shape)}: {error}") from None
-    return out
+            reason = short(error, 300)
+            raise ModelError(f"{type(model).__name__} cannot run on images {tuple(images.shape)}: {reason}") from None
 
 
 def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Preprocessing, classes: int) -> None:
@@ -204,7 +275,7 @@ def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Pr
     counts = {len(t) if t.ndim else 0 for t in golden.values()}
     right = golden.keys() == shapes.keys() and len(counts) == 1 and 1 <= min(counts) <= GOLDEN_IMAGES
     if not right or any(golden[k].shape[1:] != s or golden[k].dtype != torch.float32 for k, s in shapes.items()):
-        found = ", ".join(f"{key} {tuple(t.shape)}" for key, t in golden.items())
+        found = short(", ".join(f"{key} {tuple(t.shape)}" for key, t in golden.items()))
         raise ModelError(f"{str(path)!r} holds {found}, expected float32 images (n, *{shapes['images']}) and logits")
     logits, wanted = _logits(model, golden["images"]), golden["logits"]
     if logits.shape != wanted.shape:
@@ -219,7 +290,9 @@ def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Pr
 
 def _exactness(model: nn.Module, preprocessing: Preprocessing) -> dict[str, Any]:
     from zoo.exactness import audit, lattice_part
+    from zoo.sizes import phi_by_size
 
     said = audit(model, preprocessing.size, channels=preprocessing.channels).to_dict()
     kept = {key: said[key] for key in ("size", "group", "exact", "verdict", "phi", "survivors", "nearest")}
-    return kept | {"tied": lattice_part(model) is not None}
+    sizes = phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
+    return kept | {"tied": lattice_part(model) is not None, "sizes": {str(size): phi for size, phi in sizes.items()}}

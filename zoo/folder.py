@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ModelError
-from zoo.manifest import CARD, CONFIG, DATASET, EVALUATION
+from zoo.manifest import CARD, CONFIG, DATASET, EVALUATION, PICTURE
 
 
 def as_json(value: Any) -> bytes:
@@ -17,8 +17,11 @@ def as_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def place(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files into a folder so that whoever reads meanwhile, or after a crash, finds no mixture of old and new."""
+def place(folder: Path, files: Mapping[str, bytes], gone: Iterable[str] = ()) -> None:
+    """Put files into a folder so that whoever reads meanwhile, or after a crash, finds no mixture of old and new.
+
+    With a new config.json the evaluation of the old one goes; so do, in the end, the files named in `gone`.
+    """
     fresh = not folder.exists()
     target = folder.with_name(f".{folder.name}.{os.getpid()}.partial") if fresh else folder
     try:
@@ -27,10 +30,12 @@ def place(folder: Path, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             _write(target / f".{name}.partial", data)
         if CONFIG in files:  # without it the folder is no model, until the last file is in its place
-            for name in (CONFIG, EVALUATION):
+            for name in (CONFIG, EVALUATION, PICTURE):
                 (target / name).unlink(missing_ok=True)
         for name in files:
             os.replace(target / f".{name}.partial", target / name)
+        for name in gone:
+            (target / name).unlink(missing_ok=True)
         if fresh:
             os.replace(target, folder)
     except OSError as error:

@@ -1,0 +1,37 @@
+"""`symdata card`: the card of a model folder, rendered again."""
+
+from pathlib import Path
+
+import click
+
+from cli.options import folder_argument
+
+
+@click.command("card")
+@folder_argument
+@click.option("--print", "only_print", is_flag=True, help="Print the card to stdout and write nothing.")
+def command(folder: str, only_print: bool) -> None:
+    """Render the card of a model again.
+
+    Writes README.md and polar.png from config.json and evaluation.json, for whoever has changed neither but wants the
+    card of this version. An evaluation of other weights is not told.
+
+    \b
+      symdata card runs/mine
+      symdata card runs/mine --print
+    """
+    from zoo.card import render_card
+    from zoo.checkpoint import read_evaluation, refresh_card
+    from zoo.errors import ModelError
+    from zoo.manifest import DATASET, PICTURE, read_config
+
+    place = Path(folder)
+    if (place / DATASET).is_file():
+        raise ModelError(f"{folder!r} is a dataset, whose card `symdata make` writes; give the folder of a model")
+    if only_print:
+        config = read_config(place)
+        click.echo(render_card(config, read_evaluation(place, config)), nl=False)
+        return
+    click.echo(f"wrote {refresh_card(place)}", err=True)
+    if (place / PICTURE).is_file():
+        click.echo(f"wrote {place / PICTURE}", err=True)

@@ -15,6 +15,7 @@ import pytest
 from cli.main import COMMANDS
 from tests.conftest import ROOT
 from tests.support.console import shell, symdata_script
+from tests.support.hub_server import LoopbackHub
 
 pytestmark = pytest.mark.checkout
 
@@ -95,6 +96,15 @@ def readme() -> str:
 
 @pytest.mark.slow
 def test_every_snippet_of_the_readme_runs(tmp_path, monkeypatch):
+    """Those that speak to the Hub find the loopback one, where `user` is logged in."""
+    with LoopbackHub() as hub:
+        for name, value in hub.env().items():
+            monkeypatch.setenv(name, value)
+        hub.use_here(monkeypatch)
+        run_snippets(tmp_path, monkeypatch)
+
+
+def run_snippets(tmp_path, monkeypatch) -> None:
     scripts = symdata_script(tmp_path / "bin")
     folder = tmp_path / "reader"
     folder.mkdir()

@@ -6,23 +6,26 @@ to load a model.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ModelError
-from zoo.state import PICKLES
+from zoo.state import PICKLES, read_bytes, unique
 
 FORMAT = 1
 CONFIG, WEIGHTS, GOLDEN = "config.json", "model.safetensors", "golden.safetensors"
-CARD, EVALUATION = "README.md", "evaluation.json"
+CARD, EVALUATION, PICTURE = "README.md", "evaluation.json", "polar.png"
 DATASET = "symdata.json"
 """By this file a folder is known as a dataset."""
 LIMIT = 1 << 20
 """Bytes of the largest config.json that is read."""
 EVALUATION_LIMIT = 64 << 20
 """The same of evaluation.json, which may hold logits."""
+LARGEST = 1 << 63
+"""No whole number is larger: seeds are from below it, and everything else is far smaller."""
 
 
 def _text(value: Any) -> bool:
@@ -49,6 +52,21 @@ def _mapping(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _preprocessing(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("mean", "std"))
+
+
+def _exactness(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("exact"), bool):
+        return False
+    phi = value.get("phi")
+    return isinstance(phi, list) and len(phi) == 2 and all(_number(step) and step >= 0 for step in phi)
+
+
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "library_name": (lambda value: value == "symdata", "'symdata'"),
     "name": (_text, "a name, for example 'p4cnn_28.mnist-none'"),
@@ -58,11 +76,11 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and len(value) == 2 and all(map(_whole, value)),
         "[height, width] in pixels",
     ),
-    "preprocessing": (_mapping, "size, mean, std and resize"),
+    "preprocessing": (_preprocessing, "size, mean, std (a list of numbers each) and resize"),
     "classes": (_names, "the names of the classes"),
     "training": (_mapping, "how it was trained"),
     "dataset": (_mapping, "what it was trained on"),
-    "exactness": (_mapping, "what the audit said"),
+    "exactness": (_exactness, "what the audit said: among others exact, a truth, and phi, two numbers from 0 on"),
     "weights": (
         lambda value: _file(WEIGHTS)(value) and _whole(value.get("parameters"), 0),
         f"file {WEIGHTS!r} (a name in this folder, no path), its sha256 and the number of parameters",
@@ -78,12 +96,11 @@ def sealed(config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with the sha256 of its content; `ModelError` for what JSON cannot hold."""
     plain = {key: value for key, value in config.items() if key != "sha256"}
     try:
-        text = json.dumps(plain, allow_nan=False)
+        same: dict[str, Any] = parsed(json.dumps(plain, allow_nan=False))  # tuples are lists, and keys are text
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(
             f"the configuration of a model must be plain data for JSON: {error}; give text, finite numbers and lists"
         ) from None
-    same: dict[str, Any] = json.loads(text)  # tuples are lists, and keys are text
     return same | {"sha256": _digest(same)}
 
 
@@ -108,34 +125,64 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(_no_model(folder))
     if not isinstance(config, dict) or config.get("library_name") != "symdata":
         raise ModelError(f"{str(path)!r} is not of a symdata model; give a folder that `symdata train` wrote")
-    if config.get("format") != FORMAT:
+    if config.get("format") != FORMAT or not isinstance(config["format"], int) or config["format"] is True:
         raise ModelError(
             f"{str(path)!r} has format {quoted(config.get('format'))}, and this version reads {FORMAT}; "
             "update symdata: pip install -U symdata"
         )
-    check_fields(config, repr(str(path)), "get the file again, or train the model again")
-    if (found := _digest({k: v for k, v in config.items() if k != "sha256"})) != config["sha256"]:
+    what, mend = repr(str(path)), "get the file again, or train the model again"
+    said = config.get("sha256")
+    # First of all: of a file that was changed, nothing else needs to be explained.
+    if _hash(said) and (found := _digest({k: v for k, v in config.items() if k != "sha256"})) != said:
         raise ModelError(
-            f"{str(path)!r} was changed after it was written: its content has sha256 {found}, expected "
-            f"{config['sha256']}; get the file again, or train the model again"
+            f"{what} was changed after it was written: its content has sha256 {found}, expected {said}; {mend}"
         )
+    check_fields(config, what, mend)
     return config
 
 
 def read_json(path: Path, limit: int = LIMIT) -> Any:
     """The content of a JSON file; None if there is none, `ModelError` for anything else and from `limit` bytes on."""
     try:
-        if (size := path.stat().st_size) > limit:
-            raise ModelError(f"{str(path)!r} has {size:,} bytes, at most {limit:,} are read; get the file again")
-        text = path.read_bytes()
+        text = read_bytes(path, limit)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}; get the file again") from None
+    if text is None:
+        raise ModelError(
+            f"{str(path)!r} has {path.stat().st_size:,} bytes, at most {limit:,} are read; get the file again"
+        )
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{str(path)!r} is not JSON: {error}; get the file again") from None
+
+
+def parsed(text: str | bytes) -> Any:
+    """JSON whose keys are unique, whose numbers fit 64 bits, and whose text can be written again.
+
+    Raises:
+        ValueError, RecursionError: for anything else.
+    """
+    value = json.loads(text, parse_constant=_no_constant, parse_int=_int, parse_float=_float, object_pairs_hook=unique)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # half of a pair that stands for one character
+        raise ValueError(f"{error.object[error.start]!r} is no character") from None
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > len(str(-LARGEST)) or abs(int(text)) > LARGEST:
+        raise ValueError(f"{text[:20]}... is too large a number" if len(text) > 20 else f"{text} is too large a number")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
 
 
 def _no_constant(name: str) -> None:

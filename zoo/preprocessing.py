@@ -12,6 +12,10 @@ from torch import Tensor
 from symdata.errors import ShapeError
 from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
+from zoo.models.names import MAX_SIZE
+
+LARGEST, SMALLEST = 1e6, 1e-6
+"""Bounds of means and deviations. Those of values in [0, 1] are far from both; beyond them float32 gives no number."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +38,23 @@ class Preprocessing:
     """How another size is brought to `size`: bilinear, area, bicubic or pad."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
-            raise ModelError(f"size is {short(self.size)}, expected pixels, for example 28")
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or not 1 <= self.size <= MAX_SIZE:
+            raise ModelError(f"size is {short(self.size)}, expected pixels from 1 to {MAX_SIZE}, for example 28")
         if self.resize not in RESIZES:
             raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+        mean, std = short(self.mean), short(self.std)
         if not all(map(math.isfinite, (*self.mean, *self.std))):
-            raise ModelError(f"mean {self.mean} and std {self.std} must be finite numbers, for example (0.5,)")
+            raise ModelError(f"mean {mean} and std {std} must be finite numbers, for example (0.5,)")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise ModelError(f"mean {self.mean} and std {self.std} must have one number for each of 1 or 3 channels")
+            raise ModelError(f"mean {mean} and std {std} must have one number for each of 1 or 3 channels")
         if min(self.std) <= 0.0:
-            raise ModelError(f"std is {self.std}, expected numbers above 0")
+            raise ModelError(f"std is {std}, expected numbers above 0")
+        if min(self.std) < SMALLEST or max(map(abs, (*self.mean, *self.std))) > LARGEST:
+            raise ModelError(
+                f"mean {mean} and std {std} are out of bounds: expected sizes of {SMALLEST} to {LARGEST:g}"
+            )
 
     @property
     def channels(self) -> int:
@@ -95,8 +104,9 @@ class Preprocessing:
         try:
             return cls(**fields)
         except TypeError as error:
+            reason = " ".join(str(error).split())[:150]
             raise ModelError(
-                f"preprocessing is {short(fields)}, expected size, mean, std and resize: {error}"
+                f"preprocessing is {short(fields)}, expected size, mean, std and resize: {reason}"
             ) from None
 
 

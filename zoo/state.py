@@ -4,9 +4,14 @@ A pickle can run code when it is opened, so none is ever opened here, whatever i
 keys, shapes and dtypes must be those of the model, and a difference is named, never mended silently.
 """
 
+import errno
+import json
+import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -57,25 +62,46 @@ def read_tensors(path: Path, *, expected: str | None = None, limit: int | None =
         )
     _refuse_pickle(path, data)
     try:
-        return parse(data)
+        tensors = parse(data)
+        json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=unique)
+        return tensors
     except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
-        raise ModelError(f"{str(path)!r} is not a whole safetensors file: {error}; get the file again") from None
+        reason = f"no tensor can be {error}" if isinstance(error, KeyError) else error  # a dtype that torch has not
+        raise ModelError(
+            f"{str(path)!r} is not a whole safetensors file: {short(reason)}; get the file again"
+        ) from None
 
 
 def _read(path: Path, limit: int | None) -> bytes:
     if path.suffix in PICKLES:
         raise ModelError(_pickle(path))
     try:
-        size = path.stat().st_size
-        if limit is not None and size > limit + SLACK:
-            raise ModelError(
-                f"{str(path)!r} has {size:,} bytes and the tensors it should hold have {limit:,}; get the file again"
-            )
-        return path.read_bytes()
+        data = read_bytes(path, None if limit is None else limit + SLACK)
     except FileNotFoundError:
         raise ModelError(f"there is no file {str(path)!r}; expected weights as safetensors") from None
     except OSError as error:
-        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}; get the file again") from None
+    if data is None:
+        raise ModelError(
+            f"{str(path)!r} has {path.stat().st_size:,} bytes and the tensors it should hold have {limit:,}; "
+            "get the file again"
+        )
+    return data
+
+
+def read_bytes(path: Path, limit: int | None) -> bytes | None:
+    """The content of a regular file; None if it has more than `limit` bytes, which are then not read.
+
+    Raises:
+        OSError: if it cannot be read, or is a pipe, a device or a folder, which might never end.
+    """
+    status = path.stat()  # before it is opened: opening a pipe waits for whoever writes to it
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if limit is not None and status.st_size > limit:
+        return None
+    with path.open("rb") as file:
+        return file.read() if limit is None else file.read(status.st_size)  # and no more, should it grow meanwhile
 
 
 def _refuse_pickle(path: Path, data: bytes) -> None:
@@ -104,7 +130,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     if own.keys() != tensors.keys():
         raise ModelError(f"{source} does not fit {type(model).__name__}: {_keys(own.keys(), tensors.keys(), source)}")
     wrong = [
-        f"{key} is {_kind(tensors[key])}, expected {_kind(value)}"
+        f"{short(key)} is {_kind(tensors[key])}, expected {_kind(value)}"
         for key, value in own.items()
         if tensors[key].shape != value.shape or tensors[key].dtype != value.dtype
     ]
@@ -119,8 +145,23 @@ def _mend(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     return "build the model with the width, classes and channels that the weights were trained with"
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `ValueError` if a key is in it twice, of which readers see one or the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {short(key)!r} is in it twice")
+    return found
+
+
 def _kind(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    return short(f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}")
+
+
+def short(text: object, most: int = 100) -> str:
+    """What a file says, which may be anything, as a part of one line."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[: most + 1])
+    return line if len(line) <= most else f"{line[:most]}..."
 
 
 def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
@@ -137,7 +178,7 @@ def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
             f"{{{prefix!r} + k: v for k, v in tensors.items()}}"
         )
     parts = [f"missing {_some(missing)}"] if missing else []
-    parts += [f"unexpected {_some(unexpected)}"] if unexpected else []
+    parts += [f"unexpected {_some([short(key) for key in unexpected])}"] if unexpected else []
     return f"{'; '.join(parts)}; give the weights of this very architecture, or the architecture of these weights"
 
 
@@ -148,7 +189,7 @@ def _prefix(short: Iterable[str], long: Iterable[str]) -> str:
         return ""
     first = min(a)
     candidates = {key.removesuffix(first) for key in b if key.endswith(first)} - {""}
-    return next((p for p in sorted(candidates) if {p + key for key in a} == b), "")
+    return next((p for p in sorted(candidates) if len(p) <= 100 and {p + key for key in a} == b), "")
 
 
 def _some(items: list[str]) -> str:

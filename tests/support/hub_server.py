@@ -163,6 +163,12 @@ class LoopbackHub:
         else:
             cast(dict[str, File], files)[path] = replace(files[path], data=data)
 
+    def plant(self, repo_id: str, files: dict[str, bytes], repo_type: str = "model") -> str:
+        """Put files on main, in a commit of their own, under any names at all, as a hostile store would; its sha."""
+        repo = self.repo(repo_id, repo_type)
+        planted = {path: File.regular(data) for path, data in files.items()}
+        return repo.commit("main", {**repo.resolve("main").files, **planted}, self.user, "planted").oid
+
     def api(self, token: str | bool | None = None) -> "HfApi":
         """A client of this Hub in this process, as `user` unless another token, or False for none, is given.
 

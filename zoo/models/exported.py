@@ -174,8 +174,12 @@ def read_spec(architecture: Mapping[str, Any], form: str) -> Spec:
 
 def bounded(spec: Spec) -> Spec:
     """The same, if its exported form holds at most `MAX_NUMBERS` numbers; they are counted before any is allocated."""
-    with torch.device("meta"):
-        count = sum(p.numel() for p in FieldNet(spec, plain, "exported").parameters())
-    if count > MAX_NUMBERS:
-        raise ModelError(f"{spec.name} of width {spec.width} has {count:,} numbers, expected at most {MAX_NUMBERS:,}")
+    if (numbers := count(spec)) > MAX_NUMBERS:
+        raise ModelError(f"{spec.name} of width {spec.width} has {numbers:,} numbers, expected at most {MAX_NUMBERS:,}")
     return spec
+
+
+def count(spec: Spec) -> int:
+    """How many parameters the exported form has; nothing is allocated."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in FieldNet(spec, plain, "exported").parameters())

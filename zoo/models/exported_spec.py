@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from reprlib import repr as short
 from typing import Any
 
 from symdata.groups import Group
@@ -49,11 +50,11 @@ class Spec:
         for key, limit in LIMITS.items():
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise ModelError(f"{key} of {self.name} is {value!r}, expected a whole number from 1 to {limit}")
+                raise ModelError(f"{key} of {self.name} is {short(value)}, expected a whole number from 1 to {limit}")
         if not isinstance(self.coset_pool, bool):
-            raise ModelError(f"coset_pool of {self.name} is {self.coset_pool!r}, expected true or false")
+            raise ModelError(f"coset_pool of {self.name} is {short(self.coset_pool)}, expected true or false")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise ModelError(f"dropout of {self.name} is {self.dropout!r}, expected a probability such as 0.3")
+            raise ModelError(f"dropout of {self.name} is {short(self.dropout)}, expected a probability such as 0.3")
         object.__setattr__(self, "dropout", float(self.dropout))
 
     @property
@@ -70,6 +71,12 @@ class Spec:
     def minimum(self) -> int:
         """Smallest side of an image in pixels: the 5x5 window at the end of a cnn sees half of them."""
         return 10 if self.architecture == "cnn" else 1
+
+    def largest_map(self, side: int) -> int:
+        """An upper bound of the numbers in the largest feature map of one image of `side` pixels: as it is bent."""
+        from zoo.models.exported_fields import Fibre
+
+        return len(Fibre(self.group).points) * self.width * side * side
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":

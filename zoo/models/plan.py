@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from reprlib import repr as short
 from typing import Any
 
 from zoo.errors import ModelError
+from zoo.layers.regular import order
 from zoo.models.designs import ARCHITECTURES, Architecture, default_width
 from zoo.models.names import CNNS, ModelName
 from zoo.models.parameters import count
 
 MAX_PARAMETERS = 200_000_000
 """Nothing larger is built: a config file from elsewhere must not fill the memory."""
+
+MAX_FILTERS = 1 << 29
+"""Numbers that all filters may have once they are expanded over the group, as they are kept in eval mode; 2 GiB."""
 
 BOUNDS = {"classes": 100_000, "channels": 1024, "width": 4096}
 
@@ -44,22 +49,27 @@ class Plan:
             object.__setattr__(self, "width", tuple(self.width))
             if len(self.widths) != stages or stages == 1:
                 wanted = f"{stages} numbers of fields, one per stage, or one" if stages > 1 else "one number of fields"
-                raise ModelError(f"width is {list(self.widths)}, expected {wanted}: {_example(self.name)}")
+                raise ModelError(f"width is {short(list(self.widths))}, expected {wanted}: {_example(self.name)}")
         for width in self.widths if isinstance(self.width, tuple) else (self.width,):
             _whole("width", width, BOUNDS["width"])
         if not isinstance(self.coset_pool, bool):
-            raise ModelError(f"coset_pool is {self.coset_pool!r}, expected true or false")
+            raise ModelError(f"coset_pool is {short(self.coset_pool)}, expected true or false")
         self._check_dropout()
         if (total := self.parameters()) > MAX_PARAMETERS:
             raise ModelError(
                 f"{self.name} of width {self.width} would have {total:,} parameters, at most {MAX_PARAMETERS:,} are "
                 f"built; {_example(self.name)} is published"
             )
+        if (numbers := self.filters()) > MAX_FILTERS:
+            raise ModelError(
+                f"{self.name} of width {self.width} would have filters of {numbers:,} numbers over its group, at most "
+                f"{MAX_FILTERS:,} are built; {_example(self.name)} is published"
+            )
 
     def _check_dropout(self) -> None:
         rate = self.dropout
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
-            raise ModelError(f"dropout is {rate!r}, expected a rate from 0 to below 1, for example 0.3")
+            raise ModelError(f"dropout is {short(rate)}, expected a rate from 0 to below 1, for example 0.3")
         if rate and self.name.architecture not in CNNS:
             raise ModelError(f"dropout is {rate} and {self.name} has none; leave it at 0, or take {CNNS[0]}")
         object.__setattr__(self, "dropout", float(rate))
@@ -109,6 +119,20 @@ class Plan:
     def parameters(self) -> int:
         """How many numbers training would change, by arithmetic: nothing is allocated."""
         return count(self.name, self.widths, self.channels, self.classes, self.coset_pool)
+
+    def filters(self) -> int:
+        """An upper bound of the numbers in all filters, expanded over the group: more than memory holds, for few
+        parameters, where a factor is shared."""
+        size = order(self.name.group)
+        free = count(self.name, self.widths, self.channels, 0, self.coset_pool)  # all but the head
+        if self.name.variant == "g":  # |G|^2 k k from k k + |G| for each pair of fields, with k = 3
+            return free * size * size * 9 // (9 + size)
+        return free * size
+
+    def largest_map(self, side: int) -> int:
+        """An upper bound of the numbers in the largest feature map of one image of `side` pixels."""
+        size = order(self.name.group)
+        return max(size * width * (-(-side >> stage)) ** 2 for stage, width in enumerate(self.widths))
 
 
 def _whole(key: str, value: Any, most: int) -> None:

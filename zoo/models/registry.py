@@ -78,6 +78,10 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
 
     Every key, type and bound is checked before anything is allocated, so that it may come from a file of
     unknown origin; `ModelError` for anything but what `.architecture` of one of our networks holds.
+
+    Bounds:
+        A network on a lattice group has at most 200,000,000 parameters and, once its filters are expanded over the
+        group, 2**29 numbers in them (2 GiB); one on a finer group 2**26 numbers in all (256 MiB).
     """
     form = architecture.get("form") if isinstance(architecture, Mapping) else None
     if form == "exported":
@@ -89,6 +93,31 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
 
         return build_steerable(architecture)
     return _make(Plan.from_dict(architecture))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a network in plain torch takes, by arithmetic."""
+
+    parameters: int
+    largest_map: int
+    """An upper bound of the numbers in the largest feature map of one image."""
+
+
+def needs(architecture: Mapping[str, Any], size: int) -> Needs:
+    """What `build(architecture)` allocates, and its forward of one image of `size` pixels, before either is done.
+
+    Raises:
+        ModelError: as `build`; and for a network that is not in plain torch, which no file holds.
+    """
+    form = architecture.get("form") if isinstance(architecture, Mapping) else None
+    if form is None:
+        plan = Plan.from_dict(architecture)
+        return Needs(plan.parameters(), plan.largest_map(size))
+    from zoo.models.exported import count, read_spec
+
+    spec = read_spec(architecture, "exported")
+    return Needs(count(spec), spec.largest_map(size))
 
 
 def export(model: nn.Module) -> nn.Module:

@@ -53,8 +53,7 @@ class How:
 
     def work(self, model: Measured, inputs: Tensor) -> Work:
         """A copy of the model, ready to run on the inputs."""
-        held = 2 if self.method == "central" else 4
-        return Work.of(model, inputs, self.output, self.dtype, self.batch_size, held)
+        return Work.of(model, inputs, self.output, self.dtype, self.batch_size, self.method != "central")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from zoo.tracing import duplicate
 OUTPUTS = ("logits", "softmax")
 """What is taken for the output of a model: what it gives, or the softmax of that."""
 
+UNFOLDED = 8
+"""In float64 convolutions on a CPU unfold their input: batches of an eighth were fastest (measured, P4CNN at 28)."""
+
 Measured = nn.Module | Callable[[Tensor], Tensor]
 """A model, or any function of an image batch."""
 
@@ -51,7 +54,7 @@ class Work:
         output: str = "logits",
         dtype: torch.dtype = torch.float64,
         batch_size: int | None = None,
-        held: int = 2,
+        derived: bool = False,
     ) -> "Work":
         """Ready to run; `ModelError` or `ShapeError` for what cannot be measured.
 
@@ -61,8 +64,7 @@ class Work:
             output: one of `OUTPUTS`.
             dtype: float64, or float32 for a model that cannot do it.
             batch_size: images per forward; by default as many as keep the largest activation in the cache.
-            held: how many tensors of that size lie in the cache together; in float64, where convolutions unfold their
-                input, 2 for a forward and 4 for a derivative were fastest (measured, P4CNN at 28).
+            derived: whether derivatives are taken, which lie in the cache, too.
         """
         inputs = checked_inputs(inputs)
         if output not in OUTPUTS:
@@ -76,6 +78,7 @@ class Work:
         one = inputs[:1].to(device, dtype)
         with torch.no_grad():
             fitting, layout = rehearse(twin, one, compute)
+        held = 4 if derived else UNFOLDED if device.type == "cpu" and dtype == torch.float64 else 1
         return cls(twin, inputs, output, dtype, device, batch_size or max(1, fitting // held), layout)
 
     def batches(self) -> Iterator[Tensor]:

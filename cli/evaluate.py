@@ -8,36 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.evaluation_text import text
-from cli.options import json_option, print_json, progress_bar
-from cli.subject import GroupType, model_options, open_subject
+from cli.options import json_option, print_json
+from cli.subject import model_options, open_subject
+from cli.trial import open_images, trial_options, tried
 
 if TYPE_CHECKING:
     from zoo.evaluation import Report
-    from zoo.evaluation.images import Trial
-    from zoo.reference import Opened
-
-CPU_ANGLES = 2000
-"""Images of the curve on a CPU: 36 angles of them take as long as the 8 elements of d4 on 9,000."""
 
 
 @click.command("evaluate")
 @click.argument("model", required=False)
-@click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name.")
-@click.option("--split", default="test", show_default=True, help="Of the data.")
-@click.option("--elements", type=GroupType(), default="d4", show_default=True, help="Finite group: an accuracy each.")
-@click.option("--angles", type=click.IntRange(0, 360), default=36, show_default=True, help="Of the curve; 0 for none.")
-@click.option(
-    "--fill",
-    type=click.Choice(["background", "zero"]),
-    default="background",
-    show_default=True,
-    help="Outside of a turned image: its border pixels, or 0 after normalisation as in published curves.",
-)
-@click.option("--limit", type=click.IntRange(1), help="Use so many images, spread over the split.  [all]")
-@click.option("--angle-limit", type=click.IntRange(1), help=f"So many of these for the curve.  [{CPU_ANGLES} on a CPU]")
+@trial_options
 @model_options
-@click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
 @click.option(
     "--beside",
     multiple=True,
@@ -59,17 +41,14 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
       symdata evaluate --weights mine.safetensors --arch mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist
     """
     from zoo.devices import check_device
-    from zoo.evaluation.images import check_classes, open_trial
     from zoo.evaluation.picture import as_png, picture
 
     _check_places(model, data, out, save, given["weights"])
     others = [_other(path) for path in given["beside"]]
     check_device(given["device"])
     opened = open_subject(model, given)
-    assert opened.preprocessing is not None  # `open_subject` refuses a model without
-    trial = open_trial(data, given["split"], opened.preprocessing, given["limit"])
-    check_classes(opened.classes, trial.classes)
-    report = _report(opened, trial, given)
+    trial = open_images(opened, data, given)
+    report = tried(opened, trial, given)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -114,35 +93,3 @@ def _other(path: Path) -> "Report":
         return Report.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, ModelError) as error:
         raise click.UsageError(f"--beside {str(path)!r} is no evaluation.json: {error}.") from None
-
-
-def _report(opened: "Opened", trial: "Trial", given: dict[str, Any]) -> "Report":
-    from zoo.evaluation.images import POSED
-    from zoo.evaluation.run import evaluate, forwards
-    from zoo.evaluation.seen import Seen
-    from zoo.reference import foreign
-
-    angle_limit = given["angle_limit"] or (CPU_ANGLES if given["device"] == "cpu" else None)
-    total = forwards(len(trial.images), given["elements"], given["angles"], None, angle_limit)
-    mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
-    with progress_bar(total, opened.name) as bar, foreign(f"{opened.name!r} cannot be evaluated", mend):
-        return evaluate(
-            opened.model,
-            trial.images,
-            trial.labels,
-            opened.preprocessing,  # type: ignore[arg-type]
-            name=opened.name,
-            data=trial.name,
-            note=POSED if trial.posed else "",
-            classes=trial.classes,
-            elements=given["elements"],
-            angles=given["angles"],
-            fill=given["fill"],
-            angle_limit=angle_limit,
-            seen=None if trial.posed else Seen.from_config(opened.config),
-            drawn=trial.drawn,
-            split=trial.split,
-            manifest_sha256=trial.manifest_sha256,
-            batch_size=given["batch_size"],
-            progress=bar.update,
-        )

@@ -8,15 +8,14 @@ from typing import Any
 
 import click
 
-from cli.evaluate import _report
 from cli.options import progress_bar
-from cli.subject import GroupType, NumbersType, open_subject
+from cli.subject import NumbersType, open_subject
+from cli.trial import open_images, trial_options, tried
 
 
 @click.command("report")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name.")
-@click.option("--split", default="test", show_default=True, help="Of the data.")
+@trial_options
 @click.option(
     "-o",
     "--out",
@@ -26,23 +25,10 @@ from cli.subject import GroupType, NumbersType, open_subject
     help="The page; its numbers go beside it as JSON.",
 )
 @click.option("--compare", is_flag=True, help="Print the comparison as Markdown; without MODEL, of all bundled ones.")
-@click.option("--elements", type=GroupType(), default="d4", show_default=True, help="Finite group: an accuracy each.")
-@click.option("--angles", type=click.IntRange(0, 360), default=36, show_default=True, help="Of the curve; 0 for none.")
-@click.option(
-    "--fill",
-    type=click.Choice(["background", "zero"]),
-    default="background",
-    show_default=True,
-    help="Outside of a turned image: its border pixels, or 0 after normalisation.",
-)
-@click.option("--limit", type=click.IntRange(1), help="Use so many images, spread over the split.  [all]")
-@click.option("--angle-limit", type=click.IntRange(1), help="So many of these for the curve.  [2000 on a CPU]")
 @click.option("--size", type=click.IntRange(1, 4096), help="Side of the input in pixels, of your own networks.")
 @click.option("--mean", type=NumbersType(), help="Of the input of your own networks, of values in [0, 1].")
 @click.option("--std", type=NumbersType(), help="As --mean.")
 @click.option("--title", default="", help="Of the page.  [the name of the data]")
-@click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
 def command(models: tuple[str, ...], data: str, out: Path, compare: bool, title: str, **given: Any) -> None:
     """Write one page about up to eight models: what they do when images turn, and why.
 
@@ -80,15 +66,13 @@ def command(models: tuple[str, ...], data: str, out: Path, compare: bool, title:
 
 
 def _entry(model: str, data: str, given: dict[str, Any]) -> Any:
-    from zoo.evaluation.images import check_classes, open_trial
     from zoo.report import collect
 
     own = {"weights": None, "arch": None, "classes": None, "allow_untrained": False}
     opened = open_subject(model, {**given, **own})
     assert opened.preprocessing is not None  # `open_subject` refuses a model without
-    trial = open_trial(data, given["split"], opened.preprocessing, given["limit"])
-    check_classes(opened.classes, trial.classes)
-    report = _report(opened, trial, given)
+    trial = open_images(opened, data, given)
+    report = tried(opened, trial, given)
     with progress_bar(min(len(trial.images), 1000) * len(report.elements), f"{opened.name}, agreement") as bar:
         return collect(
             opened.model, trial.images, trial.labels.tolist(), opened.preprocessing, report, progress=bar.update

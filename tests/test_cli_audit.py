@@ -6,26 +6,14 @@ import time
 
 import pytest
 
+from tests.support import commands
 from tests.support.checkpoints import network, save
-from tests.support.commands import refused, run
+from tests.support.commands import refused, run, said
 from tests.support.steerable import require_escnn
 from zoo import audit
 from zoo.models.registry import create
 
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    place = tmp_path / "here"
-    place.mkdir()
-    monkeypatch.chdir(place)
-    return place
-
-
-def said(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
+here = commands.here
 
 
 # audit

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from tests.support import commands
 from tests.support.checkpoints import network, save
-from tests.support.commands import refused, run
+from tests.support.commands import refused, said
 from tests.support.hub_server import LoopbackHub
 from zoo import list_models
 from zoo.errors import ModelError
@@ -16,19 +17,7 @@ from zoo.models.registry import create
 pytest_plugins = ["tests.support.hub_fixture"]
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    place = tmp_path / "here"
-    place.mkdir()
-    monkeypatch.chdir(place)
-    return place
-
-
-def said(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
+here = commands.here
 
 
 def test_models():

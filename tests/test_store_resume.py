@@ -242,6 +242,11 @@ def running(pid: int) -> bool:
         return False
 
 
+def _heed_interrupts() -> None:
+    """In a child: tests that a shell has started in the background inherit that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
@@ -252,7 +257,9 @@ def test_a_command_with_workers_that_is_killed(how, sign, tmp_path):
     options = ["--symmetry", "c8", "--count", "9000", "--num-shards", "12", "--workers", "2"]
     command = [sys.executable, "-m", "cli.main", "make", *options, "--out", str(tmp_path / "d")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "d.partial").glob(sign)):
         assert process.poll() is None and time.monotonic() < deadline

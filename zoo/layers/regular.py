@@ -60,9 +60,15 @@ def flat(features: Tensor) -> Tensor:
 
 def move(images: Tensor, element: Element) -> Tensor:
     """The pixels of (..., H, W) moved by one element of d4: mirrored left-right first if it flips, then turned."""
-    quarters = Group(4).index(Element(element.angle))
+    quarters = _quarters(element.angle)
     mirrored = images.flip(-1) if element.flip else images
     return torch.rot90(mirrored, quarters, (-2, -1)) if quarters else mirrored
+
+
+@lru_cache(maxsize=64)
+def _quarters(angle_deg: float) -> int:
+    """How many quarter turns an angle is; `SymmetryError` if it is none. Looking that up takes longer than a turn."""
+    return Group(4).index(Element(angle_deg))
 
 
 def act_on_features(features: Tensor, element: Element, group: Group | str) -> Tensor:

@@ -45,8 +45,8 @@ class GroupBatchNorm2d(nn.Module):
             raise ShapeError(f"GroupBatchNorm2d got {tuple(x.shape)}, expected {expected}")
         if not self.training:
             of_fields = (self.running_mean, self.running_var, self.weight, self.bias)
-            # `repeat` does the same and takes five times as long (measured, 22 us for these four)
-            mean, var, weight, bias = (torch.cat((values,) * size) for values in of_fields)
+            # `repeat` does the same and takes twice as long; on shapes alone, as in an audit, it loads half of torch.
+            mean, var, weight, bias = (values.expand(size, -1).reshape(-1) for values in of_fields)
             return F.batch_norm(x, mean, var, weight, bias, False, self.momentum, self.eps)
         distributed = self.synchronised and is_distributed()
         if x.numel() == self.num_fields and not distributed:

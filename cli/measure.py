@@ -7,6 +7,7 @@ import click
 from cli.measure_text import text
 from cli.options import json_option, print_json, progress_bar
 from cli.subject import GroupType, model_options, open_subject
+from cli.trial import open_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,14 +103,12 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.devices import check_device
-    from zoo.evaluation.images import check_classes, open_trial
     from zoo.reference import foreign
 
     check_device(given["device"])
     opened = open_subject(model, given)
     assert opened.preprocessing is not None  # `open_subject` refuses a model without
-    trial = open_trial(data, given["split"], opened.preprocessing, given["limit"])
-    check_classes(opened.classes, trial.classes)
+    trial = open_images(opened, data, given)
     mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
     with foreign(f"{opened.name!r} cannot be measured", mend):
         found = _measured(opened, trial.name, opened.preprocessing(trial.images), given)

@@ -195,7 +195,7 @@ def test_a_place_that_cannot_be_written(served, deep, out):
 # Listings
 
 NAMES = (
-    *("../evil.json", "../../../../evil.json", "/tmp/evil.json", "config.json/../../evil.json", "..\\evil.json"),
+    *("../evil.json", "../../../../evil.json", "/evil.json", "config.json/../../evil.json", "..\\evil.json"),
     *("C:\\evil.json", "evil\0.json", "config.json\n", "./config.json", "a/../config.json", "~/evil.json", "sub/evil"),
     *("evil.parquet", "../evil.parquet", "CONFIG.JSON", "*", "[c]onfig.json", ".git/hooks/evil"),
 )

@@ -5,7 +5,6 @@ anything is sent the folder is loaded strictly, so what could not be loaded is n
 """
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,14 +14,14 @@ from torch import Tensor, nn
 
 from symdata.errors import HubError
 from symdata.hub import Address, Published, place, snapshot, upload
+from symdata.store.manifest import sha256
 from zoo.card import LICENSE, render_card
 from zoo.checkpoint import GOLDEN_IMAGES, read_checkpoint, read_evaluation, save_checkpoint
 from zoo.errors import ModelError
 from zoo.loading import vouched
-from zoo.manifest import CARD, CONFIG, DATASET, EVALUATION, GOLDEN, PICTURE, WEIGHTS, read_config
+from zoo.manifest import CARD, CONFIG, DATASET, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS, read_config
 from zoo.preprocessing import Preprocessing
 
-RECIPE, METRICS = "recipe.yaml", "metrics.jsonl"
 RESULTS = ".eval_results/symdata.yaml"
 """Where the Hub looks for numbers on a dataset of its own."""
 PARTS = (CONFIG, WEIGHTS, GOLDEN, CARD, EVALUATION, PICTURE, RECIPE, METRICS, RESULTS)
@@ -106,7 +105,7 @@ def _linked(ref: str, config: Mapping[str, Any]) -> dict[str, str]:
     folder = snapshot(Address(asked.repo_id, asked.revision, "dataset"), (DATASET,))
     expected = config["dataset"].get("manifest_sha256")
     path = folder / DATASET
-    found = sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    found = sha256(path) if path.is_file() else None
     if found is None or found != expected:
         raise HubError(
             f"{ref!r} is not the dataset that the model was trained on: its {DATASET} has sha256 {found}, expected "

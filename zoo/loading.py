@@ -20,7 +20,7 @@ from torch import nn
 from symdata.errors import HubError
 from zoo.checkpoint import Checkpoint, read_checkpoint
 from zoo.errors import ModelError
-from zoo.manifest import CONFIG, GOLDEN, WEIGHTS, read_config
+from zoo.manifest import CONFIG, GOLDEN, WEIGHTS, quoted, read_config
 from zoo.state import PICKLES
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def find(ref: str | Path) -> "Path | Address":
         return _find(ref)
     except OSError as error:  # a name that no file can have, a folder that may not be looked into
         reason = error.strerror or str(error)
-        raise ModelError(f"there is no model at {_quoted(str(ref))} ({reason}); {_MEND}") from None
+        raise ModelError(f"there is no model at {quoted(str(ref))} ({reason}); {_MEND}") from None
 
 
 def _find(ref: str | Path) -> "Path | Address":
@@ -117,11 +117,7 @@ def _find(ref: str | Path) -> "Path | Address":
         return found
     if _NAME.fullmatch(text) and not isinstance(ref, Path):
         raise ModelError(_unknown(text))
-    raise ModelError(f"there is no model at {_quoted(text)}; {_MEND}")
-
-
-def _quoted(text: str) -> str:
-    return repr(text) if len(text) <= 120 else f"{text[:120]!r}..."
+    raise ModelError(f"there is no model at {quoted(text)}; {_MEND}")
 
 
 def _on_hub(text: str) -> "Address | None":

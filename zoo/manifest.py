@@ -18,6 +18,8 @@ from zoo.state import PICKLES, read_bytes, unique
 FORMAT = 1
 CONFIG, WEIGHTS, GOLDEN = "config.json", "model.safetensors", "golden.safetensors"
 CARD, EVALUATION, PICTURE = "README.md", "evaluation.json", "polar.png"
+RECIPE, METRICS = "recipe.yaml", "metrics.jsonl"
+"""How it was trained, and how that went; beside a model, and not read to load it."""
 DATASET = "symdata.json"
 """By this file a folder is known as a dataset."""
 LIMIT = 1 << 20

@@ -23,17 +23,18 @@ from symdata.errors import StoreError
 from symdata.store.lock import held
 from symdata.store.manifest import MANIFEST, read_json
 from zoo.errors import ModelError
+from zoo.manifest import CARD, CONFIG, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
-from zoo.training.recipe import RECIPE, read_recipe, recipe_text
+from zoo.training.recipe import read_recipe, recipe_text
 
-STATE, METRICS, CONFIG = ".state", "metrics.jsonl", "config.json"
+STATE = ".state"
 RUN, DIVERGED = "run.json", "diverged.json"
 """In STATE: by the first a folder is known as that of a run of ours, the second notes that the loss diverged."""
 FORMAT = 1
 OURS = (
-    *(STATE, METRICS, RECIPE, CONFIG, "model.safetensors", "golden.safetensors", "evaluation.json", "README.md"),
-    *(".eval_results", "tensorboard", "polar.png"),
+    *(STATE, METRICS, RECIPE, CONFIG, WEIGHTS, GOLDEN, EVALUATION, CARD, PICTURE),
+    *(".eval_results", "tensorboard"),
 )
 """What a training run, or what follows it, puts into its folder; nothing else is ever removed."""
 MAY_DIFFER = ("out", "data", "device", "tracker", "checkpoint_every")

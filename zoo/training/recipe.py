@@ -7,10 +7,8 @@ from typing import Any
 import yaml
 
 from zoo.errors import ModelError
+from zoo.manifest import RECIPE as RECIPE
 from zoo.training.config import TrainConfig
-
-RECIPE = "recipe.yaml"
-"""In a model folder: the resolved config of its training."""
 
 
 class _Loader(yaml.SafeLoader):

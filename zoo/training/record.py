@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor
 
 from zoo.errors import ModelError
+from zoo.manifest import CONFIG
 from zoo.training.config import TrainConfig
-from zoo.training.folder import CONFIG, MAY_DIFFER
+from zoo.training.folder import MAY_DIFFER
 from zoo.training.plan import Plan
 from zoo.training.recipe import public_fields
 from zoo.training.trainee import Trainee

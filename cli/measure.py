@@ -12,7 +12,6 @@ from cli.trial import open_images
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from symdata.groups import Group
     from zoo.measure import FeatureError, InvarianceError, LayerwiseError, LocalError
     from zoo.reference import Opened
 
@@ -120,6 +119,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
 
 def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
     from zoo.measure import invariance_error, layerwise_equivariance_error, local_equivariance_error
+    from zoo.measure.comparable import comparable_errors
 
     model, generators = opened.model, given["generators"]
     how = {"output": "softmax" if given["softmax"] else "logits", "batch_size": given["batch_size"]}
@@ -130,27 +130,9 @@ def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, An
             return result
 
         invariance = done(invariance_error(model, inputs, given["elements"], **how))
-        features, note = done(_features(model, inputs, given["elements"]))
+        features, note = done(comparable_errors(model, inputs, given["elements"]))
         local = tuple(done(local_equivariance_error(model, inputs, name, **how)) for name in generators)
         split = generators if given["layers"] else ()
         layers = tuple(done(layerwise_equivariance_error(model, inputs, name, **how)) for name in split)
     size = inputs.shape[-1]
     return Measured(opened.name, data, size, len(inputs), invariance, features, note, local, layers)
-
-
-def _features(model: Any, inputs: "Tensor", group: "Group") -> "tuple[FeatureError | None, str]":
-    """The errors of the feature maps, and what they do not say."""
-    from zoo.errors import ModelError
-    from zoo.exactness import lattice_part
-    from zoo.measure.equivariance import equivariance_error, has_other_fields, shared_group
-
-    shared = shared_group(model, group)
-    if has_other_fields(model):
-        return None, "its fields are not those of a lattice group, so feature maps are not compared"
-    if len(shared.elements) == 1:
-        return None, f"{group} shares no element with the symmetries of its feature maps but the identity"
-    note = "" if lattice_part(model) else "no layer ties its weights by a group: each channel is taken for an image"
-    try:
-        return equivariance_error(model, inputs, shared), note
-    except ModelError as error:
-        return None, f"feature maps were not compared: {error}"

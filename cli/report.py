@@ -1,21 +1,37 @@
 """`symdata report`: one page about one or several models, side by side."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import progress_bar
-from cli.subject import NumbersType, open_subject
-from cli.trial import open_images, trial_options, tried
+from cli.subject import model_options, open_subject
+from cli.trial import TRIAL_OPTIONS, open_images, tried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo.report import Entry, Record
+
+OWN = ("size", "mean", "std")
+"""Options that are for networks that do not say themselves how images become their input."""
+
+
+def _trial_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
+    """As for `symdata evaluate`, but no data is needed to make a page again."""
+    data = click.option("--data", help="Dataset folder, or any source: data/mnist, hub:user/name.")
+    for option in reversed((data, *TRIAL_OPTIONS[1:])):
+        command = option(command)
+    return command
 
 
 @click.command("report")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@trial_options
+@_trial_options
+@model_options
 @click.option(
     "-o",
     "--out",
@@ -25,55 +41,125 @@ from cli.trial import open_images, trial_options, tried
     help="The page; its numbers go beside it as JSON.",
 )
 @click.option("--compare", is_flag=True, help="Print the comparison as Markdown; without MODEL, of all bundled ones.")
-@click.option("--size", type=click.IntRange(1, 4096), help="Side of the input in pixels, of your own networks.")
-@click.option("--mean", type=NumbersType(), help="Of the input of your own networks, of values in [0, 1].")
-@click.option("--std", type=NumbersType(), help="As --mean.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison here, too.")
+@click.option(
+    "--measured",
+    type=click.IntRange(0),
+    default=32,
+    show_default=True,
+    help="Images of the errors in float64; 0: none.",
+)
+@click.option("--films", type=click.IntRange(0), default=4, show_default=True, help="Images that turn, of each model.")
 @click.option("--title", default="", help="Of the page.  [the name of the data]")
-def command(models: tuple[str, ...], data: str, out: Path, compare: bool, title: str, **given: Any) -> None:
-    """Write one page about up to eight models: what they do when images turn, and why.
+def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | None, **given: Any) -> None:
+    """Write one page about one or several models: what they do when images turn, and why.
 
     The page has accuracy curves over all angles, the agreement of predictions between elements, the equivariance error
-    of every layer, exactness by input size, and images that turn with the predictions under them. It is one HTML file
-    that needs no network, for light and dark, screen and paper; the numbers stand beside it as JSON.
+    of every layer, local equivariance errors along motions and which layers they arise in, exactness by input size, and
+    images that turn with the predictions under them. It is one HTML file that needs no network, for light and dark,
+    screen and paper; the numbers stand beside it as JSON.
 
-    MODEL is what `symdata evaluate` takes: a bundled name, a folder, user/repo, or package.module:callable.
+    MODEL is what `symdata measure` takes: a bundled name, a folder, user/repo, hf:folder, or package.module:callable;
+    --weights is for one model alone. A MODEL that is the JSON of an earlier report is not measured again: so pages are
+    made anew, and models of several runs put side by side. Of more than eight models the best eight are drawn.
 
     \b
       symdata report p4cnn_28.mnist-none p4cnn_27.mnist-none --data data/mnist
       symdata report runs/a runs/b --data mnist-none -o ab.html
-      symdata report --compare --data data/mnist
+      symdata report --compare --data data/mnist -o leaderboard.html --markdown leaderboard.md
+      symdata report leaderboard.json mine.json -o both.html
     """
+    from zoo.devices import check_device
     from zoo.report import compared, page
 
-    if not models and not compare:
-        raise click.UsageError("name at least one MODEL, or --compare all bundled ones.")
-    if not models:
-        from zoo.loading import bundled
-
-        models = bundled()
+    check_device(given["device"])
+    asked = _asked(models, compare, given)
     if out.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {str(out)!r} is no page; name it {str(out.with_suffix('.html'))!r}.")
-    entries = [_entry(model, data, given) for model in models]
-    shown = "symdata " + shlex.join(sys.argv[1:]) if Path(sys.argv[0]).stem in ("symdata", "main") else ""
-    text = page(entries, title=title, command=shown)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    record = _record(asked, given)
+    text = page(record.entries, title=record.title, command=record.command, version=record.version)
+    table = compared(record.entries)
     numbers = out.with_suffix(".json")
-    numbers.write_text(json.dumps([entry.to_dict() for entry in entries], indent=1) + "\n", encoding="utf-8")
-    out.write_text(text, encoding="utf-8")
+    written = {numbers: record.dumps(), out: text} | ({markdown: table} if markdown is not None else {})
+    for path, content in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
     if compare:
-        click.echo(compared(entries), nl=False)
-    click.echo(f"wrote {out} and {numbers}", err=True)
+        click.echo(table, nl=False)
+    click.echo("wrote " + ", ".join(map(str, written)), err=True)
 
 
-def _entry(model: str, data: str, given: dict[str, Any]) -> Any:
+def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tuple[str | None, ...]:
+    """The models to look at, after a check that everything needed was said; None is the network of --weights."""
+    if given["weights"] or given["arch"]:
+        if len(models) > 1:
+            raise click.UsageError(
+                "--weights and --arch are for one model; write a report of each, and then symdata report a.json b.json."
+            )
+        asked: tuple[str | None, ...] = models or (None,)
+    elif models or not compare:
+        asked = models
+    else:
+        from zoo.loading import bundled
+
+        asked = bundled()
+    if not asked:
+        raise click.UsageError("name at least one MODEL, or --compare all bundled ones.")
+    if given["data"] is None and not all(_is_record(model) for model in asked):
+        raise click.UsageError("Missing option '--data': a dataset folder, or any source, as in --data data/mnist.")
+    return asked
+
+
+def _is_record(model: str | None) -> bool:
+    return model is not None and model.endswith(".json")
+
+
+def _record(models: tuple[str | None, ...], given: dict[str, Any]) -> "Record":
+    """Everything about the models: those of earlier reports as they are, all others measured now."""
+    from zoo.report import Record, read_record
+    from zoo.report.page import check_alike
+
+    found = [read_record(str(model)) if _is_record(model) else None for model in models]
+    if len(found) == 1 and found[0] is not None:
+        return Record(found[0].entries, given["title"] or found[0].title, found[0].command, found[0].version)
+    if earlier := [entry for record in found if record is not None for entry in record.entries]:
+        check_alike(earlier)  # before hours are spent on the others
+    entries: list[Entry] = []
+    for model, record in zip(models, found, strict=True):
+        entries += record.entries if record is not None else (_entry(model, given, alone=len(models) == 1),)
+    shown = "symdata " + shlex.join(sys.argv[1:]) if Path(sys.argv[0]).stem in ("symdata", "main") else ""
+    return Record(tuple(entries), given["title"], shown)
+
+
+def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "Entry":
+    from zoo.reference import foreign
     from zoo.report import collect
+    from zoo.report.collect import forwards
 
-    own = {"weights": None, "arch": None, "classes": None, "allow_untrained": False}
-    opened = open_subject(model, {**given, **own})
+    told = {} if alone or _is_bare(str(model)) else dict.fromkeys(OWN)
+    opened = open_subject(model, given | told)
     assert opened.preprocessing is not None  # `open_subject` refuses a model without
-    trial = open_images(opened, data, given)
+    trial = open_images(opened, given["data"], given)
     report = tried(opened, trial, given)
-    with progress_bar(min(len(trial.images), 1000) * len(report.elements), f"{opened.name}, agreement") as bar:
+    total = forwards(len(trial.images), given["elements"], given["measured"])
+    mend = "give a network that computes in float64, or leave the errors out by --measured 0"
+    with progress_bar(total, f"{opened.name}, errors") as bar, foreign(f"{opened.name!r} cannot be measured", mend):
         return collect(
-            opened.model, trial.images, trial.labels.tolist(), opened.preprocessing, report, progress=bar.update
+            opened.model,
+            trial.images,
+            trial.labels.tolist(),
+            opened.preprocessing,
+            report,
+            films=given["films"],
+            measured=given["measured"],
+            progress=bar.update,
         )
+
+
+def _is_bare(model: str) -> bool:
+    """Whether it is a network without a word on its input: a function of the user, or an untrained name."""
+    from zoo.adapters import is_adapted
+
+    if Path(model).exists() or is_adapted(model) or "/" in model:
+        return False
+    return ":" in model or "." not in model

@@ -1,8 +1,9 @@
-"""Image classifiers of other libraries behind our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`.
+"""Image classifiers of other libraries behind our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
 
     hf:    any AutoModelForImageClassification of transformers, from the Hub or a folder, with its own image processor.
            Weights are read from safetensors only, and no code of a repository runs.
     timm:  any model of timm by name, pretrained, with the size, mean and std that timm gives for it.
+    escnn  a module of typed fields, as a function of the user makes it: its images get their type, its outputs lose it.
 
 Neither library is needed for anything else; where one is missing, the error says how to install it.
 """
@@ -91,6 +92,24 @@ class Logits(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(pixel_values=images).logits
         return logits
+
+
+class Untyped(nn.Module):
+    """A module of escnn, as images (B, C, H, W) to logits (B, classes)."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.net(self.net.in_type(images)).tensor
+        return out.flatten(1) if out.shape[2:].numel() == 1 else out
+
+
+def untyped(module: nn.Module) -> nn.Module:
+    """A module of escnn as one of plain tensors; any other as it is."""
+    typed = any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in type(module).__mro__)
+    return Untyped(module) if typed else module
 
 
 def _transformers(place: str) -> Adapted:

@@ -7,17 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from symdata.errors import SymdataError
-from zoo.adapters import adapt, is_adapted
+from symdata.lie_learn import stand_in
+from zoo.adapters import adapt, is_adapted, untyped
 from zoo.errors import ModelError, told
 from zoo.loading import bundled, checkpoint, find
 from zoo.preprocessing import Preprocessing
-from zoo.state import load_strictly, read_tensors
+from zoo.state import PICKLES, load_strictly, read_tensors
 
 _CALLABLE = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
@@ -89,7 +91,7 @@ def _sorted_out(
             )
             raise ModelError(f"no model was given; {mend}")
         return ref, weights
-    if ref is not None and weights is None and str(ref).endswith(".safetensors"):
+    if ref is not None and weights is None and Path(ref).suffix in (".safetensors", *PICKLES):
         ref, weights = None, ref
     if weights is None:
         raise ModelError(f"--arch {arch} asks for weights; add --weights FILE.safetensors, or give {arch} as the model")
@@ -158,16 +160,18 @@ def _called(module: str, name: str, text: str) -> nn.Module:
             raise ModelError(f"{text!r}: {module!r} has no {part!r}; it has {public[:200] or 'nothing to call'}")
         target = getattr(target, part)
     if isinstance(target, nn.Module):
-        return target
+        return untyped(target)
     if not callable(target):
         raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
     made = _made(target, text)
     if not isinstance(made, nn.Module):
         raise ModelError(f"{text!r} returned {type(made).__name__}, expected a torch.nn.Module; return the network")
-    return made
+    return untyped(made)
 
 
 def _imported(module: str, text: str) -> Any:
+    if find_spec("escnn") is not None:
+        stand_in()  # escnn does not import without
     try:
         with _here(), foreign(f"{text!r} cannot be imported", f"mend {module.replace('.', '/')}.py"):
             return importlib.import_module(module)

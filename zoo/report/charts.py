@@ -7,10 +7,12 @@ Convention:
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import cos, log10, pi, sin
+from math import cos, floor, log10, pi, sin
 
 LIFT = 1.14
 """Where the labels of a dial stand, in radii."""
+LABEL = 27
+"""Most letters of the name of a layer."""
 
 
 def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance: float) -> str:
@@ -96,7 +98,7 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
         exact: errors below it are rounding.
         k: number of the model.
     """
-    left, wide, step, low, top = 150.0, 520.0, 18.0, -18, 1
+    left, wide, step, low, top = 164.0, 330.0, 18.0, -18, 1
     high = step * len(layers) + 26
 
     def place(error: float) -> float:
@@ -105,9 +107,10 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
     parts = [f'<rect class="safe" x="{left}" y="0" width="{place(exact) - left:.1f}" height="{high - 20:.1f}"/>']
     parts += [_vertical(place(10.0**power), high - 20, "grid") for power in range(low, top + 1, 3)]
     parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top, 6)]
+    labels = _labels(list(layers))
     for i, (layer, row) in enumerate(layers.items()):
         y = step * i + 9
-        parts.append(_text(left - 8, y + 4, layer if len(layer) < 24 else f"...{layer[-20:]}", "label end small"))
+        parts.append(_text(left - 8, y + 4, labels[i], "label end small"))
         marks = [(place(error), name, error) for name, error in list(zip(names, row, strict=True))[1:]]
         if marks:
             ends = min(x for x, *_ in marks), max(x for x, *_ in marks)
@@ -118,6 +121,98 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
                 f'<circle class="dot m{k}" cx="{x:.1f}" cy="{y}" r="3.2"><title>{escape(told)}</title></circle>'
             )
     return _svg(left + wide + 16, high, "Relative equivariance error of each feature map", parts)
+
+
+def motions(rows: Mapping[str, Sequence[tuple[int, str, float, float]]], ticks: tuple[int, int]) -> str:
+    """Dots with their standard errors on a logarithmic scale: a row for each motion, a dot for each model.
+
+    Args:
+        rows: motion -> (number of the model, its name, value, standard error).
+        ticks: powers of ten at the left and the right end.
+    """
+    left, wide, gap, (low, top) = 96.0, 350.0, 12.0, ticks
+    models = max(len(row) for row in rows.values())
+    step = gap * models + 14
+    high = step * len(rows) + 24
+
+    def place(value: float) -> float:
+        return left + wide * (min(max(log10(value) if value > 0 else low, low), top) - low) / (top - low)
+
+    parts = [_vertical(place(10.0**power), high - 20, "grid") for power in range(low, top + 1)]
+    parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top + 1)]
+    for i, (motion, row) in enumerate(rows.items()):
+        if i:
+            parts.append(f'<line class="grid" x1="8" x2="{left + wide}" y1="{step * i:.1f}" y2="{step * i:.1f}"/>')
+        parts.append(_text(left - 12, step * (i + 0.5) + 4, motion, "label end"))
+        for j, (k, name, value, error) in enumerate(row):
+            y = step * i + 7 + gap * (j + 0.5 + (models - len(row)) / 2)
+            told = f"{name} along {motion}: {value:.3g} +- {error:.1g}"
+            parts.append(_span(place(max(value - error, 0.0)), place(value + error), y, k))
+            where = f'cx="{place(value):.1f}" cy="{y:.1f}" r="4"'
+            parts.append(f'<circle class="dot m{k}" {where}><title>{escape(told)}</title></circle>')
+    return _svg(left + wide + 20, high, "Local equivariance error along each motion", parts)
+
+
+def shares(rows: Sequence[tuple[str, str, float, float]], k: int) -> str:
+    """Bars to both sides of 0 that add up to 100 percent, a row for each layer.
+
+    Args:
+        rows: (layer, what it is, share, standard error).
+        k: number of the model.
+    """
+    left, wide, step = 164.0, 250.0, 18.0
+    high = step * len(rows) + 24
+    low = min(0.0, *(share - error for *_, share, error in rows))
+    top = max(0.0, *(share + error for *_, share, error in rows))
+    scale = wide / ((top - low) or 1.0)
+
+    def place(share: float) -> float:
+        return left + (share - low) * scale
+
+    every = _round((top - low) / 4)
+    marks = [every * i for i in range(-int(-low // every), int(top // every) + 1)]
+    parts = [_vertical(place(mark), high - 20, "grid") for mark in marks]
+    parts += [_text(place(mark), high - 5, f"{100 * mark:.0f} %", "tick middle") for mark in marks]
+    parts.append(_vertical(place(0.0), high - 20, "axis"))
+    labels = _labels([layer for layer, *_ in rows])
+    for i, (layer, kind, share, error) in enumerate(rows):
+        y = step * i + 2
+        told = f"{layer} ({kind}): {100 * share:.1f} % +- {100 * error:.1f}"
+        x1, x2 = sorted((place(0.0), place(share)))
+        parts.append(_text(left - 8, y + 11, labels[i], "label end small"))
+        parts.append(
+            f'<rect class="bar m{k}" x="{x1:.1f}" y="{y:.1f}" width="{max(x2 - x1, 0.5):.1f}" height="13" rx="2">'
+            f"<title>{escape(told)}</title></rect>"
+        )
+        parts.append(_whisker(place(share - error), place(share + error), y + 6.5))
+    return _svg(left + wide + 24, high, "Share of each layer in the local equivariance error", parts)
+
+
+def _round(step: float) -> float:
+    """The next larger one of 1, 2, 5 times a power of ten."""
+    power = 10.0 ** floor(log10(step or 1.0))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999)
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Paths of modules without what all of them begin with."""
+    split = [name.split(".") for name in names]
+    same = 0
+    while len(names) > 1 and all(len(parts) > same + 1 and parts[same] == split[0][same] for parts in split):
+        same += 1
+    return [_label(parts[same:]) for parts in split]
+
+
+def _label(parts: Sequence[str]) -> str:
+    """A path; of a long one the words before the last by their first letters, as in s.0.l.1.convolution."""
+    name = ".".join(parts)
+    if len(name) > LABEL:
+        name = ".".join([*(word if word.isdigit() else word[:1] for word in parts[:-1]), parts[-1]])
+    return name if len(name) <= LABEL else f"…{name[1 - LABEL :]}"
+
+
+def _span(x1: float, x2: float, y: float, k: int) -> str:
+    return f'<line class="span m{k}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
 
 
 def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:

@@ -1,48 +1,29 @@
-"""What a report shows of one model: numbers from an evaluation, and a few images as they turn."""
+"""What a report shows of one model: an evaluation, measures in float64, and a few images as they turn."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from symdata.groups import Element, Group
+from symdata.groups import Group
 from zoo.evaluation import Report
 from zoo.evaluation.forwards import sweep
 from zoo.evaluation.run import spread
-from zoo.evaluation.views import Views, turns
+from zoo.evaluation.scores import Rate
 from zoo.exactness import lattice_part
 from zoo.preprocessing import Preprocessing
+from zoo.report.films import Film, film, picked
+from zoo.report.measures import STEPS, Measures, measure
 from zoo.sizes import phi_by_size
 
-FRAMES = 12
-"""Angles of a film strip, at equal distances from 0 on."""
 FILMS = 4
 """Images that turn."""
 COMPARED = 1000
 """Images on which predictions under different elements are compared, at most."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One image under one rotation, and what the model says of it."""
-
-    angle: float
-    """Degrees, counter-clockwise as displayed."""
-    pixels: Tensor
-    """uint8 (C, size, size), as the model sees it before normalisation."""
-    predicted: int
-    confidence: float
-    """Softmax probability of the predicted class."""
-
-
-@dataclass(frozen=True)
-class Film:
-    """One image that turns once around."""
-
-    label: int
-    frames: tuple[Frame, ...]
+MEASURED = 32
+"""Images on which errors are measured in float64."""
 
 
 @dataclass(frozen=True)
@@ -53,38 +34,70 @@ class Entry:
     agreement: tuple[tuple[float, ...], ...]
     """The share of images to which the model gives the same class under the one element and under the other, in [0, 1];
     rows and columns in the order of `report.elements`."""
-    compared: int
-    """Images behind `agreement`."""
+    always_right: Rate
+    """Images that are put into the right class under every element."""
+    always_same: Rate
+    """Images whose class no element changes."""
     films: tuple[Film, ...]
     sizes: Mapping[int, float] | None
     """Input size in pixels -> predicted misalignment in input pixels, 0 is exact; None if no group ties the network."""
     group: str | None
     """The lattice group of the network, such as `c4`; None for a network that no group ties."""
     parameters: int
+    measures: Measures | None = None
+    """None if they were not asked for."""
 
     @property
     def name(self) -> str:
         """Of the model."""
         return self.report.name
 
+    @property
+    def compared(self) -> int:
+        """Images behind `agreement`."""
+        return self.always_same.count
+
+    @property
+    def orbit(self) -> float:
+        """Accuracy over all elements and images, in [0, 1]."""
+        return sum(score.rate.value for score in self.report.elements) / len(self.report.elements)
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON, without the images."""
-        films = [{"label": f.label, "frames": [_plain(frame) for frame in f.frames]} for f in self.films]
+        """As plain data for JSON."""
         return {
             "evaluation": self.report.to_dict(),
             "agreement": [list(row) for row in self.agreement],
-            "compared": self.compared,
-            "films": films,
+            "always_right": self.always_right.to_dict(),
+            "always_same": self.always_same.to_dict(),
             "sizes": None if self.sizes is None else {str(size): phi for size, phi in self.sizes.items()},
             "group": self.group,
             "parameters": self.parameters,
+            "measures": None if self.measures is None else self.measures.to_dict(),
+            "films": [film.to_dict() for film in self.films],
         }
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Entry":
+        """The inverse of `to_dict`.
 
-def _plain(frame: Frame) -> dict[str, Any]:
-    fields = asdict(frame)
-    del fields["pixels"]
-    return fields
+        Raises:
+            ModelError, KeyError, TypeError, ValueError: for anything else.
+        """
+        sizes, measures, group = (fields[name] for name in ("sizes", "measures", "group"))
+        right, same = (
+            Rate(int(fields[name]["correct"]), int(fields[name]["count"])) for name in ("always_right", "always_same")
+        )
+        return cls(
+            Report.from_dict(fields["evaluation"]),
+            tuple(tuple(map(float, row)) for row in fields["agreement"]),
+            right,
+            same,
+            tuple(map(Film.from_dict, fields["films"])),
+            None if sizes is None else {int(size): float(phi) for size, phi in sizes.items()},
+            None if group is None else str(group),
+            int(fields["parameters"]),
+            None if measures is None else Measures.from_dict(measures),
+        )
 
 
 def collect(
@@ -95,6 +108,7 @@ def collect(
     report: Report,
     *,
     films: int = FILMS,
+    measured: int = MEASURED,
     progress: Callable[[int], None] = lambda images: None,
 ) -> Entry:
     """Everything that the page shows of a model.
@@ -106,56 +120,41 @@ def collect(
         preprocessing: of the model.
         report: of `zoo.evaluate`.
         films: how many images turn, of different classes as far as there are.
+        measured: on how many images errors are measured in float64; 0 leaves that out.
         progress: called with the number of images that went through the model since the last call.
 
     Raises:
         ModelError: if the model cannot run on these images.
     """
+    elements = Group.parse(report.group)
     rows = spread(len(images), COMPARED)
-    elements = Group.parse(report.group).elements
-    predicted = torch.cat(
-        [logits.argmax(2) for _, logits in sweep(model, images[rows], preprocessing, elements, progress=progress)], 1
-    )  # (elements, n)
-    agreement = (predicted[:, None] == predicted[None]).double().mean(2)
+    swept = sweep(model, images[rows], preprocessing, elements.elements, progress=progress)
+    predicted = torch.cat([logits.argmax(2) for _, logits in swept], 1)  # (elements, n)
+    right = predicted == torch.as_tensor(labels)[rows].to(predicted)
     group = lattice_part(model)
     sizes = None if group is None else phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
+    measures = None
+    if measured:
+        measures = measure(model, preprocessing(images[spread(len(images), measured)]), elements, progress)
     return Entry(
         report,
-        tuple(map(tuple, agreement.tolist())),
-        len(rows),
+        tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
+        _rate(right.all(0)),
+        _rate((predicted == predicted[0]).all(0)),
         tuple(
-            _film(model, images[i : i + 1], int(labels[i]), preprocessing, report.fill) for i in _picked(labels, films)
+            film(model, images[i : i + 1], int(labels[i]), preprocessing, report.fill) for i in picked(labels, films)
         ),
         sizes,
         None if group is None else str(group),
         sum(p.numel() for p in model.parameters()),
+        measures,
     )
 
 
-def _picked(labels: Sequence[int], count: int) -> list[int]:
-    """The first image of each class in turn, and then the next of each."""
-    seen: dict[int, int] = {}
-    order = []
-    for i, label in enumerate(map(int, labels)):
-        seen[label] = seen.get(label, 0) + 1
-        order.append((seen[label], label, i))
-    return [i for _, _, i in sorted(order)[:count]]
+def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
+    """What the progress of `collect` adds up to, of `count` images."""
+    return min(count, COMPARED) * len(group.elements) + STEPS * min(count, measured)
 
 
-def _film(model: nn.Module, image: Tensor, label: int, preprocessing: Preprocessing, fill: str) -> Film:
-    elements = turns(FRAMES)
-    ((_, logits),) = sweep(model, image, preprocessing, elements, fill=fill)
-    shares = logits[:, 0].double().softmax(1)  # (frames, classes)
-    views = Views(image, preprocessing, fill)
-    frames = [
-        Frame(float(e.angle), _seen(views, e, preprocessing), int(p.argmax()), float(p.max()))
-        for e, p in zip(elements, shares, strict=True)
-    ]
-    return Film(label, tuple(frames))
-
-
-def _seen(views: Views, element: Element, preprocessing: Preprocessing) -> Tensor:
-    """What the model sees, as gray levels: normalisation undone, so that a fill of zero shows as what it is."""
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    unit = views.under(element)[0] * std + mean
-    return (unit.clamp(0, 1) * 255).round().to(torch.uint8)
+def _rate(right: Tensor) -> Rate:
+    return Rate(int(right.sum()), right.numel())

@@ -1,65 +1,93 @@
 """The page: one HTML file with its drawings, pictures and styles inside, which asks no network for anything."""
 
-import base64
-import io
 from collections.abc import Sequence
 from importlib import resources
+from math import ceil, floor, log10
 
 import jinja2
 from markupsafe import Markup
-from torch import Tensor
 
 from symdata import __version__
 from zoo.errors import ModelError
 from zoo.features import EXACT_ERROR
 from zoo.report import charts
 from zoo.report.collect import Entry
-from zoo.report.table import HEADER, ranked, row, verdict
+from zoo.report.films import Film
+from zoo.report.measures import Split
+from zoo.report.table import HEADER, legend, ranked, row, told_apart, verdict
 
 MOST = 8
-"""Models on one page: as many as there are colours."""
-SCALE = 3
-"""How many times the pixels of a frame are enlarged, without smoothing."""
+"""Models that are drawn: as many as there are colours. Of more, the others stand in the table alone."""
+MOST_LAYERS = 24
+"""Layers of a chart; of more, those with the largest terms."""
+NOTHING = 1e-9
+"""A layer that adds less than this share of the largest term is not drawn."""
+FAINTEST = 1e-12
+"""Of the scale of local errors: what is below is drawn there."""
 
 
-def page(entries: Sequence[Entry], *, title: str = "", command: str = "") -> str:
+def page(entries: Sequence[Entry], *, title: str = "", command: str = "", version: str = __version__) -> str:
     """The HTML of a report.
 
     Args:
-        entries: one to eight models, evaluated on the same images.
+        entries: models that were evaluated on the same images.
         title: of the page; by default the name of the data.
-        command: the command line that made it.
+        command: the command line that measured them.
+        version: of symdata, when they were measured.
 
     Raises:
-        ModelError: for no model, too many, or models on different images.
+        ModelError: for no model, or models on different images.
     """
-    if not 1 <= len(entries) <= MOST:
-        raise ModelError(f"{len(entries)} models for one report, expected 1 to {MOST}; write several reports")
-    data = {(entry.report.data, entry.report.count) for entry in entries}
-    if len(data) > 1:
-        named = " and ".join(f"{name} ({count:,})" for name, count in sorted(data))
-        raise ModelError(f"the models were evaluated on different images, {named}; evaluate them on the same")
+    check_alike(entries)
+    entries = told_apart(entries)
+    drawn = entries if len(entries) <= MOST else ranked(entries)[:MOST]
+    colour = {entry.name: k for k, entry in enumerate(drawn)}
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=True
     )
     template = environment.from_string((resources.files("cards") / "report.html.j2").read_text(encoding="utf-8"))
     first = entries[0].report
-    order = {entry.name: k for k, entry in enumerate(entries)}
     return template.render(
         title=title or first.data,
         report=first,
         header=HEADER,
-        rows=[(order[entry.name], row(entry)) for entry in ranked(entries)],
-        models=[_model(entry, k) for k, entry in enumerate(entries)],
-        dial=_dial(entries),
+        rows=[(colour.get(entry.name), row(entry)) for entry in ranked(entries)],
+        legend=legend(entries),
+        models=[_model(entry, k) for k, entry in enumerate(drawn)],
+        more=len(entries) - len(drawn),
+        dial=_dial(drawn),
+        motions=_motions(drawn),
         command=command,
-        version=__version__,
+        version=version,
     )
+
+
+def check_alike(entries: Sequence[Entry]) -> None:
+    """Whether models can stand side by side; `ModelError` unless they saw the same images under the same elements."""
+    if not entries:
+        raise ModelError("0 models for one report, expected at least one; evaluate some")
+    data = {(entry.report.data, entry.report.count, entry.report.group) for entry in entries}
+    if len(data) > 1:
+        named = " and ".join(f"{name} ({count:,}, {group})" for name, count, group in sorted(data))
+        raise ModelError(f"the models were evaluated on different images, {named}; evaluate them on the same")
 
 
 def _dial(entries: Sequence[Entry]) -> Markup | None:
     curves = {e.name: (e.report.curve.angles, e.report.curve.accuracies) for e in entries if e.report.curve is not None}
     return Markup(charts.polar(curves, _chance(entries[0]))) if curves else None
+
+
+def _motions(entries: Sequence[Entry]) -> Markup | None:
+    rows: dict[str, list[tuple[int, str, float, float]]] = {}
+    for k, entry in enumerate(entries):
+        for motion in entry.measures.motions if entry.measures is not None else ():
+            error = motion.relative
+            rows.setdefault(motion.generator, []).append((k, entry.name, error.value, error.standard_error or 0.0))
+    if not rows:
+        return None
+    values = [max(value, FAINTEST) for row in rows.values() for *_, value, _ in row]
+    low, top = floor(log10(min(values)) - 0.1), ceil(log10(max(values)) + 0.1)
+    return Markup(charts.motions(rows, (low, top)))
 
 
 def _chance(entry: Entry) -> float:
@@ -85,31 +113,38 @@ def _model(entry: Entry, k: int) -> dict[str, object]:
         "elements": Markup(charts.bars(rates, _chance(entry), k)),
         "agreement": Markup(charts.heat(entry.agreement, names)),
         "compared": entry.compared,
+        "always_right": f"{100 * entry.always_right.value:.1f}",
+        "always_same": f"{100 * entry.always_same.value:.1f}",
         "layers": layers,
-        "films": [
-            {
-                "label": report.classes[film.label],
-                "frames": [
-                    {
-                        "angle": f"{frame.angle:g}",
-                        "image": _png(frame.pixels),
-                        "said": report.classes[frame.predicted],
-                        "right": frame.predicted == film.label,
-                        "share": frame.confidence,
-                    }
-                    for frame in film.frames
-                ],
-            }
-            for film in entry.films
-        ],
+        "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
+        "measures": entry.measures,
+        "films": [_strip(film, report.classes) for film in entry.films],
     }
 
 
-def _png(pixels: Tensor) -> str:
-    """uint8 (C, H, W) as the address of a PNG that holds it."""
-    from PIL import Image
+def _split(split: Split, k: int) -> dict[str, object]:
+    """The chart of one motion, and how many layers it leaves out."""
+    largest = max(layer.value.value for layer in split.layers)
+    told = [layer for layer in split.layers if layer.value.value > NOTHING * largest]
+    kept = sorted(told, key=lambda layer: -layer.value.value)[:MOST_LAYERS]
+    rows = [
+        (layer.name or "(output)", layer.kind, layer.share.value, layer.share.standard_error or 0.0)
+        for layer in split.layers
+        if layer in kept
+    ]
+    drawing = Markup(charts.shares(rows, k)) if rows else None
+    return {"generator": split.generator, "drawing": drawing, "less": len(told) - len(rows)}
 
-    array = pixels.permute(1, 2, 0).numpy()
-    out = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array[:, :, :3]).save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+def _strip(film: Film, classes: Sequence[str]) -> dict[str, object]:
+    frames = [
+        {
+            "angle": f"{frame.angle:g}",
+            "image": f"data:image/png;base64,{frame.png}",
+            "said": classes[frame.predicted],
+            "right": frame.predicted == film.label,
+            "share": frame.confidence,
+        }
+        for frame in film.frames
+    ]
+    return {"label": classes[film.label], "frames": frames}

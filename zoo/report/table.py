@@ -1,7 +1,11 @@
 """Models side by side: the same numbers for the page and for a Markdown table."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
+from zoo.evaluation.structure import FIELDS
+from zoo.features import EXACT_ERROR
 from zoo.report.collect import Entry
 
 HEADER = (
@@ -9,51 +13,91 @@ HEADER = (
     "parameters",
     "at its size",
     "upright",
-    "worst element",
+    "orbit",
     "agreement",
-    "mean over angles",
-    "worst angle",
+    "all angles",
+    "feature maps",
+    "logits",
+    "LEE turning",
+    "LEE shifting",
 )
-"""Of `compared`; accuracies and agreement in percent."""
+"""Of `compared`; what each says is told by `legend`."""
+NOTHING = "-"
+"""A cell of what was not measured."""
 
 
 def row(entry: Entry) -> tuple[str, ...]:
     """The cells of one model, in the order of HEADER."""
     report = entry.report
     moved = report.elements[1:] or report.elements
-    worst = min(moved, key=lambda score: score.rate.value)
     agree = sum(score.agreement for score in moved) / len(moved)
-    mean = angle = "-"
-    if (curve := report.curve) is not None:
-        mean = f"{100 * curve.mean:.2f}"
-        low = min(range(len(curve.angles)), key=lambda i: curve.correct[i])
-        angle = f"{100 * curve.accuracies[low]:.2f} at {curve.angles[low]:g}°"
     return (
         entry.name,
         f"{entry.parameters:,}",
-        verdict(entry),
+        f"{verdict(entry)} ({report.size} px)",
         f"{100 * report.upright.value:.2f}",
-        f"{100 * worst.rate.value:.2f} under {worst.element}",
+        f"{100 * entry.orbit:.2f}",
         f"{100 * agree:.1f}",
-        mean,
-        angle,
+        NOTHING if report.curve is None else f"{100 * report.curve.mean:.2f}",
+        *_measured(entry),
     )
+
+
+def _measured(entry: Entry) -> tuple[str, ...]:
+    """The cells of what was measured in float64."""
+    if (found := entry.measures) is None:
+        return (NOTHING,) * 4
+    maps = found.features
+    return (
+        NOTHING if maps is None else f"{_error(maps.error.value)} ({maps.group})",
+        f"{_error(found.invariance.error.value)} ({found.invariance.group})",
+        *(NOTHING if lee is None else f"{lee:.2g}" for lee in (found.lee("rotation"), _shifting(entry))),
+    )
+
+
+def _shifting(entry: Entry) -> float | None:
+    return None if entry.measures is None else entry.measures.lee("translate-x", "translate-y")
+
+
+def _error(value: float) -> str:
+    return f"{value:.0e}" if value < EXACT_ERROR else f"{value:.2g}"
 
 
 def verdict(entry: Entry) -> str:
     """What arithmetic says of the network at its input size."""
     if entry.sizes is None:
-        return "not tied by a group"
+        structure = entry.report.structure
+        other = structure is not None and structure.note == FIELDS
+        return "tied by a group off the lattice" if other else "not tied by a group"
     phi = entry.sizes.get(entry.report.size)
     if phi is None:
         return "not known"
     return f"exact under {entry.group}" if phi == 0 else f"approximate, phi = {phi:g}"
 
 
+def legend(entries: Sequence[Entry]) -> str:
+    """What the columns say, as plain text."""
+    report = entries[0].report
+    angles = f", all angles: accuracy over {len(report.curve.angles)} of them" if report.curve is not None else ""
+    told = (
+        f"In percent: accuracy upright, orbit: accuracy over all elements of {report.group}, agreement: how often the "
+        f"class stays what it was upright under the others{angles}."
+    )
+    measured = [entry.measures for entry in entries if entry.measures is not None]
+    if not measured:
+        return told
+    return (
+        f"{told} Measured in float64 on {measured[0].images:,} images: the largest relative error of any feature map, "
+        "of the logits, each over the group in brackets; and local equivariance errors (LEE) of the logits, "
+        "E|Lf|²/E|f|² for t in half images."
+    )
+
+
 def compared(entries: Sequence[Entry]) -> str:
     """The comparison as a Markdown table, best mean over the angles first."""
-    lines = [HEADER, tuple("---" for _ in HEADER), *(row(entry) for entry in ranked(entries))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    rows = [row(entry) for entry in ranked(told_apart(entries))]
+    lines = [HEADER, tuple("---" for _ in HEADER), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines) + "\n"
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
@@ -61,8 +105,17 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: -_overall(entry))
 
 
+def told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """The same models, a number after every name that was there before."""
+    seen: Counter[str] = Counter()
+    found = []
+    for entry in entries:
+        seen[entry.name] += 1
+        number = seen[entry.name]
+        name = entry.name if number == 1 else f"{entry.name} #{number}"
+        found.append(replace(entry, report=replace(entry.report, name=name)))
+    return found
+
+
 def _overall(entry: Entry) -> float:
-    report = entry.report
-    if report.curve is not None:
-        return report.curve.mean
-    return sum(score.rate.value for score in report.elements) / len(report.elements)
+    return entry.orbit if entry.report.curve is None else entry.report.curve.mean

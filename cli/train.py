@@ -65,6 +65,20 @@ class Widths(click.ParamType[int | list[int]]):
 @click.option("--width", type=Widths(), help="Fields of the first layer, or of every stage.  [as published]")
 @click.option("--coset-pool/--no-coset-pool", default=None, help="Pool over the group before the classifier.  [yes]")
 @click.option("--dropout", type=float, help="[0]")
+@click.option(
+    "--downsample",
+    type=click.Choice(["stride", "max", "avg", "blur", "aps", "equivariant"]),
+    help="What halves feature maps.  [as published]",
+)
+@click.option(
+    "--relax",
+    type=click.Choice(["none", "likelihood", "residual", "banks", "bias", "partial"]),
+    help="Let the convolutions learn how far they keep their group.  [none]",
+)
+@click.option("--average", help="Learn how far predictions are averaged over rotation,translate_x,...  [no average]")
+@click.option("--copies", type=int, help="Of --average, in evaluation.  [4]")
+@click.option("--path", help="Of a pathcnn: conv, dense, factored, residual, residual-factored.  [conv]")
+@click.option("--objective", help="Besides cross-entropy: augerino:reg=0.05, ...  [auto: that of --relax or --average]")
 @click.option("--mean", type=Numbers(), help="Of values in [0, 1], per channel.  [measured]")
 @click.option("--std", type=Numbers(), help="As --mean.")
 @click.option("--resize", type=click.Choice(["bilinear", "area", "bicubic", "pad"]), help="[bilinear]")

@@ -53,7 +53,7 @@ def test_all_networks_of_the_registry_are_asked():
     heads = {name.rsplit("_", 1)[0] for name in list_models()}
     asked = set(sizes.networks())
     assert asked - heads == {"torchvision"}
-    assert heads - asked <= {h for h in heads if h.startswith(("c8", "c16", "d8", "so2", "o2"))}
+    assert heads - asked <= {h for h in heads if h.startswith(("c8", "c16", "d8", "so2", "o2", "z2path"))}
 
 
 def test_a_calibrated_narrow_network_is_not_dead():

@@ -13,7 +13,7 @@ from zoo.models.names import LATTICE_WORDS, STEERABLE_WORDS, ModelName, heads
 from zoo.models.plan import MAX_PARAMETERS, Plan
 from zoo.models.registry import build, create, describe, export, list_models
 
-LATTICE = [f"{v}{w}{a}" for v, w, a in dict.fromkeys(heads().values()) if w in LATTICE_WORDS]
+LATTICE = [f"{v}{w}{a}" for v, w, a in dict.fromkeys(heads().values()) if w in LATTICE_WORDS and a in ARCHITECTURES]
 
 
 def count(net):

@@ -289,10 +289,11 @@ def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Pr
 
 
 def _exactness(model: nn.Module, preprocessing: Preprocessing) -> dict[str, Any]:
-    from zoo.exactness import audit, lattice_part
+    from zoo.exactness import audit, lattice_part, relaxed
     from zoo.sizes import phi_by_size
 
     said = audit(model, preprocessing.size, channels=preprocessing.channels).to_dict()
     kept = {key: said[key] for key in ("size", "group", "exact", "verdict", "phi", "survivors", "nearest")}
     sizes = phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
-    return kept | {"tied": lattice_part(model) is not None, "sizes": {str(size): phi for size, phi in sizes.items()}}
+    tied = lattice_part(model) is not None and not relaxed(model)
+    return kept | {"tied": tied, "sizes": {str(size): phi for size, phi in sizes.items()}}

@@ -3,7 +3,8 @@
 `audit` traces any torch model and says, per subsampling layer, what is left over (r), how far the grid is out of centre
 (phi, in input pixels), which elements survive, which layer breaks first, and what mends it. It speaks about the grids:
 a layer whose weights are not tied by the group is not equivariant on the best of grids. A later layer never repairs an
-earlier one, so the model is exact if and only if phi = 0. `zoo.features.feature_error` measures the same thing.
+earlier one, so the model is exact if and only if phi = 0 and no relaxed layer of ours has left the group.
+`zoo.features.feature_error` measures the same thing.
 
     >>> from torch import nn
     >>> report = audit(nn.Conv2d(3, 8, 3, stride=2, padding=1), 32)
@@ -22,6 +23,8 @@ from symdata.groups import Element, Group
 from zoo.errors import ModelError
 from zoo.grid import D4, Subsampling
 from zoo.layers.regular import lattice_group
+from zoo.layers.relaxed.base import RelaxedConv2d
+from zoo.models.fields import FieldFilters
 from zoo.tracing import Tracer
 
 REACH = 64
@@ -58,11 +61,15 @@ class Audit:
     nearest: tuple[tuple[int, int], ...]
     """The nearest exact sizes below and above, as far as there are some within `REACH` pixels."""
     mends: tuple[Mend, ...]
+    relaxed: tuple[str, ...] = ()
+    """The layers whose filters have left the group, on whatever grid."""
+    degree: float = 1.0
+    """The smallest degree of equivariance of those, see `zoo.layers.relaxed`."""
 
     @property
     def exact(self) -> bool:
-        """Whether every element of the group survives."""
-        return self.first_broken is None
+        """Whether every element of the group survives, and no layer has left it."""
+        return self.first_broken is None and not self.relaxed
 
     @property
     def phi(self) -> tuple[float, float]:
@@ -76,6 +83,12 @@ class Audit:
     def verdict(self) -> str:
         """One sentence: exact, or where it breaks and what is left."""
         shape = _by(self.size)
+        if self.first_broken is None and self.relaxed:
+            many = f"{len(self.relaxed)} layers are" if len(self.relaxed) > 1 else "1 layer is"
+            return (
+                f"approximate: at {shape} the grids are exact under {self.group}; {many} relaxed, and hold it up to "
+                f"degree {self.degree:.2g}"
+            )
         if self.first_broken is None:
             return f"exact: at {shape} every subsampling maps to itself under {self.group}"
         broken = self.first_broken
@@ -102,6 +115,7 @@ class Audit:
             "layers": [layer.to_dict() for layer in self.layers],
             "nearest": [list(size) for size in self.nearest],
             "mends": [asdict(mend) for mend in self.mends],
+            **({"relaxed": list(self.relaxed), "degree": self.degree} if self.relaxed else {}),
         }
 
 
@@ -126,9 +140,13 @@ def audit(
     layers = tracer.trace(shape)
     alive = tuple(e for e in group.elements if all(e in layer.survivors(group) for layer in layers))
     broken = next((layer for layer in layers if len(layer.survivors(group)) < len(group.elements)), None)
-    nearest = () if broken is None else _nearest(tracer, shape, group)
+    # What is not known at this size is not known at any.
+    hopeless = broken is None or any(layer.unknown for layer in layers)
+    nearest = () if hopeless else _nearest(tracer, shape, group)
     mends = () if broken is None else (*_resizings(shape, nearest), *_repairs(layers, group))
-    return Audit(type(model).__name__, shape, group, layers, alive, broken, nearest, mends)
+    loose = relaxed(model)
+    degree = min((module.degree for module in loose.values()), default=1.0)
+    return Audit(type(model).__name__, shape, group, layers, alive, broken, nearest, mends, tuple(loose), degree)
 
 
 def exact_sizes(
@@ -138,6 +156,12 @@ def exact_sizes(
     group = held_against(model, group)
     tracer = Tracer(model, channels)
     return tuple(n for n in sizes if _is_exact(tracer, (n, n), group))
+
+
+def relaxed(model: nn.Module) -> dict[str, RelaxedConv2d | FieldFilters]:
+    """The layers whose filters have left their group, by name; none of a model without values."""
+    found = {name: m for name, m in model.named_modules() if isinstance(m, RelaxedConv2d | FieldFilters)}
+    return {name: m for name, m in found.items() if not any(p.is_meta for p in m.parameters()) and not m.is_strict}
 
 
 def model_group(model: nn.Module) -> Group | None:
@@ -225,7 +249,7 @@ def _repairs(layers: tuple[Subsampling, ...], group: Group) -> list[Mend]:
             mends.append(Mend("kernel", text, layer=layer.name, kernel=kernel))
         elif layer.note or not layer.isotropic:
             mends.append(Mend("replace", f"{_where(layer)}: {_advice(layer)}", layer=layer.name))
-    return mends
+    return list(dict.fromkeys(mends))  # a module may run several times
 
 
 def _advice(layer: Subsampling) -> str:

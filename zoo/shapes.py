@@ -25,6 +25,8 @@ def shape_only(name: str, args: tuple[Any, ...]) -> Any:
         return x
     if name == "native_batch_norm" and not args[5]:
         return empty_like(x), x.new_empty(0), x.new_empty(0)
+    if name == "grid_sampler_2d" and isinstance(args[1], Tensor) and len(args[1]) == len(x):
+        return x.new_empty(*x.shape[:2], *args[1].shape[1:3])
     if name in ("mean", "amax") and len(args) > 1 and isinstance(args[1], list | tuple) and args[1]:
         reduced, keep = {int(a) % x.ndim for a in args[1]}, len(args) > 2 and bool(args[2])
         kept = [1 if a in reduced else n for a, n in enumerate(x.shape) if keep or a not in reduced]

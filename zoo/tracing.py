@@ -4,6 +4,10 @@ There all roads meet: modules, functions, methods, scripts and escnn end in the 
 padding already spelt out. Each tensor carries its grid: how many input pixels a step is, how far it is out of centre,
 and padding or cropping that the next window may or may not undo. Nothing is computed: the model runs on the meta
 device, and on real zeros only if it cannot.
+
+Modules that choose pixels by their input have no grid that arguments could tell. Ours say what they do
+(`zoo.layers.phases.ByPhase`): it is not looked at, and stands in the trace as one subsampling whose lattice moves with
+the image, so that its residue is that of size by stride.
 """
 
 import copy
@@ -18,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo.errors import ModelError, told
 from zoo.grid import Subsampling
+from zoo.layers.phases import ByPhase
 from zoo.operations import Step, step_of
 from zoo.places import Place, follow, merge, pair
 from zoo.shapes import shape_only
@@ -70,7 +75,7 @@ class Tracer:
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
         images = torch.zeros(1, self.channels, *size, dtype=self.dtype, device=device)
-        with torch.no_grad(), _Recorder(images) as recorder, _names(model, recorder.path):
+        with torch.no_grad(), _Recorder(images) as recorder, _names(model, recorder):
             outputs = model(images)
         recorder.finish(outputs)
         return tuple(recorder.found)
@@ -108,17 +113,25 @@ def input_channels(model: nn.Module) -> int:
 
 
 @contextmanager
-def _names(model: nn.Module, path: list[str]) -> Iterator[None]:
-    """While this lasts, `path` holds the names of the modules that are running, outermost first."""
+def _names(model: nn.Module, recorder: "_Recorder") -> Iterator[None]:
+    """While this lasts, the recorder's `path` holds the names of the modules that are running, outermost first, and
+    `hidden` counts those among them that declare what they do."""
 
-    def leave(*_: Any) -> None:
-        path.pop()
+    def enter(name: str, module: nn.Module) -> None:
+        recorder.path.append(name)
+        recorder.hidden += isinstance(module, ByPhase)
+
+    def leave(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        if isinstance(module, ByPhase):
+            recorder.hidden -= 1
+            recorder.declare(module, args, out)
+        recorder.path.pop()
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):  # takes no hooks; what it does is seen all the same
                 continue
-            hooks.callback(module.register_forward_pre_hook(lambda *_, name=name: path.append(name)).remove)
+            hooks.callback(module.register_forward_pre_hook(lambda m, _, name=name: enter(name, m)).remove)
             hooks.callback(module.register_forward_hook(leave, always_call=True).remove)
         yield
 
@@ -128,6 +141,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Subsampling] = []
         self.path: list[str] = []
+        self.hidden = 0
         _mark(images, Place())
 
     @classmethod
@@ -137,6 +151,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if self.hidden:
+            return func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         inputs = [t for t in _tensors(args) if _place(t) is not None]
         out = shape_only(name, args) if inputs else None
@@ -154,6 +170,16 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in _tensors([out]):
                 _mark(tensor, place)
         return out
+
+    def declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:
+        """What a module said of itself: one subsampling of its first argument, or nothing if it makes no map."""
+        source, result = (next(_tensors([values]), None) for values in (args[:1], out))
+        if not module.sampling or source is None or result is None or (place := _place(source)) is None:
+            return
+        (h, w), s = source.shape[-2:], module.stride
+        factor, up = (h / result.shape[-2], w / result.shape[-1]), result.shape[-1] > w
+        step = Step(module.sampling, (h, w), stride=(s, s), residue=(0, 0) if up else (h % s, w % s), factor=factor)
+        _mark(result, self._record(step, place))
 
     def _record(self, step: Step, place: Place) -> Place:
         name = self.path[-1] if self.path else ""

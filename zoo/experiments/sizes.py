@@ -37,7 +37,7 @@ def networks() -> dict[str, str]:
     found = {
         head: kind
         for head, (variant, word, kind) in heads().items()
-        if word in LATTICE_WORDS and head == f"{variant}{word}{kind}"
+        if word in LATTICE_WORDS and kind in ARCHITECTURES and head == f"{variant}{word}{kind}"
     }
     return found | {"torchvision": "torchvision resnet18"}
 

@@ -5,7 +5,12 @@ Feature maps are (B, |G| C, H, W), group-major; `zoo.layers.regular` says why an
 
 from zoo.layers.convolution import GroupConv2d as GroupConv2d
 from zoo.layers.convolution import LiftingConv2d as LiftingConv2d
+from zoo.layers.downsampling import downsampling as downsampling
+from zoo.layers.indexing import GroupIndex as GroupIndex
+from zoo.layers.indexing import group_index as group_index
 from zoo.layers.norm import GroupBatchNorm2d as GroupBatchNorm2d
+from zoo.layers.phases import AdaptivePolyphase2d as AdaptivePolyphase2d
+from zoo.layers.phases import EquivariantPolyphase2d as EquivariantPolyphase2d
 from zoo.layers.pooling import BlurPool2d as BlurPool2d
 from zoo.layers.pooling import GroupAvgPool2d as GroupAvgPool2d
 from zoo.layers.pooling import GroupMaxPool2d as GroupMaxPool2d
@@ -15,3 +20,5 @@ from zoo.layers.regular import fields as fields
 from zoo.layers.regular import flat as flat
 from zoo.layers.separable import GCGroupConv2d as GCGroupConv2d
 from zoo.layers.separable import GGroupConv2d as GGroupConv2d
+from zoo.layers.subsample import EquivariantSubsample2d as EquivariantSubsample2d
+from zoo.layers.subsample import EquivariantUpsample2d as EquivariantUpsample2d

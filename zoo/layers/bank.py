@@ -13,11 +13,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers.regular import lattice_group, left_translation, move, order
+
+PADDING_MODES = ("zeros", "circular")
+"""What lies beyond the border: nothing, or the opposite side, as on a torus."""
 
 ROW_FIELDS = 32
 """From this many input fields on, the gather copies rows of them: as fast (measured), and the index stays small."""
@@ -86,6 +90,7 @@ class BankedConv2d(nn.Module, ABC):
         padding: int = 0,
         dilation: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
@@ -95,6 +100,7 @@ class BankedConv2d(nn.Module, ABC):
                 raise ShapeError(f"{name} is {value!r}, expected a whole number of at least 1")
         self.in_fields, self.out_fields, self.kernel_size = in_fields, out_fields, kernel_size
         self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.padding_mode = checked_mode(padding_mode)
         self.in_channels = in_fields * (1 if self.lifting else order(self.group))
         self._kept: Bank | None = None
         self.make_weights()
@@ -113,16 +119,25 @@ class BankedConv2d(nn.Module, ABC):
     def expand(self) -> tuple[Tensor | None, ...]:
         """The tensors that the convolution uses, from the parameters."""
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether the present filters are equivariant, to rounding: tied ones always are."""
+        return True
+
+    def watched(self) -> Iterable[Tensor | None]:
+        """The parameters that `expand` reads, always as many: a change of one of them makes the bank anew."""
+        return self._parameters.values()
+
     def bank(self, like: Tensor) -> tuple[Tensor | None, ...]:
         """`expand()`, from the cache where that is safe."""
         if self.training or torch.compiler.is_compiling():
             return self.expand()
         dtype = _autocast_dtype(like)
         kept = self._kept
-        if kept is not None and kept.is_current(self._parameters.values(), dtype):
+        if kept is not None and kept.is_current(self.watched(), dtype):
             return kept.tensors
         self._kept = None
-        if not all(p is None or _keepable(p) for p in self._parameters.values()):
+        if not all(p is None or _keepable(p) for p in self.watched()):
             return self.expand()
         self._kept = self._keep(dtype)
         return self._kept.tensors
@@ -131,9 +146,7 @@ class BankedConv2d(nn.Module, ABC):
         # Not in inference mode: its tensors could not be used when gradients with respect to the input are asked for.
         with torch.inference_mode(False), torch.no_grad():
             tensors = tuple(_cast(t, dtype) for t in self.expand())
-            sources = tuple(
-                Source(None, None, 0, 0, None) if p is None else _source(p) for p in self._parameters.values()
-            )
+            sources = tuple(Source(None, None, 0, 0, None) if p is None else _source(p) for p in self.watched())
         return Bank(tensors, sources, dtype)
 
     def train(self, mode: bool = True) -> Self:
@@ -148,6 +161,15 @@ class BankedConv2d(nn.Module, ABC):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_kept": None}
 
+    @property
+    def zeros(self) -> int:
+        """Pixels of zeros that the convolution itself adds on each side: none where `wrapped` has padded."""
+        return self.padding if self.padding_mode == "zeros" else 0
+
+    def wrapped(self, x: Tensor) -> Tensor:
+        """`x` padded on the torus; as it is where the padding is of zeros."""
+        return x if self.padding_mode == "zeros" else wrapped(x, self.padding)
+
     def check_channels(self, x: Tensor, channels: int) -> None:
         """`ShapeError` unless `x` is (B, channels, H, W)."""
         if x.ndim != 4 or x.shape[1] != channels:
@@ -158,7 +180,19 @@ class BankedConv2d(nn.Module, ABC):
         return (
             f"{self.group}, {self.in_fields}, {self.out_fields}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, dilation={self.dilation}, bias={self._parameters.get('bias') is not None}"
-        )
+        ) + ("" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}")
+
+
+def checked_mode(padding_mode: str) -> str:
+    """One of `PADDING_MODES`; `ShapeError` for anything else."""
+    if padding_mode not in PADDING_MODES:
+        raise ShapeError(f"padding_mode is {padding_mode!r}, expected {' or '.join(map(repr, PADDING_MODES))}")
+    return padding_mode
+
+
+def wrapped(x: Tensor, padding: int) -> Tensor:
+    """(B, C, H, W) with `padding` pixels of the opposite side around it."""
+    return F.pad(x, (padding,) * 4, mode="circular") if padding else x
 
 
 def _autocast_dtype(like: Tensor) -> torch.dtype | None:

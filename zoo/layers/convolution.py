@@ -42,7 +42,7 @@ class TiedConv2d(BankedConv2d):
         self.check_channels(x, self.in_channels)
         weight, bias = self.bank(x)
         assert weight is not None
-        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)
+        return F.conv2d(self.wrapped(x), weight, bias, self.stride, self.zeros, self.dilation)
 
 
 class LiftingConv2d(TiedConv2d):
@@ -56,9 +56,10 @@ class LiftingConv2d(TiedConv2d):
         out_fields: fields of the output.
         kernel_size: of a square window, odd or even.
         stride: exactness depends on it and on the input size; see `zoo.exactness`.
-        padding: pixels of zeros on each of the four sides.
+        padding: pixels on each of the four sides.
         dilation: distance of the filter's pixels.
         bias: whether to add one number per field.
+        padding_mode: `zeros`, or `circular` for images on a torus, where circular shifts are symmetries too.
     """
 
     lifting = True

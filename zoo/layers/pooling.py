@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
+from zoo.layers.bank import checked_mode, wrapped
 from zoo.layers.regular import fields, lattice_group
 
 GroupMaxPool2d = nn.MaxPool2d
@@ -28,27 +29,39 @@ class BlurPool2d(nn.Module):
         channels: of the feature map, |G| C.
         kernel_size: 2 to 7; row n of Pascal's triangle, normalised.
         stride: distance of the outputs.
-        padding: pixels of zeros on each side; by default kernel_size // 2.
+        padding: pixels on each side; by default kernel_size // 2.
+        padding_mode: `zeros`, or `circular` for images on a torus.
     """
 
     kernel: Tensor
 
-    def __init__(self, channels: int, kernel_size: int = 3, stride: int = 2, padding: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int = 3,
+        stride: int = 2,
+        padding: int | None = None,
+        padding_mode: str = "zeros",
+    ) -> None:
         super().__init__()
         if not 2 <= kernel_size <= 7:
             raise ShapeError(f"kernel_size is {kernel_size}, expected 2 to 7, for example 3")
         self.channels, self.kernel_size, self.stride = channels, kernel_size, stride
         self.padding = kernel_size // 2 if padding is None else padding
+        self.padding_mode = checked_mode(padding_mode)
         row = torch.tensor([math.comb(kernel_size - 1, i) for i in range(kernel_size)], dtype=torch.float32)
         row = row / row.sum()  # a power of two: the kernel is exact in every dtype
         self.register_buffer("kernel", row[:, None] * row[None, :], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel.expand(self.channels, 1, self.kernel_size, self.kernel_size)
-        return F.conv2d(x, kernel, None, self.stride, self.padding, groups=self.channels)
+        zeros = self.padding if self.padding_mode == "zeros" else 0
+        x = x if self.padding_mode == "zeros" else wrapped(x, self.padding)
+        return F.conv2d(x, kernel, None, self.stride, zeros, groups=self.channels)
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
+        return f"{self.channels}, kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}{mode}"
 
 
 class GroupPool(nn.Module):

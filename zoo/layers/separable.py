@@ -61,7 +61,7 @@ class GGroupConv2d(_Separable):
         self.check_channels(x, self.in_channels)
         weight, bias = self.bank(x)
         assert weight is not None
-        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)
+        return F.conv2d(self.wrapped(x), weight, bias, self.stride, self.zeros, self.dilation)
 
 
 class GCGroupConv2d(_Separable):
@@ -81,5 +81,5 @@ class GCGroupConv2d(_Separable):
         pointwise, spatial, bias = self.bank(x)
         assert pointwise is not None
         assert spatial is not None
-        mixed = F.conv2d(x, pointwise)  # (B, |G| O, H, W)
-        return F.conv2d(mixed, spatial, bias, self.stride, self.padding, self.dilation, groups=len(spatial))
+        mixed = self.wrapped(F.conv2d(x, pointwise))  # (B, |G| O, H, W)
+        return F.conv2d(mixed, spatial, bias, self.stride, self.zeros, self.dilation, groups=len(spatial))

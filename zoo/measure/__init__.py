@@ -8,6 +8,7 @@ Models are copied, so they stay in the mode, the precision and the place that th
     orbit_accuracy            accuracy over whole orbits, and how far the answers agree along them
     local_equivariance_error  the derivative along a motion: rotation, translations, scale, shear
     layerwise_equivariance_error  the same, split among the layers by the chain rule
+    degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
     kernel_deviation          filters against the nearest equivariant ones, without images
     assert_invariant, assert_equivariant   for the tests of a model
 
@@ -18,6 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.measure.degree import LayerDegree as LayerDegree
+    from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
+    from zoo.measure.degree import model_degree as model_degree
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate
@@ -51,6 +55,7 @@ _HOMES = {
     "How": "motions",
     "InvarianceError": "invariance",
     "KernelDeviation": "kernels",
+    "LayerDegree": "degree",
     "LayerTerm": "layerwise",
     "LayerwiseError": "layerwise",
     "LieDerivative": "lie",
@@ -58,6 +63,7 @@ _HOMES = {
     "OrbitAccuracy": "orbit",
     "assert_equivariant": "judge",
     "assert_invariant": "judge",
+    "degree_of_equivariance": "degree",
     "equivariance_error": "equivariance",
     "flow": "flows",
     "invariance_error": "invariance",
@@ -66,6 +72,7 @@ _HOMES = {
     "layerwise_equivariance_error": "layerwise",
     "lie_derivative": "lie",
     "local_equivariance_error": "lie",
+    "model_degree": "degree",
     "orbit_accuracy": "orbit",
     "tangent": "flows",
 }

@@ -5,7 +5,9 @@ from collections import OrderedDict
 from torch import nn
 
 from symdata.groups import Group
-from zoo.layers import GroupBatchNorm2d, GroupConv2d, GroupMaxPool2d, LiftingConv2d
+from zoo.layers import GroupAvgPool2d, GroupBatchNorm2d
+from zoo.layers.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.relaxed import convolutions
 from zoo.models.network import Network
 
 LAYERS = 7
@@ -37,6 +39,11 @@ class CNN(Network):
         padding: of the 3x3 convolutions; the 4x4 one has none.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         dropout: rate after layers 1, 3, 4 and 5; it acts in training only.
+        downsample: what stands for each pool, see `zoo.layers.downsampling`; None is `max`.
+        padding_mode: `circular` takes images for tori: every 3x3 convolution is padded by 1, and the 4x4 one by 2. Its
+            map is a pixel larger and periodic, half a pixel off; a 2x2 mean brings it back to the size and the place of
+            its input. Default: `circular` with `aps` and `equivariant`, which need it, and `zeros` otherwise.
+        relax: how all convolutions may leave the group, a word of `zoo.layers.relaxed.RELAXATIONS`, or `none`.
     """
 
     def __init__(
@@ -50,19 +57,27 @@ class CNN(Network):
         padding: int = 1,
         coset_pool: bool = True,
         dropout: float = 0.0,
+        downsample: str | None = None,
+        padding_mode: str | None = None,
+        relax: str = "none",
     ) -> None:
+        mode, (lifting, hidden) = mode_of(downsample, padding_mode), convolutions(relax)
+        torus = mode == "circular"
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i in range(1, LAYERS + 1):
             before = channels if i == 1 else fields
-            conv = LiftingConv2d if i == 1 else GroupConv2d
+            conv = lifting if i == 1 else hidden
             last = i == LAYERS
-            layers[f"conv{i}"] = conv(group, before, fields, LAST_KERNEL if last else 3, padding=0 if last else padding)
+            kernel, border = (LAST_KERNEL, 2 * torus) if last else (3, 1 if torus else padding)
+            layers[f"conv{i}"] = conv(group, before, fields, kernel, padding=border, padding_mode=mode)
+            if last and torus:
+                layers[f"centre{i}"] = GroupAvgPool2d(2, 1)
             layers[f"norm{i}"] = GroupBatchNorm2d(group, fields)
             layers[f"relu{i}"] = nn.ReLU()
             if dropout and i in DROPPED:
                 layers[f"dropout{i}"] = nn.Dropout(dropout)
             if i in (2, 3)[:pools]:
-                layers[f"pool{i}"] = GroupMaxPool2d(2)
+                layers[f"pool{i}"] = downsampling(downsample or "max", group, fields, padding_mode=mode)
         super().__init__(
             group,
             nn.Sequential(layers),
@@ -70,13 +85,15 @@ class CNN(Network):
             fields=fields,
             classes=classes,
             coset_pool=coset_pool,
-            minimum=minimum_size(pools, padding),
+            minimum=minimum_size(pools, 1 if torus else padding, downsample, 2 if torus else LAST_KERNEL),
+            divisor=1 << pools if downsample in PHASED else 1,
         )
 
 
-def minimum_size(pools: int, padding: int) -> int:
-    """The smallest side that leaves 4 pixels for the last convolution: its way back through the layers."""
-    size = LAST_KERNEL
+def minimum_size(pools: int, padding: int, downsample: str | None = None, last: int = LAST_KERNEL) -> int:
+    """The smallest side that leaves `last` pixels for the last convolution: its way back through the layers."""
+    size = last
     for i in range(LAYERS - 1, 0, -1):
-        size = (2 * size if i in (2, 3)[:pools] else size) + 2 - 2 * padding
+        before = 2 * size - (downsample == "stride")
+        size = (before if i in (2, 3)[:pools] else size) + 2 - 2 * padding
     return size

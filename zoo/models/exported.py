@@ -23,11 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError
-from symdata.groups import Element
+from symdata.groups import Element, Group
 from zoo.errors import ModelError
 from zoo.layers.regular import move
 from zoo.models.exported_fields import IMAGE, Bend, Fibre, FibrePool, mix
 from zoo.models.exported_spec import Spec
+from zoo.models.fields import FieldFilters
 
 MAX_NUMBERS = 2**26
 """Numbers in the filters of an exported network; 256 MiB in float32."""
@@ -64,6 +65,23 @@ def plain(conv: Conv) -> nn.Conv2d:
     """The maker of exported networks: an ordinary convolution."""
     out, into, kernel, _ = conv.shape
     return nn.Conv2d(into, out, kernel, conv.stride, conv.padding, bias=False)
+
+
+class FieldConv2d(nn.Conv2d, FieldFilters):
+    """An ordinary convolution between fields that may have left its group, and can say how far."""
+
+    def __init__(self, conv: Conv, group: Group) -> None:
+        out, into, kernel, _ = conv.shape
+        super().__init__(into, out, kernel, conv.stride, conv.padding, bias=False)
+        self.before, self.after, self.symmetry = conv.before, conv.after, group
+
+    def filters(self) -> Tensor:
+        return self.weight.detach().double()
+
+
+def exported_maker(spec: Spec) -> Maker:
+    """The maker of the exported form of a network, strict or relaxed."""
+    return plain if spec.relax == "none" else lambda conv: FieldConv2d(conv, spec.group)
 
 
 class Block(nn.Module):
@@ -162,7 +180,8 @@ def build_exported(architecture: Mapping[str, Any]) -> FieldNet:
     Raises:
         ModelError: for missing, unknown or senseless entries, and for a network of more than `MAX_NUMBERS` numbers.
     """
-    return FieldNet(read_spec(architecture, "exported"), plain, "exported").eval()
+    spec = read_spec(architecture, "exported")
+    return FieldNet(spec, exported_maker(spec), "exported").eval()
 
 
 def read_spec(architecture: Mapping[str, Any], form: str) -> Spec:

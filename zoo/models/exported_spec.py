@@ -19,6 +19,10 @@ LIMITS = {"classes": 65_536, "channels": 1_024, "width": 1_024}
 """Largest accepted values: a configuration may come from anywhere."""
 
 
+RELAXED = ("none", "likelihood")
+"""What `relax` may be: networks on finer groups have no other relaxation."""
+
+
 def read_name(name: Any) -> ModelName:
     """The name of a steerable network, read; `ModelError` for any other."""
     parsed = ModelName.parse(name)
@@ -43,6 +47,8 @@ class Spec:
     """Whether logits see the maximum of every field over the group; otherwise all its coefficients."""
     dropout: float
     """Probability, in training: after the convolutions 1, 3, 4 and 5 of a cnn, within the blocks of a ResNet."""
+    relax: str = "none"
+    """How the convolutions may leave the group: one of `RELAXED`."""
 
     def __post_init__(self) -> None:
         if read_name(self.name).size < self.minimum:
@@ -56,6 +62,8 @@ class Spec:
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise ModelError(f"dropout of {self.name} is {short(self.dropout)}, expected a probability such as 0.3")
         object.__setattr__(self, "dropout", float(self.dropout))
+        if not isinstance(self.relax, str) or self.relax not in RELAXED:
+            raise ModelError(f"relax of {self.name} is {short(self.relax)}, expected {' or '.join(RELAXED)}")
 
     @property
     def architecture(self) -> str:
@@ -82,10 +90,10 @@ class Spec:
     def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":
         """The inverse of `dataclasses.asdict`, for a mapping of unknown origin; every key must be there."""
         expected, got = sorted(cls.__dataclass_fields__), sorted(map(str, fields))
-        if got != expected:
+        if sorted({*got, "relax"}) != expected:  # which came later than the first files
             raise ModelError(f"the architecture has the keys {', '.join(got)[:200]}; expected {', '.join(expected)}")
         return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("relax", "none")}

@@ -5,7 +5,9 @@ from collections import OrderedDict
 from torch import nn
 
 from symdata.groups import Group
-from zoo.layers import LiftingConv2d
+from zoo.errors import ModelError
+from zoo.layers.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.relaxed import convolutions
 from zoo.models.network import Network
 
 
@@ -26,6 +28,9 @@ class Knight(Network):
         kernel: side of the filter.
         stride: of the convolution.
         padding: of the convolution; exact where (size + 2 padding - kernel) mod stride is 0.
+        downsample: what stands for the stride, see `zoo.layers.downsampling`; None is `stride`.
+        padding_mode: `zeros` or `circular`, as in `CNN`.
+        relax: as in `CNN`; `partial` relaxes nothing here, for its lifting convolution is a full one.
     """
 
     def __init__(
@@ -39,14 +44,28 @@ class Knight(Network):
         kernel: int = 3,
         stride: int = 2,
         padding: int = 1,
+        downsample: str | None = None,
+        padding_mode: str | None = None,
+        relax: str = "none",
     ) -> None:
-        conv = LiftingConv2d(group, channels, fields, kernel, stride, padding)
+        mode, apart = mode_of(downsample, padding_mode), downsample not in (None, "stride")
+        if mode == "circular" and 2 * padding != kernel - 1:
+            raise ModelError(
+                f"kernel is {kernel} and padding {padding}, which does not keep the size of a torus; expected an odd "
+                f"kernel and half of it, for example kernel=3, padding=1"
+            )
+        step = 1 if apart else stride
+        layers = OrderedDict[str, nn.Module]()
+        layers["conv"] = convolutions(relax)[0](group, channels, fields, kernel, step, padding, padding_mode=mode)
+        if apart and downsample:
+            layers["down"] = downsampling(downsample, group, fields, stride, mode)
         super().__init__(
             group,
-            nn.Sequential(OrderedDict[str, nn.Module](conv=conv)),
+            nn.Sequential(layers),
             channels=channels,
             fields=fields,
             classes=classes,
             coset_pool=coset_pool,
-            minimum=max(1, kernel - 2 * padding),
+            minimum=max(1, kernel - 2 * padding) + (stride - 1) * apart,
+            divisor=stride if downsample in PHASED else 1,
         )

@@ -25,6 +25,8 @@ CNNS = ("cnn", "cnn2", "cwcnn")
 RESNETS = ("resnet44", "resnet18", "pcamresnet44")
 LATTICE_ARCHITECTURES = (*CNNS, *RESNETS, "knight")
 STEERABLE_ARCHITECTURES = ("cnn", "wrn16")
+PLAIN_ARCHITECTURES = ("pathcnn",)
+"""Without a group to build on, z2 alone."""
 
 MAX_SIZE = 4096
 """Largest size of a name, in pixels."""
@@ -49,7 +51,7 @@ class ModelName:
     group_word: str
     """A key of `LATTICE_WORDS`, or one of `STEERABLE_WORDS`."""
     architecture: str
-    """One of `LATTICE_ARCHITECTURES` or `STEERABLE_ARCHITECTURES`."""
+    """One of `LATTICE_ARCHITECTURES`, `STEERABLE_ARCHITECTURES` or `PLAIN_ARCHITECTURES`."""
     size: int
     """Side of the input in pixels."""
     data: str | None = None
@@ -114,6 +116,9 @@ def heads() -> dict[str, tuple[str, str, str]]:
     for word in STEERABLE_WORDS:
         for architecture in STEERABLE_ARCHITECTURES:
             found[f"{word}{architecture}"] = ("", word, architecture)
+    for architecture in PLAIN_ARCHITECTURES:
+        for spelling in ("z2", LATTICE_WORDS["z2"]):
+            found[f"{spelling}{architecture}"] = ("", "z2", architecture)
     return found
 
 
@@ -127,7 +132,8 @@ def _unknown(text: str, head: str, size: int, data: str | None) -> str:
     tail = f"_{size or 28}" + (f".{data}" if data else "")
     if near:
         return f"{text!r} is no network of the zoo; did you mean {' or '.join(n + tail for n in near)}?"
-    groups, kinds = ", ".join((*LATTICE_WORDS, *STEERABLE_WORDS)), ", ".join(LATTICE_ARCHITECTURES)
+    groups = ", ".join((*LATTICE_WORDS, *STEERABLE_WORDS))
+    kinds = ", ".join((*LATTICE_ARCHITECTURES, *PLAIN_ARCHITECTURES))
     return f"{text!r} is no network of the zoo; write a group ({groups}), one of {kinds}, and the size: p4cnn_28"
 
 

@@ -25,6 +25,7 @@ class Network(nn.Module):
         coset_pool: whether to take the maximum over the group before the classifier.
         coset_first: whether that comes before the mean over space; the two do not commute.
         minimum: smallest side, in pixels, at which the trunk can run.
+        divisor: of every side that it takes.
     """
 
     architecture: dict[str, Any]
@@ -41,10 +42,12 @@ class Network(nn.Module):
         coset_pool: bool = True,
         coset_first: bool = False,
         minimum: int = 1,
+        divisor: int = 1,
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
         self.channels, self.coset_first, self.minimum, self.architecture = channels, coset_first, minimum, {}
+        self.divisor = divisor
         self.trunk = trunk
         self.pool = GroupPool(self.group) if coset_pool else nn.Identity()
         self.head = nn.Linear(fields * (1 if coset_pool else order(self.group)), classes)
@@ -57,6 +60,12 @@ class Network(nn.Module):
         if min(images.shape[-2:]) < self.minimum:
             h, w = images.shape[-2:]
             raise ShapeError(f"images are {h}x{w}, and this network runs from {self.minimum}x{self.minimum} pixels on")
+        if any(side % self.divisor for side in images.shape[-2:]):
+            h, w = images.shape[-2:]
+            raise ShapeError(
+                f"images are {h}x{w}, expected sides that are multiples of {self.divisor}, for this network subsamples "
+                f"a torus; pad or resize them, for example to {-(-max(h, w) // self.divisor) * self.divisor} pixels"
+            )
         out: Tensor = self.trunk(images)
         return out
 

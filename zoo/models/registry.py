@@ -20,13 +20,15 @@ from zoo.errors import ModelError
 from zoo.models.cnn import CNN
 from zoo.models.designs import ARCHITECTURES
 from zoo.models.knight import Knight
-from zoo.models.names import CNNS, LATTICE_WORDS, ModelName, heads
+from zoo.models.names import CNNS, LATTICE_WORDS, PLAIN_ARCHITECTURES, ModelName, heads
 from zoo.models.network import Network
+from zoo.models.pathcnn import FORM as PATHS_FORM
+from zoo.models.pathcnn import PathCNN, PathSpec, create_paths, read_paths
 from zoo.models.plan import Plan
 from zoo.models.resnet import ResNet
 
-STEERABLE_SIZES = {"cnn": 28, "wrn16": 29}
-"""Of the steerable networks that are listed: exact under quarter turns."""
+OTHER_SIZES = {"cnn": 28, "wrn16": 29, "pathcnn": 16}
+"""Of the listed networks that are not in `ARCHITECTURES`; the steerable ones are exact under quarter turns."""
 
 
 def create(
@@ -37,6 +39,11 @@ def create(
     width: int | Sequence[int] | None = None,
     coset_pool: bool = True,
     dropout: float = 0.0,
+    downsample: str | None = None,
+    relax: str = "none",
+    path: str | None = None,
+    average: str | Sequence[str] | None = None,
+    copies: int | None = None,
     seed: int | None = None,
 ) -> nn.Module:
     """The network of that name with fresh weights: images (B, channels, size, size) to logits (B, classes).
@@ -51,6 +58,15 @@ def create(
         width: fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage.
         coset_pool: whether to take the maximum over the group before the classifier.
         dropout: rate after layers 1, 3, 4 and 5 of the CNNs.
+        downsample: how resolution is lowered, of networks on lattice groups: `stride`, `max`, `avg`, `blur`, `aps` or
+            `equivariant`; None is as the architecture has it. With the last two images lie on a torus, every padding
+            is circular, and their size must be a multiple of the total stride.
+        relax: how all convolutions may leave their lattice group while they are trained: `likelihood`, `residual`,
+            `banks`, `bias` or `partial`, see `zoo.layers.relaxed`; `none` keeps it. On finer groups `likelihood` alone.
+        path: of the blocks of a pathcnn: conv, dense, factored, residual or residual-factored.
+        average: generators such as `rotation,translate_x`: the network is averaged over random affine maps whose
+            spread is learned, see `zoo.models.averaged`; None or `none` for no average.
+        copies: of which the mean is taken in eval mode; 4 by default.
         seed: of the weights; the global generators are neither read nor touched. None draws from the global one.
 
     Raises:
@@ -65,12 +81,38 @@ def create(
             raise ModelError(f"{str(parsed)!r} has weights: zoo.load({str(parsed)!r}); for an untrained one {bare!r}")
     choices: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
     choices |= {"coset_pool": coset_pool, "dropout": dropout}
+    if path is not None and parsed.architecture not in PLAIN_ARCHITECTURES:
+        raise ModelError(f"path is {path!r} and {parsed} has none; leave it out, or take z2pathcnn_16")
     with seeded(seed):
-        if parsed.is_steerable:
-            from zoo.models.steerable import create_steerable
+        network = _fresh(parsed, path, choices, {"downsample": downsample, "relax": None if relax == "none" else relax})
+    if average is None or average == "none":
+        return network
+    from zoo.models.averaged import averaged
 
-            return create_steerable(parsed.bare, **choices)
-        return _make(Plan.of(parsed, **choices))
+    return averaged(network, average, copies)
+
+
+def _fresh(name: ModelName, path: str | None, choices: dict[str, Any], lattice: dict[str, Any]) -> nn.Module:
+    """The network itself, under no average; `lattice` holds the choices of networks on lattice groups alone."""
+    if name.is_steerable:
+        _refuse(name, **{key: value for key, value in lattice.items() if key != "relax"})
+    if name.architecture in PLAIN_ARCHITECTURES:
+        _refuse(name, **lattice)
+    if name.architecture in PLAIN_ARCHITECTURES:
+        kept = {key: value for key, value in choices.items() if key != "coset_pool"}
+        return create_paths(name.bare, path=path, **kept)
+    if name.is_steerable:
+        from zoo.models.steerable import create_steerable
+
+        return create_steerable(name.bare, **choices, relax=lattice["relax"] or "none")
+    return _make(Plan.of(name, **choices, **lattice))
+
+
+def _refuse(name: ModelName, **choices: Any) -> None:
+    """`ModelError` for choices that only networks on lattice groups have."""
+    for key, value in choices.items():
+        if value is not None:
+            raise ModelError(f"{key} is {value!r} and {name} has no such choice; leave it out, or take p4cnn_28")
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
@@ -92,6 +134,12 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
         from zoo.models.steerable import build_steerable
 
         return build_steerable(architecture)
+    if form == PATHS_FORM:
+        return PathCNN(read_paths(architecture))
+    if form == "averaged":
+        from zoo.models.averaged import build_averaged
+
+        return build_averaged(architecture, build)
     return _make(Plan.from_dict(architecture))
 
 
@@ -114,6 +162,14 @@ def needs(architecture: Mapping[str, Any], size: int) -> Needs:
     if form is None:
         plan = Plan.from_dict(architecture)
         return Needs(plan.parameters(), plan.largest_map(size))
+    if form == PATHS_FORM:
+        paths = read_paths(architecture)
+        return Needs(paths.parameters(), paths.largest_map(size))
+    if form == "averaged":
+        from zoo.models.averaged import network_of, numbers_of
+
+        inner = needs(network_of(architecture), size)
+        return Needs(inner.parameters + numbers_of(architecture), inner.largest_map)
     from zoo.models.exported import count, read_spec
 
     spec = read_spec(architecture, "exported")
@@ -124,8 +180,11 @@ def export(model: nn.Module) -> nn.Module:
     """The same function in plain torch. Networks on lattice groups are that already, and come back as they are."""
     if isinstance(model, Network) or not getattr(model, "is_steerable", False):
         return model
+    from zoo.models.averaged import InvarianceAverage
     from zoo.models.steerable import export as export_steerable
 
+    if isinstance(model, InvarianceAverage):
+        return model.exported(export)
     return export_steerable(model)
 
 
@@ -163,6 +222,9 @@ def describe(name: str | ModelName) -> Row:
         from zoo.models.exported_spec import WIDTHS
 
         return Row(*facts, 10, 3, WIDTHS[parsed.architecture][parsed.group_word], None, None)
+    if parsed.architecture in PLAIN_ARCHITECTURES:
+        paths = PathSpec(str(parsed), "conv")
+        return Row(*facts, paths.classes, paths.channels, paths.width, paths.parameters(), paths.phi)
     plan = Plan.of(parsed)
     return Row(*facts, plan.classes, plan.channels, plan.width, plan.parameters(), plan.design.phi(parsed.size))
 
@@ -176,14 +238,15 @@ def _names() -> Iterator[str]:
     for head, (variant, word, architecture) in heads().items():
         if head != f"{variant}{word}{architecture}":
             continue  # the other spelling of a group
-        sizes = ARCHITECTURES[architecture].sizes if word in LATTICE_WORDS else (STEERABLE_SIZES[architecture],)
+        published = ARCHITECTURES.get(architecture) if word in LATTICE_WORDS else None
+        sizes = (OTHER_SIZES[architecture],) if published is None else published.sizes
         yield from (f"{head}_{size}" for size in sizes)
 
 
 def _make(plan: Plan) -> Network:
     model = _network(plan)
     if plan.name.size < model.minimum:
-        mend = f"{plan.name.head}_{max(model.minimum, plan.design.sizes[0])}"
+        mend = f"{plan.name.head}_{-(-max(model.minimum, plan.design.sizes[0]) // model.divisor) * model.divisor}"
         raise ModelError(f"{plan.name} is too small: it needs at least {model.minimum} pixels, for example {mend}")
     model.architecture = plan.to_dict()
     return model
@@ -192,6 +255,7 @@ def _make(plan: Plan) -> Network:
 def _network(plan: Plan) -> Network:
     name, design = plan.name, plan.design
     common: dict[str, Any] = {"channels": plan.channels, "classes": plan.classes, "coset_pool": plan.coset_pool}
+    common |= {"downsample": plan.downsample, "relax": plan.relax}
     if name.architecture in CNNS:
         common |= {"pools": design.pools, "padding": design.padding, "dropout": plan.dropout}
         return CNN(name.group, plan.widths[0], **common)

@@ -7,8 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.groups import Group
-from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2d, LiftingConv2d
+from zoo.errors import ModelError
+from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2d
+from zoo.layers.bank import BankedConv2d
+from zoo.layers.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.phases import Phase2d, PhaseChoice2d
 from zoo.layers.regular import lattice_group, order
+from zoo.layers.relaxed import convolutions
 from zoo.models.network import Network
 
 HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
@@ -19,30 +24,60 @@ HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] 
 """The 3x3 convolutions of each variant; stem and shortcuts are always full ones."""
 
 
+def hidden(variant: str, relax: str) -> type[BankedConv2d]:
+    """The 3x3 convolution of a variant, or of a relaxation; `ModelError` for both at once."""
+    if variant and relax != "none":
+        raise ModelError(f"relax is {relax!r} and the filters are {variant}-separable, expected one of the two")
+    return HIDDEN[variant] if relax == "none" else convolutions(relax)[1]
+
+
 class Block(nn.Module):
     """Two convolutions, each after its norm and ReLU, added to a shortcut; nothing after the sum.
 
     (B, |G| before, H, W) -> (B, |G| after, ceil(H / stride), ceil(W / stride)). Where stride or width change, the
     shortcut is a strided 1x1 convolution of the raw input and a norm. Its condition on the input size is that of the
     3x3 convolution beside it: with stride 2, odd.
+
+    Another way to downsample than by the stride follows the first convolution, and goes before the shortcut's: on the
+    same pixels, where they are chosen by the image.
     """
 
-    def __init__(self, group: Group | str, before: int, after: int, stride: int = 1, variant: str = "") -> None:
+    def __init__(
+        self,
+        group: Group | str,
+        before: int,
+        after: int,
+        stride: int = 1,
+        variant: str = "",
+        downsample: str | None = None,
+        padding_mode: str | None = None,
+        relax: str = "none",
+    ) -> None:
         super().__init__()
-        conv = HIDDEN[variant]
+        conv, mode = hidden(variant, relax), mode_of(downsample, padding_mode)
+        apart = stride != 1 and downsample not in (None, "stride")
+        step = 1 if apart else stride
         self.norm1 = GroupBatchNorm2d(group, before)
-        self.conv1 = conv(group, before, after, 3, stride, padding=1, bias=False)
+        self.conv1 = conv(group, before, after, 3, step, padding=1, bias=False, padding_mode=mode)
         self.norm2 = GroupBatchNorm2d(group, after)
-        self.conv2 = conv(group, after, after, 3, padding=1, bias=False)
+        self.conv2 = conv(group, after, after, 3, padding=1, bias=False, padding_mode=mode)
         self.shortcut = nn.Sequential()
         if stride != 1 or before != after:
-            pointwise = GroupConv2d(group, before, after, 1, stride, bias=False)
+            pointwise = convolutions(relax)[1](group, before, after, 1, step, bias=False)
             self.shortcut = nn.Sequential(
                 OrderedDict[str, nn.Module](conv=pointwise, norm=GroupBatchNorm2d(group, after))
             )
+        self.down = self.down_shortcut = self.choice = None
+        if apart and downsample:
+            self.down = downsampling(downsample, group, after, stride, mode)
+            self.down_shortcut = downsampling(downsample, group, before, stride, mode)
+            self.choice = PhaseChoice2d(self.down) if isinstance(self.down, Phase2d) else None
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv1(F.relu(self.norm1(x)))
+        if self.down is not None and self.down_shortcut is not None:
+            chosen = () if self.choice is None else (self.choice(out),)
+            out, x = self.down(out, *chosen), self.down_shortcut(x, *chosen)
         out = self.conv2(F.relu(self.norm2(out)))
         total: Tensor = out + self.shortcut(x)
         return total
@@ -71,6 +106,10 @@ class ResNet(Network):
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
+        downsample: what stands for the strides, see `zoo.layers.downsampling`; None is `stride`.
+        padding_mode: `circular` takes images for tori. Default: `circular` with `aps` and `equivariant`, which need it,
+            and `zeros` otherwise.
+        relax: as in `CNN`; not with separable filters.
     """
 
     def __init__(
@@ -84,13 +123,18 @@ class ResNet(Network):
         coset_pool: bool = True,
         coset_first: bool = True,
         variant: str = "",
+        downsample: str | None = None,
+        padding_mode: str | None = None,
+        relax: str = "none",
     ) -> None:
+        mode, total = mode_of(downsample, padding_mode), 1 << (len(widths) - 1)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["stem"] = LiftingConv2d(group, channels, widths[0], 3, padding=1, bias=False)
+        layers["stem"] = convolutions(relax)[0](group, channels, widths[0], 3, padding=1, bias=False, padding_mode=mode)
         before = widths[0]
         for i, width in enumerate(widths):
-            chain = [Block(group, before, width, 2 if i else 1, variant)]
-            chain += [Block(group, width, width, variant=variant) for _ in range(blocks - 1)]
+            chain = [Block(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
+            for _ in range(blocks - 1):
+                chain.append(Block(group, width, width, variant=variant, padding_mode=mode, relax=relax))
             layers[f"stage{i + 1}"] = nn.Sequential(*chain)
             before = width
         layers["norm"] = GroupBatchNorm2d(group, before)
@@ -103,6 +147,8 @@ class ResNet(Network):
             classes=classes,
             coset_pool=coset_pool,
             coset_first=coset_first,
+            minimum=1 if downsample in (None, "stride") else total,
+            divisor=total if downsample in PHASED else 1,
         )
         if order(lattice_group(group)) == 1:
             self._initialise_plain()

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.models.exported import Conv, FieldNet, bounded, plain, read_spec
+from zoo.models.exported import Conv, FieldNet, bounded, exported_maker, read_spec
 from zoo.models.exported_spec import WIDTHS, Spec, read_name
 from zoo.models.names import ModelName
 from zoo.models.steerable_basis import kernel_basis, tied
+from zoo.models.steerable_likelihood import LikelihoodSteerableConv2d
 
 
 class SteerableConv2d(nn.Module):
@@ -75,6 +76,7 @@ def create_steerable(
     width: int | None = None,
     coset_pool: bool = True,
     dropout: float = 0.0,
+    relax: str = "none",
     seed: int | None = None,
 ) -> FieldNet:
     """A steerable network, freshly initialised.
@@ -86,6 +88,7 @@ def create_steerable(
         width: number of fields; by default that of `zoo.models.exported.WIDTHS`.
         coset_pool: whether the head sees the maximum over the group; only then are the logits invariant.
         dropout: probability, in training.
+        relax: `likelihood`, for convolutions with a learned likelihood over the group, or `none`.
         seed: of the initial weights; None draws from torch's global generator.
 
     Raises:
@@ -99,6 +102,7 @@ def create_steerable(
         width=WIDTHS[parsed.architecture][parsed.group_word] if width is None else width,
         coset_pool=coset_pool,
         dropout=dropout,
+        relax=relax,
     )
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
@@ -112,22 +116,26 @@ def build_steerable(architecture: Mapping[str, Any]) -> FieldNet:
 
 
 def _steerable(spec: Spec) -> FieldNet:
-    return FieldNet(spec, lambda conv: SteerableConv2d(conv, spec.group), "steerable")
+    kind = SteerableConv2d if spec.relax == "none" else LikelihoodSteerableConv2d
+    return FieldNet(spec, lambda conv: kind(conv, spec.group), "steerable")
 
 
 def export(model: nn.Module) -> FieldNet:
     """The same network with ordinary convolutions, in evaluation mode: equal logits, loads with torch alone.
 
-    The filters are tied bit for bit under the elements of d4, so that what is exact stays so in every dtype.
+    The filters are tied bit for bit under the elements of d4, so that what is exact stays so in every dtype; all but
+    those that a learned likelihood has led away from the group.
     """
     if not isinstance(model, FieldNet):
         raise ModelError(f"{type(model).__name__} is no steerable network; export takes what create_steerable makes")
     if model.form == "exported":
         return model
-    net = FieldNet(model.spec, plain, "exported")
-    state = {key: value.detach() for key, value in model.state_dict().items()}
+    net = FieldNet(model.spec, exported_maker(model.spec), "exported")
+    state = {key: value.detach() for key, value in model.state_dict().items() if not key.endswith(".likelihood.logits")}
     for key, module in model.named_modules():
-        if isinstance(module, SteerableConv2d):
+        if isinstance(module, LikelihoodSteerableConv2d) and not module.is_strict:
+            state[f"{key}.weight"] = module.filter().detach().contiguous()
+        elif isinstance(module, SteerableConv2d | LikelihoodSteerableConv2d):
             state[f"{key}.weight"] = _tied_filter(module).contiguous()
     weight = model.head.weight
     net = net.to(device=weight.device, dtype=weight.dtype)
@@ -135,7 +143,7 @@ def export(model: nn.Module) -> FieldNet:
     return net.eval()
 
 
-def _tied_filter(module: SteerableConv2d) -> Tensor:
+def _tied_filter(module: SteerableConv2d | LikelihoodSteerableConv2d) -> Tensor:
     conv = module.conv
     with torch.no_grad():
         out, into, kernel, _ = conv.shape

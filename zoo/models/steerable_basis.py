@@ -14,8 +14,8 @@ from torch import Tensor
 from symdata.groups import Element, Group
 from symdata.lie_learn import stand_in
 from zoo.errors import ModelError
-from zoo.layers.regular import move
 from zoo.models.exported_fields import BAND, Fibre
+from zoo.models.fields import acted
 
 INSTALL = (
     "pip install 'symdata[steerable]' (Python <= 3.12, Fortran compiler), or without either: "
@@ -87,7 +87,7 @@ def tied(filters: Tensor, group: Group, before: Fibre, after: Fibre) -> Tensor:
     bit. `ModelError` if they are not equal: then this escnn has other conventions than ours.
     """
     exact = filters.double()
-    moved = [_acted(exact, h, before, after) for h in lattice_part(group)]
+    moved = [acted(exact, h, before, after) for h in lattice_part(group)]
     mean = torch.stack(moved).mean(0)
     worst = float((mean - exact).abs().max()) if exact.numel() else 0.0
     if worst > 1e-4 * max(1.0, float(exact.abs().max())):
@@ -99,8 +99,3 @@ def tied(filters: Tensor, group: Group, before: Fibre, after: Fibre) -> Tensor:
 def lattice_part(group: Group) -> tuple[Element, ...]:
     """The elements of `group` that permute pixels: those of c4 or d4 for c8, c16, so2 and d8, o2."""
     return tuple(e for e in Group(4, group.flips).elements if e in group)
-
-
-def _acted(filters: Tensor, element: Element, before: Fibre, after: Fibre) -> Tensor:
-    out, into = (f.action(element).to(filters.device) for f in (after, before))
-    return torch.einsum("pq,...qrxy,sr->...psxy", out, move(filters, element), into)

@@ -12,11 +12,14 @@ from typing import Any
 from symdata.sources.fit import RESIZES
 from symdata.symmetry import Symmetry
 from zoo.errors import ModelError
+from zoo.objectives import AUTO, parse_objective
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("onecycle", "step", "cosine", "constant")
 PRECISIONS = ("no", "bf16", "fp16")
 TRACKERS = ("tensorboard", "trackio")
+DOWNSAMPLINGS = ("stride", "max", "avg", "blur", "aps", "equivariant")
+RELAXATIONS = ("none", "likelihood", "residual", "banks", "bias", "partial")
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": OPTIMIZERS,
@@ -26,6 +29,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "resample": ("auto", "exact", "spline", "bilinear", "bicubic", "nearest"),
     "resize": RESIZES,
     "keep": ("last", "best"),
+    "downsample": DOWNSAMPLINGS,
+    "relax": RELAXATIONS,
     "precision": PRECISIONS,
     "tracker": TRACKERS,
 }
@@ -36,6 +41,7 @@ WHOLE: dict[str, tuple[int, int]] = {
     "batch_size": (1, 1 << 20),
     "step_epochs": (1, 100_000),
     "channels": (1, 3),
+    "copies": (1, 64),
     "width": (1, 4096),
     "seed": (0, (1 << 63) - 1),
     "limit": (1, 10**9),
@@ -106,6 +112,20 @@ class TrainConfig:
     """Pool over the group before the classifier; without, logits are not invariant."""
     dropout: float = 0.0
     """Probability of dropping a channel, where the architecture has dropout."""
+    downsample: str | None = None
+    """What halves feature maps: stride, max, avg, blur, aps or equivariant; None: as the architecture has it."""
+    relax: str = "none"
+    """What lets the convolutions leave their group: likelihood, residual, banks, bias or partial."""
+    average: str | None = None
+    """Generators of the augmentations over which predictions are averaged and which are learned: `rotation`,
+    `rotation,translate_x`; None: no average."""
+    copies: int = 4
+    """Images in such an average, in evaluation."""
+    path: str | None = None
+    """Of a pathcnn: conv, dense, factored, residual or residual-factored."""
+    objective: str = "auto"
+    """What is minimised besides the cross-entropy: `augerino:reg=0.05`, `likelihood:align=1,kl=0.1`, ...; `auto`: what
+    belongs to `relax` or `average`."""
     mean: tuple[float, ...] | None = None
     """Per channel, of values in [0, 1]; one number serves all channels; None: measured on the training images."""
     std: tuple[float, ...] | None = None
@@ -144,6 +164,13 @@ class TrainConfig:
             raise ModelError(f"mean is {self.mean} and std is {self.std}; give both, or neither to have them measured")
         if self.keep == "best" and self.validation == 0.0:
             raise ModelError("keep is 'best' and validation is 0; hold some images out, as in validation 0.1")
+
+    def choices(self) -> dict[str, Any]:
+        """Those of `zoo.create` about symmetry that differ from its defaults."""
+        names = ("downsample", "average", "path")
+        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        found |= {"copies": self.copies} if self.average is not None else {}
+        return found | ({"relax": self.relax} if self.relax != "none" else {})
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON and YAML."""
@@ -191,6 +218,8 @@ def _text(name: str, value: Any) -> str:
         value = str(value)
     if not isinstance(value, str) or not value or "\0" in value:
         raise ModelError(f"{name} is {short(value)}, expected a text")
+    if name == "objective" and value != AUTO:
+        return str(parse_objective(value))
     return str(Symmetry.parse(value)) if name == "symmetry" else value
 
 

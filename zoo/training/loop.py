@@ -17,6 +17,8 @@ import torch.nn.functional as F
 
 from symdata.keys import split_keys
 from zoo.checkpoint import save_checkpoint
+from zoo.errors import ModelError
+from zoo.objectives import objective_of
 from zoo.training.config import TrainConfig
 from zoo.training.data import Batches, make_batches
 from zoo.training.engine import engine, start_trackers, track
@@ -93,8 +95,11 @@ def _run(
     """The epochs that are left, from the state of a stopped run or from the start."""
     config, folder = plan.config, plan.folder
     with ExitStack() as stack:
+        objective = objective_of(plan.model, config.objective)
+        if accelerator.num_processes > 1 and not objective.shares_batches:
+            raise ModelError(f"objective {str(objective)!r} looks at all images at once; train in one process")
         batches, held_out = make_batches(config, plan.data, plan.preprocessing, accelerator)
-        trainee = Trainee(accelerator, config, deepcopy(plan.model))
+        trainee = Trainee(accelerator, config, deepcopy(plan.model), objective)
         trainee.restore(state, changes)
         accelerator.wait_for_everyone()  # until all have looked at the folder
         if accelerator.is_main_process:
@@ -111,6 +116,7 @@ def _run(
             with noting_divergence(folder, accelerator.is_main_process):
                 metrics = _epoch(epoch, trainee, batches, log, progress)
                 trainee.check_finite(metrics)
+            metrics |= trainee.objective.after_epoch(trainee.plain.eval(), epoch + 1, batches.plain)
             metrics |= _validate(trainee, held_out)
             metrics["seconds"] = round(time.perf_counter() - started, 3)
             log.add(metrics)
@@ -137,7 +143,9 @@ def _epoch(epoch: int, trainee: Trainee, batches: Batches, log: MetricsLog, prog
         logits = model(images)  # (b, classes)
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="sum")
         # Gradients are averaged over processes: sum of all parts x processes / size is the mean over the whole batch.
-        accelerator.backward(loss * (accelerator.num_processes / size))
+        mean = loss * (accelerator.num_processes / size)
+        penalty = trainee.objective.penalty(trainee.plain)
+        accelerator.backward(mean if penalty is None else mean + penalty)
         optimizer.step()
         optimizer.zero_grad()
         meter.add(loss, logits, labels, size, lr)

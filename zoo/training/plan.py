@@ -11,6 +11,7 @@ from zoo.devices import check_device
 from zoo.exactness import Audit, audit
 from zoo.models.names import ModelName
 from zoo.models.registry import create, export
+from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
@@ -69,8 +70,10 @@ def prepare(config: TrainConfig) -> Plan:
         width=config.width,
         coset_pool=config.coset_pool,
         dropout=config.dropout,
+        **config.choices(),
         seed=config.seed,
     )
+    objective_of(model, config.objective)  # refuses what does not fit
     full = checkpoint_name(config, name, data)
     return Plan(
         config=config,

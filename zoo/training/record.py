@@ -86,7 +86,8 @@ def check_finished(plan: Plan) -> None:
     before, now = config.get("training", {}), public_fields(plan.config)
     ignored = {*MAY_DIFFER, *(name for change in before.get("changes", []) for name in change)}
     ignored |= {name for name in ("mean", "std") if now[name] is None}  # it holds the measured ones
-    differ = [name for name, value in now.items() if name not in ignored and before.get(name) != value]
+    default = TrainConfig(data=plan.config.data, model=plan.config.model).to_dict()  # of fields that came later
+    differ = [name for name, value in now.items() if name not in ignored and before.get(name, default[name]) != value]
     if config.get("dataset", {}).get("manifest_sha256") != plan.data_digest:
         differ = ["dataset"]
     if differ:

@@ -17,8 +17,10 @@ MOMENTA = (0.95, 0.85)
 """Its momentum (adam: first beta) where lr is lowest and highest."""
 
 
-def make_optimizer(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD with momentum."""
+def make_optimizer(
+    config: TrainConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """Adam, AdamW or SGD with momentum, of parameters or of groups of them."""
     lr, decay = config.lr, config.weight_decay
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum, weight_decay=decay)
@@ -27,10 +29,11 @@ def make_optimizer(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> t
 
 
 def set_rate(optimizer: Any, config: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """Give the optimiser the lr of `step` (from 0), and the momentum if the schedule moves it; returns lr."""
+    """Give the optimiser the lr of `step` (from 0), times what a group has as `lr_scale`, and the momentum if the
+    schedule moves it; returns lr."""
     lr = learning_rate(config, step, steps_per_epoch)
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("lr_scale", 1.0)
         if config.schedule == "onecycle":
             m = _one_cycle(step, config.epochs * steps_per_epoch, MOMENTA[0], MOMENTA[1], MOMENTA[0])
             group.update({"momentum": m} if "momentum" in group else {"betas": (m, group["betas"][1])})

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.objectives import Objective
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
 from zoo.training.schedule import make_optimizer
@@ -16,15 +17,16 @@ StateDict = dict[str, Tensor]
 class Trainee:
     """A network and its optimiser, ready to train on the accelerator's device, and the history of their run."""
 
-    def __init__(self, accelerator: Any, config: TrainConfig, model: nn.Module) -> None:
-        self.accelerator, self.config = accelerator, config
+    def __init__(self, accelerator: Any, config: TrainConfig, model: nn.Module, objective: Objective) -> None:
+        self.accelerator, self.config, self.objective = accelerator, config, objective
         model = model.train()
         if config.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             # Our own norms look at all processes anyway; this is for networks of escnn, and torch has it for CUDA only.
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-        self.model, self.optimizer = accelerator.prepare(model, make_optimizer(config, model.parameters()))
+        groups = objective.groups(model, config.weight_decay)
+        self.model, self.optimizer = accelerator.prepare(model, make_optimizer(config, groups))
         self.plain: nn.Module = accelerator.unwrap_model(self.model)
         self.epochs, self.seconds, self.metrics_bytes = 0, 0.0, 0
         self.last: dict[str, Any] = {}
@@ -41,6 +43,7 @@ class Trainee:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.epochs, self.seconds, self.metrics_bytes = state["epochs"], state["seconds"], state["metrics_bytes"]
         self.last, self.best, self.changes = state["last"], state["best"], list(state["changes"])
+        self.objective.restore(state.get("objective", {}))
         if changes:
             self.changes.append({"after_epoch": self.epochs, **changes})
 
@@ -57,6 +60,7 @@ class Trainee:
             "last": self.last,
             "best": self.best,
             "changes": self.changes,
+            "objective": self.objective.state(),
         }
 
     def weights(self) -> StateDict:

@@ -1,0 +1,135 @@
+"""Objectives as text, and what training does with one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from torch import Tensor, nn
+
+import zoo
+from tests.support.training import dataset, lines, weights
+from zoo import objectives
+from zoo.errors import ModelError
+from zoo.objectives import objective_of, parse_objective
+from zoo.objectives.objective import Objective, split_groups
+from zoo.training import TrainConfig, train
+
+
+@dataclass
+class Shrink(Objective):
+    """Pulls all weights of the head to zero, at a rate of its own."""
+
+    name: ClassVar[str] = "shrink"
+    by: float = 1.0
+    every: int = 2
+
+    def check(self, model):
+        if not hasattr(model, "head"):
+            raise ModelError("no head")
+
+    def penalty(self, model) -> Tensor:
+        return self.by * model.head.weight.square().sum()
+
+    def groups(self, model, decay):
+        return split_groups(model, list(model.head.parameters()), decay, 0.0, lr_scale=3.0)
+
+    def after_epoch(self, model, epoch, batches):
+        seen = sum(len(labels) for _, labels in batches())
+        self.epochs = getattr(self, "epochs", 0) + 1
+        return {"seen": seen, "epochs_seen": self.epochs}
+
+    def state(self):
+        return {"epochs": getattr(self, "epochs", 0)}
+
+    def restore(self, state):
+        self.epochs = state["epochs"]
+
+
+@pytest.fixture(autouse=True)
+def shrink(monkeypatch):
+    monkeypatch.setitem(objectives.OBJECTIVES, "shrink", ("shrink", "Shrink"))
+    plain = objectives._class
+    monkeypatch.setattr(objectives, "_class", lambda name: Shrink if name == "shrink" else plain(name))
+
+
+@pytest.mark.parametrize("text", ["cross-entropy", "shrink", "shrink:by=0.5", "shrink:by=0.5,every=3"])
+def test_a_text_comes_back(text):
+    assert str(parse_objective(text)) == text
+
+
+def test_defaults_are_left_out():
+    assert str(parse_objective("shrink:every=2,by=1")) == "shrink"
+    assert parse_objective("shrink:every=3").every == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("shrnk", "did you mean shrink"),
+        ("xyz", "there are cross-entropy"),
+        ("shrink:of=1", "says 'of=1', expected each once of by=1, every=2"),
+        ("shrink:by", "says 'by'"),
+        ("shrink:by=1,by=2", "says 'by=2'"),
+        ("shrink:by=much", "by of objective 'shrink' is 'much', expected a number"),
+        ("shrink:by=-1", "expected a number from 0 on"),
+        ("shrink:by=inf", "expected a number"),
+        ("shrink:every=1.5", "expected a whole number"),
+        ("cross-entropy:a=1", "expected each once of none"),
+    ],
+)
+def test_bad_texts_are_refused_with_the_mend(text, told):
+    with pytest.raises(ModelError, match=told.replace("(", r"\(")):
+        parse_objective(text)
+
+
+def test_an_objective_without_anything_to_act_on():
+    with pytest.raises(ModelError, match="no head"):
+        objective_of(nn.Linear(2, 2), "shrink")
+
+
+def test_auto_is_plain_for_a_plain_network():
+    assert str(objective_of(zoo.create("p4cnn_12", width=2), "auto")) == "cross-entropy"
+
+
+def test_a_training_follows_its_objective(tmp_path):
+    data = dataset(tmp_path / "data")
+    common = {"data": str(data), "model": "p4cnn_12", "width": 2, "epochs": 2, "batch_size": 16, "schedule": "constant"}
+    plain = zoo.load(train(TrainConfig(**common, out=str(tmp_path / "plain"))))
+    pulled = zoo.load(train(TrainConfig(**common, objective="shrink:by=10", out=str(tmp_path / "pulled"))))
+    assert pulled.head.weight.norm() < 0.5 * plain.head.weight.norm()
+    assert pulled.config["training"]["objective"] == "shrink:by=10"
+    epochs = [line for line in lines(tmp_path / "pulled") if "loss" in line]
+    assert [line["epochs_seen"] for line in epochs] == [1, 2]
+    assert epochs[0]["seen"] == round(epochs[0]["seen"]) > 0
+    assert "seen" not in (tmp_path / "plain" / "metrics.jsonl").read_text()
+
+
+def test_a_stopped_run_goes_on_with_its_state_and_rates(tmp_path):
+    data = dataset(tmp_path / "data")
+    common = {"data": str(data), "model": "p4cnn_12", "width": 2, "epochs": 3, "batch_size": 16, "objective": "shrink"}
+
+    def stop(metrics):
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    whole = train(TrainConfig(**common, out=str(tmp_path / "whole")))
+    config = TrainConfig(**common, out=str(tmp_path / "part"))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, report=stop)
+    part = train(config, resume=True)
+    assert weights(part) == weights(whole)
+    assert lines(part)[-1]["epochs_seen"] == 3
+
+
+def test_a_group_has_its_own_rate():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    groups = split_groups(model, list(model[1].parameters()), 0.1, 0.0, lr_scale=3.0)
+    assert [g.get("lr_scale", 1.0) for g in groups] == [1.0, 3.0]
+    assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
+    assert sum(len(g["params"]) for g in groups) == 4
+    from zoo.training.schedule import make_optimizer, set_rate
+
+    config = TrainConfig(data="x", model="p4cnn_12", schedule="constant", lr=0.5, optimizer="sgd")
+    optimizer = make_optimizer(config, groups)
+    set_rate(optimizer, config, 0, 1)
+    assert [g["lr"] for g in optimizer.param_groups] == [0.5, 1.5]

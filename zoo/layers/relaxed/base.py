@@ -1,0 +1,124 @@
+"""What the relaxed convolutions share: the orbit of a bank of filters under the group, and how far they are from it.
+
+A relaxed convolution is a group convolution whose filters may leave the equivariant ones while it is trained. All of
+them are one more way to expand a bank of filters, so they cost in evaluation what a strict one does.
+
+Degree:
+    With P the projection on the equivariant filters, the mean over the group of the moved filters g K,
+
+        degree = 1 - |K - P K| / (|P K| sqrt(|G| - 1)), at least 0.
+
+    It is 1 for equivariant filters, 0 on average for white ones, and w for white ones averaged over the group with
+    probability w uniform and 1 - w at the identity, which is the scale of `symdata.Symmetry.degree`.
+"""
+
+import math
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from symdata.groups import Group
+from zoo.layers.bank import is_channels_last
+from zoo.layers.convolution import TiedConv2d
+from zoo.layers.regular import left_translation, move, order
+
+STRICT = 1e-6
+"""Filters whose distance |K - P K| / |K| is at most this are equivariant: float32 rounds to a tenth of it."""
+
+
+@lru_cache(maxsize=64)
+def orbit_index(group: Group, k: int, *, lifting: bool) -> Tensor:
+    """Where (e K)[g, h](p) = K[e^-1 g, e^-1 h](e^-1 p) comes from: (|G|, |G| J k k) numbers of [g, h, p], J = 1 or |G|.
+
+    With `lifting` the inputs are scalars, and h is left out.
+    """
+    size, pixels = order(group), torch.arange(k * k).view(k, k)
+    inputs = 1 if lifting else size
+    rows = []
+    for e, element in enumerate(group.elements):
+        back = torch.tensor(left_translation(group, e))  # g -> e^-1 g
+        h = back[:inputs] * (not lifting)
+        source = (back.view(-1, 1, 1) * inputs + h.view(1, -1, 1)) * (k * k) + move(pixels, element).flatten()
+        rows.append(source.flatten())
+    return torch.stack(rows)
+
+
+def rows_of(bank: Tensor, size: int, inputs: int) -> Tensor:
+    """A bank (|G| O, J C, k, k) as (|G| J k k, O C): the group moves whole rows."""
+    out, into, k, _ = bank.shape
+    split = bank.reshape(size, out // size, inputs, into // inputs, k, k)
+    return split.permute(0, 2, 4, 5, 1, 3).reshape(size * inputs * k * k, -1)
+
+
+def bank_of(rows: Tensor, shape: torch.Size, size: int, inputs: int) -> Tensor:
+    """The inverse of `rows_of`, for a bank of that shape."""
+    out, into, k, _ = shape
+    split = rows.view(size, inputs, k, k, out // size, into // inputs)
+    return split.permute(0, 4, 1, 5, 2, 3).reshape(shape)
+
+
+def mixed(bank: Tensor, weights: Tensor, index: Tensor, inputs: int) -> Tensor:
+    """sum_e weights(e) (e K) of filters K (|G| O, J C, k, k): same shape; `index` from `orbit_index`."""
+    size = len(index)
+    rows = rows_of(bank, size, inputs)
+    moved = rows.index_select(0, index.flatten()).view(size, -1)  # (|G|, |G| J k k O C)
+    # not a product of matrices: autocast would round it, and equivariance with it
+    return bank_of((weights.to(bank.dtype)[:, None] * moved).sum(0).view_as(rows), bank.shape, size, inputs)
+
+
+def degree(filters: Tensor, mean: Tensor, size: float) -> float:
+    """The degree of equivariance of filters K, given P K and |G|; see the head of this module."""
+    distance, whole = float((filters - mean).norm()), float(mean.norm())
+    if size == 1 or distance <= STRICT * float(filters.norm()):
+        return 1.0
+    return max(0.0, 1.0 - distance / (whole * math.sqrt(size - 1))) if whole else 0.0
+
+
+def in_format_of(bank: Tensor, weight: Tensor) -> Tensor:
+    """The same numbers, channels_last if `weight` is."""
+    if is_channels_last(weight):
+        return bank if is_channels_last(bank) else bank.clone(memory_format=torch.channels_last)
+    return bank.contiguous()
+
+
+class RelaxedConv2d(TiedConv2d):
+    """Base of the convolutions whose filters need not be equivariant. Arguments as in `LiftingConv2d`."""
+
+    relaxation: ClassVar[str]
+    """Its word: likelihood, residual, banks, bias or partial."""
+    orbit: Tensor
+
+    def make_weights(self) -> None:
+        super().make_weights()
+        self.register_buffer("orbit", orbit_index(self.group, self.kernel_size, lifting=self.lifting), persistent=False)
+
+    @property
+    def inputs(self) -> int:
+        """J: orientations of the input, 1 for images."""
+        return 1 if self.lifting else order(self.group)
+
+    def filters(self) -> Tensor:
+        """The bank (|G| O, J C, k, k) that evaluation uses, in float64 and without gradient."""
+        with torch.no_grad():
+            bank, *_ = self.expand()
+        assert bank is not None
+        return bank.double()
+
+    def projected(self) -> Tensor:
+        """The nearest equivariant filters, in float64."""
+        filters, size = self.filters(), order(self.group)
+        uniform = torch.full((size,), 1 / size, dtype=filters.dtype, device=filters.device)
+        return mixed(filters, uniform, self.orbit, self.inputs)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the present filters are equivariant, to rounding."""
+        filters = self.filters()
+        return float((filters - self.projected()).norm()) <= STRICT * float(filters.norm())
+
+    @property
+    def degree(self) -> float:
+        """Of the present filters, in [0, 1]."""
+        return degree(self.filters(), self.projected(), order(self.group))

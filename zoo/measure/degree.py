@@ -1,0 +1,120 @@
+"""How much of its symmetry every layer of a model has kept: from its filters, and from what a relaxed layer learned.
+
+With P the projection of filters K on the equivariant ones, `zoo.measure.kernels.averaged`,
+
+    degree = 1 - |K - P K| / (|P K| sqrt(|G| - 1)), at least 0:
+
+1 for equivariant filters, 0 on average for white ones, and w for white ones averaged over the group with probability
+w uniform and 1 - w at the identity. So it is on the scale of `symdata.Symmetry.degree`, and can be held against that of
+the data.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symdata.groups import Group
+from zoo.errors import ModelError
+from zoo.grid import D4
+from zoo.layers.bank import BankedConv2d
+from zoo.layers.regular import lattice_group, order
+from zoo.layers.relaxed.base import RelaxedConv2d, degree
+from zoo.layers.relaxed.distribution import GroupLikelihood
+from zoo.layers.relaxed.partial import PartialGroupConv2d
+from zoo.measure.kernels import Fields, _filters, averaged, kernel_deviation
+from zoo.models.fields import FieldFilters
+from zoo.tracing import duplicate
+
+
+@dataclass(frozen=True)
+class LayerDegree:
+    """What one convolution has kept of its group."""
+
+    name: str
+    """Path of the module."""
+    kind: str
+    """`likelihood`, `residual`, `banks`, `bias` or `partial`; `strict` with tied filters, `plain` without."""
+    group: str
+    degree: float
+    """Of the filters, in [0, 1]."""
+    deviation: dict[str, float]
+    """|g K - K| / |K| per element: 0 where the filters are equivariant under it."""
+    likelihood: dict[str, float] | None = None
+    """Probability per element, where the layer has learned one."""
+    likelihood_degree: float | None = None
+    """1 - TV(likelihood, uniform) / TV(identity, uniform)."""
+    kept: tuple[str, ...] | None = None
+    """The elements on which the output of a partial convolution lives."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return asdict(self) | {"kept": None if self.kept is None else list(self.kept)}
+
+
+def degree_of_equivariance(
+    model: nn.Module,
+    group: Group | str | None = None,
+    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None = None,
+) -> tuple[LayerDegree, ...]:
+    """The degree of every convolution of a model with square filters, in the order of its modules.
+
+    The filters are those of evaluation; the model is copied, and stays as it is. `model_degree` makes one number of it.
+    Convolutions on finer groups than the pixels have, with a learned likelihood, are held against what is left of these
+    on pixels, c4 or d4.
+
+    Args:
+        model: its group convolutions are held against their own group, ordinary ones against `group`.
+        group: a subgroup of d4, for the ordinary convolutions; d4 by default.
+        fields: what the channels before and after an ordinary convolution are, as in `kernel_deviations`; scalars by
+            default. A network that was meant to learn a group convolution has regular fields:
+            `lambda name, conv: ("c4", "c4")`.
+    """
+    wanted = lattice_group(D4 if group is None else group)
+    found = []
+    for name, module in duplicate(model).named_modules():
+        if isinstance(module, FieldFilters):
+            found.append(_degree(name, module, module.filters(), *module.lattice))
+            continue
+        for weight, own, before, after in _filters(name, module, wanted, fields):
+            found.append(_degree(name, module, weight, own, before, after))
+    return tuple(found)
+
+
+def model_degree(layers: Iterable[LayerDegree]) -> float:
+    """The smallest degree of all layers: what one of them has lost, no later one finds again."""
+    degrees = [layer.degree for layer in layers]
+    if not degrees:
+        raise ModelError("the model has no convolution with square filters, expected one at least: it has no degree")
+    return min(degrees)
+
+
+def _degree(name: str, module: nn.Module, weight: Tensor, group: Group, before: Fields, after: Fields) -> LayerDegree:
+    filters = weight.detach().double()
+    value = degree(filters, averaged(filters, group, before, after), order(group))
+    deviation = kernel_deviation(filters, group, before, after).by_element
+    return LayerDegree(name, _kind(module), str(group), value, deviation, *_learned(module))
+
+
+def _kind(module: nn.Module) -> str:
+    if isinstance(module, RelaxedConv2d):
+        return module.relaxation
+    if isinstance(module, FieldFilters):
+        return "likelihood"
+    return "strict" if isinstance(module, BankedConv2d) and order(module.group) > 1 else "plain"
+
+
+def _learned(module: nn.Module) -> tuple[dict[str, float] | None, float | None, tuple[str, ...] | None]:
+    """The likelihood per element, its degree, and the elements kept, as far as the layer has them."""
+    likelihood = getattr(module, "likelihood", None)
+    if isinstance(likelihood, GroupLikelihood):
+        with torch.no_grad():
+            chances = likelihood.probabilities().tolist()
+        names = map(str, likelihood.points.elements)
+        return dict(zip(names, chances, strict=True)), likelihood.degree(), None
+    if isinstance(module, PartialGroupConv2d):
+        kept = zip(module.group.elements, module.kept().tolist(), strict=True)
+        return None, None, tuple(str(element) for element, stays in kept if stays)
+    return None, None, None

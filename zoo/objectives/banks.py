@@ -1,0 +1,34 @@
+"""The penalty of relaxed group convolutions (Wang, Walters & Yu 2022)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import ModelError
+from zoo.layers.relaxed.banks import BanksConv2d
+from zoo.objectives.objective import Objective
+
+
+@dataclass
+class Banks(Objective):
+    """alpha sum over layers and banks of |w_l(g) - w_l(h)|, over all pairs of elements.
+
+    Each number has 2 (|G| - 1) such terms, which the gradient of the cross-entropy must outweigh for it to move at all:
+    with alpha = 0.1 nothing moves.
+    """
+
+    name: ClassVar[str] = "banks"
+    alpha: float = 1e-3
+
+    def check(self, model: nn.Module) -> None:
+        if not _layers(model):
+            raise ModelError("no layer of the model mixes banks of filters; make it with relax='banks'")
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        return self.alpha * torch.stack([layer.spread() for layer in _layers(model)]).sum()
+
+
+def _layers(model: nn.Module) -> list[BanksConv2d]:
+    return [module for module in model.modules() if isinstance(module, BanksConv2d)]

@@ -1,0 +1,86 @@
+"""What a training minimises: the cross-entropy, and what a method adds to it."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from zoo.errors import ModelError
+
+Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""The training images (b, C, H, W) as the model takes them, not augmented, with their labels (b,); all, in order."""
+
+
+@dataclass
+class Objective:
+    """The mean cross-entropy and nothing else; the base of all others.
+
+    The fields of a subclass are its numbers, which the text `name:field=value,field=value` sets.
+    """
+
+    name: ClassVar[str] = "cross-entropy"
+    shares_batches: ClassVar[bool] = True
+    """Whether several processes may share a run."""
+
+    def check(self, model: nn.Module) -> None:
+        """`ModelError` if this objective has nothing to act on in `model`."""
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Added to the mean cross-entropy of every step: () with gradients, or None for nothing."""
+        return None
+
+    def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
+        """Parameter groups of the optimiser: `params`, `weight_decay`, and `lr_scale`, a factor of the rate."""
+        return [{"params": list(model.parameters()), "weight_decay": decay}]
+
+    def after_epoch(self, model: nn.Module, epoch: int, batches: Batches) -> dict[str, float]:
+        """What is to be done after epoch 1, 2, ...; numbers for its line of metrics.jsonl.
+
+        The model is in eval mode. It may keep what it learns in the model, or in `state`.
+        """
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs, as tensors and plain data."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+
+    def __str__(self) -> str:
+        """The text that makes it: the name, and the numbers that are not the default."""
+        parts = [
+            f"{field.name}={value:g}"
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        ]
+        return f"{self.name}:{','.join(parts)}" if parts else self.name
+
+
+def split_groups(
+    model: nn.Module, special: Sequence[nn.Parameter], decay: float, special_decay: float, lr_scale: float = 1.0
+) -> list[dict[str, Any]]:
+    """Two parameter groups: everything else under `decay`, and `special` under its own decay and rate."""
+    chosen = {id(p) for p in special}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": decay}] if rest else []
+    own = {"params": list(special), "weight_decay": special_decay, "lr_scale": lr_scale}
+    return groups + ([own] if special else [])
+
+
+def read_number(objective: str, name: str, text: str, default: float) -> float:
+    """The value of a field, whole if its default is; `ModelError` for anything that is no finite number from 0 on."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    whole = isinstance(default, int)
+    if not math.isfinite(value) or value < 0 or (whole and value != int(value)):
+        kind = "whole number" if whole else "number"
+        raise ModelError(
+            f"{name} of objective {objective!r} is {text[:40]!r}, expected a {kind} from 0 on: {name}={default:g}"
+        )
+    return int(value) if whole else value

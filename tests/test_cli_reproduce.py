@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.commands import refused, run
 from zoo.experiments import knight
+from zoo.experiments.catalog import CATALOG
+from zoo.experiments.experiment import find_experiment
 
 pytestmark = pytest.mark.usefixtures("_here")
 
@@ -72,4 +74,15 @@ def test_numbers_out_of_range_are_usage_errors():
 
 def test_the_help_names_the_parts():
     text = run("reproduce", "--help").stdout
-    assert all(part in text for part in ("knight", "sizes", "upright", "uniform", "biased", "biased40", "cifar"))
+    assert all(part in text for name, entry in CATALOG.items() for part in (name, *entry.parts))
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_the_catalog_names_the_parts_of_every_experiment(name):
+    experiment = find_experiment(name)
+    assert (experiment.name, tuple(experiment.parts)) == (name, CATALOG[name].parts)
+    assert set(CATALOG[name].optional) < set(CATALOG[name].parts)
+
+
+def test_a_part_of_another_experiment_is_refused():
+    assert "there are networks, autoencoder" in refused("reproduce", "subsampling", "--part", "knight", code=2)

@@ -8,11 +8,11 @@ import torch
 from symdata.store import load
 from zoo.errors import ModelError
 from zoo.experiments import accuracies, mnist
+from zoo.experiments.experiment import reproduce
 from zoo.experiments.published import MODELS
 from zoo.experiments.results import header, write
 from zoo.experiments.runs import Record, do
 from zoo.experiments.setting import PAPER, Budget, Setting
-from zoo.experiments.using_and_abusing import reproduce
 from zoo.training import TrainConfig
 
 TINY = Budget("tiny", {"limit": 128, "epochs": 1, "batch_size": 64, "schedule": "onecycle"}, lattice=40, curve=10)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import ModelError
+from zoo.experiments.catalog import CATALOG
 from zoo.experiments.runs import Job, do, find, run_all
-from zoo.experiments.setting import PAPER, PARTS, SMALL, Setting
+from zoo.experiments.setting import PAPER, SMALL, Setting
 
 CALLS = []
 
@@ -87,7 +88,7 @@ def test_settings_are_checked():
     assert Setting(Path("x"), parts=("cifar", "knight", "knight")).parts == ("knight", "cifar")
     with pytest.raises(ModelError, match="did you mean upright"):
         Setting(Path("x"), parts=("uprigth",))
-    with pytest.raises(ModelError, match=f"there are {', '.join(PARTS)}"):
+    with pytest.raises(ModelError, match=f"there are {', '.join(CATALOG['using-and-abusing'].parts)}"):
         Setting(Path("x"), parts=("",))
     with pytest.raises(ModelError, match="seeds is 0"):
         Setting(Path("x"), seeds=0)

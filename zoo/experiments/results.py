@@ -16,11 +16,12 @@ import torch
 
 import symdata
 from zoo.experiments import plots
+from zoo.experiments.catalog import CATALOG
+from zoo.experiments.experiment import find_experiment
 from zoo.experiments.runs import write_json
 from zoo.experiments.section import Section
 from zoo.experiments.setting import Setting
 
-TITLE = "Using and Abusing Equivariance, reproduced"
 NOTES = "notes.md"
 """In the folder of the record: what is written there by hand is put below the tables whenever it is made anew."""
 
@@ -28,19 +29,23 @@ NOTES = "notes.md"
 def header(setting: Setting) -> dict[str, str]:
     """What has to be known to judge a number: code, machine, command, date."""
     threads = max(1, (os.cpu_count() or 1) // setting.workers) if setting.workers > 1 else torch.get_num_threads()
-    budget, train = setting.budget, setting.budget.train
-    images = f"{train.get('limit', 8000):,} training images, {train['epochs']} epochs, batch {train['batch_size']}"
     return {
-        "paper": "Edixhoven, Lengyel & van Gemert, Using and Abusing Equivariance, ICCVW 2023, arXiv 2308.11316",
+        "paper": find_experiment(setting.experiment).paper,
         "command": setting.command,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{cpu()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
         "device": _device(setting.device),
         "software": f"symdata {symdata.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
-        "budget": f"{budget.name}: {images}; {setting.lattice:,} test images under quarter turns, {budget.curve:,} "
-        "under 36 angles",
+        **({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {}),
     }
+
+
+def _budget(setting: Setting) -> str:
+    budget, train = setting.budget, setting.budget.train
+    images = f"{train.get('limit', 8000):,} training images, {train['epochs']} epochs, batch {train['batch_size']}"
+    turned = f"{setting.lattice:,} test images under quarter turns, {budget.curve:,} under 36 angles"
+    return f"{budget.name}: {images}; {turned}"
 
 
 def commit() -> str:
@@ -81,9 +86,10 @@ def _device(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
-def to_dict(sections: Sequence[Section], facts: dict[str, str]) -> dict[str, Any]:
+def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:
     """Everything as plain data for JSON."""
-    return {"experiment": "using-and-abusing", **facts, "parts": {s.part: s.to_dict() for s in sections}}
+    facts = header(setting)
+    return {"experiment": setting.experiment, **facts, "parts": {s.part: s.to_dict() for s in sections}}
 
 
 def section_text(section: Section) -> str:
@@ -106,11 +112,15 @@ def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "README.md", out / "results.json", out / "runs.jsonl"]
     facts_text = "\n".join(f"- {name}: {f'`{value}`' if name == 'command' else value}" for name, value in facts.items())
-    body = [f"# {TITLE}", facts_text, *(section_markdown(section) for section in sections)]
+    body = [
+        f"# {find_experiment(setting.experiment).title}",
+        facts_text,
+        *(section_markdown(section) for section in sections),
+    ]
     notes = out / NOTES
     body += [notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
     files[0].write_text("\n\n".join(body) + "\n", encoding="utf-8")
-    write_json(files[1], to_dict(sections, facts))
+    write_json(files[1], to_dict(sections, setting))
     lines = [json.dumps(record.to_dict()) for section in sections for record in section.records]
     files[2].write_text("\n".join(lines) + "\n", encoding="utf-8")
     return files + [plots.write(drawing, out) for section in sections for drawing in section.drawings]

@@ -2,17 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ModelError
-
-PARTS = ("knight", "sizes", "upright", "uniform", "biased", "biased40", "cifar")
-"""In the order in which they run and are reported."""
-
-DEFAULT_PARTS = ("knight", "sizes", "upright", "uniform", "biased")
-"""Those that a CPU runs in reasonable time."""
+from zoo.experiments.catalog import CATALOG, check_part
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,10 @@ class Setting:
     """Where runs and data go; what is there already is not done again."""
     record: Path | None = None
     """Where tables and pictures go; None: to `out`."""
-    parts: tuple[str, ...] = DEFAULT_PARTS
+    experiment: str = "using-and-abusing"
+    """A name of `zoo.experiments.catalog.CATALOG`."""
+    parts: tuple[str, ...] = ()
+    """Of the experiment; none: those that it runs by default."""
     seeds: int = 3
     """0, 1, ... of every network."""
     budget: Budget = SMALL
@@ -75,8 +72,9 @@ class Setting:
     """Fields of the first layer of the CIFAR networks; None: as published."""
 
     def __post_init__(self) -> None:
-        wanted = {check_part(part) for part in self.parts}
-        object.__setattr__(self, "parts", tuple(part for part in PARTS if part in wanted))
+        entry = CATALOG[self.experiment]
+        wanted = {check_part(part, self.experiment) for part in self.parts} or set(entry.default)
+        object.__setattr__(self, "parts", tuple(part for part in entry.parts if part in wanted))
         for name in ("seeds", "workers"):
             if not 1 <= getattr(self, name) <= 1000:
                 raise ModelError(f"{name} is {getattr(self, name)}, expected a number from 1 to 1000")
@@ -89,20 +87,12 @@ class Setting:
     @property
     def command(self) -> str:
         """The command line that asks for this, with the names of folders only."""
-        words = ["symdata reproduce using-and-abusing", *(f"--part {part}" for part in self.parts)]
-        words += [f"--seeds {self.seeds}", f"--budget {self.budget.name}"]
+        words = [f"symdata reproduce {self.experiment}", *(f"--part {part}" for part in self.parts)]
+        words += [f"--seeds {self.seeds}"]
+        words += [f"--budget {self.budget.name}"] if CATALOG[self.experiment].budgets else []
         words += [f"--data {self.data.name}"] if self.data is not None else []
         words += [f"--cifar {Path(self.cifar).name}"] if self.cifar is not None else []
         words += [f"--width {self.width}"] if self.width is not None else []
         words += ["--full-test"] if self.full_test else []
         words += [f"--device {self.device}"] if self.device != "cpu" else []
         return " ".join([*words, f"--out {self.out.name}"])
-
-
-def check_part(part: str) -> str:
-    """The name of a part as it came; `ModelError` with the nearest one for anything else."""
-    if part in PARTS:
-        return part
-    near = get_close_matches(part, PARTS, n=1, cutoff=0.4)
-    mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(PARTS)}"
-    raise ModelError(f"the experiment has no part {part!r}; {mend}")

@@ -40,3 +40,16 @@ def difference(a: Figure, b: Figure) -> Difference | None:
     spread = va + vb
     dof = spread**2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1)) if spread else float(a.n + b.n - 2)
     return Difference(a.mean - b.mean, math.sqrt(spread), dof)
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+    """Rank correlation of two series of one length, with mean ranks for ties; nan if one of them is constant."""
+    ranks = [_ranks(values) for values in (a, b)]
+    centred = [[r - math.fsum(rank) / len(rank) for r in rank] for rank in ranks]
+    norms = [math.sqrt(math.fsum(c * c for c in rank)) for rank in centred]
+    product = math.fsum(x * y for x, y in zip(*centred, strict=True))
+    return product / (norms[0] * norms[1]) if all(norms) else math.nan
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]

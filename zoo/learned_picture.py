@@ -1,0 +1,79 @@
+"""What a model learned of its symmetry, drawn: a row for each layer, a column for each element, the data below."""
+
+from typing import Any
+
+from PIL import Image
+
+from symdata.draw import INK, PAPER, Picture
+from zoo.learned import Learned
+
+DPI = 110
+MAP = "Blues"
+
+
+def draw(found: Learned) -> Picture:
+    """The share of its filters that every layer keeps under every element, and the law of the data, with matplotlib.
+
+    A cell holds 1 - |g K - K|^2 / (2 |K|^2), the correlation of the filters with themselves moved: 1 where they are
+    equivariant, 0 where they are like any others. Rows of likelihoods and of the data are relative to the identity.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    labels, columns, cells = rows(found)
+    height = 1.6 + 0.34 * max(len(cells), 1)
+    figure = Figure(figsize=(2.6 + 0.62 * max(len(columns), 4), height), dpi=DPI, facecolor=PAPER, layout="constrained")
+    axes: Any = figure.add_subplot()
+    if cells:
+        axes.imshow(cells, cmap=MAP, vmin=0.0, vmax=1.0, aspect="auto")
+        for y, line in enumerate(cells):
+            for x, value in enumerate(line):
+                axes.text(
+                    x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=INK if value < 0.6 else PAPER
+                )
+    axes.set_xticks(range(len(columns)), columns, fontsize=9, color=INK)
+    axes.set_yticks(range(len(labels)), labels, fontsize=9, color=INK)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.suptitle(title(found), fontsize=11, color=INK)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+
+
+def title(found: Learned) -> str:
+    """`p4cnn_28.mine: degree 0.41, data 0.50`."""
+    claim = "no degree" if found.degree is None else f"degree {found.degree:.2f}"
+    return f"{found.model}: {claim}" + ("" if found.truth is None else f", data {found.truth.degree:.2f}")
+
+
+def rows(found: Learned) -> tuple[list[str], list[str], list[list[float]]]:
+    """Names of rows, names of columns, and the cells in [0, 1]."""
+    labels: list[str] = []
+    cells: list[list[float]] = []
+    columns = list(found.layers[0].deviation) if found.layers else []
+    if found.half_widths is not None:
+        columns = list(found.half_widths)
+        labels, cells = ["half-width"], [[min(1.0, _share(name, width)) for name, width in found.half_widths.items()]]
+    for layer in found.layers if found.half_widths is None else ():
+        labels.append(layer.name)
+        cells.append([max(0.0, 1.0 - value**2 / 2.0) for value in layer.deviation.values()])
+        if layer.likelihood is not None:
+            labels.append("likelihood")
+            cells.append(_relative(layer.likelihood, columns))
+    law = None if found.truth is None else found.truth.elements
+    if law is not None and set(columns) <= set(law):
+        labels.append("data")
+        cells.append(_relative(law, columns))
+    return labels, columns, cells
+
+
+def _share(name: str, width: float) -> float:
+    return width / 180.0 if name == "rotation" else abs(width)
+
+
+def _relative(chances: dict[str, float], columns: list[str]) -> list[float]:
+    """Probabilities over that of the identity, at most 1."""
+    identity = max(chances[columns[0]], 1e-12)
+    return [min(1.0, chances[name] / identity) for name in columns]

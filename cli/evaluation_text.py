@@ -73,11 +73,13 @@ def _summary(report: "Report") -> str:
 def _structure(found: "Structure | None") -> str:
     if found is None:
         return ""
-    measured = found.by_element
+    from zoo.evaluation.structure import RELAXED
+
+    measured, unknown = found.by_element, found.verdict.startswith("unknown")
     rows = [
         [
             element,
-            "exact" if element in found.survivors else "broken",
+            "unknown" if unknown else "exact" if element in found.survivors else "broken",
             f"{measured[element]:.1e}" if measured else "-",
             f"{moved:.1e}",
         ]
@@ -88,7 +90,8 @@ def _structure(found: "Structure | None") -> str:
         part for part in (agree.get(found.agrees) if found.agrees is not None else "", found.note) if part
     )
     head = f"{found.verdict[0].upper()}{found.verdict[1:]}.\nMeasured in float64 on {found.images} images:"
-    return f"{head}\n{table(rows, ['element', 'predicted', 'feature maps', 'logits'])}\n{verdict}".rstrip()
+    predicted = "grids" if found.note == RELAXED else "predicted"
+    return f"{head}\n{table(rows, ['element', predicted, 'feature maps', 'logits'])}\n{verdict}".rstrip()
 
 
 def _classes(report: "Report") -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from symdata.hub import pull as pull
     from symdata.inspection import inspect as inspect
     from symdata.keys import split_keys as split_keys
+    from symdata.learnable import LearnableAffine as LearnableAffine
     from symdata.recipes import Recipe as Recipe
     from symdata.recipes import list_recipes as list_recipes
     from symdata.sources import list_sources as list_sources
@@ -34,6 +35,7 @@ _HOMES = {
     "Element": "groups",
     "Elements": "groups",
     "Group": "groups",
+    "LearnableAffine": "learnable",
     "RandomSymmetry": "transforms",
     "Recipe": "recipes",
     "Spec": "build",

@@ -11,6 +11,7 @@ PUBLIC = [
     "Element",
     "Elements",
     "Group",
+    "LearnableAffine",
     "RandomSymmetry",
     "Recipe",
     "Spec",

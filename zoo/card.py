@@ -10,10 +10,12 @@ from typing import Any
 import jinja2
 import yaml
 
+from symdata.affine import UNITS
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.evaluation.report import Report
 from zoo.evaluation.scores import Rate
+from zoo.manifest import innermost
 
 LICENSE = "apache-2.0"
 """Of weights whose owner says nothing else."""
@@ -139,7 +141,8 @@ def _said_of_model(config: Mapping[str, Any]) -> dict[str, Any]:
         "tied": tied,
         "exact": exactness["exact"],
         "held": exactness["group"],
-        "pooled": bool(config["architecture"].get("coset_pool")),
+        "pooled": bool(innermost(config["architecture"]).get("coset_pool")),
+        "learned": list(_learned(exactness.get("learned"), config["group"])),
         "phi": f"{max(exactness['phi']):g}",
         "survivors": "the identity survives" if left == ["e"] else f"{', '.join(left)} survive",
         "nearest": " or ".join(f"{h} x {w}" for h, w in exactness["nearest"]),
@@ -149,6 +152,25 @@ def _said_of_model(config: Mapping[str, Any]) -> dict[str, Any]:
         "command": _line(config["training"].get("command")),
         "shown_classes": ", ".join(map(plain, classes[:SHOWN_CLASSES])) + (", ..." * (len(classes) > SHOWN_CLASSES)),
     }
+
+
+def _learned(said: Any, group: str) -> Iterator[str]:
+    """Sentences about what was learned of the symmetry; of what is no such record, none."""
+    said = said if isinstance(said, Mapping) else {}
+    layers, degree, widths = (said.get(key) for key in ("layers", "degree", "half_widths"))
+    if isinstance(layers, int) and isinstance(degree, int | float):
+        yield (
+            f"Its convolutions began equivariant under {plain(group)} and were free to leave it: {layers} did, and "
+            f"keep it to degree {degree:.2f} or more, 1 being all of it and 0 none."
+        )
+    if isinstance(widths, Mapping) and all(isinstance(width, int | float) for width in widths.values()):
+        words = [f"{plain(name).replace('_', ' ')} up to {_width(name, width)}" for name, width in widths.items()]
+        yield f"Its answers are averages over augmentations whose range it learned: {', '.join(words)}, either way."
+
+
+def _width(name: str, width: float) -> str:
+    unit = UNITS.get(name)
+    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit is None else f"{width:.1f} {unit}"
 
 
 def _sizes(phi_by_size: Mapping[str, float], own: int) -> Iterator[Row]:

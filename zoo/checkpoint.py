@@ -89,6 +89,7 @@ def save_checkpoint(
     """
     from zoo.card import render_card
     from zoo.models.registry import export
+    from zoo.verdict import exactness_record
 
     plain = export(model)
     architecture = getattr(plain, "architecture", None)
@@ -114,7 +115,7 @@ def save_checkpoint(
             "classes": list(classes),
             "training": dict(training),
             "dataset": dict(dataset),
-            "exactness": _exactness(twin, preprocessing),
+            "exactness": exactness_record(twin, preprocessing.size, preprocessing.channels),
             "weights": hashes[WEIGHTS] | {"parameters": sum(p.numel() for p in twin.parameters())},
             "golden": hashes[GOLDEN],
             "versions": {"symdata": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -286,14 +287,3 @@ def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Pr
             f"{type(model).__name__} does not give the logits that {str(path)!r} holds: they are {error:.2g} of their "
             f"size apart, at most {TOLERANCE:g} passes; install the version of symdata that it names, or train it again"
         )
-
-
-def _exactness(model: nn.Module, preprocessing: Preprocessing) -> dict[str, Any]:
-    from zoo.exactness import audit, lattice_part, relaxed
-    from zoo.sizes import phi_by_size
-
-    said = audit(model, preprocessing.size, channels=preprocessing.channels).to_dict()
-    kept = {key: said[key] for key in ("size", "group", "exact", "verdict", "phi", "survivors", "nearest")}
-    sizes = phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
-    tied = lattice_part(model) is not None and not relaxed(model)
-    return kept | {"tied": tied, "sizes": {str(size): phi for size, phi in sizes.items()}}

@@ -7,6 +7,7 @@ from typing import Any
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.loading import bundled, bundled_folder, info
+from zoo.manifest import innermost
 from zoo.models import registry
 from zoo.models.names import ModelName
 
@@ -84,7 +85,7 @@ def trained(pattern: str = "*", namespace: str | None = None) -> list[dict[str, 
 
 
 def _row(name: str, config: Mapping[str, Any], weights: str) -> dict[str, Any]:
-    architecture, exactness = config["architecture"], config["exactness"]
+    architecture, exactness = innermost(config["architecture"]), config["exactness"]
     return {
         "name": name,
         "group": config["group"],

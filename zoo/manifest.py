@@ -207,6 +207,12 @@ def _no_model(folder: Path) -> str:
     return f"{what} has no {CONFIG}, so it is not a model; give a folder that `symdata train` wrote"
 
 
+def innermost(architecture: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The architecture of the network itself, where it is averaged over augmentations."""
+    inner = architecture.get("network")
+    return inner if architecture.get("form") == "averaged" and isinstance(inner, Mapping) else architecture
+
+
 def quoted(value: Any) -> str:
     """A value for a message, shortened if it is long."""
     text = repr(value) if not isinstance(value, dict | list) else json.dumps(value)[:80]

@@ -15,6 +15,7 @@ from zoo.measure.invariance import invariance_error
 from zoo.tracing import duplicate
 
 FOREIGN = "architecture not of our layers: its grids only, measured with isotropic filters"
+RELAXED = "convolutions that may leave their group did: what is predicted holds for the grids alone"
 FIELDS = "its fields are not those of a lattice group: only the logits are measured"
 
 
@@ -51,8 +52,11 @@ class Structure:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the elements measured as exact are those predicted; None if nothing could be measured."""
+        """Whether the elements measured as exact are those predicted; None if nothing could be measured, or nothing
+        could be predicted."""
         measured = self.by_element
+        if self.verdict.startswith("unknown") or self.note == RELAXED:
+            return None
         return {e for e, error in measured.items() if error < EXACT_ERROR} == set(self.survivors) if measured else None
 
     @property
@@ -105,7 +109,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
     twin = duplicate(model).cpu()
     predicted = audit(twin, (inputs.shape[-2], inputs.shape[-1]), group, inputs.shape[1])
     layers: Mapping[str, tuple[float, ...]] = {}
-    note = FIELDS if has_other_fields(model) else "" if own else FOREIGN
+    note = FIELDS if has_other_fields(model) else RELAXED if predicted.relaxed else "" if own else FOREIGN
     if note != FIELDS:
         try:
             layers = feature_error(twin, group=group, inputs=inputs).errors

@@ -174,7 +174,7 @@ def _widths(runs: dict[tuple[str, float], list[Record]]) -> Table:
     header = ("task", "reg", "true", "perfect classifier", "authors' code", "ours", "every seed", "accuracy")
     notes = (
         "Degrees, 180 is full rotation; mean ± population standard deviation over seeds; accuracy in percent on "
-        f"{TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
+        f"up to {TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
         "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images. "
         "The authors' code was run once, on two digits for `partial`.",
     )

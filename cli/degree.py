@@ -35,6 +35,8 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
     from zoo.learned import learned
     from zoo.reference import open_model
 
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise click.UsageError(f"--plot {str(plot)!r} is no picture; name it {str(plot.with_suffix('.png'))!r}.")
     opened = open_model(model)
     law, classes = _of_data(data, split) if data is not None else (_of_config(opened.config), opened.classes)
     found = learned(opened.model, opened.name, law, classes)
@@ -63,15 +65,15 @@ def _of_config(config: dict[str, Any] | None) -> str | None:
 
 def text(found: "Learned") -> str:
     """For a terminal."""
+    from symdata.affine import unit_of
+
     parts = [f"{found.model}: {_claim(found)}"]
     if found.half_widths:
-        widths = [[name, f"{width:.3g}", _unit(name)] for name, width in found.half_widths.items()]
+        widths = [[name, f"{width:.3g}", unit_of(name)] for name, width in found.half_widths.items()]
         parts.append(table(widths, ["generator", "half-width", ""]))
     if found.layers:
         parts.append(_layers(found))
-        parts.append(
-            "Per element g: |g K - K| / |K| of the filters K, 0 where they are equivariant; of a law, its probability."
-        )
+        parts.append(LEGEND)
     if found.truth is not None:
         where = "" if found.truth.by_class is None else ", the mean over classes"
         parts.append(f"data: {found.truth.symmetry}, degree {found.truth.degree:.3f} in {found.truth.group}{where}")
@@ -79,28 +81,23 @@ def text(found: "Learned") -> str:
 
 
 def _claim(found: "Learned") -> str:
+    if found.half_widths is not None:
+        if found.degree is None:
+            return "no degree: the augmentations that it learned turn nothing"
+        return f"degree {found.degree:.3f}, its half-width of rotation over 180 degrees"
     if found.degree is None:
         return "no degree: its weights are not tied by a group"
-    if not found.layers:
-        return f"degree {found.degree:.3f}"
     return (
         f"degree {found.degree:.3f} in {found.group}, that of its least equivariant layer; product {found.product:.3f}"
     )
 
 
-def _unit(name: str) -> str:
-    from symdata.affine import UNITS
-
-    return UNITS.get(name, "log of a factor")
-
-
 def _layers(found: "Learned") -> str:
     """A row for each layer: its degree, and per element how far its filters move; at the end, the law of the data."""
-    names = list(found.layers[0].deviation)
+    names = list(max(found.layers, key=lambda layer: len(layer.deviation)).deviation)
     rows = []
     for layer in found.layers:
-        cells = [f"{layer.deviation[name]:.3f}" for name in names]
-        rows.append([layer.name, layer.kind, f"{layer.degree:.3f}", *cells])
+        rows.append([layer.name, layer.kind, f"{layer.degree:.3f}", *_row(layer.deviation, names)])
         if layer.likelihood is not None:
             rows.append(["", "likelihood", f"{layer.likelihood_degree:.3f}", *_row(layer.likelihood, names)])
         if layer.kept is not None:
@@ -110,5 +107,6 @@ def _layers(found: "Learned") -> str:
     return table(rows, ["layer", "", "degree", *names])
 
 
-def _row(chances: dict[str, float], names: list[str]) -> list[str]:
-    return [f"{chances[name]:.3f}" if name in chances else "-" for name in names]
+def _row(numbers: dict[str, float], names: list[str]) -> list[str]:
+    """One for each element, as far as the layer or the law has it."""
+    return [f"{numbers[name]:.3f}" if name in numbers else "-" for name in names]

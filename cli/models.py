@@ -22,8 +22,8 @@ def command(
 
     PATTERN is one of the shell, such as '*cnn*'. The size in a name is the input in pixels; others can be asked for, as
     in p4cnn_64. Exact means: at this size every element of the group moves the feature maps as it moves the image; phi
-    is by how many input pixels the deepest grid misses that. A name with a dataset behind a dot has weights:
-    zoo.load("p4cnn_28.mnist-none").
+    is by how many input pixels the deepest grid misses that; relaxed: its weights miss it. A name with a dataset behind
+    a dot has weights: zoo.load("p4cnn_28.mnist-none").
 
     \b
       symdata models
@@ -54,12 +54,12 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _said(row: Mapping[str, Any]) -> str:
-    """Whether it is exact; for a network without a group that is no question."""
+    """Whether it is exact; for a network without a group that is no question, and one whose grids are exact left it."""
     if row["group"] == "c1":
         return "plain"
     if row["exact"] is None:
         return ""
-    return "exact" if row["exact"] else f"phi = {row['phi']:g}"
+    return "exact" if row["exact"] else f"phi = {row['phi']:g}" if row["phi"] else "relaxed"
 
 
 def _no_match(pattern: str, pretrained: bool, namespace: str | None, *, filtered: bool) -> str:

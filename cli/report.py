@@ -40,7 +40,9 @@ def _trial_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
     show_default=True,
     help="The page; its numbers go beside it as JSON.",
 )
-@click.option("--compare", is_flag=True, help="Print the comparison as Markdown; without MODEL, of all bundled ones.")
+@click.option(
+    "--compare", is_flag=True, help="Print the comparison as Markdown; without MODEL, of all bundled ones for the data."
+)
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison here, too.")
 @click.option(
     "--measured",
@@ -100,11 +102,13 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
     elif models or not compare:
         asked = models
     else:
-        from zoo.loading import bundled
+        from zoo.evaluation.images import made_for
 
-        asked = bundled()
-    if not asked:
-        raise click.UsageError("name at least one MODEL, or --compare all bundled ones.")
+        asked = () if given["data"] is None else made_for(given["data"], given["split"])
+        if given["data"] is not None and not asked:
+            raise click.UsageError(f"no bundled network was trained on images of {given['data']!r}; name a MODEL.")
+    if not asked and not compare:
+        raise click.UsageError("name at least one MODEL, or --compare all bundled ones for the images.")
     if given["data"] is None and not all(_is_record(model) for model in asked):
         raise click.UsageError("Missing option '--data': a dataset folder, or any source, as in --data data/mnist.")
     return asked

@@ -49,6 +49,11 @@ START = 0.15
 """The half-width at the start: 8.6 degrees, as in the paper's code."""
 
 
+def unit_of(name: str) -> str:
+    """The unit in which the half-width of a generator is reported."""
+    return UNITS.get(name, "log of a factor")
+
+
 def read_generators(names: str | Sequence[str]) -> tuple[str, ...]:
     """The generators of `rotation,translate_x` or a sequence; `SymmetryError` unless each exists and comes once."""
     parts = [part.strip() for part in names.split(",")] if isinstance(names, str) else names
@@ -69,7 +74,7 @@ class AffineRange(nn.Module):
 
     Args:
         generators: some of `GENERATORS`, as a sequence or joined by commas.
-        half_width: at the start, of all coefficients or by name, in the units of the table above.
+        half_width: at the start, of all coefficients or by name, in the units of the table above; 0 is never left.
         resample: `bilinear` (its gradient is what teaches the widths), `bicubic` or `nearest` (which teaches nothing).
         mask: `disk` blackens what lies outside the inscribed disk, for every element alike, the identity included, so
             that dark or smeared corners do not tell the element; `none` keeps the corners.
@@ -103,7 +108,8 @@ class AffineRange(nn.Module):
             if value not in allowed:
                 raise SymmetryError(f"{name} is {short(value)}, expected one of {', '.join(allowed)}")
         self.resample, self.mask, self.padding = resample, mask, padding
-        # Uniform in [-h, h] is uniform in [h, -h]: the sign means nothing, and the slope is 1 wherever it starts.
+        # Uniform in [-h, h] is uniform in [h, -h]: the sign means nothing, and the slope is 1 wherever it starts but at
+        # 0 itself, where it is 0 and the width stays.
         # A softplus would have to start far below 0 to be small, where its slope is nearly 0, and stay there.
         self.half_width = nn.Parameter(torch.tensor(_start(self.generators, half_width)))
         rows = torch.tensor([GENERATORS[name][0] for name in self.generators], dtype=torch.float32).view(-1, 2, 3)
@@ -144,7 +150,7 @@ class AffineRange(nn.Module):
         """(copies, d) in (-1, 1), always the same ones: the midpoints of `copies` equal parts along every generator.
 
         The orders along the generators differ: that of the multiples of an irrational number, mod 1. Their mean is 0,
-        and one copy is the identity.
+        and a single copy is the identity.
         """
         count = torch.arange(copies, dtype=torch.float64)
         orders = [torch.argsort((count * step) % 1.0) for step in _irrationals(len(self.generators))]

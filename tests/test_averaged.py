@@ -205,6 +205,8 @@ def test_create_refuses_an_unknown_generator():
         create(NAME, average="rotaton")
     with pytest.raises(ModelError, match="copies is 0"):
         create(NAME, average="rotation", copies=0)
+    with pytest.raises(ModelError, match="copies is 3 and there is no average"):
+        create(NAME, copies=3)
 
 
 def test_the_bonus_is_the_norm_of_the_widths():

@@ -22,6 +22,9 @@ from zoo.layers.relaxed import (
 )
 from zoo.measure import degree_of_equivariance, kernel_deviations, model_degree
 from zoo.measure.kernels import averaged
+from zoo.models.exported import Conv
+from zoo.models.exported_fields import IMAGE, Fibre
+from zoo.models.steerable_likelihood import LikelihoodSteerableConv2d
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +133,24 @@ def test_a_network_in_training_is_measured_as_it_evaluates_and_stays_in_training
     layer = PartialGroupConv2d("c4", 2, 2, 3).train()
     nn.init.zeros_(layer.keep)  # drawn evenly in training; kept in evaluation
     assert {degree_of_equivariance(layer)[0].degree for _ in range(8)} == {1.0} and layer.training
+
+
+def test_both_measures_look_at_the_filters_of_evaluation():
+    """A partial convolution draws others in training, and says nothing to the global generator here."""
+    layer = PartialGroupConv2d("c4", 2, 2, 3).train()
+    with torch.no_grad():
+        layer.keep.copy_(torch.tensor([-0.1, 0.1, -0.1]))
+    state = torch.get_rng_state()
+    assert kernel_deviations(layer)[0].by_element == degree_of_equivariance(layer)[0].deviation
+    assert torch.get_rng_state().equal(state) and layer.training
+
+
+def test_layers_on_finer_groups_are_held_against_their_part_on_pixels_by_both_measures():
+    conv = LikelihoodSteerableConv2d(Conv(IMAGE, Fibre(Group(8)), 2, 3, 3), Group(8)).double()
+    nn.init.normal_(conv.likelihood.logits)
+    (found,), (degree,) = kernel_deviations(conv), degree_of_equivariance(conv)
+    assert (found.group, found.by_element) == ("c4", degree.deviation) and found.by_element["r90"] > 0.1
+    assert degree.kind == "likelihood" and degree.degree == pytest.approx(conv.degree)
 
 
 def test_a_shared_likelihood_is_reported_by_each_layer():

@@ -8,9 +8,12 @@ import torch
 from PIL import Image
 
 import zoo
+from cli.degree import text
+from symdata.groups import Group
 from symdata.symmetry import Symmetry
 from tests.support.commands import refused, run
 from tests.support.training import dataset
+from zoo.layers import GroupConv2d, LiftingConv2d
 from zoo.learned import learned, truth
 from zoo.learned_picture import draw, rows
 from zoo.models.registry import create
@@ -87,6 +90,34 @@ def test_the_picture_has_a_row_for_each_layer_and_for_the_data():
     assert draw(learned(create("z2cnn_12", width=2), "plain")).size[0] > 200
 
 
+def test_the_picture_of_a_network_that_claims_nothing_leaves_the_data_out():
+    found = learned(create("z2cnn_12", width=2), "plain", "c4")
+    assert found.truth.elements is not None and rows(found) == ([], [], [])
+    assert draw(found).size[0] > 200
+
+
+def test_layers_over_different_groups_stand_in_one_table():
+    net = torch.nn.Sequential(LiftingConv2d("c2", 1, 2, 3), GroupConv2d("c2", 2, 2, 3), LiftingConv2d("c4", 4, 2, 3))
+    net.group = Group(4)
+    found = learned(net, "odd", "c4")
+    labels, columns, cells = rows(found)
+    assert columns == ["e", "r90", "r180", "r270"] and labels[-1] == "data"
+    assert cells[0] == pytest.approx([1.0, 0.0, 1.0, 0.0]) and cells[2] == pytest.approx([1.0] * 4, abs=1e-6)
+    (line,) = [line.split() for line in text(found).splitlines() if line.startswith("1 ")]
+    assert line == ["1", "strict", "1.000", "0.000", "-", "0.000", "-"]
+
+
+def test_learned_augmentations_are_shown_with_their_units():
+    found = learned(create("z2cnn_12", width=2, average="rotation,translate_x,scale"), "name")
+    _, columns, cells = rows(found)
+    assert columns == ["rotation\n8.59 degrees", "translate_x\n0.09 pixels", "scale\n0.15 log of a factor"]
+    assert cells[0] == pytest.approx([8.594 / 180, 0.09, 0.15], abs=1e-3)
+    assert draw(found).size[0] > 200
+    assert text(found).startswith("name: degree 0.048, its half-width of rotation over 180 degrees\n")
+    shifted = learned(create("p4cnn_12", width=2, average="translate_x"), "name")
+    assert text(shifted).startswith("name: no degree: the augmentations that it learned turn nothing\n")
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -113,3 +144,4 @@ def test_bad_input_is_refused_with_the_mend(here):
     assert "there is no model" in refused("degree", "nothing")
     assert "'nowhere'" in refused("degree", "p4cnn_12", "--data", "nowhere")
     assert "test" in refused("degree", "p4cnn_12", "--data", "data", "--split", "tset")
+    assert "is no picture; name it 'x.png'" in refused("degree", "p4cnn_12", "--plot", "x.pdf", code=2)

@@ -62,6 +62,14 @@ def test_defaults_are_left_out():
     assert parse_objective("shrink:every=3").every == 3
 
 
+@pytest.mark.parametrize("text", ["shrink:by=0.123456789", "shrink:every=1234567", "shrink:by=1e-07"])
+def test_a_text_keeps_all_digits(text):
+    """The config of a run holds the text that comes back, and trains with that."""
+    found = parse_objective(text)
+    assert parse_objective(str(found)) == found and str(found) == text
+    assert TrainConfig(data="x", model="p4cnn_12", objective=text).objective == text
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

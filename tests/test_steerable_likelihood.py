@@ -92,7 +92,7 @@ def test_it_starts_exact_on_pixels_and_can_leave(group, lifting):
 def test_a_point_mass_is_an_ordinary_convolution_of_harmonics():
     conv = layer("c8")
     conv.likelihood.assign(torch.eye(8, dtype=torch.float64)[0])
-    filters = torch.einsum("ocqrb,bxy->qorcxy", conv.weight, conv.turned[0]).reshape(conv.conv.shape)
+    filters = torch.einsum("ocqrb,bxy->qorcxy", conv.coefficients, conv.turned[0]).reshape(conv.conv.shape)
     torch.testing.assert_close(conv.filter(), filters, rtol=0, atol=1e-12)
 
 
@@ -167,6 +167,15 @@ def test_a_network_exports_saves_and_says_what_it_holds(tmp_path, name):
     with torch.no_grad():
         assert torch.equal(loaded(x), plain(x))
     assert not loaded.config["exactness"]["exact"] and not loaded.config["exactness"]["tied"]
+
+
+def test_channels_last_changes_the_layout_and_no_number():
+    model = create("c8cnn_28", relax="likelihood", width=2, channels=1, seed=0).eval()
+    x = torch.randn(2, 1, 28, 28)
+    with torch.no_grad():
+        before = model(x)
+        after = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
 
 
 def test_it_learns_the_filters_of_a_plain_network():

@@ -1,21 +1,26 @@
 """What a model learned of its symmetry, drawn: a row for each layer, a column for each element, the data below."""
 
+import math
 from typing import Any
 
 from PIL import Image
 
+from symdata.affine import unit_of
 from symdata.draw import INK, PAPER, Picture
 from zoo.learned import Learned
 
 DPI = 110
 MAP = "Blues"
+APART = math.sqrt(2.0)
+"""|g K - K| / |K| of filters that have nothing to do with g, taken for elements beyond a layer's group."""
 
 
 def draw(found: Learned) -> Picture:
     """The share of its filters that every layer keeps under every element, and the law of the data, with matplotlib.
 
     A cell holds 1 - |g K - K|^2 / (2 |K|^2), the correlation of the filters with themselves moved: 1 where they are
-    equivariant, 0 where they are like any others. Rows of likelihoods and of the data are relative to the identity.
+    equivariant, 0 where they are like any others. Rows of likelihoods and of the data are relative to the identity. Of
+    learned augmentations it shows the half-widths, and in the cells their shares of full rotation, or of one unit.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -52,18 +57,18 @@ def rows(found: Learned) -> tuple[list[str], list[str], list[list[float]]]:
     """Names of rows, names of columns, and the cells in [0, 1]."""
     labels: list[str] = []
     cells: list[list[float]] = []
-    columns = list(found.layers[0].deviation) if found.layers else []
+    columns = list(max(found.layers, key=lambda layer: len(layer.deviation)).deviation) if found.layers else []
     if found.half_widths is not None:
-        columns = list(found.half_widths)
+        columns = [f"{name}\n{width:.3g} {unit_of(name)}" for name, width in found.half_widths.items()]
         labels, cells = ["half-width"], [[min(1.0, _share(name, width)) for name, width in found.half_widths.items()]]
     for layer in found.layers if found.half_widths is None else ():
         labels.append(layer.name)
-        cells.append([max(0.0, 1.0 - value**2 / 2.0) for value in layer.deviation.values()])
+        cells.append([max(0.0, 1.0 - layer.deviation.get(name, APART) ** 2 / 2.0) for name in columns])
         if layer.likelihood is not None:
             labels.append("likelihood")
             cells.append(_relative(layer.likelihood, columns))
     law = None if found.truth is None else found.truth.elements
-    if law is not None and set(columns) <= set(law):
+    if law is not None and columns and set(columns) <= set(law):
         labels.append("data")
         cells.append(_relative(law, columns))
     return labels, columns, cells
@@ -76,4 +81,4 @@ def _share(name: str, width: float) -> float:
 def _relative(chances: dict[str, float], columns: list[str]) -> list[float]:
     """Probabilities over that of the identity, at most 1."""
     identity = max(chances[columns[0]], 1e-12)
-    return [min(1.0, chances[name] / identity) for name in columns]
+    return [min(1.0, chances.get(name, 0.0) / identity) for name in columns]

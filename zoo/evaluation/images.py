@@ -15,6 +15,7 @@ from symdata.store import ImageDataset, load
 from symdata.store.manifest import MANIFEST, sha256
 from zoo.errors import ModelError
 from zoo.evaluation.run import spread
+from zoo.loading import bundled, info
 from zoo.preprocessing import Preprocessing
 
 POSED = (
@@ -102,6 +103,30 @@ def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:
     raise ModelError(
         f"the model knows {len(model)} classes ({_some(model)}) and the images are of {len(data)} ({_some(data)}); "
         "use images of the same classes"
+    )
+
+
+def made_for(ref: str, split: str) -> tuple[str, ...]:
+    """The bundled models that were trained on images of the same source, laid out as they come, and know its classes.
+
+    Args:
+        ref: as for `open_trial`.
+        split: name of the split.
+
+    Raises:
+        SourceError, StoreError: if there are no such images.
+    """
+    if (Path(ref) / MANIFEST).is_file():
+        dataset = load(ref, split)
+        name, classes = str(dataset.manifest["source"]["name"]), dataset.classes
+    else:
+        source = open_source(ref)
+        name, classes = source.name, source.classes
+    facts = {model: info(model) for model in bundled()}
+    return tuple(
+        model
+        for model, config in facts.items()
+        if tuple(config["classes"]) == tuple(classes) and str(config["dataset"]["name"]).startswith(f"{name}-")
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers.bank import checked_mode
-from zoo.layers.phases import AdaptivePolyphase2d, EquivariantPolyphase2d
+from zoo.layers.phases import AdaptivePolyphase2d, EquivariantPolyphase2d, checked_stride
 from zoo.layers.pooling import BlurPool2d, GroupAvgPool2d, GroupMaxPool2d
 from zoo.layers.regular import lattice_group, order
 
@@ -55,8 +55,7 @@ def downsampling(kind: str, group: Group | str, fields: int, stride: int = 2, pa
     checked_mode(padding_mode)
     if kind not in KINDS:
         raise ShapeError(f"downsampling {kind!r} is unknown, expected one of {', '.join(KINDS)}")
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
-        raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
+    checked_stride(stride)
     if kind == "blur":
         channels = order(lattice_group(group)) * fields
         return BlurPool2d(channels, 2 * stride - stride % 2, stride, stride // 2, padding_mode)

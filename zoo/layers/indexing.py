@@ -47,13 +47,19 @@ def fixed_point(values: Tensor, terms: int) -> Tensor:
     return (scaled * 2.0 ** min(BITS, room)).round().to(torch.int64)
 
 
+def checked_window(smooth: int) -> int:
+    """The side of a window that has a centre; `ShapeError` for any other."""
+    if isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 1 or smooth % 2 == 0:
+        raise ShapeError(f"smooth is {smooth!r}, expected an odd number of pixels, for example 5")
+    return smooth
+
+
 def activity(features: Tensor, group: Group | str, smooth: int = 5) -> Tensor:
     """(B, |G|, H, W) int64: |f - mean| summed over fields, then over a window of smooth x smooth pixels of the torus.
 
     The mean of a field is over pixels and group. Whole numbers: only their order means something.
     """
-    if isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 1 or smooth % 2 == 0:
-        raise ShapeError(f"smooth is {smooth!r}, expected an odd number of pixels, for example 5")
+    checked_window(smooth)
     _, channels, h, w = features.shape
     terms = channels * (h * w + 2 * smooth**2)  # in a mean, and in a score: differences are up to twice as large
     whole = fields(fixed_point(features.detach().to(torch.float64), terms), group)  # (B, |G|, C, H, W)

@@ -136,8 +136,8 @@ class PathBlock(nn.Module):
     """A convolution, a free linear map, or the mean of both: (B, C, H, W) to (B, C', ceil(H / stride), ...).
 
     out = conv(x), free(x), or (conv(x) + free(x)) / 2, a residual pathway (Finzi, Benton & Wilson 2021). The
-    convolution is circular, so that on the torus it commutes with every shift by a multiple of the stride. Layers are
-    called `conv`, `dense` and `factored`.
+    convolution is circular, so that on a torus whose side the stride divides it commutes with every shift by a multiple
+    of the stride. Layers are called `conv`, `dense` and `factored`.
 
     Args:
         path: one of `PATHS`.

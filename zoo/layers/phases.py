@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
-from zoo.layers.indexing import fixed_point, group_index
+from zoo.layers.indexing import checked_window, fixed_point, group_index
 from zoo.layers.regular import lattice_group
 
 
@@ -64,6 +64,13 @@ def check_divisible(x: Tensor, stride: int) -> tuple[int, int]:
     return x.shape[-2] // stride, x.shape[-1] // stride
 
 
+def checked_stride(stride: int) -> int:
+    """A whole number from 1 on; `ShapeError` for anything else."""
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
+    return stride
+
+
 class ByPhase(nn.Module):
     """Base of all modules that choose pixels by their input: what an audit knows of them is what they say here."""
 
@@ -82,9 +89,7 @@ class Phase2d(ByPhase, ABC):
 
     def __init__(self, stride: int = 2) -> None:
         super().__init__()
-        if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
-            raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
-        self.stride = stride
+        self.stride = checked_stride(stride)
 
     @abstractmethod
     def choose(self, x: Tensor) -> Tensor:
@@ -112,14 +117,14 @@ class EquivariantPolyphase2d(Phase2d):
     Args:
         stride: s; the sides must be multiples of it.
         group: whose fields the channels are, group-major.
-        smooth: side of the box that smooths the activity, in pixels.
+        smooth: side of the window of `group_index`, odd, in pixels.
     """
 
     sampling = "equivariant subsample"
 
     def __init__(self, stride: int = 2, group: Group | str = "c4", smooth: int = 5) -> None:
         super().__init__(stride)
-        self.group, self.smooth = lattice_group(group), smooth
+        self.group, self.smooth = lattice_group(group), checked_window(smooth)
 
     def choose(self, x: Tensor) -> Tensor:
         return group_index(x, self.group, self.smooth).position % self.stride

@@ -6,8 +6,9 @@ index of f itself, so that for every g of G
 
     S(g f) = k S(f)    with    S(f) = Res_K(p^-1 f),  p' = g p k^-1,  k in K:
 
-the smaller map of a moved map is the smaller map, moved by K. (S(f), p) keeps all that was there, and S(f) alone is as
-equivariant as any feature map, on the smaller torus and over H'. Fixed lattices of pixels, p = 0, do not have this.
+the smaller map of a moved map is the smaller map, moved by K. So S(f) is as equivariant as any feature map, on the
+smaller torus and over H', and (S(f), p) moves under all of G: p tells what K cannot. Fixed lattices of pixels, p = 0,
+do not have this.
 
 Convention:
     p is a phase (row, column), each from 0 to s - 1, and an element r of H, the first of its coset r H' by index. First
@@ -24,8 +25,8 @@ from torch.nn import functional as F
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers.bank import wrapped
-from zoo.layers.indexing import GroupIndex, act_on_index, group_index, inverses, products
-from zoo.layers.phases import ByPhase, polyphase
+from zoo.layers.indexing import GroupIndex, act_on_index, checked_window, group_index, inverses, products
+from zoo.layers.phases import ByPhase, checked_stride, polyphase
 from zoo.layers.regular import act_on_features, fields, flat, lattice_group, order
 
 
@@ -34,9 +35,7 @@ class _Cosets(ByPhase):
 
     def __init__(self, stride: int, group: Group | str, fiber: Group | str | None) -> None:
         super().__init__()
-        if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
-            raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
-        self.stride, self.group = stride, lattice_group(group)
+        self.stride, self.group = checked_stride(stride), lattice_group(group)
         self.fiber = self.group if fiber is None else lattice_group(fiber)
         if not self.fiber <= self.group:
             raise ShapeError(f"fiber is {self.fiber}, expected a subgroup of {self.group}, for example c1")
@@ -90,7 +89,7 @@ class EquivariantSubsample2d(_Cosets):
         self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 5
     ) -> None:
         super().__init__(stride, group, fiber)
-        self.smooth = smooth
+        self.smooth = checked_window(smooth)
 
     def forward(self, x: Tensor, index: GroupIndex | None = None) -> tuple[Tensor, GroupIndex]:
         """The smaller maps and their cosets; `index` is an equivariant element of G, by default `group_index(x)`."""
@@ -140,9 +139,7 @@ class EquivariantUpsample2d(_Cosets):
         self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 1
     ) -> None:
         super().__init__(stride, group, fiber)
-        if isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 1 or smooth % 2 == 0:
-            raise ShapeError(f"smooth is {smooth!r}, expected an odd number of pixels, for example 3")
-        self.smooth = smooth
+        self.smooth = checked_window(smooth)
         self.scale = stride * math.sqrt(len(self.cosets))
 
     def forward(self, y: Tensor, coset: GroupIndex) -> Tensor:

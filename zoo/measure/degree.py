@@ -24,7 +24,7 @@ from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed.base import RelaxedConv2d, degree
 from zoo.layers.relaxed.distribution import GroupLikelihood
 from zoo.layers.relaxed.partial import PartialGroupConv2d
-from zoo.measure.kernels import Fields, _filters, averaged, kernel_deviation
+from zoo.measure.kernels import Fields, averaged, filters_of, kernel_deviation
 from zoo.models.fields import FieldFilters
 from zoo.tracing import duplicate
 
@@ -75,10 +75,7 @@ def degree_of_equivariance(
     wanted = lattice_group(D4 if group is None else group)
     found = []
     for name, module in duplicate(model).named_modules():
-        if isinstance(module, FieldFilters):
-            found.append(_degree(name, module, module.filters(), *module.lattice))
-            continue
-        for weight, own, before, after in _filters(name, module, wanted, fields):
+        for weight, own, before, after in filters_of(name, module, wanted, fields):
             found.append(_degree(name, module, weight, own, before, after))
     return tuple(found)
 

@@ -21,7 +21,9 @@ from zoo.errors import ModelError
 from zoo.grid import D4
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, left_translation, move, order
+from zoo.layers.relaxed.base import RelaxedConv2d
 from zoo.layers.separable import GCGroupConv2d
+from zoo.models.fields import FieldFilters
 
 Fields = Group | str | Callable[[Element], Tensor] | None
 """What the channels of one side are: None, scalars; a group, its regular representation, group-major; or a function
@@ -99,24 +101,27 @@ def kernel_deviations(
     wanted = lattice_group(D4 if group is None else group)
     found = []
     for name, module in model.named_modules():
-        for weight, own, before, after in _filters(name, module, wanted, fields):
+        for weight, own, before, after in filters_of(name, module, wanted, fields):
             found.append(kernel_deviation(weight, own, before, after, name))
     return tuple(found)
 
 
-def _filters(
+def filters_of(
     name: str,
     module: nn.Module,
     group: Group,
     fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None,
 ) -> Iterator[tuple[Tensor, Group, Fields, Fields]]:
-    """The filters of one module, if it is a convolution with square ones, and what they are held against."""
-    if isinstance(module, BankedConv2d):
-        with torch.no_grad():
-            first, second, *_ = (*module.expand(), None)
-        if first is None:
+    """The filters of one module, if it is a convolution with square ones, and what they are held against.
+
+    Those of a relaxed convolution are the ones of evaluation, whatever it draws in training. On finer groups than the
+    pixels have it is held against what is left of these on pixels, c4 or d4.
+    """
+    if isinstance(module, FieldFilters):
+        yield module.filters(), *module.lattice
+    elif isinstance(module, BankedConv2d):
+        if (full := _expanded(module)) is None:
             return
-        full = first * second if isinstance(module, GCGroupConv2d) and second is not None else first
         own = module.group
         trivial = order(own) == 1
         yield full, group if trivial else own, None if trivial or module.lifting else own, None if trivial else own
@@ -125,6 +130,15 @@ def _filters(
         if module.groups > 1 and (before is not None or after is not None):
             raise ModelError(f"{name!r} convolves its channels in {module.groups} groups, expected one for such fields")
         yield module.weight, group, before, after
+
+
+def _expanded(module: BankedConv2d) -> Tensor | None:
+    """The filters that a convolution of ours uses, (|G| O, J C, k, k)."""
+    if isinstance(module, RelaxedConv2d):
+        return module.filters()
+    with torch.no_grad():
+        first, second, *_ = (*module.expand(), None)
+    return first * second if isinstance(module, GCGroupConv2d) and first is not None and second is not None else first
 
 
 def _channels(weight: Tensor, element: Element, fields: Fields, axis: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from symdata.groups import Element, Group
 from zoo.layers.regular import move
-from zoo.layers.relaxed.base import STRICT, degree
+from zoo.layers.relaxed.base import degree, equivariant
 from zoo.models.exported_fields import Fibre
 
 
@@ -59,8 +59,7 @@ class FieldFilters(nn.Module):
     @property
     def is_strict(self) -> bool:
         """Whether the present filters are equivariant under the lattice part, to rounding."""
-        filters = self.filters()
-        return float((filters - self.projected()).norm()) <= STRICT * float(filters.norm())
+        return equivariant(self.filters(), self.projected())
 
     @property
     def degree(self) -> float:

@@ -83,13 +83,16 @@ def create(
     choices |= {"coset_pool": coset_pool, "dropout": dropout}
     if path is not None and parsed.architecture not in PLAIN_ARCHITECTURES:
         raise ModelError(f"path is {path!r} and {parsed} has none; leave it out, or take z2pathcnn_16")
+    generators = None if average == "none" else average
+    if generators is None and copies is not None:
+        raise ModelError(f"copies is {copies!r} and there is no average; leave it out, or add average='rotation'")
     with seeded(seed):
         network = _fresh(parsed, path, choices, {"downsample": downsample, "relax": None if relax == "none" else relax})
-    if average is None or average == "none":
+    if generators is None:
         return network
     from zoo.models.averaged import averaged
 
-    return averaged(network, average, copies)
+    return averaged(network, generators, copies)
 
 
 def _fresh(name: ModelName, path: str | None, choices: dict[str, Any], lattice: dict[str, Any]) -> nn.Module:
@@ -98,7 +101,6 @@ def _fresh(name: ModelName, path: str | None, choices: dict[str, Any], lattice: 
         _refuse(name, **{key: value for key, value in lattice.items() if key != "relax"})
     if name.architecture in PLAIN_ARCHITECTURES:
         _refuse(name, **lattice)
-    if name.architecture in PLAIN_ARCHITECTURES:
         kept = {key: value for key, value in choices.items() if key != "coset_pool"}
         return create_paths(name.bare, path=path, **kept)
     if name.is_steerable:

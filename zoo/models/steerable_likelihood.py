@@ -29,7 +29,8 @@ OUTERMOST = 0.4
 class LikelihoodSteerableConv2d(FieldFilters):
     """A convolution as equivariant as its likelihood is uniform: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
 
-    Coefficients `weight` (C_out, C_in, d_out, d_in, harmonics) start as He et al. (2015) have it.
+    Coefficients start as He et al. (2015) have it. `weight` holds them as (C_out, C_in, d_out d_in harmonics):
+    `.to(memory_format=torch.channels_last)` refuses parameters of five axes.
     """
 
     turned: Tensor
@@ -48,8 +49,8 @@ class LikelihoodSteerableConv2d(FieldFilters):
             ("in_actions", torch.stack([conv.before.action(e) for e in points.elements])),
         ):
             self.register_buffer(name, tensor.to(dtype), persistent=False)
-        sizes = (conv.fields_out, conv.fields_in, conv.after.size, conv.before.size, self.turned.shape[1])
-        self.weight = nn.Parameter(torch.empty(sizes))
+        each = conv.after.size * conv.before.size * self.turned.shape[1]
+        self.weight = nn.Parameter(torch.empty(conv.fields_out, conv.fields_in, each))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -57,11 +58,16 @@ class LikelihoodSteerableConv2d(FieldFilters):
         energy = float(self.turned[0].square().sum()) * self.in_channels
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / energy))
 
+    @property
+    def coefficients(self) -> Tensor:
+        """`weight` as (C_out, C_in, d_out, d_in, harmonics)."""
+        return self.weight.unflatten(2, (self.after.size, self.before.size, -1))  # type: ignore[no-untyped-call,no-any-return]
+
     def filter(self) -> Tensor:
         """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
         chance = self.likelihood.probabilities()
         harmonics = (chance / chance.norm()).view(-1, 1, 1, 1) * self.turned  # (N, K, k, k)
-        mixed = torch.einsum("hpq,ocqrb->hocprb", self.out_actions, self.weight)
+        mixed = torch.einsum("hpq,ocqrb->hocprb", self.out_actions, self.coefficients)
         mixed = torch.einsum("hsr,hocprb->hbocps", self.in_actions, mixed)  # rho_in(h)^-1 is its transpose
         split = torch.einsum("hbocps,hbxy->poscxy", mixed, harmonics)
         return split.reshape(self.conv.shape)

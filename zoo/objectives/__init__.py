@@ -51,7 +51,8 @@ def parse_objective(text: str) -> Objective:
 
 
 def objective_of(model: nn.Module, text: str) -> Objective:
-    """The objective that `text` writes for this model; `auto` is that of the model's method, with its defaults.
+    """The objective that `text` writes for this model; `auto` is that of the model's method, with its defaults: of an
+    average, whatever is inside it, else of the relaxed convolutions.
 
     Raises:
         ModelError: as `parse_objective`, and where the objective has nothing to act on in this model.

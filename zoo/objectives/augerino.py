@@ -7,7 +7,6 @@ is flat in the widths and the bonus widens them; where they do, it resists. `reg
 they go: the learned range is wider than the true one for a large `reg`, and narrower for a small one or a short run.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ModelError
 from zoo.models.averaged import InvarianceAverage
-from zoo.objectives.objective import Batches, Objective, split_groups
+from zoo.objectives.objective import Batches, Objective, modules_of, split_groups
 
 
 @dataclass
@@ -36,26 +35,22 @@ class Augerino(Objective):
 
     def check(self, model: nn.Module) -> None:
         """`ModelError` for a model without an average whose widths could be learned."""
-        if not any(_averages(model)):
+        if not modules_of(model, InvarianceAverage):
             raise ModelError(
                 f"augerino learns the widths of an average, and {type(model).__name__} has none; make it with "
                 "average='rotation' (--average rotation)"
             )
 
     def penalty(self, model: nn.Module) -> Tensor:
-        widths = torch.cat([2 * average.range.capped() for average in _averages(model)])
+        widths = torch.cat([2 * average.range.capped() for average in modules_of(model, InvarianceAverage)])
         norm: Tensor = torch.linalg.vector_norm(widths)
         return -self.reg * norm
 
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
-        widths = [average.range.half_width for average in _averages(model)]
+        widths = [average.range.half_width for average in modules_of(model, InvarianceAverage)]
         return split_groups(model, widths, decay, 0.0, self.lr_scale)
 
     def after_epoch(self, model: nn.Module, epoch: int, batches: Batches) -> dict[str, float]:
         """The half-widths, in the units of `InvarianceAverage.half_widths`, as `half_width rotation`."""
-        found = [average.half_widths() for average in _averages(model)]
+        found = [average.half_widths() for average in modules_of(model, InvarianceAverage)]
         return {f"half_width {name}": round(width, 4) for widths in found for name, width in widths.items()}
-
-
-def _averages(model: nn.Module) -> Iterator[InvarianceAverage]:
-    return (module for module in model.modules() if isinstance(module, InvarianceAverage))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ModelError
 from zoo.layers.relaxed.banks import BanksConv2d
-from zoo.objectives.objective import Objective
+from zoo.objectives.objective import Objective, modules_of
 
 
 @dataclass
@@ -23,12 +23,8 @@ class Banks(Objective):
     alpha: float = 1e-3
 
     def check(self, model: nn.Module) -> None:
-        if not _layers(model):
+        if not modules_of(model, BanksConv2d):
             raise ModelError("no layer of the model mixes banks of filters; make it with relax='banks'")
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        return self.alpha * torch.stack([layer.spread() for layer in _layers(model)]).sum()
-
-
-def _layers(model: nn.Module) -> list[BanksConv2d]:
-    return [module for module in model.modules() if isinstance(module, BanksConv2d)]
+        return self.alpha * torch.stack([layer.spread() for layer in modules_of(model, BanksConv2d)]).sum()

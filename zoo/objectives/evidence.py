@@ -22,6 +22,7 @@ class Evidence(Objective):
     penalty = 1/2 sum over layers of delta |theta|^2 / N, beside the mean cross-entropy; after an epoch every delta goes
     towards gamma / |theta|^2, the maximum of the evidence of `zoo.evidence`. What is learned stays in the buffers of
     the model, and so in its checkpoint. The last epoch should be one of the updates: its numbers are in metrics.jsonl.
+    Weight decay would be one more prior, which the evidence does not know: train without.
     """
 
     name: ClassVar[str] = "evidence"

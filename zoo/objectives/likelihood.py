@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ModelError
 from zoo.layers.relaxed.distribution import GroupLikelihood
-from zoo.objectives.objective import Objective, split_groups
+from zoo.objectives.objective import Objective, modules_of, split_groups
 
 LR_SCALE = 10.0
 """The logits of a likelihood or of a subset learn this much faster than filters, as published."""
@@ -30,11 +30,11 @@ class Likelihood(Objective):
     uniform: float = 0.1
 
     def check(self, model: nn.Module) -> None:
-        if not likelihoods(model):
+        if not modules_of(model, GroupLikelihood):
             raise ModelError("no layer of the model has a likelihood; make it with relax='likelihood'")
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        each = likelihoods(model)
+        each = modules_of(model, GroupLikelihood)
         total = self.uniform * each[0].kl()
         for likelihood in each:
             total = total + self.align * likelihood.misalignment()
@@ -43,9 +43,4 @@ class Likelihood(Objective):
         return total
 
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
-        return split_groups(model, [each.logits for each in likelihoods(model)], decay, 0.0, LR_SCALE)
-
-
-def likelihoods(model: nn.Module) -> list[GroupLikelihood]:
-    """Those of a model in the order of its layers; one that is shared counts once."""
-    return [module for module in model.modules() if isinstance(module, GroupLikelihood)]
+        return split_groups(model, [each.logits for each in modules_of(model, GroupLikelihood)], decay, 0.0, LR_SCALE)

@@ -4,11 +4,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
+
+M = TypeVar("M", bound=nn.Module)
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """The training images (b, C, H, W) as the model takes them, not augmented, with their labels (b,); all, in order."""
@@ -53,11 +55,16 @@ class Objective:
     def __str__(self) -> str:
         """The text that makes it: the name, and the numbers that are not the default."""
         parts = [
-            f"{field.name}={value:g}"
+            f"{field.name}={_written(value)}"
             for field in dataclasses.fields(self)
             if (value := getattr(self, field.name)) != field.default
         ]
         return f"{self.name}:{','.join(parts)}" if parts else self.name
+
+
+def modules_of(model: nn.Module, kind: type[M]) -> list[M]:
+    """The modules of a kind, in their order; one that is shared counts once."""
+    return [module for module in model.modules() if isinstance(module, kind)]
 
 
 def split_groups(
@@ -84,3 +91,9 @@ def read_number(objective: str, name: str, text: str, default: float) -> float:
             f"{name} of objective {objective!r} is {text[:40]!r}, expected a {kind} from 0 on: {name}={default:g}"
         )
     return int(value) if whole else value
+
+
+def _written(value: float) -> str:
+    """Short where that is the same number, and all digits where it is not: a run is trained with what is read back."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from zoo.errors import ModelError
 from zoo.layers.relaxed.partial import PartialGroupConv2d
 from zoo.objectives.likelihood import LR_SCALE
-from zoo.objectives.objective import Objective, split_groups
+from zoo.objectives.objective import Objective, modules_of, split_groups
 
 
 @dataclass
@@ -20,17 +20,15 @@ class Partial(Objective):
     monotone: float = 0.1
 
     def check(self, model: nn.Module) -> None:
-        if not _layers(model):
+        if not modules_of(model, PartialGroupConv2d):
             raise ModelError("no layer of the model has a learned subset of its group; make it with relax='partial'")
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        each = [layer.probabilities() for layer in _layers(model)]
+        each = [layer.probabilities() for layer in modules_of(model, PartialGroupConv2d)]
         rises = [(after - before).relu().sum() for before, after in pairwise(each)]
         return self.monotone * sum(rises, each[0].new_zeros(()))
 
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
-        return split_groups(model, [layer.keep for layer in _layers(model)], decay, 0.0, LR_SCALE)
-
-
-def _layers(model: nn.Module) -> list[PartialGroupConv2d]:
-    return [module for module in model.modules() if isinstance(module, PartialGroupConv2d)]
+        return split_groups(
+            model, [layer.keep for layer in modules_of(model, PartialGroupConv2d)], decay, 0.0, LR_SCALE
+        )

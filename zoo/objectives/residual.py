@@ -7,7 +7,7 @@ from torch import nn
 
 from zoo.errors import ModelError
 from zoo.layers.relaxed.residual import ResidualConv2d
-from zoo.objectives.objective import Objective, split_groups
+from zoo.objectives.objective import Objective, modules_of, split_groups
 
 
 @dataclass
@@ -21,12 +21,8 @@ class Residual(Objective):
     free_decay: float = 1e-3
 
     def check(self, model: nn.Module) -> None:
-        if not _layers(model):
+        if not modules_of(model, ResidualConv2d):
             raise ModelError("no layer of the model has free filters; make it with relax='residual'")
 
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
-        return split_groups(model, [layer.free for layer in _layers(model)], decay, self.free_decay)
-
-
-def _layers(model: nn.Module) -> list[ResidualConv2d]:
-    return [module for module in model.modules() if isinstance(module, ResidualConv2d)]
+        return split_groups(model, [layer.free for layer in modules_of(model, ResidualConv2d)], decay, self.free_decay)

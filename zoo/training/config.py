@@ -125,7 +125,7 @@ class TrainConfig:
     """Of a pathcnn: conv, dense, factored, residual or residual-factored."""
     objective: str = "auto"
     """What is minimised besides the cross-entropy: `augerino:reg=0.05`, `likelihood:align=1,kl=0.1`, ...; `auto`: what
-    belongs to `relax` or `average`."""
+    belongs to `average`, or without one to `relax`."""
     mean: tuple[float, ...] | None = None
     """Per channel, of values in [0, 1]; one number serves all channels; None: measured on the training images."""
     std: tuple[float, ...] | None = None

@@ -70,10 +70,15 @@ def mixed(bank: Tensor, weights: Tensor, index: Tensor, inputs: int) -> Tensor:
 
 def degree(filters: Tensor, mean: Tensor, size: float) -> float:
     """The degree of equivariance of filters K, given P K and |G|; see the head of this module."""
-    distance, whole = float((filters - mean).norm()), float(mean.norm())
-    if size == 1 or distance <= STRICT * float(filters.norm()):
+    if size == 1 or equivariant(filters, mean):
         return 1.0
+    distance, whole = float((filters - mean).norm()), float(mean.norm())
     return max(0.0, 1.0 - distance / (whole * math.sqrt(size - 1))) if whole else 0.0
+
+
+def equivariant(filters: Tensor, mean: Tensor) -> bool:
+    """Whether filters K are P K, to rounding."""
+    return float((filters - mean).norm()) <= STRICT * float(filters.norm())
 
 
 def in_format_of(bank: Tensor, weight: Tensor) -> Tensor:
@@ -115,8 +120,7 @@ class RelaxedConv2d(TiedConv2d):
     @property
     def is_strict(self) -> bool:
         """Whether the present filters are equivariant, to rounding."""
-        filters = self.filters()
-        return float((filters - self.projected()).norm()) <= STRICT * float(filters.norm())
+        return equivariant(self.filters(), self.projected())
 
     @property
     def degree(self) -> float:

@@ -77,7 +77,10 @@ class GroupLikelihood(nn.Module):
         return logs.max() - logs[0]
 
     def degree(self) -> float:
-        """1 - TV(lambda, uniform) / TV(identity, uniform): 1 for uniform, 0 for a point mass; as `Symmetry.degree`."""
+        """1 - TV(lambda, uniform) / TV(identity, uniform): 1 for uniform, 0 for a point mass; as `Symmetry.degree`.
+
+        Over so2 and o2 lambda is a density, known at its samples: all of it on one of 16 is 1/16.
+        """
         p = self.probabilities().detach().double()
         if len(p) == 1:
             return 1.0

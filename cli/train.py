@@ -78,7 +78,9 @@ class Widths(click.ParamType[int | list[int]]):
 @click.option("--average", help="Learn how far predictions are averaged over rotation,translate_x,...  [no average]")
 @click.option("--copies", type=int, help="Of --average, in evaluation.  [4]")
 @click.option("--path", help="Of a pathcnn: conv, dense, factored, residual, residual-factored.  [conv]")
-@click.option("--objective", help="Besides cross-entropy: augerino:reg=0.05, ...  [auto: that of --relax or --average]")
+@click.option(
+    "--objective", help="Besides cross-entropy: augerino:reg=0.05, ...  [auto: that of --average, else of --relax]"
+)
 @click.option("--mean", type=Numbers(), help="Of values in [0, 1], per channel.  [measured]")
 @click.option("--std", type=Numbers(), help="As --mean.")
 @click.option("--resize", type=click.Choice(["bilinear", "area", "bicubic", "pad"]), help="[bilinear]")

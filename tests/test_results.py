@@ -47,7 +47,7 @@ def readme_table() -> str:
 
 def test_the_leaderboard_of_the_readme_is_what_was_recorded():
     record = read_record(LEADERBOARD)
-    assert {entry.name for entry in record.entries} == set(bundled())
+    assert {entry.name for entry in record.entries} == {name for name in bundled() if ".mnist-" in name}
     assert readme_table() == compared(record.entries)
     assert (LEADERBOARD.with_suffix(".md")).read_text(encoding="utf-8") == compared(record.entries)
     assert f"$ {record.command}" in (ROOT / "README.md").read_text(encoding="utf-8")

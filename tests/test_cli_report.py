@@ -1,6 +1,8 @@
 """`symdata report`: any model that can be measured, earlier reports, and everything that it refuses."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,11 +31,12 @@ def mine(here, monkeypatch):
     """A network of the user and its weights, in the current folder."""
     monkeypatch.syspath_prepend(str(here))
     Path("mynet.py").write_text(NET)
-    from mynet import build
+    sys.modules.pop("mynet", None)  # of another test
+    build = importlib.import_module("mynet").build
 
     save_file(build().state_dict(), "mine.safetensors")
     yield here
-    __import__("sys").modules.pop("mynet", None)
+    sys.modules.pop("mynet", None)
 
 
 def written(*arguments):

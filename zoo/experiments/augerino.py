@@ -59,10 +59,6 @@ TASKS: dict[str, tuple[str, tuple[float, ...], float]] = {
 }
 """Name -> the true half-width in degrees, the values of `reg` that are run, and the one that is judged: the paper's."""
 
-REFERENCE = {("partial", 0.1): "49", ("partial", 0.05): "34", ("full", 0.05): ">= 180", ("full", 0.0): "2.9",
-             ("upright", 0.05): "5.4"}  # fmt: skip
-"""Of the authors' code, run once on digits instead of letters: half-width in degrees."""
-
 CONDITIONS = (
     Condition("A1", "widths", "partial, reg 0.1: 45±8°, every seed", {"partial 0.1": 1}, 37.0, 53.0, every=True),
     Condition("A2", "widths", "full, reg 0.05: 180°, every seed", {"full 0.05": 1}, 180.0, 180.0, every=True),
@@ -168,15 +164,14 @@ def _widths(runs: dict[tuple[str, float], list[Record]]) -> Table:
     for (task, reg), found in runs.items():
         widths, hits = _column(found, "half_widths"), _column(found, "accuracy")
         ideal = f"{settles(reg):.0f}" if task == "partial" else "-"
-        cells = (TASKS[task][0], ideal, REFERENCE.get((task, reg), "-"), plus_minus(summarise(widths), 1))
+        cells = (TASKS[task][0], ideal, plus_minus(summarise(widths), 1))
         each = " ".join(f"{width:.1f}" for width in widths)
         rows.append((task, f"{reg:g}", *cells, each, plus_minus(summarise(hits))))
-    header = ("task", "reg", "true", "perfect classifier", "authors' code", "ours", "every seed", "accuracy")
+    header = ("task", "reg", "true", "perfect classifier", "learned", "every seed", "accuracy")
     notes = (
         "Degrees, 180 is full rotation; mean ± population standard deviation over seeds; accuracy in percent on "
         f"up to {TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
-        "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images. "
-        "The authors' code was run once, on two digits for `partial`.",
+        "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images.",
     )
     return Table("Learned half-width", header, tuple(rows), notes)
 

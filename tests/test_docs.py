@@ -7,6 +7,7 @@ the Makefile and pyproject.toml instead of being run; all others must be `symdat
 
 import re
 import shlex
+import sys
 import tomllib
 from dataclasses import dataclass
 
@@ -101,7 +102,11 @@ def test_every_snippet_of_the_readme_runs(tmp_path, monkeypatch):
         for name, value in hub.env().items():
             monkeypatch.setenv(name, value)
         hub.use_here(monkeypatch)
+        before = set(sys.modules)
         run_snippets(tmp_path, monkeypatch)
+        for name in set(sys.modules) - before:
+            if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]  # the reader's own files
 
 
 def run_snippets(tmp_path, monkeypatch) -> None:
@@ -120,6 +125,7 @@ def run_snippets(tmp_path, monkeypatch) -> None:
             continue
         if file := FILE.match(snippet.code):
             (folder / file["name"]).write_text(snippet.code, encoding="utf-8")
+            sys.modules.pop(file["name"].removesuffix(".py"), None)  # of another test
         exec(  # the line numbers of a traceback are those of the README
             compile("\n" * (snippet.line - 1) + snippet.code, "README.md", "exec"), namespace
         )

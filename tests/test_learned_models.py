@@ -22,13 +22,15 @@ CHOICES = {
     "equivariant": {"downsample": "equivariant"},
     "aps": {"downsample": "aps"},
     "averaged": {"name": "z2cnn_20", "average": "rotation,scale"},
+    "paths": {"name": "z2pathcnn_20", "path": "residual-factored"},
+    "steerable": {"name": "c8cnn_20", "relax": "likelihood"},
 }
 
 
 def made(word: str) -> torch.nn.Module:
     """A network whose learned numbers are not those of the start."""
     choices = dict(CHOICES[word])
-    if word != "averaged":
+    if "name" not in choices:
         model = network(**choices)
     else:
         model = create(choices.pop("name"), channels=1, width=3, classes=4, seed=0, **choices).eval()
@@ -47,9 +49,10 @@ def test_it_is_published_and_comes_back(word, hub: LoopbackHub, tmp_path):
     zoo.push(folder, f"user/{word}")
     back = zoo.load(f"user/{word}")
     images = golden()
-    assert torch.equal(back(images), model(images))
-    assert learned(back).to_dict() == learned(model).to_dict()
-    assert back.config["architecture"] == model.architecture
+    torch.testing.assert_close(back(images), model(images), rtol=0, atol=0 if word != "steerable" else 1e-4)
+    if word != "steerable":  # which is published as plain filters: lambda is in them
+        assert learned(back).to_dict() == learned(model).to_dict()
+        assert back.config["architecture"] == model.architecture
 
 
 @pytest.mark.parametrize("word", [word for word in RELAXATIONS if word != "none"])

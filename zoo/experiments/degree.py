@@ -44,7 +44,8 @@ LEAST = 0.01
 """Smallest spread of degrees over the datasets that is ranked."""
 
 CONDITIONS = tuple(
-    Condition("D1", "graded", f"{name}: Spearman of learned and true degree >= 0.9", {f"{name} rank": 1.0}, low=0.9)
+    Condition(band, "graded", f"{name}: Spearman of {what} and true degree >= 0.9", {f"{name} {what}": 1.0}, low=0.9)
+    for band, what in zip(("D1", "D2", "D3"), WHAT, strict=True)
     for name in LEARNED
 )
 
@@ -122,7 +123,7 @@ def report(datasets: Sequence[str], part: str, title: str, records: list[Record]
         "leave as they were.",
     )
     tables = (_methods(summary), Table("Degrees", header, tuple(rows), notes))
-    series = {f"{m} rank": s["rank_claimed"] for m, s in summary.items() if s["rank_claimed"]}
+    series = {f"{m} {what}": s[f"rank_{what}"] for m, s in summary.items() for what in WHAT if s[f"rank_{what}"]}
     judged = tuple(judge(part, series, "", CONDITIONS))
     return Section(part, title, tuple(records), tables, judged, _drawings(part, summary), summary)
 

@@ -109,6 +109,8 @@ class Findings(NamedTuple):
     exact: tuple[int, ...] | None
     tied: bool
     """Whether a group ties the weights."""
+    typed: bool
+    """Whether layers are those of escnn."""
 
     @property
     def holds(self) -> bool:
@@ -135,16 +137,17 @@ def _found(
 ) -> Findings:
     from zoo.exactness import audit, exact_sizes, lattice_part
     from zoo.features import feature_error
+    from zoo.measure.maps import hands_on_types
 
     report = None if size is None else audit(network, size, group, channels)
     exact = None if sizes is None else exact_sizes(network, sizes, group, channels)
     measured = feature_error(network, size, group, channels=channels) if measure and size is not None else None
-    return Findings(report, measured, sizes, exact, lattice_part(network) is not None)
+    return Findings(report, measured, sizes, exact, lattice_part(network) is not None, hands_on_types(network))
 
 
 def _parts(model: str, found: Findings) -> Iterator[str]:
     if found.report is not None:
-        yield from _report(model, found.report, found.tied)
+        yield from _report(model, found.report, found.tied, found.typed)
     if found.report is not None and found.measured is not None:
         yield _measured(found.report, found.measured)
     if found.sizes is not None and found.exact is not None:
@@ -153,9 +156,11 @@ def _parts(model: str, found: Findings) -> Iterator[str]:
         yield f"Exact sizes from {found.sizes[0]} to {found.sizes[-1]}, {count}: {listed}"
 
 
-def _report(model: str, report: "Audit", tied: bool) -> Iterator[str]:
+def _report(model: str, report: "Audit", tied: bool, typed: bool) -> Iterator[str]:
     yield f"{model}: {report.verdict}."
-    if not tied:
+    if typed:
+        yield "Its layers are those of escnn and are not looked into: this speaks of the sampling grids alone."
+    elif not tied:
         yield "No layer ties its weights by a group: this speaks of the sampling grids alone."
     if report.layers:
         yield _table(report)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from zoo.learned import Learned
 
 
-LEGEND = "Under each element g: |g K - K| / |K| of the filters K, 0 if they are equivariant; of a law, its probability."
+LEGEND = (
+    "Under each element g: |g K - K| / |K| of the filters K, 0 if they are equivariant; of a law, its probability.\n"
+    "The network has no more than its least equivariant layer; product: of all degrees, if layers break independently."
+)
 
 
 @click.command("degree")
@@ -44,7 +47,9 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
         from zoo.learned_picture import draw
 
         draw(found).save(plot)
-    print_json(found.to_dict()) if as_json else click.echo(text(found))
+    print_json(found.to_dict()) if as_json else click.echo(text(found, _grids(opened.config)))
+    if not as_json and data is None and _posed(opened.config):
+        click.echo("but the labels of this dataset speak of how an image stands, which its law does not say")
     if plot is not None:
         click.echo(f"wrote {plot}", err=True)
 
@@ -63,8 +68,22 @@ def _of_config(config: dict[str, Any] | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def text(found: "Learned") -> str:
-    """For a terminal."""
+def _posed(config: dict[str, Any] | None) -> bool:
+    """Whether the model was trained on a dataset of the literature whose labels speak of poses."""
+    from symdata.recipes import find_recipe, is_recipe
+
+    name = str((config or {}).get("dataset", {}).get("name"))
+    return is_recipe(name) and bool(find_recipe(name).poses)
+
+
+def _grids(config: dict[str, Any] | None) -> str | None:
+    """The verdict on grids that are out of step at the model's size; None if they are not, or nobody has looked."""
+    said = (config or {}).get("exactness", {})
+    return str(said.get("verdict")) if any(said.get("phi", ())) else None
+
+
+def text(found: "Learned", grids: str | None = None) -> str:
+    """For a terminal; `grids` is the verdict on a model whose grids are not exact."""
     from symdata.affine import unit_of
 
     parts = [f"{found.model}: {_claim(found)}"]
@@ -74,6 +93,8 @@ def text(found: "Learned") -> str:
     if found.layers:
         parts.append(_layers(found))
         parts.append(LEGEND)
+    if grids is not None:
+        parts.append(f"This is said of filters alone; its grids are {grids}")
     if found.truth is not None:
         where = "" if found.truth.by_class is None else ", the mean over classes"
         parts.append(f"data: {found.truth.symmetry}, degree {found.truth.degree:.3f} in {found.truth.group}{where}")
@@ -99,11 +120,11 @@ def _layers(found: "Learned") -> str:
     for layer in found.layers:
         rows.append([layer.name, layer.kind, f"{layer.degree:.3f}", *_row(layer.deviation, names)])
         if layer.likelihood is not None:
-            rows.append(["", "likelihood", f"{layer.likelihood_degree:.3f}", *_row(layer.likelihood, names)])
+            rows.append(["  its law", "", f"{layer.likelihood_degree:.3f}", *_row(layer.likelihood, names)])
         if layer.kept is not None:
-            rows.append(["", "kept", "", *("yes" if name in layer.kept else "no" for name in names)])
+            rows.append(["  keeps", "", "", *("yes" if name in layer.kept else "no" for name in names)])
     if found.truth is not None and found.truth.elements is not None:
-        rows.append(["data", "law", f"{found.truth.degree:.3f}", *_row(found.truth.elements, names)])
+        rows.append(["law of the data", "", f"{found.truth.degree:.3f}", *_row(found.truth.elements, names)])
     return table(rows, ["layer", "", "degree", *names])
 
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 def command(model: str | None, data: str, out: Path | None, save: bool, as_json: bool, **given: Any) -> None:
     """Measure what a model does on images, upright and moved.
 
-    MODEL is a bundled name, a folder, user/repo of the Hub, or package.module:callable for a network of your own, whose
-    weights may come from --weights. Writes evaluation.json and polar.png.
+    MODEL is a bundled name, a folder, user/repo of the Hub, hf:folder or hf:user/model of transformers, timm:name, a
+    .safetensors file with --arch, or package.module:callable for a network of your own, whose weights may come from
+    --weights. Writes evaluation.json and polar.png.
 
     \b
       symdata evaluate p4cnn_28.mnist-none --data data/mnist

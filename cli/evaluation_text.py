@@ -73,7 +73,7 @@ def _summary(report: "Report") -> str:
 def _structure(found: "Structure | None") -> str:
     if found is None:
         return ""
-    from zoo.evaluation.structure import RELAXED
+    from zoo.evaluation.structure import FOREIGN, RELAXED
 
     measured, unknown = found.by_element, found.verdict.startswith("unknown")
     rows = [
@@ -85,13 +85,17 @@ def _structure(found: "Structure | None") -> str:
         ]
         for element, moved in zip(found.elements, found.logits, strict=True)
     ]
-    agree = {True: "Feature maps agree with the prediction.", False: "Feature maps DISAGREE with the prediction."}
+    what = "Its grids" if found.note == FOREIGN else "Feature maps"
+    agree = {True: f"{what} agree with the prediction.", False: f"{what} DISAGREE with the prediction."}
     verdict = " ".join(
         part for part in (agree.get(found.agrees) if found.agrees is not None else "", found.note) if part
     )
-    head = f"{found.verdict[0].upper()}{found.verdict[1:]}.\nMeasured in float64 on {found.images} images:"
-    predicted = "grids" if found.note == RELAXED else "predicted"
-    return f"{head}\n{table(rows, ['element', predicted, 'feature maps', 'logits'])}\n{verdict}".rstrip()
+    said = f"its grids are {found.verdict}" if found.note == FOREIGN else found.verdict
+    head = f"{said[0].upper()}{said[1:]}.\nMeasured in float64 on {found.images} images:"
+    alone = found.note in (FOREIGN, RELAXED)  # what is predicted is said of the grids, whatever the filters do
+    maps = "maps of its grids" if found.note == FOREIGN else "feature maps"
+    header = ["element", "grids" if alone else "predicted", maps, "logits"]
+    return f"{head}\n{table(rows, header)}\n{verdict}".rstrip()
 
 
 def _classes(report: "Report") -> str:

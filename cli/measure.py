@@ -92,9 +92,10 @@ class Measured(NamedTuple):
 def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
     """Measure how far a model is from a symmetry: under elements of a group, and as images start to move.
 
-    MODEL is a bundled name, a folder, user/repo of the Hub, or package.module:callable for a network of your own, whose
-    weights may come from --weights. Everything is computed in float64 on images of the data, and every number has its
-    standard error over them.
+    MODEL is a bundled name, a folder, user/repo of the Hub, hf:folder or hf:user/model of transformers, timm:name, a
+    .safetensors file with --arch, or package.module:callable for a network of your own, whose weights may come from
+    --weights. Everything is computed in float64 on images of the data, and every number has its standard error over
+    them.
 
     \b
       symdata measure p4cnn_28.mnist-none --data data/mnist
@@ -102,11 +103,15 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.devices import check_device
+    from zoo.measure.layerwise import TYPED
+    from zoo.measure.maps import hands_on_types
     from zoo.reference import foreign
 
     check_device(given["device"])
     opened = open_subject(model, given)
     assert opened.preprocessing is not None  # `open_subject` refuses a model without
+    if given["layers"] and hands_on_types(opened.model):
+        raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
     mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
     with foreign(f"{opened.name!r} cannot be measured", mend):

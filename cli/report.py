@@ -61,9 +61,10 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
     images that turn with the predictions under them. It is one HTML file that needs no network, for light and dark,
     screen and paper; the numbers stand beside it as JSON.
 
-    MODEL is what `symdata measure` takes: a bundled name, a folder, user/repo, hf:folder, or package.module:callable;
-    --weights is for one model alone. A MODEL that is the JSON of an earlier report is not measured again: so pages are
-    made anew, and models of several runs put side by side. Of more than eight models the best eight are drawn.
+    MODEL is what `symdata measure` takes: a bundled name, a folder, user/repo, hf:folder or hf:user/model, timm:name, a
+    .safetensors file with --arch, or package.module:callable; --weights and --arch are for one model alone. A MODEL
+    that is the JSON of an earlier report is not measured again: so pages are made anew, and models of several runs put
+    side by side. Of more than eight models the best eight are drawn.
 
     \b
       symdata report p4cnn_28.mnist-none p4cnn_27.mnist-none --data data/mnist

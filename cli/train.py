@@ -182,7 +182,8 @@ def _head(plan: "Plan") -> str:
     train, held = plan.data.train, plan.data.validation
     c, h, w = train.dataset.shape
     images = f"{len(train):,} images {h}x{w}x{c}" + (f", {len(held):,} held out" if held is not None else "")
-    return f"{plan.name}: {plan.parameters:,} parameters, {images}\n{plan.audit.verdict}"
+    free = "; its convolutions may leave the group as they learn" if plan.config.relax != "none" else ""
+    return f"{plan.name}: {plan.parameters:,} parameters, {images}\n{plan.audit.verdict}{free}"
 
 
 def _epoch(line: dict[str, Any], config: "TrainConfig") -> str:

@@ -44,25 +44,25 @@ BASE = {
 }
 """Distribution -> the module that proves it works. Without one of these symdata does not run."""
 
-OPTIONAL = {
-    "escnn": "escnn",
-    "scipy": "scipy",
-    "joblib": "joblib",
-    "pymanopt": "pymanopt",
-    "autograd": "autograd",
-    "lie-learn": "lie_learn",
-    "py3nj": "py3nj",
-    "torchvision": "torchvision",
-}
-"""The same for what only the extras need, or what may stand in the way."""
-
 ESCNN_NEEDS = ("scipy", "joblib", "pymanopt", "autograd")
 """What escnn calls for groups acting on the plane, some of it only when a basis is first solved for."""
 
+EXTRAS = {
+    "accelerate": ("train", "the training loop of `symdata train`"),
+    "tensorboard": ("trackers", "curves of a training in TensorBoard"),
+    "trackio": ("trackers", "curves of a training in trackio"),
+    "transformers": ("transformers", "models given as hf:folder or hf:user/model"),
+    "timm": ("timm", "models given as timm:name"),
+}
+"""Distribution -> the extra that asks for it, and what it is for; escnn has a recipe of its own."""
+
+_SAME = ("escnn", *ESCNN_NEEDS, *EXTRAS, "py3nj", "torchvision")
+OPTIONAL = {name: name for name in _SAME} | {"lie-learn": "lie_learn"}
+"""The same as BASE for what only the extras need, or what may stand in the way."""
+
 _WITHOUT = {
     "scipy": "only for escnn and the tests",
-    "lie-learn": "only for SO(3); the plane does without",
-    "py3nj": "only for SO(3); the plane does without",
+    **dict.fromkeys(("lie-learn", "py3nj"), "only for SO(3); the plane does without"),
     "torchvision": "not needed",
 }
 
@@ -248,6 +248,11 @@ def _absent(name: str, requirements: Mapping[str, list[Requirement]]) -> Finding
     if name == "escnn":
         detail = "only for steerable networks (c8, c16, so2, o2)"
         return Finding(name, "absent", False, detail=detail, mend=steerable_recipe(requirements))
+    if name in EXTRAS:
+        extra, purpose = EXTRAS[name]
+        wanted = next((r for r in requirements.get(extra, []) if r.name == name), Requirement(name))
+        mend = pip(f'install "{name}{wanted.specifier}"')
+        return Finding(name, "absent", False, detail=f"only for {purpose}: the extra {extra}", mend=mend)
     return Finding(name, "absent", False, detail=_WITHOUT.get(name, "only for escnn"))
 
 

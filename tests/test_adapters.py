@@ -1,12 +1,17 @@
 """Classifiers of transformers, built here from their configurations: never seen before, and measured like our own."""
 
 import json
+import os
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.conftest import ROOT
 from tests.support import checkpoints
 from tests.support.commands import refused, run
 from zoo import ModelError, audit, open_model
@@ -91,6 +96,31 @@ def test_what_is_refused(here):
     (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"rescale_factor": 1.0}))
     with pytest.raises(ModelError, match="its processor scales by 1, expected 1/255"):
         open_model("hf:m")
+
+
+def test_a_folder_without_a_processor(here):
+    save(here / "m", "vit")
+    (here / "m/preprocessor_config.json").unlink()
+    said = refused("evaluate", "hf:m", "--data", "glyphs")
+    assert "hf:m has no preprocessor_config.json" in said and "processor.save_pretrained('m')" in said
+    assert "huggingface.co" not in said
+
+
+def test_the_processor_without_torchvision_says_nothing(here):
+    code = """
+        from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+        sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+        vit = ViTForImageClassification(ViTConfig(image_size=28, patch_size=7, num_labels=10, **sizes))
+        vit.save_pretrained("vit")
+        ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained("vit")
+        from zoo import open_model
+        assert open_model("hf:vit").size == 28
+    """
+    path = {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    ran = subprocess.run(command, cwd=here, env=os.environ | path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "torchvision" not in ran.stderr
 
 
 def test_a_pickle_is_not_opened(here):

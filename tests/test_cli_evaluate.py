@@ -151,7 +151,8 @@ def test_a_network_of_your_own_with_its_weights(here):
     result = run("evaluate", *own, *options)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("mine on mnist, test: 30 images at 28x28, 10 classes")
-    assert "architecture not of our layers: its grids only" in result.stdout
+    assert "architecture not of our layers: this is said of its grids only" in result.stdout
+    assert "Its grids agree with the prediction." in result.stdout and "Its grids are approximate" in result.stdout
     assert "gap      not known: the model does not say what it was trained on" in result.stdout
     named = run("evaluate", *own, *options, "--classes", "0,1,2,3,4,5,6,7,8,9", "--json")
     report = Report.from_dict(json.loads(named.stdout))

@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 FINE = {"numpy": "2.4.6", "pyarrow": "26.0.1", "pandas": "3.1.1"}
 REQUIREMENTS = {
     "": [Requirement("kornia>=0.9,<0.10"), Requirement("pillow>=11")],
+    "train": [Requirement("accelerate>=1.10; extra == 'train'")],
     "planar": [Requirement("scipy>=1.13"), Requirement("pymanopt>=2.2")],
     "steerable": [Requirement("escnn==1.0.11"), Requirement("numpy<2")],
 }
@@ -99,6 +100,15 @@ def test_a_missing_base_package_is_fatal_and_an_absent_optional_one_is_not(sick,
     assert found["nosuch"].mend.endswith('-m pip install "nosuch"')
     assert not healthy(found.values())
     assert found["escnn"].status == "absent"
+
+
+def test_extras_that_are_not_installed_are_told_and_no_fault(sick):
+    found = sick(WELL)
+    assert found["accelerate"].status == found["transformers"].status == found["timm"].status == "absent"
+    assert found["accelerate"].detail.endswith("the extra train")
+    assert found["accelerate"].mend.endswith('-m pip install "accelerate>=1.10"')
+    assert healthy(found.values()) and not any(found[name].problem or found[name].needed for name in doctor.EXTRAS)
+    assert sick({**WELL, "accelerate": "1.12"})["accelerate"].status == "ok"
 
 
 def test_a_version_out_of_range_is_fatal(sick):
@@ -184,6 +194,8 @@ def test_the_command_prints_the_mend_and_fails(monkeypatch):
 def test_the_table_of_the_base_is_that_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {Requirement(line).name for line in project["dependencies"]} == set(BASE) - {"pandas"}
+    for name, (extra, _) in doctor.EXTRAS.items():
+        assert name in {Requirement(line).name for line in project["optional-dependencies"][extra]}
     planar = project["optional-dependencies"]["planar"]
     assert [Requirement(line).name for line in planar] == list(doctor.ESCNN_NEEDS)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from zoo import ModelError
 from zoo.measure import layerwise_equivariance_error, lie_derivative
-from zoo.measure.maps import Frame, default_grid
+from zoo.measure.maps import Frame
 
 NOISE = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -173,25 +173,6 @@ def test_tokens_are_a_grid_and_a_hook_may_say_which():
     assert {layer.name: layer.value.value for layer in maps.layers} != pytest.approx(default, rel=1e-2)
     with pytest.raises(ModelError, match=r"to_grid made \(3, 8, 16\) of .* expected \(B, C, h, w\), or None"):
         layerwise_equivariance_error(net, NOISE, to_grid=lambda f: f.flatten(2) if f.ndim == 4 else None)
-
-
-@pytest.mark.parametrize(
-    ("shape", "grid"),
-    [
-        ((2, 16, 5), (2, 5, 4, 4)),
-        ((2, 17, 5), (2, 5, 4, 4)),
-        ((2, 5, 7, 6), (2, 5, 7, 6)),
-        ((2, 18, 5), None),
-        ((2, 15, 5), None),
-        ((2, 5), None),
-    ],
-)
-def test_the_default_grid(shape, grid):
-    features = torch.arange(float(np.prod(shape))).view(shape)
-    found = default_grid(features)
-    assert (None if found is None else tuple(found.shape)) == grid
-    if len(shape) == 3 and grid:
-        assert torch.equal(found[1, :, 2, 3], features[1, shape[1] - 16 + 2 * 4 + 3])
 
 
 def test_random_probes_come_near_to_all_outputs():

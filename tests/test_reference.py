@@ -113,6 +113,21 @@ def test_callables_that_are_not_there(here, ref, sentence):
         open_model(ref)
 
 
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("mynet.py", r"'mynet\.py' is code; .* for example mynet:build$"),
+        ("nets/mine.py", r"for example nets\.mine:build$"),
+        ("my-nets/mine.py", r"for example mine:build in the folder '.*my-nets'$"),
+    ],
+)
+def test_a_file_of_code_is_not_its_function(here, path, sentence):
+    (here / path).parent.mkdir(exist_ok=True)
+    (here / path).write_text("def build(): return None\n")
+    with pytest.raises(ModelError, match=sentence):
+        open_model(path)
+
+
 # Any model
 
 

@@ -8,10 +8,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from symdata.groups import Group
 from tests.support.commands import refused, run
 from tests.support.steerable import require_escnn
+from zoo import ModelError, feature_error
+from zoo.adapters import Logits
+from zoo.evaluation.structure import structure
+from zoo.features import isotropise
+from zoo.measure import equivariance_error, layerwise_equivariance_error
+from zoo.reference import open_model
+from zoo.report.measures import measure
 
-DATA = ("--data", "glyphs:digits", "--limit", "3", "--generators", "rotation", "--layers", "--json")
+DATA = ("--data", "glyphs:digits", "--limit", "3", "--generators", "rotation", "--json")
 OWN = ("--size", "29", "--mean", "0.15", "--std", "0.3")
 
 FILES = {
@@ -96,11 +104,13 @@ def here(tmp_path, monkeypatch):
         sys.modules.pop(Path(name).stem, None)
 
 
-def measured(*arguments: str) -> dict:
-    result = run("measure", *arguments, *DATA)
+def measured(*arguments: str, layers: bool = True) -> dict:
+    result = run("measure", *arguments, *DATA, *(["--layers"] if layers else []))
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["images"] == 3 and set(found["invariance"]["errors"]) >= {"e", "r90", "m"}
+    if not layers:
+        return found
     (local,), (layers,) = found["local"], found["layers"]
     assert layers["gap"] < 1e-10, "the terms of the layers add up to the whole"
     assert layers["total"]["value"] == pytest.approx(local["value"]["value"], rel=0.1)  # kinks of pools
@@ -142,6 +152,24 @@ def test_a_folder_of_transformers(here, kind, size):
     assert len(found["equivariance"]["errors"]) > 5, "feature maps, tokens among them"
 
 
+def test_a_convnext_has_its_channels_last_inside_of_blocks():
+    """With filters averaged over d4 every map moves with the image, where the strides divide the size."""
+    transformers = pytest.importorskip("transformers", reason="pip install 'symdata[transformers]'")
+    torch.manual_seed(0)
+    stages = {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}  # 8 channels of 8x8 pixels are among them
+    net = transformers.ConvNextForImageClassification(transformers.ConvNextConfig(**stages)).double().eval()
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    stock = equivariance_error(net, images, "d4")
+    assert stock.worst > 1e-2 and any("pwconv1" in name for name in stock.errors)
+    assert feature_error(net, 64, "d4").worst < 1e-12
+    predicted = structure(Logits(net), images)
+    assert predicted.exact and predicted.agrees
+    assert feature_error(net, 66, "d4").worst > 1e-3
+    isotropise(net)
+    found = equivariance_error(net, images, "d4")
+    assert found.errors.keys() == stock.errors.keys() and found.worst < 1e-12
+
+
 def test_a_file(here):
     assert list(measured("mynet:build", *OWN)["equivariance"]["errors"]) == ["0", "1", "2", "3"]
 
@@ -150,9 +178,23 @@ def test_a_file(here):
 def test_a_network_of_escnn(here, name):
     """Exact under quarter turns at 29 pixels, as built, and not under mirrors: what its own library says of it."""
     require_escnn()
-    found = measured(f"steerable:{name}", *OWN)
+    found = measured(f"steerable:{name}", *OWN, layers=False)
     errors = {element: error["value"] for element, error in found["invariance"]["errors"].items()}
     assert max(errors[element] for element in ("r90", "r180", "r270")) < 1e-6 < 1e-2 < errors["m"]
+
+
+def test_layers_of_escnn_are_not_looked_into(here):
+    require_escnn()
+    said = refused("measure", "steerable:Inside", "--layers", *OWN, "--data", "glyphs:digits", code=2)
+    assert "layers of escnn hand on typed tensors, which are not followed; leave --layers out." in said
+    out = run("audit", "steerable:build", "--size", "29", "--channels", "1").output
+    assert "Its layers are those of escnn and are not looked into: this speaks of the sampling grids alone." in out
+    assert "No layer ties" not in out
+    network, images = open_model("steerable:Inside").model, torch.randn(2, 1, 29, 29)
+    with pytest.raises(ModelError, match="typed tensors, which are not followed; use local_equivariance_error"):
+        layerwise_equivariance_error(network, images)
+    found = measure(network, images, Group(2))
+    assert not found.splits and found.note.count("layers of escnn hand on typed tensors") == 1 and found.motions
 
 
 def test_weights_as_torch_hub_gives_them(here):

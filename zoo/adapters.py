@@ -26,7 +26,9 @@ EXTRAS = {"hf": "transformers", "timm": "timm"}
 """Prefix of a reference -> the library, which is also the name of the extra."""
 INDEX = "model.safetensors.index.json"
 """Names the files of large models."""
-FILES = ("config.json", "preprocessor_config.json", "model.safetensors", INDEX)
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Where transformers looks for an image processor."""
+FILES = ("config.json", *PROCESSORS, "model.safetensors", INDEX)
 PROBE = 96
 """Side of the image on which a processor shows what size it makes."""
 UNIT = 1 / 255
@@ -120,11 +122,24 @@ def _transformers(place: str) -> Adapted:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     model = transformers.AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, **safe)
+    _check_processor(Path(folder), place)
     processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
     names = model.config.id2label
     known = names and not all(str(name).startswith("LABEL_") for name in names.values())
     classes = tuple(str(names[i]) for i in range(len(names))) if known else None
     return Adapted(Logits(model).eval(), _preprocessing(processor, place), classes)
+
+
+def _check_processor(folder: Path, place: str) -> None:
+    """Raise ModelError where nothing says how images become the model's input; transformers would blame the Hub."""
+    if any((folder / name).is_file() for name in PROCESSORS):
+        return
+    there = place if Path(place).is_dir() else "folder"
+    beside = "there" if Path(place).is_dir() else "beside the model in a folder of yours"
+    raise ModelError(
+        f"hf:{place} has no {PROCESSORS[0]}, which says how images become its input; "
+        f"save the model's image processor {beside}: processor.save_pretrained({there!r})"
+    )
 
 
 def _fetched(place: str) -> Path:

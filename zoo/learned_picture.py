@@ -7,10 +7,12 @@ from PIL import Image
 
 from symdata.affine import unit_of
 from symdata.draw import INK, PAPER, Picture
+from zoo.errors import ModelError
 from zoo.learned import Learned
 
 DPI = 110
 MAP = "Blues"
+CAPTION = "correlation of the filters with themselves moved\n(laws: probability over that of the identity)"
 APART = math.sqrt(2.0)
 """|g K - K| / |K| of filters that have nothing to do with g, taken for elements beyond a layer's group."""
 
@@ -26,19 +28,21 @@ def draw(found: Learned) -> Picture:
     from matplotlib.figure import Figure
 
     labels, columns, cells = rows(found)
-    height = 1.6 + 0.34 * max(len(cells), 1)
+    if not cells:
+        raise ModelError(f"{found.model!r} has no layer whose degree could be drawn; leave --plot out")
+    height = 1.8 + 0.34 * len(cells)
     figure = Figure(figsize=(2.6 + 0.62 * max(len(columns), 4), height), dpi=DPI, facecolor=PAPER, layout="constrained")
     axes: Any = figure.add_subplot()
-    if cells:
-        axes.imshow(cells, cmap=MAP, vmin=0.0, vmax=1.0, aspect="auto")
-        for y, line in enumerate(cells):
-            for x, value in enumerate(line):
-                axes.text(
-                    x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=INK if value < 0.6 else PAPER
-                )
+    axes.imshow(cells, cmap=MAP, vmin=0.0, vmax=1.0, aspect="auto")
+    for y, line in enumerate(cells):
+        for x, value in enumerate(line):
+            ink = INK if value < 0.6 else PAPER
+            axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
     axes.set_xticks(range(len(columns)), columns, fontsize=9, color=INK)
     axes.set_yticks(range(len(labels)), labels, fontsize=9, color=INK)
     axes.xaxis.tick_top()
+    if found.layers and found.half_widths is None:
+        axes.set_xlabel(CAPTION, fontsize=8, color=INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.suptitle(title(found), fontsize=11, color=INK)
@@ -65,11 +69,14 @@ def rows(found: Learned) -> tuple[list[str], list[str], list[list[float]]]:
         labels.append(layer.name)
         cells.append([max(0.0, 1.0 - layer.deviation.get(name, APART) ** 2 / 2.0) for name in columns])
         if layer.likelihood is not None:
-            labels.append("likelihood")
+            labels.append("its law")
             cells.append(_relative(layer.likelihood, columns))
+        if layer.kept is not None:
+            labels.append("keeps")
+            cells.append([float(name in layer.kept) for name in columns])
     law = None if found.truth is None else found.truth.elements
     if law is not None and columns and set(columns) <= set(law):
-        labels.append("data")
+        labels.append("law of the data")
         cells.append(_relative(law, columns))
     return labels, columns, cells
 

@@ -112,9 +112,19 @@ def _open(ref: str | Path) -> Opened:
         return Opened(create(text).eval(), text, None, None, None, False, name.size)
     if ":" in text and not Path(text).exists():
         raise ModelError(f"{text!r} is no model; write package.module:callable, for example mynet:build")
+    if text.endswith(".py") and Path(text).is_file():
+        raise ModelError(_is_python(Path(text)))
     find(ref)
     read = checkpoint(ref)
     return Opened(read.model, read.name, read.preprocessing, read.classes, read.config, True, read.preprocessing.size)
+
+
+def _is_python(path: Path) -> str:
+    """What to write for a network of one's own, instead of the path of its file."""
+    words = path.with_suffix("").parts
+    inside = not path.is_absolute() and all(word.isidentifier() for word in words)
+    name, where = (".".join(words), "") if inside else (path.stem, f" in the folder {str(path.parent.resolve())!r}")
+    return f"{str(path)!r} is code; name the function in it that makes the network, for example {name}:build{where}"
 
 
 def _adapted(text: str) -> Opened:

@@ -36,7 +36,10 @@ Record = Callable[[str, Tensor, Group], None]
 
 @contextmanager
 def watched(
-    model: nn.Module, own: Group | None, record: Record, to_grid: Callable[[Tensor], Tensor | None] | None = None
+    model: nn.Module,
+    own: Group | None,
+    record: Record,
+    to_grid: Callable[[Tensor, nn.Module], Tensor | None] | None = None,
 ) -> Iterator[None]:
     """While this lasts, `record(name, map, group)` is called for every map (B, C, H, W) of known representation.
 
@@ -44,14 +47,15 @@ def watched(
         model: whose modules make them; `name` is that of the module.
         own: the group of the model's layers; None if they are not ours, and every channel is then taken by itself.
         record: gets maps that a later operation may still change in place.
-        to_grid: for layers that are not ours: what makes a map of an output in another order, such as tokens.
+        to_grid: for layers that are not ours: what makes a map of an output in another order, such as
+            tokens, given the module too.
     """
 
     def look(name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
         leaf = next(module.children(), None) is None
         if not isinstance(out, Tensor):
             return
-        grid = to_grid(out) if to_grid is not None and own is None else out
+        grid = to_grid(out, module) if to_grid is not None and own is None else out
         if grid is not out:
             if grid is not None and getattr(out, "_symdata_told", None) != out._version:
                 out._symdata_told = out._version  # type: ignore[attr-defined]

@@ -14,7 +14,10 @@ from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
 from zoo.measure.invariance import invariance_error
 from zoo.tracing import duplicate
 
-FOREIGN = "architecture not of our layers: its grids only, measured with isotropic filters"
+FOREIGN = (
+    "architecture not of our layers: this is said of its grids only, measured with isotropic filters; what its own "
+    "filters do, the logits show, and `symdata measure`"
+)
 RELAXED = "convolutions that may leave their group did: what is predicted holds for the grids alone"
 FIELDS = "its fields are not those of a lattice group: only the logits are measured"
 

@@ -19,7 +19,7 @@ from zoo.exactness import held_against, lattice_part, model_group
 from zoo.grid import D4
 from zoo.layers.regular import act_on_features, lattice_group, move
 from zoo.measure.estimates import Estimate, relative, squared
-from zoo.measure.maps import ToGrid, default_grid
+from zoo.measure.maps import LayerGrid, Layouts, ToGrid, layer_grid
 from zoo.measure.work import Measured, checked_inputs, copied
 from zoo.representation import TRIVIAL, watched
 from zoo.running import compute, device_of
@@ -87,7 +87,7 @@ def equivariance_error(
     group: Group | str | None = None,
     *,
     act: Act | None = None,
-    to_grid: ToGrid = default_grid,
+    to_grid: ToGrid | None = None,
 ) -> FeatureError:
     """How far the feature maps of a model, or its output, are from moving with its images.
 
@@ -102,8 +102,8 @@ def equivariance_error(
         group: a subgroup of d4, and of the model's own group; by default that one, and d4 for a model without.
         act: what an element does to the output, which alone is then measured: `image`, or a function of (outputs,
             element).
-        to_grid: what makes a map (B, C, h, w) of a layer's output in a model that is not ours; by default maps are
-            taken as they are, and tokens (B, N, C) as a square grid.
+        to_grid: what makes a map (B, C, h, w) of a layer's output in a model that is not ours; by default those of
+            `Layouts`: maps as they are or with channels last, and tokens (B, N, C) as a square grid.
 
     Raises:
         ModelError: if the model cannot run in float64, has no feature maps, or has a smaller group.
@@ -114,7 +114,8 @@ def equivariance_error(
     if act is None:
         if not isinstance(model, nn.Module):
             raise ModelError("a function has no feature maps; say act='image', or what an element does to its output")
-        return compared(copied(model), inputs, held_against(model, group), model_group(model), to_grid)
+        grid = layer_grid(to_grid, model, checked_inputs(inputs))
+        return compared(copied(model), inputs, held_against(model, group), model_group(model), grid)
     if act != "image" and not callable(act):
         raise ModelError(f"act is {act!r}, expected 'image' or a function of (outputs, element)")
     found = _Compared(lattice_group(D4 if group is None else group))
@@ -128,7 +129,7 @@ def equivariance_error(
 
 
 def compared(
-    model: nn.Module, inputs: Tensor, group: Group, own: Group | None, to_grid: ToGrid | None = None
+    model: nn.Module, inputs: Tensor, group: Group, own: Group | None, grid: LayerGrid | None = None
 ) -> FeatureError:
     """The same for a copy that may be used up.
 
@@ -137,10 +138,10 @@ def compared(
         inputs: normalised images (n, C, H, W).
         group: to hold it against.
         own: the group of its layers; None if they are not ours.
-        to_grid: None takes maps (B, C, h, w) alone.
+        grid: what makes a map of a layer's output, in a model that is not ours; by default tokens are none.
     """
-    work = model.double()
-    found = _Compared(group).over(checked_inputs(inputs), device_of(work), lambda x: _features(work, x, own, to_grid))
+    work, grid = model.double(), grid or Layouts.of(model, checked_inputs(inputs), tokens=False)
+    found = _Compared(group).over(checked_inputs(inputs), device_of(work), lambda x: _features(work, x, own, grid))
     if not found.errors:
         raise ModelError(f"{type(model).__name__} made no feature map (B, C, H, W) that can be compared")
     return found
@@ -219,7 +220,7 @@ class _Compared:
             yield name, tuple(row)
 
 
-def _features(model: nn.Module, x: Tensor, own: Group | None, to_grid: ToGrid | None) -> _Maps:
+def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid) -> _Maps:
     """Every feature map whose representation is known; one for each time that a module runs."""
     found: _Maps = {}
     runs: Counter[str] = Counter()
@@ -234,7 +235,7 @@ def _features(model: nn.Module, x: Tensor, own: Group | None, to_grid: ToGrid | 
         try:
             if knows_its_fields(model):
                 return {"features": (model.features(x), model.act)}  # type: ignore[operator, dict-item]
-            with watched(model, own, record, to_grid):
+            with watched(model, own, record, grid):
                 model(x)
         except FAILURES as error:
             shape = tuple(x.shape)

@@ -31,13 +31,15 @@ from zoo.errors import ModelError
 from zoo.measure.derivatives import derivable, dual, dual_numbers, forward_mode, taken_apart
 from zoo.measure.estimates import Estimate
 from zoo.measure.flows import Generator
-from zoo.measure.maps import ToGrid, default_grid
+from zoo.measure.maps import LayerGrid, ToGrid, hands_on_types, layer_grid
 from zoo.measure.motions import How, Motion
 from zoo.measure.work import Work
 
 MAX_OUTPUTS = 64
 """From more outputs on, random probes take the place of one backward per output."""
 PROBES = 100
+TYPED = "layers of escnn hand on typed tensors, which are not followed"
+"""Why they are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def layerwise_equivariance_error(
     inputs: Tensor,
     generator: Generator | str = "rotation",
     *,
-    to_grid: ToGrid = default_grid,
+    to_grid: ToGrid | None = None,
     probes: int | None = None,
     seed: int = 0,
     **how: Any,
@@ -97,29 +99,33 @@ def layerwise_equivariance_error(
         model: it is copied, never changed; every module in it that makes a tensor (B, ...) gets a term.
         inputs: normalised images (n, C, H, W).
         generator: as for `lie_derivative`.
-        to_grid: what makes a map (B, C, h, w) of a layer's output; by default maps are taken as they are, and tokens
-            (B, N, C) as a square grid with or without a class token before it. Outputs without a grid should not move.
+        to_grid: what makes a map (B, C, h, w) of a layer's output; by default those of `Layouts`: maps as they are
+            or with channels last, and tokens (B, N, C) as a square grid with or without a class token before it.
+            Outputs without a grid should not move.
         probes: random directions of the output to look along; by default all outputs, and of more than 64, 100 probes.
         seed: of the probes.
         how: fields of `How` but for method and step: this is forward-mode differentiation.
 
     Raises:
-        ModelError: if the model is no module, or an operation in it has no derivative.
+        ModelError: if the model is no module, has layers of escnn, or an operation in it has no derivative.
     """
     if not isinstance(model, nn.Module):
         raise ModelError(f"a {type(model).__name__} has no layers, expected a torch module")
+    if hands_on_types(model):
+        raise ModelError(f"{TYPED}; use local_equivariance_error for the whole model")
     settings = How(**{"method": "jvp", **how})
     if settings.method != "jvp":
         raise ModelError(f"method is {settings.method!r}, and layers are told apart by derivatives; use 'jvp'")
     work = settings.work(model, inputs)
     motion = Motion.of(generator, work, settings, maps=True)
+    grid = layer_grid(to_grid, model, inputs)
     gathered: _Gathered | None = None
     for x in work.batches():
         total = _total(work, motion, x)
         if gathered is None:
             directions = _directions(total[0].numel(), probes, seed).to(total)
             gathered = _Gathered(len(inputs), directions)
-        gathered.add(*_terms(work, motion, to_grid, x, directions), total.flatten(1) @ directions.T)
+        gathered.add(*_terms(work, motion, grid, x, directions), total.flatten(1) @ directions.T)
     assert gathered is not None  # there is at least one image
     return gathered.result(motion)
 
@@ -151,10 +157,10 @@ def _total(work: Work, motion: Motion, x: Tensor) -> Tensor:
 
 
 def _terms(
-    work: Work, motion: Motion, to_grid: ToGrid, x: Tensor, directions: Tensor
+    work: Work, motion: Motion, grid: LayerGrid, x: Tensor, directions: Tensor
 ) -> tuple[tuple[tuple[str, str], ...], Tensor]:
     """(name, kind) of every node, the output last, and D_i l_i along P directions of the output, (nodes, B, P)."""
-    nodes, last = _failures(work, motion, to_grid, x)
+    nodes, last = _failures(work, motion, grid, x)
     made, out = _graph(work, x, set(nodes))
     followed = [call for call in nodes if made[call].requires_grad]
     terms = torch.zeros(len(nodes) + 1, len(x), len(directions), dtype=out.dtype, device=out.device)
@@ -171,7 +177,7 @@ def _terms(
     return names, terms
 
 
-def _failures(work: Work, motion: Motion, to_grid: ToGrid, x: Tensor) -> tuple[dict[int, _Node], Tensor]:
+def _failures(work: Work, motion: Motion, grid: LayerGrid, x: Tensor) -> tuple[dict[int, _Node], Tensor]:
     """l_i of every run of a module, by the number of the call, and that of the output itself."""
     nodes: dict[int, _Node] = {}
     runs: Counter[str] = Counter()
@@ -180,7 +186,7 @@ def _failures(work: Work, motion: Motion, to_grid: ToGrid, x: Tensor) -> tuple[d
         made, along = taken_apart(out)
         if along is None:  # it does not depend on the image
             return None
-        should = motion.map_velocity(made, to_grid)
+        should = motion.map_velocity(made, lambda features: grid(features, module))
         runs[name] += 1
         slot = name if runs[name] == 1 else f"{name}#{runs[name]}"
         nodes[call] = _Node(slot, type(module).__name__, along - should)

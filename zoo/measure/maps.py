@@ -2,10 +2,11 @@
 
 A map (B, C, h, w) is taken for an image of the same field of view: it turns, scales and shears about its own centre,
 and a shift of the image by a pixel shifts it by a pixel over its stride. Channels are scalars: a motion leaves their
-values as they are. The tokens of a transformer are such a map in another order.
+values as they are. The tokens of a transformer are such a map in another order, and so are maps (B, h, w, C), which
+some networks have inside of their blocks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isqrt, log
 
@@ -16,12 +17,28 @@ from zoo.tracing import Tracer
 
 ToGrid = Callable[[Tensor], Tensor | None]
 """What makes a map (B, C, h, w) of a layer's output, by picking and reordering; None for an output without a grid."""
+LayerGrid = Callable[[Tensor, nn.Module], Tensor | None]
+"""The same, told which module made the output."""
+
+CHANNELS_FIRST = (
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.BatchNorm2d,
+    nn.InstanceNorm2d,
+    nn.GroupNorm,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
+)
+"""What makes maps (B, C, h, w), whatever their shape."""
 
 
 def default_grid(features: Tensor) -> Tensor | None:
-    """Maps (B, C, h, w) as they are; tokens (B, N, C) as (B, C, h, h), for N = h h, or N = h h + 1.
+    """Maps (B, C, h, w) as they are; tokens (B, N, C) as (B, C, h, h), for C > 1 and N = h h, or N = h h + 1.
 
-    The latter begin with a class token, which is left out, so that it should not move. None for anything else.
+    The latter begin with a class token, which is left out, so that it should not move. None for anything else: (B, N,
+    1) is a vector that a pool left.
     """
     if features.ndim == 4:
         return features
@@ -30,9 +47,65 @@ def default_grid(features: Tensor) -> Tensor | None:
     b, n, c = features.shape
     side = isqrt(n)
     extra = n - side * side
-    if not side or extra > 1:
+    if not side or extra > 1 or c == 1:
         return None
     return features[:, extra:].transpose(1, 2).reshape(b, c, side, side)
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """Where the outputs of a model's layers have their channels: (B, C, h, w), (B, h, w, C), or tokens.
+
+    The shape says so where the image is square and two axes of three are equal. Else the module does, and where that
+    may be either, as an activation is: channels come first in a network without layer norms, and are not known in
+    others, whose blocks may have them last.
+    """
+
+    square: bool
+    """Whether the images are."""
+    plain: bool
+    """Whether no layer is a layer norm."""
+    tokens: bool
+    """Whether tokens count as maps."""
+
+    @classmethod
+    def of(cls, model: nn.Module, inputs: Tensor, *, tokens: bool = True) -> "Layouts":
+        """Those of a model that gets images (B, C, H, W)."""
+        norms = any("layernorm" in type(module).__name__.lower() for module in model.modules())
+        return cls(inputs.shape[-2] == inputs.shape[-1], not norms, tokens)
+
+    def __call__(self, features: Tensor, module: nn.Module) -> Tensor | None:
+        """A map (B, C, h, w) of what a module made; None for an output without a grid, or one that is not known."""
+        if features.ndim != 4:
+            return default_grid(features) if self.tokens else None
+        last = self._channels_last(features.shape, module)
+        if last is None:
+            return None
+        return features.permute(0, 3, 1, 2) if last else features
+
+    def _channels_last(self, shape: Sequence[int], module: nn.Module) -> bool | None:
+        if isinstance(module, CHANNELS_FIRST):
+            return False
+        _, a, b, c = shape
+        if self.square and (a == b) != (b == c):
+            return a == b
+        # Subclasses of LayerNorm may permute on their way, so these are taken by their exact type.
+        if type(module) is nn.Linear or (type(module) is nn.LayerNorm and module.normalized_shape == (c,)):
+            return True
+        return False if self.plain else None
+
+
+def layer_grid(to_grid: ToGrid | None, model: nn.Module, inputs: Tensor) -> LayerGrid:
+    """A function of the user, which looks at the output alone, or by default the layouts of the model."""
+    if to_grid is None:
+        return Layouts.of(model, inputs)
+    return lambda features, module: to_grid(features)
+
+
+def hands_on_types(model: nn.Module) -> bool:
+    """Whether layers of escnn are in it: what they hand on are typed tensors, in which no hook sees a map."""
+    classes = (c for module in model.modules() for c in type(module).__mro__)
+    return any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in classes)
 
 
 @dataclass(frozen=True)

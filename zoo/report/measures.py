@@ -13,8 +13,9 @@ from zoo.measure.equivariance import FeatureError
 from zoo.measure.estimates import Estimate
 from zoo.measure.flows import GENERATORS
 from zoo.measure.invariance import invariance_error
-from zoo.measure.layerwise import LayerTerm, LayerwiseError, layerwise_equivariance_error
+from zoo.measure.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
 from zoo.measure.lie import LocalError, local_equivariance_error
+from zoo.measure.maps import hands_on_types
 from zoo.tracing import FAILURES
 
 SPLIT = ("rotation", "translate-x")
@@ -108,7 +109,7 @@ class Measures:
     motions: tuple[Motion, ...]
     """Of the logits."""
     splits: tuple[Split, ...]
-    """Of the logits; fewer where a layer has no derivative."""
+    """Of the logits; fewer where a layer has no derivative, or is one of escnn."""
     note: str
     """What the numbers do not say."""
 
@@ -164,8 +165,9 @@ def measure(
     worst = max(changes, key=lambda name: changes[name].value)
     maps, note = done(comparable_errors(model, inputs, group))
     motions = tuple(Motion.of(done(local_equivariance_error(model, inputs, name))) for name in GENERATORS)
-    splits, notes = [], [note] if note else []
-    for name in SPLIT:
+    typed = hands_on_types(model)
+    splits, notes = [], [text for text in (note, f"layers were not told apart: {TYPED}" if typed else "") if text]
+    for name in () if typed else SPLIT:
         try:
             splits.append(Split.of(done(layerwise_equivariance_error(model, inputs, name))))
         except (ModelError, *FAILURES) as error:  # an operation of somebody else's without a derivative

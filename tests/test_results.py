@@ -20,6 +20,9 @@ ROW = re.compile(
 
 
 def audits() -> list[re.Match[str]]:
+    """The rows of the table; none outside the checkout, where these tests are left out."""
+    if not AUDITS.is_dir():
+        return []
     lines = (AUDITS / "README.md").read_text(encoding="utf-8").splitlines()
     return [match for match in map(ROW.match, lines) if match]
 

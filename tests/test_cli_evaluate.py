@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.support import commands
 from tests.support.classifiers import digits
 from tests.support.commands import refused, run
 from tests.support.folders import build, contents
@@ -56,11 +57,9 @@ def here(tmp_path, monkeypatch, data):
     place = tmp_path / "here"
     place.mkdir()
     monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(place))
-    Path("mynet.py").write_text(NET)
     Path("data").symlink_to(data)
-    yield place
-    __import__("sys").modules.pop("mynet", None)
+    with commands.reader(place, monkeypatch, NET):
+        yield place
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,9 @@ EXACT, PLAIN = "p4cnn_28.mnist-none", "z2cnn_28.mnist-none"
 @pytest.fixture
 def mine(here, monkeypatch):
     """A network of the user and its weights, in the current folder."""
-    monkeypatch.syspath_prepend(str(here))
-    Path("mynet.py").write_text(NET)
-    sys.modules.pop("mynet", None)  # of another test
-    build = importlib.import_module("mynet").build
-
-    save_file(build().state_dict(), "mine.safetensors")
-    yield here
-    sys.modules.pop("mynet", None)
+    with commands.reader(here, monkeypatch, NET):
+        save_file(importlib.import_module("mynet").build().state_dict(), "mine.safetensors")
+        yield here
 
 
 def written(*arguments):

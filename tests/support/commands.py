@@ -1,5 +1,8 @@
 """Running `symdata` in this process, and holding its refusals against what a refusal has to be."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.chdir(place)
     return place
+
+
+@contextmanager
+def reader(place: Path, monkeypatch: pytest.MonkeyPatch, net: str) -> Iterator[Path]:
+    """The folder of somebody with a network of their own, mynet.py, which no other test has imported nor will find."""
+    monkeypatch.syspath_prepend(str(place))
+    (place / "mynet.py").write_text(net, encoding="utf-8")
+    sys.modules.pop("mynet", None)
+    try:
+        yield place
+    finally:
+        sys.modules.pop("mynet", None)
 
 
 def run(*arguments: object) -> Result:

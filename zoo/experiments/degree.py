@@ -89,7 +89,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
         "shown_by_class": [float(same[:, labels == c].mean()) for c in range(len(dataset.classes))],
         "claimed": found.degree,
         "product": found.product,
-        "learned": found.to_dict(),
+        "layers": {layer.name: layer.degree for layer in found.layers},
         "training": training_facts(out),
     }
 

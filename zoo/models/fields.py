@@ -1,5 +1,6 @@
 """Filters between fields of c_n, d_n, so2 and o2, held against the part of the group that permutes pixels."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def acted(filters: Tensor, element: Element, before: Fibre, after: Fibre) -> Ten
     return torch.einsum("pq,...qrxy,sr->...psxy", out, move(filters, element), into)
 
 
-class FieldFilters(nn.Module):
+class FieldFilters(nn.Module, ABC):
     """Base of convolutions between fields whose filters need not be equivariant: what they say of these.
 
     Degree and strictness are those under the part of the group that permutes pixels: the rest is sampled anyway.
@@ -32,9 +33,9 @@ class FieldFilters(nn.Module):
     after: Fibre
     symmetry: Group
 
+    @abstractmethod
     def filters(self) -> Tensor:
         """(d_out C_out, d_in C_in, k, k) in float64, without gradient."""
-        raise NotImplementedError
 
     @property
     def lattice(self) -> tuple[Group, Any, Any]:

@@ -15,7 +15,7 @@ from benchmarks.data import mnist
 from symdata import Group
 from zoo import audit, create, load
 from zoo.evaluation import accuracies
-from zoo.loading import bundled_folder
+from zoo.files import bundled_folder
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[1]

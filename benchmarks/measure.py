@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.data import mnist
 from zoo import load
 from zoo.measure import GENERATORS, flow, invariance_error, layerwise_equivariance_error, local_equivariance_error
-from zoo.measure.work import Work
+from zoo.measure.model_copy import ModelCopy
 
 torch.set_num_threads(1)
 
@@ -24,7 +24,7 @@ def costs(bench: Bench, name: str) -> None:
     x = model.preprocessing(mnist(count))
     # The reference runs in the batches that were found fastest for float64, on images that are turned a little: those
     # of MNIST have large constant areas, over which a pool finds its maximum sooner.
-    work = Work.of(model, flow(x.double(), "rotation", 1e-3))
+    work = ModelCopy.of(model, flow(x.double(), "rotation", 1e-3))
 
     def forward() -> None:
         with torch.no_grad():

@@ -6,7 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.lie_learn import stand_in
+from symdata.installation.lie_learn import stand_in
 
 stand_in()
 with warnings.catch_warnings():

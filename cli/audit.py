@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.exactness import Audit
-    from zoo.features import FeatureError
-    from zoo.grid import Subsampling
+    from zoo.exactness.arithmetic import Subsampling
+    from zoo.exactness.audits import Audit
+    from zoo.measure.feature_error import FeatureError
 
 MAX_SIZE = 4096
 """Pixels; larger inputs are asked for by mistake."""
@@ -81,7 +81,7 @@ def command(
       symdata audit mynet:build --size 224 --measure
       symdata audit torchvision.models:resnet18 --sizes 200..260
     """
-    from zoo.reference import foreign, open_model
+    from zoo.references.opening import foreign, open_model
 
     opened = open_model(model)
     size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
@@ -135,8 +135,8 @@ def _found(
     channels: int | None,
     measure: bool,
 ) -> Findings:
-    from zoo.exactness import audit, exact_sizes, lattice_part
-    from zoo.features import feature_error
+    from zoo.exactness.audits import audit, exact_sizes, lattice_part
+    from zoo.measure.feature_error import feature_error
     from zoo.measure.maps import hands_on_types
 
     report = None if size is None else audit(network, size, group, channels)
@@ -222,7 +222,7 @@ def _measured(report: "Audit", measured: "FeatureError") -> str:
 
 def _agrees(report: "Audit", measured: "FeatureError") -> bool:
     """Whether each element is at rounding if it survives, and far above it if not."""
-    from zoo.features import BROKEN_ERROR, EXACT_ERROR
+    from zoo.measure.feature_error import BROKEN_ERROR, EXACT_ERROR
 
     alive = {str(e) for e in report.survivors}
     return all(

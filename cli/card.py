@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import folder_argument
+from cli.options.basic import folder_argument
 
 
 @click.command("card")
@@ -20,10 +20,11 @@ def command(folder: str, only_print: bool) -> None:
       symdata card runs/mine
       symdata card runs/mine --print
     """
-    from zoo.card import render_card
-    from zoo.checkpoint import read_evaluation, refresh_card
+    from zoo.checkpoint.card import render_card
+    from zoo.checkpoint.folder import read_evaluation, refresh_card
+    from zoo.checkpoint.manifest import read_config
     from zoo.errors import ModelError
-    from zoo.manifest import DATASET, PICTURE, read_config
+    from zoo.files import DATASET, PICTURE
 
     place = Path(folder)
     if (place / DATASET).is_file():

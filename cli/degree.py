@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 if TYPE_CHECKING:
-    from zoo.learned import Learned
+    from zoo.measure.learned_degree import Learned
 
 
 LEGEND = (
@@ -35,8 +35,8 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
       symdata degree p4cnn_28.mnist-none
       symdata degree p4cnn_28.mine --data mnist-c4-partial --plot degree.png
     """
-    from zoo.learned import learned
-    from zoo.reference import open_model
+    from zoo.measure.learned_degree import learned
+    from zoo.references.opening import open_model
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise click.UsageError(f"--plot {str(plot)!r} is no picture; name it {str(plot.with_suffix('.png'))!r}.")
@@ -44,7 +44,7 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
     law, classes = _of_data(data, split) if data is not None else (_of_config(opened.config), opened.classes)
     found = learned(opened.model, opened.name, law, classes)
     if plot is not None:
-        from zoo.learned_picture import draw
+        from zoo.report.degree_picture import draw
 
         draw(found).save(plot)
     print_json(found.to_dict()) if as_json else click.echo(text(found, _grids(opened.config)))
@@ -70,7 +70,7 @@ def _of_config(config: dict[str, Any] | None) -> str | None:
 
 def _posed(config: dict[str, Any] | None) -> bool:
     """Whether the model was trained on a dataset of the literature whose labels speak of poses."""
-    from symdata.recipes import find_recipe, is_recipe
+    from symdata.recipes.catalog import find_recipe, is_recipe
 
     name = str((config or {}).get("dataset", {}).get("name"))
     return is_recipe(name) and bool(find_recipe(name).poses)
@@ -84,7 +84,7 @@ def _grids(config: dict[str, Any] | None) -> str | None:
 
 def text(found: "Learned", grids: str | None = None) -> str:
     """For a terminal; `grids` is the verdict on a model whose grids are not exact."""
-    from symdata.affine import unit_of
+    from symdata.transforms.affine import unit_of
 
     parts = [f"{found.model}: {_claim(found)}"]
     if found.half_widths:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from symdata.doctor import Finding, diagnose, healthy
+from symdata.installation.doctor import Finding, diagnose, healthy
 
 
 @click.command()

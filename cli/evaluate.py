@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.evaluation_text import text
-from cli.options import json_option, print_json
-from cli.subject import model_options, open_subject
-from cli.trial import open_images, trial_options, tried
+from cli.options.basic import json_option, print_json
+from cli.options.images import open_images, run_evaluation, trial_options
+from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
     from zoo.evaluation import Report
@@ -47,9 +47,9 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
     _check_places(model, data, out, save, given["weights"])
     others = [_other(path) for path in given["beside"]]
     check_device(given["device"])
-    opened = open_subject(model, given)
+    opened = open_given_model(model, given)
     trial = open_images(opened, data, given)
-    report = tried(opened, trial, given)
+    report = run_evaluation(opened, trial, given)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -66,7 +66,7 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
     else:
         (folder / "polar.png").unlink(missing_ok=True)  # of an earlier evaluation, which these numbers are not
     if save:
-        from zoo.checkpoint import write_evaluation
+        from zoo.checkpoint.folder import write_evaluation
 
         click.echo(f"wrote {write_evaluation(str(model), report.to_dict())}, and the card beside it", err=True)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cli.options import table
+from cli.options.basic import table
 
 if TYPE_CHECKING:
     from zoo.evaluation import Report

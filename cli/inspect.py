@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 if TYPE_CHECKING:
-    from symdata.inspection import Report, SplitReport
-    from symdata.statistics import ChiSquare
+    from symdata.inspection.goodness import ChiSquare
+    from symdata.inspection.report import InspectionReport, SplitReport
 
 MAX_COLUMNS = 16
 """Elements that get a column each; more are summed up as identity, turned and mirrored."""
@@ -63,7 +63,7 @@ def command(
     report = _dataset(place, splits, out, as_json) if ours else {}
     if audited or not ours:
         from cli.symmetry import audit_text
-        from symdata.inspection import LIMIT, audit_source
+        from symdata.inspection.report import LIMIT, audit_source
 
         found = audit_source(place, splits[0] if splits else None, group, LIMIT if limit is None else limit)
         if not as_json:
@@ -75,8 +75,8 @@ def command(
 
 def _dataset(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bool) -> dict[str, Any]:
     """The report of a dataset folder: printed, unless it is JSON that is wanted, and its pictures drawn."""
-    from symdata.draw import save
-    from symdata.inspection import inspect, pictures
+    from symdata.inspection.report import inspect, pictures
+    from symdata.pictures.contact_sheet import save
 
     place = Path(folder).resolve()
     out = Path(f"{place.name}-inspect") if out is None else out
@@ -94,7 +94,7 @@ def _dataset(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bo
     return report.to_dict()
 
 
-def _head(report: "Report") -> str:
+def _head(report: "InspectionReport") -> str:
     c, h, w = report.shape
     return f"{report.name}: {len(report.classes)} classes, images {c} x {h} x {w} (channels, height, width)"
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import SYMMETRY, json_option, print_json, progress_bar, table
+from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar, table
 
 if TYPE_CHECKING:
-    from symdata.build import Plan, Spec
+    from symdata.recipes.plan import DatasetPlan, Spec
 
 
 @click.command("make")
@@ -70,8 +70,8 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
       symdata make data/mnist --symmetry so2@-45..45 --test-symmetry so2 --out mnist-45
       symdata make rotmnist --source data/mnist --workers 4
     """
-    from symdata.recipes import levels
-    from symdata.store.folder import check_target
+    from symdata.recipes.catalog import levels
+    from symdata.store.dataset_folder import check_target
 
     run = {name: options.pop(name) for name in ("num_shards", "device", "workers", "batch_size", "overwrite", "resume")}
     recipe = _is_recipe(what, source)
@@ -92,7 +92,7 @@ def _is_recipe(what: str, source: str | None) -> bool:
     """Whether `what` is a recipe; a usage error for a name that is close to one and nothing else."""
     from difflib import get_close_matches
 
-    from symdata.recipes import is_recipe, list_recipes
+    from symdata.recipes.catalog import is_recipe, list_recipes
 
     if is_recipe(what):
         return True
@@ -107,8 +107,8 @@ def _is_recipe(what: str, source: str | None) -> bool:
 
 def _make_one(fields: dict[str, Any], out: Path | None, run: dict[str, Any], dry_run: bool, quiet: bool) -> Any:
     """Build one dataset and say so; what `--json` prints of it."""
-    from symdata.build import Spec, resolve
-    from symdata.store.folder import check_target, make
+    from symdata.recipes.plan import Spec, resolve
+    from symdata.store.dataset_folder import check_target, make
 
     spec = Spec(**fields)
     plan = resolve(spec, run["device"])
@@ -133,7 +133,7 @@ def _say(quiet: bool, *lines: str) -> None:
         click.echo("\n".join(lines))
 
 
-def _plan_fields(spec: "Spec", plan: "Plan", folder: Path) -> dict[str, Any]:
+def _plan_fields(spec: "Spec", plan: "DatasetPlan", folder: Path) -> dict[str, Any]:
     splits = {
         split: {"num_examples": len(samples), "symmetry": str(plan.symmetries[split])}
         for split, samples in plan.samples.items()
@@ -141,7 +141,7 @@ def _plan_fields(spec: "Spec", plan: "Plan", folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), "spec": spec.to_dict(), "shape": list(plan.shape), "splits": splits}
 
 
-def _summary(plan: "Plan") -> str:
+def _summary(plan: "DatasetPlan") -> str:
     c, h, w = plan.shape
     rows = [
         [

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cli.measure_text import text
-from cli.options import json_option, print_json, progress_bar
-from cli.subject import GroupType, model_options, open_subject
-from cli.trial import open_images
+from cli.options.basic import json_option, print_json, progress_bar
+from cli.options.images import open_images
+from cli.options.model import GroupType, model_options, open_given_model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.measure import FeatureError, InvarianceError, LayerwiseError, LocalError
-    from zoo.reference import Opened
+    from zoo.references.opening import Opened
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
@@ -26,7 +26,7 @@ class GeneratorsType(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         from symdata.errors import SymmetryError
-        from zoo.measure.flows import find_generator
+        from zoo.measure.motions.flows import find_generator
 
         try:
             found = [find_generator(word.strip()).name for word in str(value).split(",")]
@@ -103,13 +103,13 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.devices import check_device
-    from zoo.measure.layerwise import TYPED
     from zoo.measure.maps import hands_on_types
-    from zoo.reference import foreign
+    from zoo.measure.motions.layerwise import TYPED
+    from zoo.references.opening import foreign
 
     check_device(given["device"])
-    opened = open_subject(model, given)
-    assert opened.preprocessing is not None  # `open_subject` refuses a model without
+    opened = open_given_model(model, given)
+    assert opened.preprocessing is not None  # `open_given_model` refuses a model without
     if given["layers"] and hands_on_types(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
@@ -124,7 +124,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
 
 def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
     from zoo.measure import invariance_error, layerwise_equivariance_error, local_equivariance_error
-    from zoo.measure.comparable import comparable_errors
+    from zoo.measure.shared_elements import comparable_errors
 
     model, generators = opened.model, given["generators"]
     how = {"output": "softmax" if given["softmax"] else "logits", "batch_size": given["batch_size"]}

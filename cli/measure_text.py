@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cli.options import table
+from cli.options.basic import table
 
 if TYPE_CHECKING:
     from cli.measure import Measured

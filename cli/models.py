@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 
 @click.command("models")
@@ -32,7 +32,7 @@ def command(
       symdata models --hub user
     """
     from zoo.errors import ModelError
-    from zoo.listing import chosen, trained, untrained
+    from zoo.references.listing import chosen, trained, untrained
 
     found = trained(pattern, namespace)
     if not pretrained and namespace is None:
@@ -65,7 +65,7 @@ def _said(row: Mapping[str, Any]) -> str:
 def _no_match(pattern: str, pretrained: bool, namespace: str | None, *, filtered: bool) -> str:
     from difflib import get_close_matches
 
-    from zoo.loading import bundled
+    from zoo.files import bundled
     from zoo.models.registry import list_models
 
     if namespace is not None and pattern == "*" and not filtered:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import folder_argument, json_option, print_json, table
+from cli.options.basic import folder_argument, json_option, print_json, table
 
 if TYPE_CHECKING:
     from symdata.hub import Published
@@ -52,8 +52,8 @@ def _publish(folder: str, repo_id: str, dataset: str | None, license: str | None
                 raise HubError(f"{folder!r} is a dataset, whose card says that itself; leave {option} {value} out")
         return publish(folder, repo_id, **how)
     if (Path(folder) / "config.json").is_file():
-        from zoo.card import LICENSE
-        from zoo.hub import push
+        from zoo.checkpoint.card import LICENSE
+        from zoo.hub.repository import push
 
         return push(folder, repo_id, dataset=dataset, license=license or LICENSE, **how)
     raise StoreError(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import json_option, print_json
+from cli.options.basic import json_option, print_json
 
 
 @click.command("pull")
@@ -25,7 +25,7 @@ def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None
     from symdata.errors import NotOnHubError
     from symdata.hub import Address
     from symdata.hub import pull as pull_dataset
-    from zoo.hub import pull as pull_model
+    from zoo.hub.repository import pull as pull_model
 
     address = Address.parse(ref)
     place = out or Path(address.repo_id.split("/")[1])

@@ -2,7 +2,7 @@
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 
 @click.command("recipes")
@@ -14,7 +14,7 @@ def command(as_json: bool) -> None:
       symdata recipes
       symdata make mnist6-180 --source data/mnist
     """
-    from symdata.recipes import list_recipes
+    from symdata.recipes.catalog import list_recipes
 
     listed = list_recipes()
     if as_json:

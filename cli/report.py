@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import progress_bar
-from cli.subject import model_options, open_subject
-from cli.trial import TRIAL_OPTIONS, open_images, tried
+from cli.options.basic import progress_bar
+from cli.options.images import TRIAL_OPTIONS, open_images, run_evaluation
+from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.report import Entry, Record
+    from zoo.report import ModelEntry, SavedReport
 
 OWN = ("size", "mean", "std")
 """Options that are for networks that do not say themselves how images become their input."""
@@ -103,7 +103,7 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
     elif models or not compare:
         asked = models
     else:
-        from zoo.evaluation.images import made_for
+        from zoo.references.listing import made_for
 
         asked = () if given["data"] is None else made_for(given["data"], given["split"])
         if given["data"] is not None and not asked:
@@ -119,33 +119,33 @@ def _is_record(model: str | None) -> bool:
     return model is not None and model.endswith(".json")
 
 
-def _record(models: tuple[str | None, ...], given: dict[str, Any]) -> "Record":
+def _record(models: tuple[str | None, ...], given: dict[str, Any]) -> "SavedReport":
     """Everything about the models: those of earlier reports as they are, all others measured now."""
-    from zoo.report import Record, read_record
+    from zoo.report import SavedReport, read_record
     from zoo.report.page import check_alike
 
     found = [read_record(str(model)) if _is_record(model) else None for model in models]
     if len(found) == 1 and found[0] is not None:
-        return Record(found[0].entries, given["title"] or found[0].title, found[0].command, found[0].version)
+        return SavedReport(found[0].entries, given["title"] or found[0].title, found[0].command, found[0].version)
     if earlier := [entry for record in found if record is not None for entry in record.entries]:
         check_alike(earlier)  # before hours are spent on the others
-    entries: list[Entry] = []
+    entries: list[ModelEntry] = []
     for model, record in zip(models, found, strict=True):
         entries += record.entries if record is not None else (_entry(model, given, alone=len(models) == 1),)
     shown = "symdata " + shlex.join(sys.argv[1:]) if Path(sys.argv[0]).stem in ("symdata", "main") else ""
-    return Record(tuple(entries), given["title"], shown)
+    return SavedReport(tuple(entries), given["title"], shown)
 
 
-def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "Entry":
-    from zoo.reference import foreign
+def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry":
+    from zoo.references.opening import foreign
     from zoo.report import collect
     from zoo.report.collect import forwards
 
     told = {} if alone or _is_bare(str(model)) else dict.fromkeys(OWN)
-    opened = open_subject(model, given | told)
-    assert opened.preprocessing is not None  # `open_subject` refuses a model without
+    opened = open_given_model(model, given | told)
+    assert opened.preprocessing is not None  # `open_given_model` refuses a model without
     trial = open_images(opened, given["data"], given)
-    report = tried(opened, trial, given)
+    report = run_evaluation(opened, trial, given)
     total = forwards(len(trial.images), given["elements"], given["measured"])
     mend = "give a network that computes in float64, or leave the errors out by --measured 0"
     with progress_bar(total, f"{opened.name}, errors") as bar, foreign(f"{opened.name!r} cannot be measured", mend):
@@ -163,7 +163,7 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "Entry":
 
 def _is_bare(model: str) -> bool:
     """Whether it is a network without a word on its input: a function of the user, or an untrained name."""
-    from zoo.adapters import is_adapted
+    from zoo.references.adapters import is_adapted
 
     if Path(model).exists() or is_adapted(model) or "/" in model:
         return False

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cli.options import json_option, print_json
-from zoo.experiments.catalog import CATALOG, check_part
+from cli.options.basic import json_option, print_json
+from zoo.experiments.harness.catalog import CATALOG, check_part
 
 
 @click.command("reproduce")
@@ -61,9 +61,9 @@ def command(name: str, parts: tuple[str, ...], budget: str, as_json: bool, **opt
     """
     from zoo.devices import check_device
     from zoo.errors import ModelError
-    from zoo.experiments.experiment import reproduce
-    from zoo.experiments.results import section_text, to_dict, write
-    from zoo.experiments.setting import BUDGETS, Setting
+    from zoo.experiments.harness.experiment import reproduce
+    from zoo.experiments.harness.results import section_text, to_dict, write
+    from zoo.experiments.harness.setting import BUDGETS, Setting
 
     for part in parts:
         try:

@@ -2,7 +2,7 @@
 
 import click
 
-from cli.options import json_option, print_json, table
+from cli.options.basic import json_option, print_json, table
 
 
 @click.command("sources")

@@ -3,12 +3,12 @@
 import textwrap
 from typing import TYPE_CHECKING
 
-from cli.options import table
+from cli.options.basic import table
 
 if TYPE_CHECKING:
-    from symdata.asymmetry.audit import Audit
-    from symdata.asymmetry.degree import Degree
-    from symdata.inspection import SourceAudit
+    from symdata.inspection.asymmetry.audit import AsymmetryAudit
+    from symdata.inspection.asymmetry.degree import Degree
+    from symdata.inspection.report import SourceAudit
 
 MAX_CLASSES = 20
 """Classes that get a row each; of more, those that differ in the most elements."""
@@ -17,7 +17,7 @@ WIDTH = 110
 
 def audit_text(found: "SourceAudit") -> str:
     """What was audited, a table of elements and views, one of elements and labels, one of classes, and the advice."""
-    from symdata.asymmetry.advice import advice
+    from symdata.inspection.asymmetry.advice import advice
 
     audit = found.audit
     c, h, w = found.shape
@@ -29,7 +29,7 @@ def audit_text(found: "SourceAudit") -> str:
     return "\n\n".join([head, _tests(audit), _labels(audit), _classes(audit), "\n".join(sentences)])
 
 
-def _tests(audit: "Audit") -> str:
+def _tests(audit: "AsymmetryAudit") -> str:
     rows = [
         [
             test.element,
@@ -45,7 +45,7 @@ def _tests(audit: "Audit") -> str:
     return table(rows, ["element", "view", "accuracy", "95 %", "p", "p (Holm)", "verdict"])
 
 
-def _labels(audit: "Audit") -> str:
+def _labels(audit: "AsymmetryAudit") -> str:
     rows = [
         [
             test.element,
@@ -60,7 +60,7 @@ def _labels(audit: "Audit") -> str:
     return f"Accuracy of a kernel classifier of images as they came\n{text}"
 
 
-def _classes(audit: "Audit") -> str:
+def _classes(audit: "AsymmetryAudit") -> str:
     shown = sorted(range(len(audit.classes)), key=lambda c: -len(audit.classes[c].differs))[:MAX_CLASSES]
     rows = []
     for c in sorted(shown):

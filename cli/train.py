@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import SYMMETRY, json_option, print_json, progress_bar
+from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from zoo.training import Plan, TrainConfig
+    from zoo.training import TrainConfig, TrainingPlan
 
 
 class Numbers(click.ParamType[list[float]]):
@@ -114,7 +114,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
       symdata train --resume --out p4cnn_28.mnist-none
     """
     from zoo.training import TrainConfig, prepare, read_recipe
-    from zoo.training.folder import check_folder
+    from zoo.training.run_folder import check_folder
 
     given = {name: value for name, value in options.items() if value is not None}
     fields = (read_recipe(recipe) if recipe is not None else {}) | given
@@ -141,7 +141,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
 def _recorded(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of the run in --out, with what was given in their place."""
     from zoo.errors import ModelError
-    from zoo.training.folder import recorded
+    from zoo.training.run_folder import recorded
 
     out = given["out"]
     fields: dict[str, Any] = recorded(Path(out)) | given
@@ -152,7 +152,7 @@ def _recorded(given: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _train(plan: "Plan", resume: bool, overwrite: bool, speaks: bool) -> Path:
+def _train(plan: "TrainingPlan", resume: bool, overwrite: bool, speaks: bool) -> Path:
     """The run itself, with a bar on a terminal and a line per epoch on stderr."""
     from tqdm import tqdm
 
@@ -177,7 +177,7 @@ def _ignore(images: int) -> None:
     """No bar."""
 
 
-def _head(plan: "Plan") -> str:
+def _head(plan: "TrainingPlan") -> str:
     """What is about to happen, and the verdict of the audit, before the first step."""
     train, held = plan.data.train, plan.data.validation
     c, h, w = train.dataset.shape
@@ -194,8 +194,8 @@ def _epoch(line: dict[str, Any], config: "TrainConfig") -> str:
     )
 
 
-def _say_result(folder: Path, plan: "Plan", as_json: bool) -> None:
-    from zoo.manifest import read_config
+def _say_result(folder: Path, plan: "TrainingPlan", as_json: bool) -> None:
+    from zoo.checkpoint.manifest import read_config
 
     config = read_config(folder)
     if as_json:
@@ -209,7 +209,7 @@ def _say_result(folder: Path, plan: "Plan", as_json: bool) -> None:
     click.echo("\n".join(f"{key:<11}  {value}" for key, value in rows))
 
 
-def _plan_fields(plan: "Plan") -> dict[str, Any]:
+def _plan_fields(plan: "TrainingPlan") -> dict[str, Any]:
     return {
         "folder": str(plan.folder),
         "name": plan.name,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import folder_argument, json_option, print_json
+from cli.options.basic import folder_argument, json_option, print_json
 
 
 @click.command("verify")

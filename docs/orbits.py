@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from symdata import open_source
-from symdata.draw import orbit_picture, save
+from symdata.pictures.contact_sheet import orbit_picture, save
 
 
 def main() -> None:

@@ -4,46 +4,46 @@ This file is the list of public names and nothing else. Each name is loaded when
 `import symdata` takes milliseconds although torch, kornia and datasets stand behind it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symdata._version import __version__ as __version__
+from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from symdata.build import Spec as Spec
     from symdata.errors import SymdataError as SymdataError
     from symdata.groups import Element as Element
     from symdata.groups import Elements as Elements
     from symdata.groups import Group as Group
     from symdata.hub import publish as publish
     from symdata.hub import pull as pull
-    from symdata.inspection import inspect as inspect
+    from symdata.inspection.report import inspect as inspect
     from symdata.keys import split_keys as split_keys
-    from symdata.learnable import LearnableAffine as LearnableAffine
-    from symdata.recipes import Recipe as Recipe
-    from symdata.recipes import list_recipes as list_recipes
+    from symdata.recipes.catalog import Recipe as Recipe
+    from symdata.recipes.catalog import list_recipes as list_recipes
+    from symdata.recipes.plan import Spec as Spec
     from symdata.sources import list_sources as list_sources
     from symdata.sources import open_source as open_source
     from symdata.store import load as load
     from symdata.store import make as make
     from symdata.store import verify as verify
     from symdata.symmetry import Symmetry as Symmetry
-    from symdata.transforms import RandomSymmetry as RandomSymmetry
-    from symdata.transforms import act as act
+    from symdata.transforms.action import RandomSymmetry as RandomSymmetry
+    from symdata.transforms.action import act as act
+    from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
 _HOMES = {
     "Element": "groups",
     "Elements": "groups",
     "Group": "groups",
-    "LearnableAffine": "learnable",
-    "RandomSymmetry": "transforms",
-    "Recipe": "recipes",
-    "Spec": "build",
+    "LearnableAffine": "transforms.learnable",
+    "RandomSymmetry": "transforms.action",
+    "Recipe": "recipes.catalog",
+    "Spec": "recipes.plan",
     "SymdataError": "errors",
     "Symmetry": "symmetry",
-    "act": "transforms",
-    "inspect": "inspection",
-    "list_recipes": "recipes",
+    "act": "transforms.action",
+    "inspect": "inspection.report",
+    "list_recipes": "recipes.catalog",
     "list_sources": "sources",
     "load": "store",
     "make": "store",
@@ -57,14 +57,4 @@ _HOMES = {
 
 __all__ = [*_HOMES, "__version__"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'symdata' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(f"symdata.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES | {"__version__": "_version"})

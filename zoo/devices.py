@@ -1,6 +1,7 @@
 """The devices that a command computes on, by name."""
 
 import torch
+from torch import nn
 
 from zoo.errors import ModelError
 
@@ -28,3 +29,12 @@ def check_device(wish: str, *, auto: bool = False) -> torch.device | None:
             f"there is no device {wish!r} here; use --device {device.type if there[device.type] else 'cpu'}"
         )
     return device
+
+
+def on_device(model: nn.Module, device: str) -> nn.Module:
+    """The model on another device; `ModelError` if there is no such device."""
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"device {device!r} cannot be used: {reason}; use 'cpu' or 'cuda'") from None

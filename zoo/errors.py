@@ -7,7 +7,7 @@ class ModelError(SymdataError):
     """A model that cannot be built, run or traced as asked."""
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What somebody else's exception says, in one line: its type and its text; of one of ours the text alone."""
     text = " ".join(str(error).split())[:300].rstrip(".")
     if isinstance(error, SymdataError):

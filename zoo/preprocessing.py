@@ -12,7 +12,7 @@ from torch import Tensor
 from symdata.errors import ShapeError
 from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
-from zoo.models.names import MAX_SIZE
+from zoo.files import MAX_SIZE
 
 LARGEST, SMALLEST = 1e6, 1e-6
 """Bounds of means and deviations. Those of values in [0, 1] are far from both; beyond them float32 gives no number."""

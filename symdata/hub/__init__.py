@@ -4,7 +4,7 @@ address   user/name@revision, and whether it is one
 refusals  what the Hub and the network refuse, as a sentence with its mend
 upload    the files of a folder as one commit, or nothing
 snapshot  chosen files of a repository at a revision, from the cache or the network
-dataset   publish and pull of dataset folders; models have theirs in `zoo.hub`
+dataset   publish and pull of dataset folders; models have theirs in `zoo.hub.repository`
 """
 
 from symdata.hub.address import Address as Address

@@ -46,7 +46,7 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
     """
     fit = Fit(size, resize)
     if ref == "glyphs" or ref.startswith("glyphs:"):
-        from symdata.sources.glyphs import open_glyphs
+        from symdata.sources.glyphs.source import open_glyphs
 
         return open_glyphs(ref, size=size, device=device)
     if ref.startswith("hub:"):

@@ -29,7 +29,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Address:
+class DatasetAddress:
     """Which dataset, and which state of it."""
 
     repo: str
@@ -45,7 +45,7 @@ class Address:
 def open_hub(ref: Ref, fit: Fit) -> EncodedSource:
     """Open a dataset of the Hub; raises SourceError with the mend if it, its revision or the network is not there."""
     repo, _, revision = ref.place.removeprefix("hub:").partition("@")
-    address = Address(repo, revision or None, ref.options.get("config"), stream_rows(ref))
+    address = DatasetAddress(repo, revision or None, ref.options.get("config"), stream_rows(ref))
     info = _ask_hub(ref, address)
     if info is None and address.rows is not None:
         raise SourceError(_unreachable(ref, address, "and rows are streamed over it"))
@@ -65,7 +65,7 @@ def open_hub(ref: Ref, fit: Fit) -> EncodedSource:
     )
 
 
-def _ask_hub(ref: Ref, address: Address) -> "DatasetInfo | None":
+def _ask_hub(ref: Ref, address: DatasetAddress) -> "DatasetInfo | None":
     """What the Hub says about the dataset, or None where the Hub cannot be reached."""
     from huggingface_hub import HfApi, errors
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ def _ask_hub(ref: Ref, address: Address) -> "DatasetInfo | None":
         return None
 
 
-def _resolve(ref: Ref, address: Address, *, online: bool) -> str:
+def _resolve(ref: Ref, address: DatasetAddress, *, online: bool) -> str:
     """The commit of the revision; the local cache knows those that were used before."""
     from huggingface_hub import HfApi, errors
 
@@ -112,7 +112,7 @@ def _resolve(ref: Ref, address: Address, *, online: bool) -> str:
         raise SourceError(f"source {ref.text!r}: the Hub failed to answer ({_first_line(error)}); try again.") from None
 
 
-def _load(ref: Ref, address: Address, commit: str, info: "DatasetInfo | None") -> "datasets.DatasetDict":
+def _load(ref: Ref, address: DatasetAddress, commit: str, info: "DatasetInfo | None") -> "datasets.DatasetDict":
     import datasets
     import pyarrow as pa
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
@@ -159,7 +159,7 @@ def _check_commit(ref: Ref, loaded: "datasets.DatasetDict", commit: str) -> None
         )
 
 
-def _license(address: Address, commit: str) -> str:
+def _license(address: DatasetAddress, commit: str) -> str:
     """License in the dataset's card, "unknown" where there is none."""
     from huggingface_hub import DatasetCard, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -172,7 +172,7 @@ def _license(address: Address, commit: str) -> str:
     return ", ".join(map(str, found)) if isinstance(found, list) else str(found or "unknown")
 
 
-def _explain(ref: Ref, address: Address, info: "DatasetInfo | None", error: BaseException) -> str:
+def _explain(ref: Ref, address: DatasetAddress, info: "DatasetInfo | None", error: BaseException) -> str:
     """One sentence for a failure inside `datasets`."""
     text = str(error)
     if info is not None and info.gated and "gated" in text.lower():
@@ -190,7 +190,7 @@ def _explain(ref: Ref, address: Address, info: "DatasetInfo | None", error: Base
     return f"source {ref.text!r} cannot be loaded ({type(error).__name__}: {_first_line(error)}); see {_site(address)}."
 
 
-def _unreachable(ref: Ref, address: Address, cache: str) -> str:
+def _unreachable(ref: Ref, address: DatasetAddress, cache: str) -> str:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -202,11 +202,11 @@ def _unreachable(ref: Ref, address: Address, cache: str) -> str:
     )
 
 
-def _gated(address: Address) -> str:
+def _gated(address: DatasetAddress) -> str:
     return f"dataset {address.repo!r} is gated; ask for access at {_site(address)}, then log in with `hf auth login`."
 
 
-def _site(address: Address) -> str:
+def _site(address: DatasetAddress) -> str:
     from huggingface_hub import constants
 
     return f"{constants.ENDPOINT}/datasets/{address.repo}"

@@ -7,13 +7,13 @@ from typing import Any
 import jinja2
 import yaml
 
-from symdata.build import Plan
+from symdata.recipes.plan import DatasetPlan
 from symdata.store.shards import features, plan_shards
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 
 
-def render_card(plan: Plan, manifest: dict[str, Any]) -> str:
+def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """README.md of the dataset folder, as text."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -32,7 +32,7 @@ def render_card(plan: Plan, manifest: dict[str, Any]) -> str:
     )
 
 
-def command(plan: Plan, manifest: dict[str, Any]) -> str:
+def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """The `symdata make` line that builds these files again: from the same revision, into as many shards."""
     spec, source, words = plan.spec, plan.pinned, ["symdata make"]
     words += [spec.recipe] if spec.recipe else []
@@ -59,7 +59,7 @@ def command(plan: Plan, manifest: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def _front(plan: Plan, manifest: dict[str, Any]) -> dict[str, Any]:
+def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:
     from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs

@@ -9,7 +9,7 @@ from symdata.errors import StoreError
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Within the block, no other process holds `folder`; the system lets go of it when this one ends, however it ends.
 
     Does nothing where the system has no such locks (Windows, some network disks).

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from symdata._version import __version__
-from symdata.build import Plan
 from symdata.errors import StoreError
-from symdata.png import ENCODER
+from symdata.recipes.plan import DatasetPlan
+from symdata.store.png import ENCODER
 from symdata.store.shards import Shard
 
 MANIFEST = "symdata.json"
@@ -20,7 +20,7 @@ LARGEST = 1 << 26
 """Bytes of a JSON file that is read: about 300,000 shards."""
 
 
-def describe(plan: Plan, shards: list[Shard], folder: Path) -> dict[str, Any]:
+def describe(plan: DatasetPlan, shards: list[Shard], folder: Path) -> dict[str, Any]:
     """The manifest of a built folder, ready for JSON."""
     source = plan.source
     return {
@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:
     return own | {name: version(name) for name in libraries}
 
 
-def facts(plan: Plan) -> dict[str, Any]:
+def facts(plan: DatasetPlan) -> dict[str, Any]:
     """The part of the manifest that says of all images what they are."""
     return {
         "classes": list(plan.classes),
@@ -59,7 +59,7 @@ def facts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def split_facts(plan: Plan, split: str) -> dict[str, Any]:
+def split_facts(plan: DatasetPlan, split: str) -> dict[str, Any]:
     """The part of the manifest that says of a split what it is."""
     symmetry = plan.symmetries[split]
     return {
@@ -71,7 +71,7 @@ def split_facts(plan: Plan, split: str) -> dict[str, Any]:
     }
 
 
-def _split_entry(plan: Plan, split: str, shards: list[Shard], folder: Path) -> dict[str, Any]:
+def _split_entry(plan: DatasetPlan, split: str, shards: list[Shard], folder: Path) -> dict[str, Any]:
     return split_facts(plan, split) | {"shards": [_shard_entry(s, folder / s.file) for s in shards if s.split == split]}
 
 

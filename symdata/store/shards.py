@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from symdata.build import Block, Plan
 from symdata.errors import StoreError
-from symdata.png import encode_pngs
+from symdata.recipes.plan import DatasetPlan, SampleBatch
+from symdata.store.png import encode_pngs
 
 BLOCK_BYTES = 8 << 20
 """Pixels of one row group."""
@@ -61,7 +61,7 @@ class Shard:
         return self.stop - self.start
 
 
-def plan_shards(plan: Plan, num_shards: int | None = None) -> list[Shard]:
+def plan_shards(plan: DatasetPlan, num_shards: int | None = None) -> list[Shard]:
     """Every shard of every split; a split has at most one shard per sample."""
     shards = []
     for split, samples in plan.samples.items():
@@ -72,7 +72,7 @@ def plan_shards(plan: Plan, num_shards: int | None = None) -> list[Shard]:
     return shards
 
 
-def features(plan: Plan) -> Any:
+def features(plan: DatasetPlan) -> Any:
     """The `datasets.Features` of the columns."""
     from datasets import ClassLabel, Features, Image, Value
 
@@ -85,7 +85,7 @@ def features(plan: Plan) -> Any:
     return Features(columns)
 
 
-def table_of(plan: Plan, split: str, block: Block, schema: pa.Schema) -> pa.Table:
+def table_of(plan: DatasetPlan, split: str, block: SampleBatch, schema: pa.Schema) -> pa.Table:
     """A block as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
     pngs = pa.array(encode_pngs(block.images.cpu().numpy()), pa.binary())
     image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
@@ -99,7 +99,7 @@ def table_of(plan: Plan, split: str, block: Block, schema: pa.Schema) -> pa.Tabl
 
 
 def write_shards(
-    plan: Plan,
+    plan: DatasetPlan,
     shards: list[Shard],
     folder: Path,
     *,
@@ -148,19 +148,19 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def _blocks(plan: Plan, shard: Shard) -> Iterator[tuple[int, int]]:
+def _blocks(plan: DatasetPlan, shard: Shard) -> Iterator[tuple[int, int]]:
     rows = max(64, min(4096, BLOCK_BYTES // math.prod(plan.shape)))
     return ((start, min(start + rows, shard.stop)) for start in range(shard.start, shard.stop, rows))
 
 
-def _suffixes(plan: Plan) -> tuple[str, ...]:
+def _suffixes(plan: DatasetPlan) -> tuple[str, ...]:
     return ("", "_right") if plan.canvas == "pair" else ("",)
 
 
 _Job = tuple[str, int, int]
 
 
-def _make(plan: Plan, schema: pa.Schema, device: str, step: int | None, job: _Job) -> pa.Table:
+def _make(plan: DatasetPlan, schema: pa.Schema, device: str, step: int | None, job: _Job) -> pa.Table:
     """The table of one block, computed `step` samples at a time; the step cannot change a byte."""
     split, start, stop = job
     step = step or stop - start
@@ -169,7 +169,7 @@ def _make(plan: Plan, schema: pa.Schema, device: str, step: int | None, job: _Jo
 
 
 def _tables(
-    plan: Plan, schema: pa.Schema, jobs: list[_Job], device: str, workers: int, step: int | None
+    plan: DatasetPlan, schema: pa.Schema, jobs: list[_Job], device: str, workers: int, step: int | None
 ) -> Generator[pa.Table, None, None]:
     """The tables of all blocks, in order."""
     if workers <= 1:
@@ -234,7 +234,7 @@ _worker: dict[str, Callable[[_Job], pa.Table]] = {}
 """What `_start_worker` prepares once for each worker process."""
 
 
-def _start_worker(plan: Plan, device: str, step: int | None) -> None:
+def _start_worker(plan: DatasetPlan, device: str, step: int | None) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held

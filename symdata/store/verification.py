@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from symdata.build import Plan, Spec, resolve
 from symdata.errors import SymdataError
 from symdata.keys import permutation
+from symdata.recipes.plan import DatasetPlan, Spec, resolve
 from symdata.store.dataset import ImageDataset
 from symdata.store.manifest import facts, read_manifest, sha256, split_facts
 from symdata.store.shards import BLOCK_BYTES, features, table_of
@@ -119,7 +119,7 @@ def _check_source(place: Path, manifest: dict[str, Any], samples: int, seed: int
     return checks
 
 
-def _plan(manifest: dict[str, Any], source: str | None) -> Plan:
+def _plan(manifest: dict[str, Any], source: str | None) -> DatasetPlan:
     """What the manifest says was built, from the very revision of its source."""
     spec = manifest["spec"]
     if source is None and manifest["source"].get("revision"):
@@ -127,7 +127,7 @@ def _plan(manifest: dict[str, Any], source: str | None) -> Plan:
     return resolve(Spec.from_dict(spec | ({"source": source} if source else {})))
 
 
-def _check_facts(manifest: dict[str, Any], plan: Plan) -> Check:
+def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     """Everything that the manifest says of the images follows from the spec."""
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
@@ -148,14 +148,14 @@ def _alike(a: Any, b: Any) -> bool:
     return math.isclose(a, b, abs_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else bool(a == b)
 
 
-def _checked_split(place: Path, split: str, plan: Plan, samples: int, seed: int) -> Check:
+def _checked_split(place: Path, split: str, plan: DatasetPlan, samples: int, seed: int) -> Check:
     try:
         return _check_split(ImageDataset(place, split), plan, samples, seed)
     except SymdataError as error:
         return Check(split, False, str(error))
 
 
-def _check_split(dataset: ImageDataset, plan: Plan, samples: int, seed: int) -> Check:
+def _check_split(dataset: ImageDataset, plan: DatasetPlan, samples: int, seed: int) -> Check:
     n, split = len(dataset), dataset.split
     rows = np.sort(permutation(seed, split, "verify", n)[:samples])
     step = max(1, BLOCK_BYTES // math.prod(plan.shape))
@@ -168,7 +168,7 @@ def _check_split(dataset: ImageDataset, plan: Plan, samples: int, seed: int) -> 
     return Check(split, True, f"{len(rows)} of {n} images derived again, {how}")
 
 
-def _differences(dataset: ImageDataset, plan: Plan, rows: np.ndarray) -> np.ndarray:
+def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> np.ndarray:
     """Gray levels by which the images of some rows are off, (n,) int; 256 where any other column differs."""
     block = plan.block(dataset.split, rows)
     table = table_of(plan, dataset.split, block, features(plan).arrow_schema).drop_columns("image")

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.checkpoint import read_checkpoint, save_checkpoint
+from zoo.checkpoint.folder import read_checkpoint, save_checkpoint
+from zoo.checkpoint.manifest import sealed
 from zoo.errors import ModelError
-from zoo.manifest import CONFIG, sealed
+from zoo.files import CONFIG
 from zoo.models.registry import create
 from zoo.preprocessing import Preprocessing
 

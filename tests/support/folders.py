@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import torch
 from scipy import stats
 
-from symdata.build import Spec
 from symdata.groups import Elements
+from symdata.recipes.plan import Spec
 from symdata.sources import Source
 from symdata.store import ImageDataset, Made, make, verify
 from symdata.store.manifest import sha256
 from symdata.store.verification import Check
-from symdata.transforms import act
+from symdata.transforms.action import act
 
 D4_PARTIAL = np.array([0.5 + 0.5 / 8] + [0.5 / 8] * 7)
 """Probabilities of d4-partial, written down by hand: the identity is drawn from Haar as well."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from symdata.groups import Group
-from zoo.evaluation.report import Curve, ElementScore, Gap, Report
-from zoo.evaluation.scores import Rate
+from zoo.evaluation.report import AngleCurve, ElementScore, Gap, Report
+from zoo.measure.estimates import Rate
 
 DIGEST = "ab" * 32
 """Stands for the sha256 of a dataset's manifest."""
@@ -31,7 +31,9 @@ def report(group: str = "d4", angles: int = 4, **changes: Any) -> Report:
             ElementScore(str(e), rate, rate.correct, 0.1 * k, 0.01)
             for k, (e, rate) in enumerate(zip(Group.parse(group).elements, rates, strict=True))
         ),
-        "curve": Curve(tuple(360 * k / angles for k in range(angles)), tuple(190 - 5 * k for k in range(angles)), 200)
+        "curve": AngleCurve(
+            tuple(360 * k / angles for k in range(angles)), tuple(190 - 5 * k for k in range(angles)), 200
+        )
         if angles
         else None,
         "gap": Gap("none", rates[0], Rate(7000, 8638), None),

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from symdata.lie_learn import stand_in
+from symdata.installation.lie_learn import stand_in
 
 
 def require_escnn() -> ModuleType:

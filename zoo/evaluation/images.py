@@ -9,13 +9,12 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 from symdata.groups import Elements
-from symdata.recipes import find_recipe
+from symdata.recipes.catalog import find_recipe
 from symdata.sources import open_source
 from symdata.store import ImageDataset, load
 from symdata.store.manifest import MANIFEST, sha256
 from zoo.errors import ModelError
-from zoo.evaluation.run import spread
-from zoo.loading import bundled, info
+from zoo.inference.sweep import spread
 from zoo.preprocessing import Preprocessing
 
 POSED = (
@@ -25,7 +24,7 @@ POSED = (
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class ImageSet:
     """Labelled images, and what is known about how they stand."""
 
     name: str
@@ -44,7 +43,7 @@ class Trial:
     """Of symdata.json, which holds the hash of every image; None for a source that is no dataset folder."""
 
 
-def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | None = None) -> Trial:
+def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | None = None) -> ImageSet:
     """The images of a dataset folder, or of a source at the size of the model.
 
     Args:
@@ -70,24 +69,24 @@ def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
     return trial
 
 
-def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> Trial:
+def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> ImageSet:
     rows = spread(len(dataset), limit).numpy()
     recipe = dataset.manifest["spec"].get("recipe")
     canvas = "plain" if recipe is None else find_recipe(recipe).canvas
     posed = len(dataset.manifest["poses"]) > 1 or canvas != "plain"
     name, split = f"{dataset.manifest['name']}, {dataset.split}", dataset.split
     images, labels, drawn = dataset.images(rows), dataset.labels[rows], dataset.drawn[rows]
-    return Trial(name, images, labels, dataset.classes, drawn, posed, split, digest)
+    return ImageSet(name, images, labels, dataset.classes, drawn, posed, split, digest)
 
 
-def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None) -> Trial:
+def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None) -> ImageSet:
     # Glyphs are rendered, not resized: at their own size they are what a dataset of them holds.
     size = None if ref.startswith("glyphs") else preprocessing.size
     source = open_source(ref, size=size, resize=preprocessing.resize)
     labels = source.labels(split)
     rows = spread(len(labels), limit).numpy()
     name, images = f"{source.name}, {split}", source.read(split, rows)
-    return Trial(name, images, labels[rows], source.classes, None, split=split)
+    return ImageSet(name, images, labels[rows], source.classes, None, split=split)
 
 
 def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:
@@ -103,30 +102,6 @@ def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:
     raise ModelError(
         f"the model knows {len(model)} classes ({_some(model)}) and the images are of {len(data)} ({_some(data)}); "
         "use images of the same classes"
-    )
-
-
-def made_for(ref: str, split: str) -> tuple[str, ...]:
-    """The bundled models that were trained on images of the same source, laid out as they come, and know its classes.
-
-    Args:
-        ref: as for `open_trial`.
-        split: name of the split.
-
-    Raises:
-        SourceError, StoreError: if there are no such images.
-    """
-    if (Path(ref) / MANIFEST).is_file():
-        dataset = load(ref, split)
-        name, classes = str(dataset.manifest["source"]["name"]), dataset.classes
-    else:
-        source = open_source(ref)
-        name, classes = source.name, source.classes
-    facts = {model: info(model) for model in bundled()}
-    return tuple(
-        model
-        for model, config in facts.items()
-        if tuple(config["classes"]) == tuple(classes) and str(config["dataset"]["name"]).startswith(f"{name}-")
     )
 
 

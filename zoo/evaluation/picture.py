@@ -5,9 +5,9 @@ from io import BytesIO
 
 from PIL import Image
 
-from symdata.curves import PolarCurve, accuracy_curves
-from symdata.draw import Picture
 from symdata.groups import Group
+from symdata.pictures.contact_sheet import Picture
+from symdata.pictures.curves import PolarCurve, accuracy_curves
 from zoo.evaluation.report import Report
 
 MOST_POINTS = 16

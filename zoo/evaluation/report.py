@@ -7,8 +7,8 @@ from typing import Any
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.evaluation.scores import Rate
 from zoo.evaluation.structure import Structure
+from zoo.measure.estimates import Rate
 
 FORMAT = 1
 """Of the JSON; a later version may read it and must not guess."""
@@ -35,7 +35,7 @@ class ElementScore:
 
 
 @dataclass(frozen=True)
-class Curve:
+class AngleCurve:
     """Accuracy over angle."""
 
     angles: tuple[float, ...]
@@ -92,7 +92,7 @@ class Report:
     group: str
     """What `elements` are the elements of."""
     elements: tuple[ElementScore, ...]
-    curve: Curve | None
+    curve: AngleCurve | None
     gap: Gap | None
     """None if it is not known what training showed."""
     structure: Structure | None
@@ -162,7 +162,7 @@ def _element(score: ElementScore) -> dict[str, Any]:
     return {"element": score.element, **score.rate.to_dict(), "agree": score.agree, **rest}
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
+def _curve(curve: AngleCurve) -> dict[str, Any]:
     derived = {"accuracies": list(curve.accuracies), "mean": curve.mean}
     return {"count": curve.count, "angles": list(curve.angles), "correct": list(curve.correct), **derived}
 
@@ -212,13 +212,13 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _read_curve(curve: Mapping[str, Any]) -> Curve:
+def _read_curve(curve: Mapping[str, Any]) -> AngleCurve:
     angles, correct = tuple(map(float, curve["angles"])), tuple(map(int, curve["correct"]))
     if not angles or len(angles) != len(correct) or int(curve["count"]) < 1:
         raise ValueError(f"a curve of {len(angles)} angles, {len(correct)} counts and {curve['count']} images")
     if not all(map(isfinite, angles)) or not 0 <= min(correct) <= max(correct) <= int(curve["count"]):
         raise ValueError(f"a curve with counts from {min(correct)} to {max(correct)} of {curve['count']} images")
-    return Curve(angles, correct, int(curve["count"]))
+    return AngleCurve(angles, correct, int(curve["count"]))
 
 
 def _read_gap(gap: Mapping[str, Any], seen: Any, unseen: Any) -> Gap:

@@ -9,16 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
 from symdata.groups import Element, Elements, Group
-from symdata.keys import permutation
 from symdata.symmetry import Symmetry
-from zoo.evaluation.forwards import Progress, check_width, checked, sweep
-from zoo.evaluation.report import Curve, ElementScore, Gap, Report
-from zoo.evaluation.scores import Rate
-from zoo.evaluation.seen import Seen
+from zoo.evaluation.report import AngleCurve, ElementScore, Gap, Report
 from zoo.evaluation.structure import structure
-from zoo.evaluation.views import Views, turns
+from zoo.evaluation.training_support import TrainingSupport
+from zoo.inference.sweep import Progress, check_width, checked, spread, sweep
+from zoo.inference.views import Views, turns
+from zoo.measure.estimates import Rate
 from zoo.preprocessing import Preprocessing
 
 KEPT = 8
@@ -42,7 +40,7 @@ def evaluate(
     fill: str = "background",
     limit: int | None = None,
     angle_limit: int | None = None,
-    seen: Seen | Symmetry | str | Sequence[Symmetry | str] | None = None,
+    seen: TrainingSupport | Symmetry | str | Sequence[Symmetry | str] | None = None,
     drawn: Elements | None = None,
     split: str | None = None,
     manifest_sha256: str | None = None,
@@ -92,7 +90,7 @@ def evaluate(
     options: dict[str, Any] = {"fill": fill, "batch_size": batch_size, "device": device, "progress": progress}
     swept = _sweep(model, images, labels, preprocessing, group.elements, classes, options)
     names = tuple(classes) if classes is not None else tuple(map(str, range(swept.width)))
-    known = Seen.of(seen)
+    known = TrainingSupport.of(seen)
     moved = Elements.of(Element(), len(images)) if drawn is None else drawn.cpu()[rows]
     probed = Views(images[spread(len(images), probe)], preprocessing).upright if probe else None
     return Report(
@@ -122,15 +120,6 @@ def forwards(
     used = len(spread(count, limit))
     rest = {e for e in turns(angles if isinstance(angles, int) else tuple(angles)) if e not in group}
     return used * len(group.elements) + len(spread(used, angle_limit)) * len(rest)
-
-
-def spread(count: int, limit: int | None) -> Tensor:
-    """Rows 0..count - 1, or `limit` of them in order: always the same random choice, whatever order the images have."""
-    if limit is not None and limit < 1:
-        raise ShapeError(f"limit is {limit}, expected a number of images, for example 1000")
-    if limit is None or limit >= count:
-        return torch.arange(count)
-    return torch.from_numpy(np.sort(permutation(0, "evaluation", "limit", count)[:limit]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +181,7 @@ def _curve(
     group: Group,
     swept: _Swept,
     options: dict[str, Any],
-) -> Curve | None:
+) -> AngleCurve | None:
     """The curve; what the elements of the group have said already is not asked again."""
     asked = turns(angles if isinstance(angles, int) else tuple(angles))
     if not asked:
@@ -206,10 +195,10 @@ def _curve(
         for part, logits in sweep(model, here, preprocessing, rest, **options):
             correct += (logits.argmax(-1) == truth[part]).sum(1)
     known |= dict(zip(rest, correct.tolist(), strict=True))
-    return Curve(tuple(e.angle for e in asked), tuple(known[e] for e in asked), len(rows))
+    return AngleCurve(tuple(e.angle for e in asked), tuple(known[e] for e in asked), len(rows))
 
 
-def _gap(seen: Seen, group: Group, moved: Elements, labels: Tensor, right: Tensor, n_classes: int) -> Gap:
+def _gap(seen: TrainingSupport, group: Group, moved: Elements, labels: Tensor, right: Tensor, n_classes: int) -> Gap:
     """Every image under every element counts as seen or not: what matters is where it stands in the end."""
     truth = labels.numpy()
     met = np.stack([seen.contains(Elements.of(e, len(truth)) @ moved, truth) for e in group.elements])  # (E, n)

@@ -1,8 +1,6 @@
 """Accuracy: under one element, under several, over angles. What experiments are made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import torch
@@ -10,51 +8,9 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.evaluation.forwards import Progress, check_width, checked, sweep
-from zoo.evaluation.views import turns
-from zoo.measure.invariance import listed
+from zoo.inference.sweep import Progress, check_width, checked, listed, sweep
+from zoo.inference.views import turns
 from zoo.preprocessing import Preprocessing
-
-Z = 1.959963984540054
-"""Of a 95 % interval."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share that was counted: so many of so many."""
-
-    correct: int
-    count: int
-
-    @property
-    def value(self) -> float:
-        """The share, in [0, 1]; 0 of nothing."""
-        return self.correct / self.count if self.count else 0.0
-
-    @property
-    def standard_error(self) -> float:
-        """Binomial, over the images: sqrt(p (1 - p) / n)."""
-        return sqrt(self.value * (1.0 - self.value) / self.count) if self.count else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 %, after Wilson (1927): it stays in [0, 1] and does not shrink to a point where all are right."""
-        if not self.count:
-            return 0.0, 1.0
-        n, p = self.count, self.value
-        centre, half = p + Z * Z / (2 * n), Z * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-        scale = 1 + Z * Z / n
-        return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON; what follows from the two counts stands beside them for readers."""
-        return {
-            "correct": self.correct,
-            "count": self.count,
-            "accuracy": self.value,
-            "standard_error": self.standard_error,
-            "interval": list(self.interval),
-        }
 
 
 def accuracy(
@@ -77,8 +33,8 @@ def accuracy(
         labels: (n,) class indices.
         preprocessing: of the model.
         element: degrees counter-clockwise as displayed, after a left-right mirror if it flips.
-        fill: see `zoo.evaluation.views.FILLS`.
-        batch_size, device, progress: as for `zoo.evaluation.forwards.sweep`.
+        fill: see `zoo.inference.views.FILLS`.
+        batch_size, device, progress: as for `zoo.inference.sweep.sweep`.
 
     Raises:
         ModelError: if the model cannot run on these images, or has no output for a label.

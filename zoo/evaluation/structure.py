@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.exactness import audit, lattice_part
-from zoo.features import feature_error
-from zoo.grid import D4
+from zoo.exactness.arithmetic import D4
+from zoo.exactness.audits import audit, lattice_part
+from zoo.exactness.tracer import duplicate
 from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
+from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
-from zoo.tracing import duplicate
 
 FOREIGN = (
     "architecture not of our layers: this is said of its grids only, measured with isotropic filters; what its own "

@@ -29,14 +29,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.layers.paths import Contraction, DenseSpatial2d, Painting
+from zoo.layers.spatial_layers import ChannelExpansion, ChannelReduction, DenseSpatial2d
 
 Batch = tuple[Tensor, Tensor]
 """Images (b, C, H, W) and labels (b,)."""
 
 
 @dataclass(frozen=True)
-class Block:
+class LayerCurvature:
     """The curvature of one layer: all that its part of the evidence needs."""
 
     name: str
@@ -56,7 +56,7 @@ class Block:
 class Curvature:
     """Of a model on all images."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[LayerCurvature, ...]
     log_likelihood: float
     """log p(D | theta), nats, over all examples."""
     examples: int
@@ -84,14 +84,14 @@ class Factors:
         """Add the sum over places of g g^T of every image."""
         self.b = _plus(self.b, _outer(_written(self.module, gradients)))
 
-    def block(self, examples: int) -> Block:
+    def block(self, examples: int) -> LayerCurvature:
         """Eigenvalues of N A (x) B."""
         assert self.a is not None
         assert self.b is not None
         a, b = (torch.linalg.eigvalsh(m / self.images).clamp(min=0) for m in (self.a, self.b))  # (G, d), (G, e)
         eigenvalues = examples * (a[:, :, None] * b[:, None, :]).flatten()
         norm = sum(float(p.detach().double().square().sum()) for p in self.module.parameters(recurse=False))
-        return Block(self.name, eigenvalues, norm)
+        return LayerCurvature(self.name, eigenvalues, norm)
 
 
 def curvature(
@@ -105,8 +105,8 @@ def curvature(
     """The blocks of a model at its present weights, which are not changed.
 
     Args:
-        model: made of linear layers, ungrouped convolutions and the layers of `zoo.layers.paths`, each used once in a
-            forward; no norms, which couple the images of a batch.
+        model: made of linear layers, ungrouped convolutions and layers of `zoo.layers.spatial_layers`, each used once
+            in a forward; no norms, which couple the images of a batch.
         batches: of normalised images and their labels, on the model's device.
         samples: labels drawn from the model for each image, in place of the exact sum over the classes: as many
             backward passes instead of one per class.
@@ -149,7 +149,9 @@ def checked_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The layers that have parameters, in the order of the modules; `ModelError` for one without a rule."""
     found = [(name, m) for name, m in model.named_modules() if next(m.parameters(recurse=False), None) is not None]
     for name, module in found:
-        if not _is_plain(module) and not isinstance(module, nn.Linear | DenseSpatial2d | Contraction | Painting):
+        if not _is_plain(module) and not isinstance(
+            module, nn.Linear | DenseSpatial2d | ChannelReduction | ChannelExpansion
+        ):
             raise ModelError(
                 f"{type(module).__name__} {name!r} has no Kronecker factors; expected a network of linear layers, "
                 "convolutions and free paths without norms, for example z2pathcnn_16"
@@ -191,9 +193,9 @@ def _read(module: nn.Module, x: Tensor) -> Tensor:
         mode = "circular" if module.padding_mode == "circular" else "constant"
         x = F.pad(x, (w, w, h, h), mode)
         return F.unfold(x, module.kernel_size, module.dilation, 0, module.stride).mT[None]
-    if isinstance(module, Contraction):
+    if isinstance(module, ChannelReduction):
         return x.flatten(2).transpose(0, 1)[:, :, None]  # (C, n, 1, H W)
-    if isinstance(module, Painting):
+    if isinstance(module, ChannelExpansion):
         return x.transpose(0, 1)[:, :, None]  # (C', n, 1, C)
     return x.flatten(1)[None, :, None]
 
@@ -202,9 +204,9 @@ def _written(module: nn.Module, g: Tensor) -> Tensor:
     """Derivatives in what a layer gives, (stack, images, places, e)."""
     if isinstance(module, nn.Conv2d):
         return g.flatten(2).mT[None]
-    if isinstance(module, Contraction):
+    if isinstance(module, ChannelReduction):
         return g.permute(2, 0, 1)[:, :, None]  # (C, n, 1, C')
-    if isinstance(module, Painting):
+    if isinstance(module, ChannelExpansion):
         return g.flatten(2).transpose(0, 1)[:, :, None]  # (C', n, 1, H' W')
     return g.flatten(1)[None, :, None]
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.evidence.kfac import Batch, Block, Curvature, curvature
+from zoo.evidence.kfac import Batch, Curvature, LayerCurvature, curvature
 
 LOWEST, HIGHEST = 1e-6, 1e8
 """Bounds of a precision: a layer of zeros would have none."""
@@ -122,12 +122,12 @@ def log_evidence(found: Curvature, log_precisions: Tensor) -> Tensor:
     return found.log_likelihood - penalty / 2
 
 
-def effective_dimension(block: Block, precision: float) -> float:
+def effective_dimension(block: LayerCurvature, precision: float) -> float:
     """gamma: the sum of lambda / (lambda + delta)."""
     return float((block.eigenvalues / (block.eigenvalues + precision)).sum())
 
 
-def fixed_point(blocks: Sequence[Block], precisions: Sequence[float], iterations: int) -> list[float]:
+def fixed_point(blocks: Sequence[LayerCurvature], precisions: Sequence[float], iterations: int) -> list[float]:
     """Precisions towards delta = gamma / |theta|^2, halfway in log delta at each step, within the bounds."""
     now = [min(max(delta, LOWEST), HIGHEST) for delta in precisions]
     for _ in range(iterations):

@@ -20,19 +20,20 @@ from typing import Any
 
 import torch
 
-from symdata.build import Spec
+from symdata.display import Table
+from symdata.recipes.plan import Spec
 from symdata.store import load, make
 from zoo.evaluation import accuracy
-from zoo.experiments.bands import Condition, judge
-from zoo.experiments.experiment import Experiment, Part
-from zoo.experiments.mnist import mnist_folder
-from zoo.experiments.runs import Job, Record
-from zoo.experiments.section import Curve, Drawing, Section
-from zoo.experiments.setting import Setting
-from zoo.experiments.statistics import summarise
-from zoo.experiments.tables import Table, plus_minus
-from zoo.loading import load as load_model
+from zoo.experiments.harness.bands import Condition, judge
+from zoo.experiments.harness.experiment import Experiment, Part
+from zoo.experiments.harness.mnist import mnist_folder
+from zoo.experiments.harness.runs import Job, RunRecord
+from zoo.experiments.harness.section import Drawing, Line, Section
+from zoo.experiments.harness.setting import Setting
+from zoo.experiments.harness.statistics import summarise
+from zoo.experiments.harness.tables import plus_minus
 from zoo.models.averaged import InvarianceAverage
+from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
 IMAGES, TESTED = 8000, 2000
@@ -141,9 +142,9 @@ def settles(reg: float, degrees: float = 45.0) -> float:
     return float(torch.rad2deg(min(halves, key=lambda half: loss(float(half)))))
 
 
-def report(records: list[Record], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> Section:
     """Learned half-widths beside the true ones, and how they were learned."""
-    runs: dict[tuple[str, float], list[Record]] = {}
+    runs: dict[tuple[str, float], list[RunRecord]] = {}
     for record in records:
         runs.setdefault((record.request["task"], record.request["reg"]), []).append(record)
     series = {f"{task} {reg:g}": [r.result["half_widths"][-1] for r in found] for (task, reg), found in runs.items()}
@@ -159,7 +160,7 @@ def report(records: list[Record], setting: Setting) -> Section:
     )
 
 
-def _widths(runs: dict[tuple[str, float], list[Record]]) -> Table:
+def _widths(runs: dict[tuple[str, float], list[RunRecord]]) -> Table:
     rows = []
     for (task, reg), found in runs.items():
         widths, hits = _column(found, "half_widths"), _column(found, "accuracy")
@@ -173,21 +174,21 @@ def _widths(runs: dict[tuple[str, float], list[Record]]) -> Table:
         f"up to {TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
         "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images.",
     )
-    return Table("Learned half-width", header, tuple(rows), notes)
+    return Table(header, tuple(rows), "Learned half-width", notes)
 
 
-def _column(records: Sequence[Record], name: str) -> list[float]:
+def _column(records: Sequence[RunRecord], name: str) -> list[float]:
     values = [record.result[name] for record in records]
     return [value[-1] if isinstance(value, list) else value for value in values]
 
 
-def _drawing(runs: dict[tuple[str, float], list[Record]], title: str) -> Drawing:
+def _drawing(runs: dict[tuple[str, float], list[RunRecord]], title: str) -> Drawing:
     curves = []
     for (task, reg), found in runs.items():
         rows = zip(*(record.result["half_widths"] for record in found), strict=True)
         means = tuple(sum(row) / len(found) for row in rows)
         epochs = tuple(float(k + 1) for k in range(len(means)))
-        curves.append(Curve(f"{task}, reg {reg:g}", epochs, means))
+        curves.append(Line(f"{task}, reg {reg:g}", epochs, means))
     return Drawing("widths", title, tuple(curves), x_label="epoch", y_label="half-width in degrees")
 
 

@@ -15,23 +15,23 @@ from typing import Any
 
 import torch
 
-from symdata.build import Spec
+from symdata.display import Table
 from symdata.groups import Group
-from symdata.recipes import find_recipe
+from symdata.recipes.catalog import find_recipe
+from symdata.recipes.plan import Spec
 from symdata.store import load, make
 from symdata.symmetry import Symmetry
-from zoo.experiments.bands import Condition, judge
-from zoo.experiments.experiment import Experiment, Part
-from zoo.experiments.methods import LEARNED, LEARNING, METHODS, SIZE
-from zoo.experiments.mnist import mnist_folder, predictions, training_facts
-from zoo.experiments.published import Figure
-from zoo.experiments.runs import Job, Record
-from zoo.experiments.section import Curve, Drawing, Section
-from zoo.experiments.setting import Setting
-from zoo.experiments.statistics import spearman, summarise
-from zoo.experiments.tables import Table, plus_minus
-from zoo.learned import learned, truth
-from zoo.loading import load as load_model
+from zoo.experiments.harness.bands import Condition, judge
+from zoo.experiments.harness.experiment import Experiment, Part
+from zoo.experiments.harness.methods import LEARNED, LEARNING, METHODS, SIZE
+from zoo.experiments.harness.mnist import mnist_folder, predictions, training_facts
+from zoo.experiments.harness.runs import Job, RunRecord
+from zoo.experiments.harness.section import Drawing, Line, Section
+from zoo.experiments.harness.setting import Setting
+from zoo.experiments.harness.statistics import Figure, spearman, summarise
+from zoo.experiments.harness.tables import plus_minus
+from zoo.measure.learned_degree import learned, truth
+from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
 TRAIN, TEST = 4000, 2000
@@ -110,7 +110,7 @@ def check(part: str, setting: Setting) -> None:
     mnist_folder(setting.data, [part])
 
 
-def report(datasets: Sequence[str], part: str, title: str, records: list[Record], setting: Setting) -> Section:
+def report(datasets: Sequence[str], part: str, title: str, records: list[RunRecord], setting: Setting) -> Section:
     """Claimed and shown degree of every method beside the true one."""
     found = {method: {data: _of(records, data, method) for data in datasets} for method in METHODS}
     summary = {method: _summary(by_data) for method, by_data in found.items()}
@@ -122,23 +122,23 @@ def report(datasets: Sequence[str], part: str, title: str, records: list[Record]
         "augerino both are the half-width over 180. Shown: share of answers that turns by 90, 180 and 270 degrees "
         "leave as they were.",
     )
-    tables = (_methods(summary), Table("Degrees", header, tuple(rows), notes))
+    tables = (_methods(summary), Table(header, tuple(rows), "Degrees", notes))
     series = {f"{m} {what}": s[f"rank_{what}"] for m, s in summary.items() for what in WHAT if s[f"rank_{what}"]}
     judged = tuple(judge(part, series, "", CONDITIONS))
     return Section(part, title, tuple(records), tables, judged, _drawings(part, summary), summary)
 
 
-def _of(records: Sequence[Record], data: str, method: str) -> list[Record]:
+def _of(records: Sequence[RunRecord], data: str, method: str) -> list[RunRecord]:
     keys = f"{data}/{method}-seed"
     return [record for record in records if record.key.startswith(keys)]
 
 
-def _values(runs: Sequence[Record], what: str) -> list[float]:
+def _values(runs: Sequence[RunRecord], what: str) -> list[float]:
     """One number per seed; none where the method claims nothing."""
     return [record.result[what] for record in runs if record.result[what] is not None]
 
 
-def _row(method: str, data: str, runs: Sequence[Record]) -> tuple[str, ...]:
+def _row(method: str, data: str, runs: Sequence[RunRecord]) -> tuple[str, ...]:
     true, figures = true_degree(data), [_figure(_values(runs, what)) for what in WHAT]
     claim, cost = figures[0], sum(r.cpu_seconds for r in runs) / len(runs)
     cells = [plus_minus(_figure(_values(runs, "accuracy")), 1), *(plus_minus(figure) for figure in figures)]
@@ -149,7 +149,7 @@ def _figure(values: Sequence[float]) -> Figure | None:
     return summarise(values) if values else None
 
 
-def _summary(by_data: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+def _summary(by_data: Mapping[str, Sequence[RunRecord]]) -> dict[str, Any]:
     """Per method: the curves over datasets, and for every seed the rank correlation with the truth."""
     true = [true_degree(data) for data in by_data]
     runs = [record for found in by_data.values() for record in found]
@@ -172,18 +172,18 @@ def _methods(summary: Mapping[str, Mapping[str, Any]]) -> Table:
         error = "-" if s["error"] is None else f"{s['error']:.2f}"
         rows.append((method, *cells, error, f"{s['accuracy']:.1f}", f"{s['cpu_seconds']:.0f}"))
     note = f"Spearman's correlation with the true degree over the datasets; - where values differ by less than {LEAST}."
-    return Table("Methods", ("method", *ranks, "|claimed - true|", "accuracy %", "CPU-s"), tuple(rows), (note,))
+    return Table(("method", *ranks, "|claimed - true|", "accuracy %", "CPU-s"), tuple(rows), "Methods", (note,))
 
 
 def _drawings(part: str, summary: Mapping[str, Mapping[str, Any]]) -> tuple[Drawing, ...]:
     if part != "graded":
         return ()
     curves = [
-        Curve(method, tuple(s["true"]), tuple(s["claimed"]))
+        Line(method, tuple(s["true"]), tuple(s["claimed"]))
         for method, s in summary.items()
         if method in LEARNED and None not in s["claimed"]
     ]
-    truth_line = Curve("the truth", (0.0, 1.0), (0.0, 1.0), published=True)
+    truth_line = Line("the truth", (0.0, 1.0), (0.0, 1.0), published=True)
     drawing = Drawing(part, "Degree of symmetry", (*curves, truth_line), x_label="true", y_label="claimed")
     return (drawing,)
 

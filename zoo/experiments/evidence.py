@@ -15,20 +15,21 @@ from typing import Any
 
 import torch
 
-from symdata.build import Spec
+from symdata.display import Table
+from symdata.recipes.plan import Spec
 from symdata.store import load, make
 from zoo.evidence import LaplaceEvidence
-from zoo.experiments.bands import Condition, judge
-from zoo.experiments.experiment import Experiment, Part
-from zoo.experiments.mnist import mnist_folder, training_facts
-from zoo.experiments.runs import Job, Record
-from zoo.experiments.section import Section
-from zoo.experiments.setting import Setting
-from zoo.experiments.statistics import summarise
-from zoo.experiments.tables import Table, plus_minus
-from zoo.layers.paths import PATHS
-from zoo.loading import load as load_model
+from zoo.experiments.harness.bands import Condition, judge
+from zoo.experiments.harness.experiment import Experiment, Part
+from zoo.experiments.harness.mnist import mnist_folder, training_facts
+from zoo.experiments.harness.runs import Job, RunRecord
+from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.setting import Setting
+from zoo.experiments.harness.statistics import summarise
+from zoo.experiments.harness.tables import plus_minus
+from zoo.layers.spatial_layers import PATHS
 from zoo.objectives.evidence import path_of
+from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 from zoo.training.data import open_data
 
@@ -103,7 +104,7 @@ def accuracy(model: Any, data: Path, device: str) -> float:
     return 100 * float((torch.cat(answers) == torch.from_numpy(dataset.labels)).double().mean())
 
 
-def report(records: list[Record], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> Section:
     """Accuracy, loss and evidence of every path on both tasks, and what the two-path networks use."""
     series = {
         f"{task} {path} {what}": [record.result[what] for record in _of(records, task, path)]
@@ -118,11 +119,11 @@ def report(records: list[Record], setting: Setting) -> Section:
     return Section(PART, title, tuple(records), tables, judged, (), summary)
 
 
-def _of(records: Sequence[Record], task: str, path: str) -> list[Record]:
+def _of(records: Sequence[RunRecord], task: str, path: str) -> list[RunRecord]:
     return [record for record in records if record.key.startswith(f"{task}/{path}-seed")]
 
 
-def _numbers(records: Sequence[Record], setting: Setting) -> Table:
+def _numbers(records: Sequence[RunRecord], setting: Setting) -> Table:
     rows = []
     for task in TASKS:
         for path in PATHS:
@@ -139,10 +140,10 @@ def _numbers(records: Sequence[Record], setting: Setting) -> Table:
         f"{setting.seeds} seed(s), mean and standard deviation; {TRAIN:,} training images at 16 pixels. Loss and "
         "evidence in nats per training image; the evidence uses no test image."
     )
-    return Table("Evidence", header, tuple(rows), (note,))
+    return Table(header, tuple(rows), "Evidence", (note,))
 
 
-def _dimensions(records: Sequence[Record]) -> Table:
+def _dimensions(records: Sequence[RunRecord]) -> Table:
     kinds = ("conv", "dense", "factored", "head")
     rows = []
     for task in TASKS:
@@ -154,10 +155,10 @@ def _dimensions(records: Sequence[Record]) -> Table:
         "Sum over layers of gamma, the number of parameters that the data determine. A network with both paths keeps "
         "some of each on either task: the choice between networks is sharp, that within one is not."
     )
-    return Table("Effective dimension of each path", ("task", "network", *kinds), tuple(rows), (note,))
+    return Table(("task", "network", *kinds), tuple(rows), "Effective dimension of each path", (note,))
 
 
-def dimensions(record: Record) -> dict[str, float]:
+def dimensions(record: RunRecord) -> dict[str, float]:
     """Path -> its effective dimension, over all blocks."""
     total: dict[str, float] = {}
     for layer in record.result["layers"]:

@@ -9,19 +9,20 @@ from typing import Any
 
 import torch
 
-from symdata.build import Spec
+from symdata.display import Table
+from symdata.recipes.plan import Spec
 from symdata.store import load, make
-from zoo.experiments.bands import Condition, judge
-from zoo.experiments.experiment import Experiment, Part
-from zoo.experiments.methods import LEARNED, LEARNING, METHODS, SIZE
-from zoo.experiments.mnist import mnist_folder, predictions, training_facts
-from zoo.experiments.runs import Job, Record
-from zoo.experiments.section import Section
-from zoo.experiments.setting import Setting
-from zoo.experiments.statistics import summarise
-from zoo.experiments.tables import Table, plus_minus
-from zoo.learned import learned
-from zoo.loading import load as load_model
+from zoo.experiments.harness.bands import Condition, judge
+from zoo.experiments.harness.experiment import Experiment, Part
+from zoo.experiments.harness.methods import LEARNED, LEARNING, METHODS, SIZE
+from zoo.experiments.harness.mnist import mnist_folder, predictions, training_facts
+from zoo.experiments.harness.runs import Job, RunRecord
+from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.setting import Setting
+from zoo.experiments.harness.statistics import summarise
+from zoo.experiments.harness.tables import plus_minus
+from zoo.measure.learned_degree import learned
+from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
 PART = "mnist6-180"
@@ -78,7 +79,7 @@ def check(setting: Setting) -> None:
     mnist_folder(setting.data, [PART])
 
 
-def report(records: list[Record], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> Section:
     """Accuracy of every method, and what it says of its symmetry."""
     series: dict[str, list[float]] = {}
     rows = []
@@ -93,11 +94,11 @@ def report(records: list[Record], setting: Setting) -> Section:
         "product: of all. Augerino averages over an interval of angles; it holds 180 degrees only if it is the circle."
     )
     judged = judge(PART, series, "", CONDITIONS)
-    table = Table("MNIST6-180", header, tuple(rows), (note,))
+    table = Table(header, tuple(rows), "MNIST6-180", (note,))
     return Section(PART, "MNIST6-180", tuple(records), (table,), tuple(judged), summary=series)
 
 
-def _degrees(runs: Sequence[Record]) -> list[str]:
+def _degrees(runs: Sequence[RunRecord]) -> list[str]:
     cells = []
     for key in ("degree", "product"):
         values = [r.result["learned"][key] for r in runs if r.result["learned"][key] is not None]
@@ -105,11 +106,11 @@ def _degrees(runs: Sequence[Record]) -> list[str]:
     return cells
 
 
-def _parameters(runs: Sequence[Record]) -> str:
+def _parameters(runs: Sequence[RunRecord]) -> str:
     return f"{runs[0].result['parameters']:,}"
 
 
-def _cost(runs: Sequence[Record]) -> str:
+def _cost(runs: Sequence[RunRecord]) -> str:
     return f"{sum(record.cpu_seconds for record in runs) / len(runs):.0f}"
 
 

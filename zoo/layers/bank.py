@@ -27,7 +27,7 @@ ROW_FIELDS = 32
 """From this many input fields on, the gather copies rows of them: as fast (measured), and the index stays small."""
 
 
-class Source(NamedTuple):
+class ParameterSnapshot(NamedTuple):
     """A parameter as it was when the bank was expanded."""
 
     parameter: Tensor | None
@@ -43,7 +43,7 @@ class Bank(NamedTuple):
     """Expanded filters, and what they were expanded from."""
 
     tensors: tuple[Tensor | None, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[ParameterSnapshot, ...]
     dtype: torch.dtype | None
     """What autocast asked for, if it was on."""
 
@@ -146,7 +146,9 @@ class BankedConv2d(nn.Module, ABC):
         # Not in inference mode: its tensors could not be used when gradients with respect to the input are asked for.
         with torch.inference_mode(False), torch.no_grad():
             tensors = tuple(_cast(t, dtype) for t in self.expand())
-            sources = tuple(Source(None, None, 0, 0, None) if p is None else _source(p) for p in self.watched())
+            sources = tuple(
+                ParameterSnapshot(None, None, 0, 0, None) if p is None else _source(p) for p in self.watched()
+            )
         return Bank(tensors, sources, dtype)
 
     def train(self, mode: bool = True) -> Self:
@@ -211,9 +213,9 @@ def _keepable(parameter: Tensor) -> bool:
     return not parameter.is_inference() and (parameter.grad is None or parameter.is_cpu)
 
 
-def _source(p: Tensor) -> Source:
+def _source(p: Tensor) -> ParameterSnapshot:
     memory = p.detach()
-    return Source(p, memory, p.data_ptr(), p._version, None if p.grad is None else memory.clone())
+    return ParameterSnapshot(p, memory, p.data_ptr(), p._version, None if p.grad is None else memory.clone())
 
 
 def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:

@@ -55,7 +55,7 @@ class LiftingConv2d(TiedConv2d):
         in_fields: channels of the image.
         out_fields: fields of the output.
         kernel_size: of a square window, odd or even.
-        stride: exactness depends on it and on the input size; see `zoo.exactness`.
+        stride: exactness depends on it and on the input size; see `zoo.exactness.audits`.
         padding: pixels on each of the four sides.
         dilation: distance of the filter's pixels.
         bias: whether to add one number per field.

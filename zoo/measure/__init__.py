@@ -15,79 +15,70 @@ Models are copied, so they stay in the mode, the precision and the place that th
 This file is the list of public names; each is loaded when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from zoo.measure.assertions import assert_equivariant as assert_equivariant
+    from zoo.measure.assertions import assert_invariant as assert_invariant
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate
-    from zoo.measure.flows import GENERATORS as GENERATORS
-    from zoo.measure.flows import Generator as Generator
-    from zoo.measure.flows import flow as flow
-    from zoo.measure.flows import tangent as tangent
     from zoo.measure.invariance import InvarianceError as InvarianceError
     from zoo.measure.invariance import invariance_error as invariance_error
-    from zoo.measure.judge import assert_equivariant as assert_equivariant
-    from zoo.measure.judge import assert_invariant as assert_invariant
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
     from zoo.measure.kernels import kernel_deviation as kernel_deviation
     from zoo.measure.kernels import kernel_deviations as kernel_deviations
-    from zoo.measure.layerwise import LayerTerm as LayerTerm
-    from zoo.measure.layerwise import LayerwiseError as LayerwiseError
-    from zoo.measure.layerwise import layerwise_equivariance_error as layerwise_equivariance_error
-    from zoo.measure.lie import LieDerivative as LieDerivative
-    from zoo.measure.lie import LocalError as LocalError
-    from zoo.measure.lie import lie_derivative as lie_derivative
-    from zoo.measure.lie import local_equivariance_error as local_equivariance_error
-    from zoo.measure.motions import How as How
+    from zoo.measure.motions.flows import GENERATORS as GENERATORS
+    from zoo.measure.motions.flows import Generator as Generator
+    from zoo.measure.motions.flows import flow as flow
+    from zoo.measure.motions.flows import tangent as tangent
+    from zoo.measure.motions.layerwise import LayerTerm as LayerTerm
+    from zoo.measure.motions.layerwise import LayerwiseError as LayerwiseError
+    from zoo.measure.motions.layerwise import layerwise_equivariance_error as layerwise_equivariance_error
+    from zoo.measure.motions.lie import LieDerivative as LieDerivative
+    from zoo.measure.motions.lie import LocalError as LocalError
+    from zoo.measure.motions.lie import lie_derivative as lie_derivative
+    from zoo.measure.motions.lie import local_equivariance_error as local_equivariance_error
+    from zoo.measure.motions.motion import LieDerivativeSettings as LieDerivativeSettings
     from zoo.measure.orbit import OrbitAccuracy as OrbitAccuracy
     from zoo.measure.orbit import orbit_accuracy as orbit_accuracy
 
 _HOMES = {
     "Estimate": "estimates",
     "FeatureError": "equivariance",
-    "GENERATORS": "flows",
-    "Generator": "flows",
-    "How": "motions",
+    "GENERATORS": "motions.flows",
+    "Generator": "motions.flows",
+    "LieDerivativeSettings": "motions.motion",
     "InvarianceError": "invariance",
     "KernelDeviation": "kernels",
     "LayerDegree": "degree",
-    "LayerTerm": "layerwise",
-    "LayerwiseError": "layerwise",
-    "LieDerivative": "lie",
-    "LocalError": "lie",
+    "LayerTerm": "motions.layerwise",
+    "LayerwiseError": "motions.layerwise",
+    "LieDerivative": "motions.lie",
+    "LocalError": "motions.lie",
     "OrbitAccuracy": "orbit",
-    "assert_equivariant": "judge",
-    "assert_invariant": "judge",
+    "assert_equivariant": "assertions",
+    "assert_invariant": "assertions",
     "degree_of_equivariance": "degree",
     "equivariance_error": "equivariance",
-    "flow": "flows",
+    "flow": "motions.flows",
     "invariance_error": "invariance",
     "kernel_deviation": "kernels",
     "kernel_deviations": "kernels",
-    "layerwise_equivariance_error": "layerwise",
-    "lie_derivative": "lie",
-    "local_equivariance_error": "lie",
+    "layerwise_equivariance_error": "motions.layerwise",
+    "lie_derivative": "motions.lie",
+    "local_equivariance_error": "motions.lie",
     "model_degree": "degree",
     "orbit_accuracy": "orbit",
-    "tangent": "flows",
+    "tangent": "motions.flows",
 }
 """Public name -> the module of this package that defines it; no module may be called like a public name."""
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'zoo.measure' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(f"zoo.measure.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

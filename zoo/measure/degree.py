@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.grid import D4
+from zoo.exactness.arithmetic import D4
+from zoo.exactness.tracer import duplicate
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed.base import RelaxedConv2d, degree
 from zoo.layers.relaxed.distribution import GroupLikelihood
 from zoo.layers.relaxed.partial import PartialGroupConv2d
+from zoo.layers.steerable.filters import FieldFilters
 from zoo.measure.kernels import Fields, averaged, filters_of, kernel_deviation
-from zoo.models.fields import FieldFilters
-from zoo.tracing import duplicate
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from symdata.groups import Element, Group
-from zoo.errors import ModelError, told
-from zoo.exactness import held_against, lattice_part, model_group
-from zoo.grid import D4
+from zoo.errors import ModelError, describe_error
+from zoo.exactness.arithmetic import D4
+from zoo.exactness.audits import held_against, lattice_part, model_group
+from zoo.exactness.tracer import FAILURES
+from zoo.inference.forward import compute, device_of
 from zoo.layers.regular import act_on_features, lattice_group, move
 from zoo.measure.estimates import Estimate, relative, squared
 from zoo.measure.maps import LayerGrid, Layouts, ToGrid, layer_grid
-from zoo.measure.work import Measured, checked_inputs, copied
-from zoo.representation import TRIVIAL, watched
-from zoo.running import compute, device_of
-from zoo.tracing import FAILURES
+from zoo.measure.model_copy import Measured, checked_inputs, copied
+from zoo.measure.representation import TRIVIAL, watched
 
 EXACT_ERROR = 1e-9
 """An error below this is rounding in float64."""
@@ -239,7 +239,9 @@ def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid) -
                 model(x)
         except FAILURES as error:
             shape = tuple(x.shape)
-            raise ModelError(f"{type(model).__name__} cannot run on float64 images {shape}: {told(error)}") from error
+            raise ModelError(
+                f"{type(model).__name__} cannot run on float64 images {shape}: {describe_error(error)}"
+            ) from error
     return found
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from torch import Tensor
 
@@ -66,3 +67,45 @@ def squared(values: Tensor) -> Tensor:
     """Squared L2 norm of every image's values (B, ...): (B,) float64 on the CPU."""
     norm: Tensor = values.detach().flatten(1).norm(dim=1)
     return norm.double().square().cpu()
+
+
+Z = 1.959963984540054
+"""Of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share that was counted: so many of so many."""
+
+    correct: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        """The share, in [0, 1]; 0 of nothing."""
+        return self.correct / self.count if self.count else 0.0
+
+    @property
+    def standard_error(self) -> float:
+        """Binomial, over the images: sqrt(p (1 - p) / n)."""
+        return sqrt(self.value * (1.0 - self.value) / self.count) if self.count else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, after Wilson (1927): it stays in [0, 1] and does not shrink to a point where all are right."""
+        if not self.count:
+            return 0.0, 1.0
+        n, p = self.count, self.value
+        centre, half = p + Z * Z / (2 * n), Z * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+        scale = 1 + Z * Z / n
+        return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON; what follows from the two counts stands beside them for readers."""
+        return {
+            "correct": self.correct,
+            "count": self.count,
+            "accuracy": self.value,
+            "standard_error": self.standard_error,
+            "interval": list(self.interval),
+        }

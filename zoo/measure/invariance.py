@@ -14,11 +14,12 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.grid import D4
+from zoo.exactness.arithmetic import D4
+from zoo.inference.sweep import listed
 from zoo.layers.regular import move
 from zoo.measure.estimates import Estimate, relative, squared
-from zoo.measure.flows import flow
-from zoo.measure.work import Measured, Work
+from zoo.measure.model_copy import Measured, ModelCopy
+from zoo.measure.motions.flows import flow
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def invariance_error(
     asked = listed(elements)
     if not asked:
         raise ShapeError("there are no elements to measure under; name some, for example 'd4'")
-    work = Work.of(model, inputs, output, dtype, batch_size)
+    work = ModelCopy.of(model, inputs, output, dtype, batch_size)
     # In one block: small pieces between large ones would scatter over the heap, and it would grow.
     squares, done = torch.zeros(1 + len(asked), len(inputs), dtype=torch.float64), 0
     with torch.no_grad():
@@ -96,10 +97,3 @@ def moved(images: Tensor, element: Element, padding: str = "reflection") -> Tens
         return move(images, element)
     mirrored = images.flip(-1) if element.flip else images
     return flow(mirrored, "rotation", math.radians(element.angle), padding=padding)
-
-
-def listed(elements: Group | str | Sequence[Element]) -> tuple[Element, ...]:
-    """The elements of a finite group or its name, or those that are listed."""
-    if isinstance(elements, str):
-        elements = Group.parse(elements)
-    return elements.elements if isinstance(elements, Group) else tuple(elements)

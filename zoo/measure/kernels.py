@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.errors import ModelError
-from zoo.grid import D4
+from zoo.exactness.arithmetic import D4
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, left_translation, move, order
 from zoo.layers.relaxed.base import RelaxedConv2d
 from zoo.layers.separable import GCGroupConv2d
-from zoo.models.fields import FieldFilters
+from zoo.layers.steerable.filters import FieldFilters
 
 Fields = Group | str | Callable[[Element], Tensor] | None
 """What the channels of one side are: None, scalars; a group, its regular representation, group-major; or a function

@@ -13,7 +13,7 @@ from math import isqrt, log
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.tracing import Tracer
+from zoo.exactness.tracer import Tracer
 
 ToGrid = Callable[[Tensor], Tensor | None]
 """What makes a map (B, C, h, w) of a layer's output, by picking and reordering; None for an output without a grid."""
@@ -109,7 +109,7 @@ def hands_on_types(model: nn.Module) -> bool:
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageFrame:
     """How the grids of feature maps lie in the image."""
 
     size: tuple[int, int]
@@ -118,7 +118,7 @@ class Frame:
     """Pixels of the image per pixel of a map, (high, wide), as they occur in the model; empty where not known."""
 
     @classmethod
-    def of(cls, model: nn.Module | None, inputs: Tensor) -> "Frame":
+    def of(cls, model: nn.Module | None, inputs: Tensor) -> "ImageFrame":
         """The strides that the tracer meets in a model on its way through images (B, C, H, W); none without a model."""
         size = (inputs.shape[-2], inputs.shape[-1])
         if model is None:

@@ -9,10 +9,8 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.evaluation.forwards import check_width, checked, sweep
-from zoo.evaluation.scores import Rate
-from zoo.measure.estimates import Estimate
-from zoo.measure.invariance import listed
+from zoo.inference.sweep import check_width, checked, listed, sweep
+from zoo.measure.estimates import Estimate, Rate
 from zoo.preprocessing import Preprocessing
 
 
@@ -59,7 +57,7 @@ def orbit_accuracy(
         labels: (n,) class indices.
         preprocessing: of the model.
         elements: a finite group, its name, or elements of O(2).
-        options: fill, batch_size, device and progress, as for `zoo.evaluation.forwards.sweep`.
+        options: fill, batch_size, device and progress, as for `zoo.inference.sweep.sweep`.
 
     Raises:
         ModelError: if the model cannot run on these images, or has no output for a label.

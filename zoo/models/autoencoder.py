@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
-from zoo.layers.indexing import GroupIndex, act_on_index, group_index
 from zoo.layers.regular import lattice_group
-from zoo.layers.subsample import EquivariantSubsample2d, EquivariantUpsample2d
+from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, group_index
+from zoo.layers.subsampling.subsample import EquivariantSubsample2d, EquivariantUpsample2d
 
 SMALLEST = 4
 """A torus of this side or less is subsampled to one pixel at once."""

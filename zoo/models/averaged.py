@@ -15,9 +15,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from symdata.affine import AffineRange, read_generators
 from symdata.errors import SymmetryError
 from symdata.groups import Group
+from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
 
 FORM = "averaged"

@@ -3,7 +3,7 @@
 A steerable network is a skeleton whose convolutions expand learned coefficients in a basis of escnn; an exported one is
 the same skeleton with ordinary convolutions that hold the expanded filters. Both are exact under the multiples of 90
 degrees of their group (and its mirrors, for d8 and o2) at exact sizes, to float rounding, and approximate under all
-other elements, up to the sampling of pixels (and of the group, see `zoo.models.exported_fields`).
+other elements, up to the sampling of pixels (and of the group, see `zoo.layers.steerable.fibre`).
 
 Architectures:
     cnn     The rotation experiments' one-pool CNN as in p4cnn: seven convolutions, a 2x2 max pool after the second, no
@@ -15,81 +15,35 @@ Architectures:
     filter has too few rings of pixels to be turned by less than 90 degrees.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
+from symdata.groups import Element
 from zoo.errors import ModelError
 from zoo.layers.regular import move
-from zoo.models.exported_fields import IMAGE, Bend, Fibre, FibrePool, mix
-from zoo.models.exported_spec import Spec
-from zoo.models.fields import FieldFilters
+from zoo.layers.steerable.convolution import Conv, FieldConv2d, Maker, plain
+from zoo.layers.steerable.fibre import IMAGE, Fibre, FibrePool, FieldNonlinearity, mix
+from zoo.models.exported_spec import FieldNetSpec
 
 MAX_NUMBERS = 2**26
 """Numbers in the filters of an exported network; 256 MiB in float32."""
 
 
-@dataclass(frozen=True)
-class Conv:
-    """A convolution between fields, without bias: a batch norm follows each."""
-
-    before: Fibre
-    after: Fibre
-    fields_in: int
-    fields_out: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Of its filter: (d_out C_out, d_in C_in, kernel, kernel)."""
-        return (
-            self.after.size * self.fields_out,
-            self.before.size * self.fields_in,
-            self.kernel,
-            self.kernel,
-        )
-
-
-Maker = Callable[[Conv], nn.Module]
-"""What makes the convolutions of a skeleton."""
-
-
-def plain(conv: Conv) -> nn.Conv2d:
-    """The maker of exported networks: an ordinary convolution."""
-    out, into, kernel, _ = conv.shape
-    return nn.Conv2d(into, out, kernel, conv.stride, conv.padding, bias=False)
-
-
-class FieldConv2d(nn.Conv2d, FieldFilters):
-    """An ordinary convolution between fields that may have left its group, and can say how far."""
-
-    def __init__(self, conv: Conv, group: Group) -> None:
-        out, into, kernel, _ = conv.shape
-        super().__init__(into, out, kernel, conv.stride, conv.padding, bias=False)
-        self.before, self.after, self.symmetry = conv.before, conv.after, group
-
-    def filters(self) -> Tensor:
-        return self.weight.detach().double()
-
-
-def exported_maker(spec: Spec) -> Maker:
+def exported_maker(spec: FieldNetSpec) -> Maker:
     """The maker of the exported form of a network, strict or relaxed."""
     return plain if spec.relax == "none" else lambda conv: FieldConv2d(conv, spec.group)
 
 
-class Block(nn.Module):
+class FieldBlock(nn.Module):
     """Pre-activation; a 1x1 convolution of the bent input where the shape changes, the input itself elsewhere."""
 
     def __init__(self, fibre: Fibre, before: int, after: int, stride: int, dropout: float, make: Maker) -> None:
         super().__init__()
-        self.bend1, self.bend2 = Bend(fibre, before), Bend(fibre, after, dropout=dropout)
+        self.bend1, self.bend2 = FieldNonlinearity(fibre, before), FieldNonlinearity(fibre, after, dropout=dropout)
         self.conv1 = make(Conv(fibre, fibre, before, after, 5, stride, 2))
         self.conv2 = make(Conv(fibre, fibre, after, after, 5, 1, 2))
         changes = stride != 1 or before != after
@@ -101,24 +55,26 @@ class Block(nn.Module):
         return cast(Tensor, shortcut + self.conv2(self.bend2(self.conv1(bent))))
 
 
-def _cnn(spec: Spec, fibre: Fibre, make: Maker) -> nn.Sequential:
+def _cnn(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i in range(7):
         before, fields = (IMAGE, spec.channels) if i == 0 else (fibre, spec.width)
         layers.append(make(Conv(before, fibre, fields, spec.width, 5, 1, 0 if i == 6 else 2)))
-        layers.append(Bend(fibre, spec.width, 2 if i == 1 else 1, spec.dropout if i in (0, 2, 3, 4) else 0.0))
+        layers.append(
+            FieldNonlinearity(fibre, spec.width, 2 if i == 1 else 1, spec.dropout if i in (0, 2, 3, 4) else 0.0)
+        )
     return nn.Sequential(*layers)
 
 
-def _wrn16(spec: Spec, fibre: Fibre, make: Maker) -> nn.Sequential:
+def _wrn16(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
     layers: list[nn.Module] = [make(Conv(IMAGE, fibre, spec.channels, spec.width, 5, 1, 2))]
     fields = spec.width
     for stage in range(3):
         for block in range(2):
             after, stride = spec.width << stage, 2 if stage and not block else 1
-            layers.append(Block(fibre, fields, after, stride, spec.dropout, make))
+            layers.append(FieldBlock(fibre, fields, after, stride, spec.dropout, make))
             fields = after
-    return nn.Sequential(*layers, Bend(fibre, fields))
+    return nn.Sequential(*layers, FieldNonlinearity(fibre, fields))
 
 
 class FieldNet(nn.Module):
@@ -130,7 +86,7 @@ class FieldNet(nn.Module):
         form: `exported` where they are plain, `steerable` where they are expanded in a basis of escnn.
     """
 
-    def __init__(self, spec: Spec, make: Maker, form: str) -> None:
+    def __init__(self, spec: FieldNetSpec, make: Maker, form: str) -> None:
         super().__init__()
         fibre = Fibre(spec.group)
         self.spec, self.form, self.group, self.fibre = spec, form, spec.group, fibre
@@ -184,21 +140,21 @@ def build_exported(architecture: Mapping[str, Any]) -> FieldNet:
     return FieldNet(spec, exported_maker(spec), "exported").eval()
 
 
-def read_spec(architecture: Mapping[str, Any], form: str) -> Spec:
+def read_spec(architecture: Mapping[str, Any], form: str) -> FieldNetSpec:
     """What `architecture`, of unknown origin, describes; `ModelError` unless it is sound, of that form and not huge."""
     if not isinstance(architecture, Mapping) or architecture.get("form") != form:
         raise ModelError(f"{str(architecture)[:200]} is no {form} architecture; expected {{'form': {form!r}, ...}}")
-    return bounded(Spec.from_dict({key: value for key, value in architecture.items() if key != "form"}))
+    return bounded(FieldNetSpec.from_dict({key: value for key, value in architecture.items() if key != "form"}))
 
 
-def bounded(spec: Spec) -> Spec:
+def bounded(spec: FieldNetSpec) -> FieldNetSpec:
     """The same, if its exported form holds at most `MAX_NUMBERS` numbers; they are counted before any is allocated."""
     if (numbers := count(spec)) > MAX_NUMBERS:
         raise ModelError(f"{spec.name} of width {spec.width} has {numbers:,} numbers, expected at most {MAX_NUMBERS:,}")
     return spec
 
 
-def count(spec: Spec) -> int:
+def count(spec: FieldNetSpec) -> int:
     """How many parameters the exported form has; nothing is allocated."""
     with torch.device("meta"):
         return sum(p.numel() for p in FieldNet(spec, plain, "exported").parameters())

@@ -33,7 +33,7 @@ def read_name(name: Any) -> ModelName:
 
 
 @dataclass(frozen=True)
-class Spec:
+class FieldNetSpec:
     """A steerable architecture; `ModelError` for one that cannot be built or is far too large."""
 
     name: str
@@ -82,12 +82,12 @@ class Spec:
 
     def largest_map(self, side: int) -> int:
         """An upper bound of the numbers in the largest feature map of one image of `side` pixels: as it is bent."""
-        from zoo.models.exported_fields import Fibre
+        from zoo.layers.steerable.fibre import Fibre
 
         return len(Fibre(self.group).points) * self.width * side * side
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":
+    def from_dict(cls, fields: Mapping[str, Any]) -> "FieldNetSpec":
         """The inverse of `dataclasses.asdict`, for a mapping of unknown origin; every key must be there."""
         expected, got = sorted(cls.__dataclass_fields__), sorted(map(str, fields))
         if sorted({*got, "relax"}) != expected:  # which came later than the first files

@@ -6,8 +6,8 @@ from torch import nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.layers.downsampling import PHASED, downsampling, mode_of
 from zoo.layers.relaxed import convolutions
+from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
 from zoo.models.network import Network
 
 
@@ -28,7 +28,7 @@ class Knight(Network):
         kernel: side of the filter.
         stride: of the convolution.
         padding: of the convolution; exact where (size + 2 padding - kernel) mod stride is 0.
-        downsample: what stands for the stride, see `zoo.layers.downsampling`; None is `stride`.
+        downsample: what stands for the stride, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `zeros` or `circular`, as in `CNN`.
         relax: as in `CNN`; `partial` relaxes nothing here, for its lifting convolution is a full one.
     """

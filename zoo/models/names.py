@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 from symdata.groups import Group
 from zoo.errors import ModelError
+from zoo.files import MAX_SIZE
 
 LATTICE_WORDS = {"z2": "c1", "p2": "c2", "p4": "c4", "pm": "d1", "p2m": "d2", "p4m": "d4"}
 """Word of a lattice group -> its name in symdata."""
@@ -28,8 +29,6 @@ STEERABLE_ARCHITECTURES = ("cnn", "wrn16")
 PLAIN_ARCHITECTURES = ("pathcnn",)
 """Without a group to build on, z2 alone."""
 
-MAX_SIZE = 4096
-"""Largest size of a name, in pixels."""
 
 MAX_LENGTH = 160
 """Longest text that is read."""
@@ -58,7 +57,7 @@ class ModelName:
     """What the weights were trained on; None for the bare network."""
 
     def __post_init__(self) -> None:
-        if (self.variant, self.group_word, self.architecture) not in heads().values():
+        if (self.variant, self.group_word, self.architecture) not in known_prefixes().values():
             raise ModelError(_unknown(str(self), self.head, self.size, self.data))
         if not FORM.fullmatch(str(self)):
             raise ModelError(f"{str(self)!r} is no name: data are letters, digits and . _ ~ + -, as in p4cnn_28.mnist")
@@ -73,11 +72,11 @@ class ModelName:
             got = str(text)[:MAX_LENGTH]
             raise ModelError(f"{got!r} is not the name of a network; write for example p4cnn_28 or p4cnn_28.mnist-none")
         head, size, data = match[1], int(match[2] or 0), match[3]
-        if head not in heads():
+        if head not in known_prefixes():
             raise ModelError(_unknown(text, head, size, data))
         if match[2] is None:
             raise ModelError(f"{text!r} says no size, which decides exactness; write for example {head}_28")
-        return cls(*heads()[head], size, data)
+        return cls(*known_prefixes()[head], size, data)
 
     @property
     def head(self) -> str:
@@ -104,7 +103,7 @@ class ModelName:
 
 
 @lru_cache(maxsize=1)
-def heads() -> dict[str, tuple[str, str, str]]:
+def known_prefixes() -> dict[str, tuple[str, str, str]]:
     """Everything that may stand before the size -> (variant, group word, architecture)."""
     found = {}
     for word, other in LATTICE_WORDS.items():
@@ -128,7 +127,7 @@ def _variants(word: str) -> tuple[str, ...]:
 
 
 def _unknown(text: str, head: str, size: int, data: str | None) -> str:
-    near = sorted(get_close_matches(head, heads(), n=9, cutoff=0.6), key=lambda h: -_likeness(head, h))[:3]
+    near = sorted(get_close_matches(head, known_prefixes(), n=9, cutoff=0.6), key=lambda h: -_likeness(head, h))[:3]
     tail = f"_{size or 28}" + (f".{data}" if data else "")
     if near:
         return f"{text!r} is no network of the zoo; did you mean {' or '.join(n + tail for n in near)}?"

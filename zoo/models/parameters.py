@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 from zoo.layers.regular import order
-from zoo.layers.relaxed.banks import BANKS
+from zoo.layers.relaxed.filter_mixtures import BANKS
+from zoo.models.architecture_facts import ARCHITECTURES
 from zoo.models.cnn import LAST_KERNEL, LAYERS
-from zoo.models.designs import ARCHITECTURES
 from zoo.models.names import RESNETS, ModelName
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.layers.paths import PATHS, PathBlock
+from zoo.layers.spatial_layers import PATHS, PathBlock
 from zoo.models.names import ModelName
 from zoo.models.network import Network
 

@@ -17,15 +17,15 @@ import torch
 from torch import nn
 
 from zoo.errors import ModelError
+from zoo.models.architecture_facts import ARCHITECTURES
 from zoo.models.cnn import CNN
-from zoo.models.designs import ARCHITECTURES
 from zoo.models.knight import Knight
-from zoo.models.names import CNNS, LATTICE_WORDS, PLAIN_ARCHITECTURES, ModelName, heads
+from zoo.models.names import CNNS, LATTICE_WORDS, PLAIN_ARCHITECTURES, ModelName, known_prefixes
 from zoo.models.network import Network
 from zoo.models.pathcnn import FORM as PATHS_FORM
 from zoo.models.pathcnn import PathCNN, PathSpec, create_paths, read_paths
-from zoo.models.plan import Plan
 from zoo.models.resnet import ResNet
+from zoo.models.spec import NetworkSpec
 
 OTHER_SIZES = {"cnn": 28, "wrn16": 29, "pathcnn": 16}
 """Of the listed networks that are not in `ARCHITECTURES`; the steerable ones are exact under quarter turns."""
@@ -52,7 +52,7 @@ def create(
     module. It takes images of other sizes too; the size of its name is the one that it is meant for.
 
     Args:
-        name: such as `p4cnn_28` or `gcp4resnet44_33`; data after a dot is ignored, only `zoo.loading` knows weights.
+        name: such as `p4cnn_28` or `gcp4resnet44_33`; data after a dot is ignored, only `zoo.load` knows weights.
         classes: logits; by default as published, like the next two.
         channels: of the images.
         width: fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage.
@@ -74,7 +74,7 @@ def create(
     """
     parsed = ModelName.parse(name) if isinstance(name, str) else name
     if parsed.data is not None:
-        from zoo.loading import bundled
+        from zoo.files import bundled
 
         if str(parsed) in bundled():
             bare = str(parsed.bare)
@@ -107,7 +107,7 @@ def _fresh(name: ModelName, path: str | None, choices: dict[str, Any], lattice: 
         from zoo.models.steerable import create_steerable
 
         return create_steerable(name.bare, **choices, relax=lattice["relax"] or "none")
-    return _make(Plan.of(name, **choices, **lattice))
+    return _make(NetworkSpec.of(name, **choices, **lattice))
 
 
 def _refuse(name: ModelName, **choices: Any) -> None:
@@ -142,7 +142,7 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
         from zoo.models.averaged import build_averaged
 
         return build_averaged(architecture, build)
-    return _make(Plan.from_dict(architecture))
+    return _make(NetworkSpec.from_dict(architecture))
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def needs(architecture: Mapping[str, Any], size: int) -> Needs:
     """
     form = architecture.get("form") if isinstance(architecture, Mapping) else None
     if form is None:
-        plan = Plan.from_dict(architecture)
+        plan = NetworkSpec.from_dict(architecture)
         return Needs(plan.parameters(), plan.largest_map(size))
     if form == PATHS_FORM:
         paths = read_paths(architecture)
@@ -227,7 +227,7 @@ def describe(name: str | ModelName) -> Row:
     if parsed.architecture in PLAIN_ARCHITECTURES:
         paths = PathSpec(str(parsed), "conv")
         return Row(*facts, paths.classes, paths.channels, paths.width, paths.parameters(), paths.phi)
-    plan = Plan.of(parsed)
+    plan = NetworkSpec.of(parsed)
     return Row(*facts, plan.classes, plan.channels, plan.width, plan.parameters(), plan.design.phi(parsed.size))
 
 
@@ -237,7 +237,7 @@ def list_models(pattern: str = "*") -> tuple[str, ...]:
 
 
 def _names() -> Iterator[str]:
-    for head, (variant, word, architecture) in heads().items():
+    for head, (variant, word, architecture) in known_prefixes().items():
         if head != f"{variant}{word}{architecture}":
             continue  # the other spelling of a group
         published = ARCHITECTURES.get(architecture) if word in LATTICE_WORDS else None
@@ -245,7 +245,7 @@ def _names() -> Iterator[str]:
         yield from (f"{head}_{size}" for size in sizes)
 
 
-def _make(plan: Plan) -> Network:
+def _make(plan: NetworkSpec) -> Network:
     model = _network(plan)
     if plan.name.size < model.minimum:
         mend = f"{plan.name.head}_{-(-max(model.minimum, plan.design.sizes[0]) // model.divisor) * model.divisor}"
@@ -254,7 +254,7 @@ def _make(plan: Plan) -> Network:
     return model
 
 
-def _network(plan: Plan) -> Network:
+def _network(plan: NetworkSpec) -> Network:
     name, design = plan.name, plan.design
     common: dict[str, Any] = {"channels": plan.channels, "classes": plan.classes, "coset_pool": plan.coset_pool}
     common |= {"downsample": plan.downsample, "relax": plan.relax}

@@ -10,10 +10,10 @@ from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2d
 from zoo.layers.bank import BankedConv2d
-from zoo.layers.downsampling import PHASED, downsampling, mode_of
-from zoo.layers.phases import Phase2d, PhaseChoice2d
 from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed import convolutions
+from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
 from zoo.models.network import Network
 
 HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
@@ -31,7 +31,7 @@ def hidden(variant: str, relax: str) -> type[BankedConv2d]:
     return HIDDEN[variant] if relax == "none" else convolutions(relax)[1]
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions, each after its norm and ReLU, added to a shortcut; nothing after the sum.
 
     (B, |G| before, H, W) -> (B, |G| after, ceil(H / stride), ceil(W / stride)). Where stride or width change, the
@@ -106,7 +106,7 @@ class ResNet(Network):
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
-        downsample: what stands for the strides, see `zoo.layers.downsampling`; None is `stride`.
+        downsample: what stands for the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `circular` takes images for tori. Default: `circular` with `aps` and `equivariant`, which need it,
             and `zeros` otherwise.
         relax: as in `CNN`; not with separable filters.
@@ -132,9 +132,9 @@ class ResNet(Network):
         layers["stem"] = convolutions(relax)[0](group, channels, widths[0], 3, padding=1, bias=False, padding_mode=mode)
         before = widths[0]
         for i, width in enumerate(widths):
-            chain = [Block(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
+            chain = [ResidualBlock(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
             for _ in range(blocks - 1):
-                chain.append(Block(group, width, width, variant=variant, padding_mode=mode, relax=relax))
+                chain.append(ResidualBlock(group, width, width, variant=variant, padding_mode=mode, relax=relax))
             layers[f"stage{i + 1}"] = nn.Sequential(*chain)
             before = width
         layers["norm"] = GroupBatchNorm2d(group, before)

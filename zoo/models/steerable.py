@@ -13,59 +13,19 @@ Exactness:
     fields of so2 and o2 on 16 rotations.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.models.exported import Conv, FieldNet, bounded, exported_maker, read_spec
-from zoo.models.exported_spec import WIDTHS, Spec, read_name
+from zoo.layers.steerable.basis import tied
+from zoo.layers.steerable.convolution import SteerableConv2d
+from zoo.layers.steerable.likelihood import LikelihoodSteerableConv2d
+from zoo.models.exported import FieldNet, bounded, exported_maker, read_spec
+from zoo.models.exported_spec import WIDTHS, FieldNetSpec, read_name
 from zoo.models.names import ModelName
-from zoo.models.steerable_basis import kernel_basis, tied
-from zoo.models.steerable_likelihood import LikelihoodSteerableConv2d
-
-
-class SteerableConv2d(nn.Module):
-    """A convolution whose filters are sums of steerable kernels: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
-
-    Equal to escnn's R2Conv up to the layout of channels. Coefficients start as He et al. (2015) have it: white input
-    leaves with twice its variance, which a ReLU halves.
-    """
-
-    basis: Tensor
-
-    def __init__(self, conv: Conv, group: Group) -> None:
-        super().__init__()
-        self.conv, self.symmetry = conv, group
-        self.out_channels, self.in_channels = conv.shape[:2]
-        basis = kernel_basis(group, conv.before, conv.after, conv.kernel).to(torch.get_default_dtype())
-        self.register_buffer("basis", basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
-        self.weight = nn.Parameter(torch.empty(conv.fields_out, conv.fields_in, len(basis)))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new coefficients: their variance times the energy of a channel's filter, over all inputs, is 2."""
-        energy = float(self.basis.square().sum()) * self.conv.fields_in / self.conv.after.size
-        nn.init.normal_(self.weight, std=math.sqrt(2.0 / energy))
-
-    def filter(self) -> Tensor:
-        """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
-        out, into, count = self.weight.shape
-        filters = self.weight.view(-1, count) @ self.basis.view(count, -1)  # (C_out C_in, d_out d_in k k)
-        split = filters.view(out, into, *self.basis.shape[1:])
-        return split.permute(2, 0, 3, 1, 4, 5).reshape(self.conv.shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.filter(), None, self.conv.stride, self.conv.padding)
-
-    def extra_repr(self) -> str:
-        c = self.conv
-        return f"{self.symmetry}, {c.fields_in}, {c.fields_out}, kernel={c.kernel}, stride={c.stride}"
 
 
 def create_steerable(
@@ -95,7 +55,7 @@ def create_steerable(
         ModelError: if escnn is missing, or for a name or a number that makes no network.
     """
     parsed = read_name(str((ModelName.parse(name) if isinstance(name, str) else name).bare))
-    spec = Spec(
+    spec = FieldNetSpec(
         name=str(parsed),
         classes=10 if classes is None else classes,
         channels=3 if channels is None else channels,
@@ -115,7 +75,7 @@ def build_steerable(architecture: Mapping[str, Any]) -> FieldNet:
     return _steerable(read_spec(architecture, "steerable"))
 
 
-def _steerable(spec: Spec) -> FieldNet:
+def _steerable(spec: FieldNetSpec) -> FieldNet:
     kind = SteerableConv2d if spec.relax == "none" else LikelihoodSteerableConv2d
     return FieldNet(spec, lambda conv: kind(conv, spec.group), "steerable")
 

@@ -14,12 +14,12 @@ from zoo.objectives.objective import read_number
 AUTO = "auto"
 OBJECTIVES = {
     "cross-entropy": ("objective", "Objective"),
-    "likelihood": ("likelihood", "Likelihood"),
-    "residual": ("residual", "Residual"),
-    "banks": ("banks", "Banks"),
-    "partial": ("partial", "Partial"),
-    "augerino": ("augerino", "Augerino"),
-    "evidence": ("evidence", "Evidence"),
+    "likelihood": ("likelihood", "LikelihoodObjective"),
+    "residual": ("residual", "ResidualObjective"),
+    "banks": ("banks", "BanksObjective"),
+    "partial": ("partial", "PartialObjective"),
+    "augerino": ("augerino", "AugerinoObjective"),
+    "evidence": ("evidence", "EvidenceObjective"),
 }
 """Name -> the module of this package and the class in it; imported when asked for."""
 

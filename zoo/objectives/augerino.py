@@ -19,7 +19,7 @@ from zoo.objectives.objective import Batches, Objective, modules_of, split_group
 
 
 @dataclass
-class Augerino(Objective):
+class AugerinoObjective(Objective):
     """Mean cross-entropy, minus `reg` times the Euclidean norm of the widths of every averaged network in the model.
 
     The bonus of a width that has reached its cap (180 degrees, a factor e, half of the half side) is off: the paper's

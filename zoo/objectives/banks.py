@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.layers.relaxed.banks import BanksConv2d
+from zoo.layers.relaxed.filter_mixtures import BanksConv2d
 from zoo.objectives.objective import Objective, modules_of
 
 
 @dataclass
-class Banks(Objective):
+class BanksObjective(Objective):
     """alpha sum over layers and banks of |w_l(g) - w_l(h)|, over all pairs of elements.
 
     Each number has 2 (|G| - 1) such terms, which the gradient of the cross-entropy must outweigh for it to move at all:

@@ -15,7 +15,7 @@ from zoo.objectives.objective import Batches, Objective
 
 
 @dataclass
-class Evidence(Objective):
+class EvidenceObjective(Objective):
     """The maximum a posteriori under Gaussian priors, whose precisions follow the evidence (van der Ouderaa, Immer &
     van der Wilk 2023).
 

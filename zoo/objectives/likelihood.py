@@ -15,7 +15,7 @@ LR_SCALE = 10.0
 
 
 @dataclass
-class Likelihood(Objective):
+class LikelihoodObjective(Objective):
     """Three terms, summed over layers l, each times its number:
 
         align (max_h log lambda_l(h) - log lambda_l(e)) + kl KL(lambda_l | lambda_l-1),   and uniform KL(lambda_0)

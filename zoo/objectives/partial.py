@@ -13,7 +13,7 @@ from zoo.objectives.objective import Objective, modules_of, split_groups
 
 
 @dataclass
-class Partial(Objective):
+class PartialObjective(Objective):
     """monotone sum_l,g relu(p_l+1(g) - p_l(g)) over layers and elements: what one layer dropped, no later one keeps."""
 
     name: ClassVar[str] = "partial"

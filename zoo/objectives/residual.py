@@ -11,7 +11,7 @@ from zoo.objectives.objective import Objective, modules_of, split_groups
 
 
 @dataclass
-class Residual(Objective):
+class ResidualObjective(Objective):
     """Weight decay `free_decay` of the free filters, beside the decay of the run for everything else.
 
     A Gaussian prior each: the larger the decay, the narrower the prior, the more equivariant what explains the data.

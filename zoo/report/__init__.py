@@ -9,11 +9,11 @@ page      the page itself: one HTML file that asks no network for anything
 table     the comparison as Markdown
 """
 
-from zoo.report.collect import Entry as Entry
+from zoo.report.collect import ModelEntry as ModelEntry
 from zoo.report.collect import collect as collect
 from zoo.report.page import page as page
-from zoo.report.record import Record as Record
+from zoo.report.record import SavedReport as SavedReport
 from zoo.report.record import read_record as read_record
 from zoo.report.table import compared as compared
 
-__all__ = ["Entry", "Record", "collect", "compared", "page", "read_record"]
+__all__ = ["ModelEntry", "SavedReport", "collect", "compared", "page", "read_record"]

@@ -1,8 +1,8 @@
 """The drawings of a report as SVG: colours are variables of the page, so that they follow light and dark.
 
 Convention:
-    Degrees, counter-clockwise as displayed; 0 points up, as in `symdata.curves`. Every drawing scales with its box and
-    says in words, as its title, what it shows.
+    Degrees, counter-clockwise as displayed; 0 points up, as in `symdata.pictures.curves`. Every drawing scales with its
+    box and says in words, as its title, what it shows.
 """
 
 from collections.abc import Mapping, Sequence

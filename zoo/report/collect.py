@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.evaluation import Report
-from zoo.evaluation.forwards import sweep
-from zoo.evaluation.run import spread
-from zoo.evaluation.scores import Rate
-from zoo.exactness import lattice_part
+from zoo.exactness.audits import lattice_part
+from zoo.exactness.by_size import phi_by_size
+from zoo.inference.sweep import spread, sweep
+from zoo.measure.estimates import Rate
 from zoo.preprocessing import Preprocessing
-from zoo.report.films import Film, film, picked
 from zoo.report.measures import STEPS, Measures, measure
-from zoo.sizes import phi_by_size
+from zoo.report.rotation_strips import RotationStrip, film, picked
 
 FILMS = 4
 """Images that turn."""
@@ -27,7 +26,7 @@ MEASURED = 32
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """One model on the page."""
 
     report: Report
@@ -38,7 +37,7 @@ class Entry:
     """Images that are put into the right class under every element."""
     always_same: Rate
     """Images whose class no element changes."""
-    films: tuple[Film, ...]
+    films: tuple[RotationStrip, ...]
     sizes: Mapping[int, float] | None
     """Input size in pixels -> predicted misalignment in input pixels, 0 is exact; None if no group ties the network."""
     group: str | None
@@ -77,7 +76,7 @@ class Entry:
         }
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Entry":
+    def from_dict(cls, fields: Mapping[str, Any]) -> "ModelEntry":
         """The inverse of `to_dict`.
 
         Raises:
@@ -92,7 +91,7 @@ class Entry:
             tuple(tuple(map(float, row)) for row in fields["agreement"]),
             right,
             same,
-            tuple(map(Film.from_dict, fields["films"])),
+            tuple(map(RotationStrip.from_dict, fields["films"])),
             None if sizes is None else {int(size): float(phi) for size, phi in sizes.items()},
             None if group is None else str(group),
             int(fields["parameters"]),
@@ -110,7 +109,7 @@ def collect(
     films: int = FILMS,
     measured: int = MEASURED,
     progress: Callable[[int], None] = lambda images: None,
-) -> Entry:
+) -> ModelEntry:
     """Everything that the page shows of a model.
 
     Args:
@@ -136,7 +135,7 @@ def collect(
     measures = None
     if measured:
         measures = measure(model, preprocessing(images[spread(len(images), measured)]), elements, progress)
-    return Entry(
+    return ModelEntry(
         report,
         tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
         _rate(right.all(0)),

@@ -7,16 +7,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from symdata.groups import Group
-from zoo.errors import ModelError, told
-from zoo.measure.comparable import comparable_errors
+from zoo.errors import ModelError, describe_error
+from zoo.exactness.tracer import FAILURES
 from zoo.measure.equivariance import FeatureError
 from zoo.measure.estimates import Estimate
-from zoo.measure.flows import GENERATORS
 from zoo.measure.invariance import invariance_error
-from zoo.measure.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
-from zoo.measure.lie import LocalError, local_equivariance_error
 from zoo.measure.maps import hands_on_types
-from zoo.tracing import FAILURES
+from zoo.measure.motions.flows import GENERATORS
+from zoo.measure.motions.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
+from zoo.measure.motions.lie import LocalError, local_equivariance_error
+from zoo.measure.shared_elements import comparable_errors
 
 SPLIT = ("rotation", "translate-x")
 """Motions that are split among the layers."""
@@ -45,7 +45,7 @@ class Worst:
 
 
 @dataclass(frozen=True)
-class Motion:
+class MotionError:
     """The local equivariance error E |L f|^2 / dim(output) along one motion."""
 
     generator: str
@@ -64,7 +64,7 @@ class Motion:
         return {"generator": self.generator, "unit": self.unit, **numbers}
 
     @classmethod
-    def of(cls, found: LocalError | Mapping[str, Any]) -> "Motion":
+    def of(cls, found: LocalError | Mapping[str, Any]) -> "MotionError":
         """From a measurement, or the inverse of `to_dict`."""
         if isinstance(found, LocalError):
             return cls(found.generator, found.unit, found.value, found.relative.scaled(found.half_image**2))
@@ -106,7 +106,7 @@ class Measures:
     """|f(g x) - f(x)| / |f(x)| of the logits."""
     features: Worst | None
     """|F(g x) - g F(x)| / |F(x)| of the feature maps; None where none can be compared."""
-    motions: tuple[Motion, ...]
+    motions: tuple[MotionError, ...]
     """Of the logits."""
     splits: tuple[Split, ...]
     """Of the logits; fewer where a layer has no derivative, or is one of escnn."""
@@ -136,7 +136,7 @@ class Measures:
             int(fields["images"]),
             Worst.from_dict(fields["invariance"]),
             None if fields["features"] is None else Worst.from_dict(fields["features"]),
-            tuple(map(Motion.of, fields["motions"])),
+            tuple(map(MotionError.of, fields["motions"])),
             tuple(map(Split.of, fields["splits"])),
             str(fields["note"]),
         )
@@ -164,14 +164,17 @@ def measure(
     changes = done(invariance_error(model, inputs, group)).by_element
     worst = max(changes, key=lambda name: changes[name].value)
     maps, note = done(comparable_errors(model, inputs, group))
-    motions = tuple(Motion.of(done(local_equivariance_error(model, inputs, name))) for name in GENERATORS)
+    motions = tuple(MotionError.of(done(local_equivariance_error(model, inputs, name))) for name in GENERATORS)
     typed = hands_on_types(model)
-    splits, notes = [], [text for text in (note, f"layers were not told apart: {TYPED}" if typed else "") if text]
+    splits, notes = (
+        [],
+        [text for text in (note, f"layers were not told apart: {TYPED}" if typed else "") if text],
+    )
     for name in () if typed else SPLIT:
         try:
             splits.append(Split.of(done(layerwise_equivariance_error(model, inputs, name))))
         except (ModelError, *FAILURES) as error:  # an operation of somebody else's without a derivative
-            notes.append(f"layers were not told apart along {name}: {told(error)}")
+            notes.append(f"layers were not told apart along {name}: {describe_error(error)}")
     features = None if maps is None else _worst_map(maps)
     return Measures(
         len(inputs), Worst(changes[worst], worst, str(group)), features, motions, tuple(splits), "; ".join(notes)

@@ -9,12 +9,12 @@ from markupsafe import Markup
 
 from symdata import __version__
 from zoo.errors import ModelError
-from zoo.features import EXACT_ERROR
+from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report import charts
-from zoo.report.collect import Entry
-from zoo.report.films import Film
+from zoo.report.collect import ModelEntry
 from zoo.report.measures import Split
-from zoo.report.table import HEADER, legend, ranked, row, told_apart, verdict
+from zoo.report.rotation_strips import RotationStrip
+from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
 
 MOST = 8
 """Models that are drawn: as many as there are colours. Of more, the others stand in the table alone."""
@@ -26,7 +26,7 @@ FAINTEST = 1e-12
 """Of the scale of local errors: what is below is drawn there."""
 
 
-def page(entries: Sequence[Entry], *, title: str = "", command: str = "", version: str = __version__) -> str:
+def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", version: str = __version__) -> str:
     """The HTML of a report.
 
     Args:
@@ -39,7 +39,7 @@ def page(entries: Sequence[Entry], *, title: str = "", command: str = "", versio
         ModelError: for no model, or models on different images.
     """
     check_alike(entries)
-    entries = told_apart(entries)
+    entries = numbered(entries)
     drawn = entries if len(entries) <= MOST else ranked(entries)[:MOST]
     colour = {entry.name: k for k, entry in enumerate(drawn)}
     environment = jinja2.Environment(
@@ -62,7 +62,7 @@ def page(entries: Sequence[Entry], *, title: str = "", command: str = "", versio
     )
 
 
-def check_alike(entries: Sequence[Entry]) -> None:
+def check_alike(entries: Sequence[ModelEntry]) -> None:
     """Whether models can stand side by side; `ModelError` unless they saw the same images under the same elements."""
     if not entries:
         raise ModelError("0 models for one report, expected at least one; evaluate some")
@@ -72,12 +72,12 @@ def check_alike(entries: Sequence[Entry]) -> None:
         raise ModelError(f"the models were evaluated on different images, {named}; evaluate them on the same")
 
 
-def _dial(entries: Sequence[Entry]) -> Markup | None:
+def _dial(entries: Sequence[ModelEntry]) -> Markup | None:
     curves = {e.name: (e.report.curve.angles, e.report.curve.accuracies) for e in entries if e.report.curve is not None}
     return Markup(charts.polar(curves, _chance(entries[0]))) if curves else None
 
 
-def _motions(entries: Sequence[Entry]) -> Markup | None:
+def _motions(entries: Sequence[ModelEntry]) -> Markup | None:
     rows: dict[str, list[tuple[int, str, float, float]]] = {}
     for k, entry in enumerate(entries):
         for motion in entry.measures.motions if entry.measures is not None else ():
@@ -90,11 +90,11 @@ def _motions(entries: Sequence[Entry]) -> Markup | None:
     return Markup(charts.motions(rows, (low, top)))
 
 
-def _chance(entry: Entry) -> float:
+def _chance(entry: ModelEntry) -> float:
     return 1 / len(entry.report.classes)
 
 
-def _model(entry: Entry, k: int) -> dict[str, object]:
+def _model(entry: ModelEntry, k: int) -> dict[str, object]:
     report, structure = entry.report, entry.report.structure
     names = [score.element for score in report.elements]
     rates = [(s.element, s.rate.value, *s.rate.interval) for s in report.elements]
@@ -136,7 +136,7 @@ def _split(split: Split, k: int) -> dict[str, object]:
     return {"generator": split.generator, "drawing": drawing, "less": len(told) - len(rows)}
 
 
-def _strip(film: Film, classes: Sequence[str]) -> dict[str, object]:
+def _strip(film: RotationStrip, classes: Sequence[str]) -> dict[str, object]:
     frames = [
         {
             "angle": f"{frame.angle:g}",

@@ -8,17 +8,17 @@ from typing import Any
 
 from symdata import __version__
 from zoo.errors import ModelError
-from zoo.report.collect import Entry
+from zoo.report.collect import ModelEntry
 
 FORMAT = 1
 """Of the JSON; a later version may read it and must not guess."""
 
 
 @dataclass(frozen=True)
-class Record:
+class SavedReport:
     """What one run of `symdata report` found."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ModelEntry, ...]
     title: str = ""
     command: str = ""
     """The command line that measured them."""
@@ -35,7 +35,7 @@ class Record:
         return json.dumps(self.to_dict(), indent=1) + "\n"
 
 
-def read_record(path: str | Path) -> Record:
+def read_record(path: str | Path) -> SavedReport:
     """A report that was written before.
 
     Raises:
@@ -45,9 +45,9 @@ def read_record(path: str | Path) -> Record:
         fields = json.loads(Path(path).read_text(encoding="utf-8"))
         if fields["format"] != FORMAT:
             raise ValueError(f"its format is {fields['format']!r}, expected {FORMAT}")
-        entries: Sequence[Entry] = [Entry.from_dict(model) for model in fields["models"]]
+        entries: Sequence[ModelEntry] = [ModelEntry.from_dict(model) for model in fields["models"]]
         words = (str(fields[name]) for name in ("title", "command", "symdata"))
-        return Record(tuple(entries), *words)
+        return SavedReport(tuple(entries), *words)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise ModelError(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zoo.evaluation.structure import FIELDS
-from zoo.features import EXACT_ERROR
-from zoo.report.collect import Entry
+from zoo.measure.feature_error import EXACT_ERROR
+from zoo.report.collect import ModelEntry
 
 HEADER = (
     "model",
@@ -26,7 +26,7 @@ NOTHING = "-"
 """A cell of what was not measured."""
 
 
-def row(entry: Entry) -> tuple[str, ...]:
+def row(entry: ModelEntry) -> tuple[str, ...]:
     """The cells of one model, in the order of HEADER."""
     report = entry.report
     moved = report.elements[1:] or report.elements
@@ -43,7 +43,7 @@ def row(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _measured(entry: Entry) -> tuple[str, ...]:
+def _measured(entry: ModelEntry) -> tuple[str, ...]:
     """The cells of what was measured in float64."""
     if (found := entry.measures) is None:
         return (NOTHING,) * 4
@@ -55,7 +55,7 @@ def _measured(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _shifting(entry: Entry) -> float | None:
+def _shifting(entry: ModelEntry) -> float | None:
     return None if entry.measures is None else entry.measures.lee("translate-x", "translate-y")
 
 
@@ -63,7 +63,7 @@ def _error(value: float) -> str:
     return f"{value:.0e}" if value < EXACT_ERROR else f"{value:.2g}"
 
 
-def verdict(entry: Entry) -> str:
+def verdict(entry: ModelEntry) -> str:
     """What arithmetic says of the network at its input size."""
     if entry.sizes is None:
         structure = entry.report.structure
@@ -75,7 +75,7 @@ def verdict(entry: Entry) -> str:
     return f"exact under {entry.group}" if phi == 0 else f"approximate, phi = {phi:g}"
 
 
-def legend(entries: Sequence[Entry]) -> str:
+def legend(entries: Sequence[ModelEntry]) -> str:
     """What the columns say, as plain text."""
     report = entries[0].report
     angles = f", all angles: accuracy over {len(report.curve.angles)} of them" if report.curve is not None else ""
@@ -93,19 +93,19 @@ def legend(entries: Sequence[Entry]) -> str:
     )
 
 
-def compared(entries: Sequence[Entry]) -> str:
+def compared(entries: Sequence[ModelEntry]) -> str:
     """The comparison as a Markdown table, best mean over the angles first."""
-    rows = [row(entry) for entry in ranked(told_apart(entries))]
+    rows = [row(entry) for entry in ranked(numbered(entries))]
     lines = [HEADER, tuple("---" for _ in HEADER), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines) + "\n"
 
 
-def ranked(entries: Sequence[Entry]) -> list[Entry]:
+def ranked(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
     """By mean accuracy over angles, or over elements where there is no curve; best first, ties in the given order."""
     return sorted(entries, key=lambda entry: -_overall(entry))
 
 
-def told_apart(entries: Sequence[Entry]) -> list[Entry]:
+def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
     """The same models, a number after every name that was there before."""
     seen: Counter[str] = Counter()
     found = []
@@ -117,5 +117,5 @@ def told_apart(entries: Sequence[Entry]) -> list[Entry]:
     return found
 
 
-def _overall(entry: Entry) -> float:
+def _overall(entry: ModelEntry) -> float:
     return entry.orbit if entry.report.curve is None else entry.report.curve.mean

@@ -11,7 +11,7 @@ engine.py    accelerate
 from zoo.training.config import TrainConfig
 from zoo.training.loop import train
 from zoo.training.meter import DivergedError
-from zoo.training.plan import Plan, prepare
+from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.recipe import read_recipe
 
-__all__ = ["DivergedError", "Plan", "TrainConfig", "prepare", "read_recipe", "train"]
+__all__ = ["DivergedError", "TrainConfig", "TrainingPlan", "prepare", "read_recipe", "train"]

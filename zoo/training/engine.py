@@ -11,12 +11,12 @@ import torch
 from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
-from zoo.training.plan import Plan
+from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
 
 
 @contextmanager
-def engine(plan: Plan) -> Iterator[Any]:
+def engine(plan: TrainingPlan) -> Iterator[Any]:
     """An `accelerate.Accelerator` for the length of a block; afterwards no process group and no setting is left.
 
     Raises:
@@ -71,7 +71,7 @@ def _make(accelerator: Any, config: TrainConfig, device: torch.device | None, fo
             os.environ["ACCELERATE_TORCH_DEVICE"] = before
 
 
-def start_trackers(accelerator: Any, plan: Plan) -> None:
+def start_trackers(accelerator: Any, plan: TrainingPlan) -> None:
     """Begin the log of the tracker that the config asks for, if any."""
     if plan.config.tracker is not None:
         project = plan.config.tracker if plan.config.tracker == "tensorboard" else plan.name

@@ -16,35 +16,35 @@ import torch
 import torch.nn.functional as F
 
 from symdata.keys import split_keys
-from zoo.checkpoint import save_checkpoint
+from zoo.checkpoint.folder import save_checkpoint
 from zoo.errors import ModelError
 from zoo.objectives import objective_of
 from zoo.training.config import TrainConfig
 from zoo.training.data import Batches, make_batches
 from zoo.training.engine import engine, start_trackers, track
-from zoo.training.folder import (
+from zoo.training.meter import Meter
+from zoo.training.plan import TrainingPlan, prepare
+from zoo.training.record import check_finished, dataset_record, golden_images, training_record
+from zoo.training.run_folder import (
     MetricsLog,
-    alone,
     begin,
     check_folder,
     check_state,
     end,
     is_finished,
+    locked,
     noting_divergence,
     read_state,
     write_state,
 )
-from zoo.training.meter import Meter
-from zoo.training.plan import Plan, prepare
-from zoo.training.record import check_finished, dataset_record, golden_images, training_record
 from zoo.training.schedule import set_rate
-from zoo.training.trainee import Trainee
+from zoo.training.state import TrainingState
 
 Metrics = dict[str, Any]
 
 
 def train(
-    what: TrainConfig | Plan,
+    what: TrainConfig | TrainingPlan,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -71,7 +71,7 @@ def train(
         DivergedError: if the loss is not finite; the last good state is kept.
         ImportError: without accelerate.
     """
-    plan = what if isinstance(what, Plan) else prepare(what)
+    plan = what if isinstance(what, TrainingPlan) else prepare(what)
     config, folder = plan.config, plan.folder
     if resume and not overwrite and is_finished(folder):
         check_finished(plan)
@@ -85,7 +85,7 @@ def train(
 
 
 def _run(
-    plan: Plan,
+    plan: TrainingPlan,
     accelerator: Any,
     state: dict[str, Any] | None,
     changes: dict[str, Any],
@@ -99,11 +99,11 @@ def _run(
         if accelerator.num_processes > 1 and not objective.shares_batches:
             raise ModelError(f"objective {str(objective)!r} looks at all images at once; train in one process")
         batches, held_out = make_batches(config, plan.data, plan.preprocessing, accelerator)
-        trainee = Trainee(accelerator, config, deepcopy(plan.model), objective)
+        trainee = TrainingState(accelerator, config, deepcopy(plan.model), objective)
         trainee.restore(state, changes)
         accelerator.wait_for_everyone()  # until all have looked at the folder
         if accelerator.is_main_process:
-            stack.enter_context(alone(folder))
+            stack.enter_context(locked(folder))
             if state is None:
                 begin(folder, config)
                 _save(plan, trainee)
@@ -130,7 +130,9 @@ def _run(
         accelerator.wait_for_everyone()
 
 
-def _epoch(epoch: int, trainee: Trainee, batches: Batches, log: MetricsLog, progress: Callable[[int], None]) -> Metrics:
+def _epoch(
+    epoch: int, trainee: TrainingState, batches: Batches, log: MetricsLog, progress: Callable[[int], None]
+) -> Metrics:
     """One pass over the images; its line of metrics.jsonl."""
     config, accelerator, steps = trainee.config, trainee.accelerator, len(batches)
     meter, lr = Meter(accelerator, epoch + 1, epoch * steps), config.lr
@@ -158,7 +160,7 @@ def _epoch(epoch: int, trainee: Trainee, batches: Batches, log: MetricsLog, prog
 
 
 @torch.no_grad()
-def _validate(trainee: Trainee, held_out: Batches | None) -> Metrics:
+def _validate(trainee: TrainingState, held_out: Batches | None) -> Metrics:
     """Loss and accuracy on the images that are held out, if any; every process looks at its part of them."""
     if held_out is None:
         return {}
@@ -172,13 +174,13 @@ def _validate(trainee: Trainee, held_out: Batches | None) -> Metrics:
     return {"validation_loss": loss / count, "validation_accuracy": hits / count}
 
 
-def _save(plan: Plan, trainee: Trainee) -> None:
+def _save(plan: TrainingPlan, trainee: TrainingState) -> None:
     """The state from which a stopped run resumes."""
     if trainee.accelerator.is_main_process:
         write_state(plan.folder, trainee.state() | {"config": plan.config.to_dict(), "data_digest": plan.data_digest})
 
 
-def _publish(plan: Plan, trainee: Trainee) -> None:
+def _publish(plan: TrainingPlan, trainee: TrainingState) -> None:
     """The model folder."""
     model = deepcopy(plan.model)
     model.load_state_dict(trainee.kept())

@@ -8,18 +8,18 @@ from torch import nn
 
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device
-from zoo.exactness import Audit, audit
+from zoo.exactness.audits import Audit, audit
 from zoo.models.names import ModelName
 from zoo.models.registry import create, export
 from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
-from zoo.training.folder import manifest_digest
+from zoo.training.run_folder import manifest_digest
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TrainingPlan:
     """What `train` is about to do."""
 
     config: TrainConfig
@@ -52,7 +52,7 @@ class Plan:
         return self.config.epochs * len(self.data.train)
 
 
-def prepare(config: TrainConfig) -> Plan:
+def prepare(config: TrainConfig) -> TrainingPlan:
     """Open the dataset, build the network, check that they fit; nothing is written.
 
     Raises:
@@ -75,7 +75,7 @@ def prepare(config: TrainConfig) -> Plan:
     )
     objective_of(model, config.objective)  # refuses what does not fit
     full = checkpoint_name(config, name, data)
-    return Plan(
+    return TrainingPlan(
         config=config,
         name=full,
         folder=Path(config.out or full),

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from zoo.errors import ModelError
-from zoo.manifest import RECIPE as RECIPE
+from zoo.files import RECIPE as RECIPE
 from zoo.training.config import TrainConfig
 
 

@@ -6,18 +6,18 @@ from typing import Any
 from torch import Tensor
 
 from zoo.errors import ModelError
-from zoo.manifest import CONFIG
+from zoo.files import CONFIG
 from zoo.training.config import TrainConfig
-from zoo.training.folder import MAY_DIFFER
-from zoo.training.plan import Plan
+from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
-from zoo.training.trainee import Trainee
+from zoo.training.run_folder import MAY_DIFFER
+from zoo.training.state import TrainingState
 
 GOLDEN = 8
 """Images whose logits are kept beside the weights."""
 
 
-def training_record(plan: Plan, trainee: Trainee) -> dict[str, Any]:
+def training_record(plan: TrainingPlan, trainee: TrainingState) -> dict[str, Any]:
     """The resolved config, and what came of it."""
     kept = trainee.epochs if trainee.best is None else trainee.best["epoch"]
     facts = {
@@ -39,7 +39,7 @@ def training_record(plan: Plan, trainee: Trainee) -> dict[str, Any]:
     return facts | ({"changes": trainee.changes} if trainee.changes else {})
 
 
-def dataset_record(plan: Plan) -> dict[str, Any]:
+def dataset_record(plan: TrainingPlan) -> dict[str, Any]:
     """What it was trained on: enough to build the dataset again and to know it by its hash."""
     train, validation = plan.data.train, plan.data.validation
     manifest = train.dataset.manifest
@@ -58,7 +58,7 @@ def dataset_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def golden_images(plan: Plan) -> Tensor:
+def golden_images(plan: TrainingPlan) -> Tensor:
     """Some images as the model takes them, (8, C, H, W) float32; held out ones if there are any."""
     share = plan.data.validation or plan.data.train
     return plan.preprocessing(share.images[:GOLDEN])
@@ -80,7 +80,7 @@ def command(config: TrainConfig) -> str:
     return " ".join(words)
 
 
-def check_finished(plan: Plan) -> None:
+def check_finished(plan: TrainingPlan) -> None:
     """`ModelError` if the model that stands in the folder is of another run, naming what differs."""
     config = json.loads((plan.folder / CONFIG).read_text(encoding="utf-8"))
     before, now = config.get("training", {}), public_fields(plan.config)

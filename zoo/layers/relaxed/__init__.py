@@ -7,11 +7,11 @@ a strict layer.
 
 from symdata.errors import ShapeError
 from zoo.layers.convolution import GroupConv2d, LiftingConv2d, TiedConv2d
-from zoo.layers.relaxed.banks import BanksGroupConv2d as BanksGroupConv2d
-from zoo.layers.relaxed.banks import BanksLiftingConv2d as BanksLiftingConv2d
 from zoo.layers.relaxed.base import RelaxedConv2d as RelaxedConv2d
-from zoo.layers.relaxed.bias import BiasGroupConv2d as BiasGroupConv2d
-from zoo.layers.relaxed.bias import BiasLiftingConv2d as BiasLiftingConv2d
+from zoo.layers.relaxed.broken_filters import BiasGroupConv2d as BiasGroupConv2d
+from zoo.layers.relaxed.broken_filters import BiasLiftingConv2d as BiasLiftingConv2d
+from zoo.layers.relaxed.filter_mixtures import BanksGroupConv2d as BanksGroupConv2d
+from zoo.layers.relaxed.filter_mixtures import BanksLiftingConv2d as BanksLiftingConv2d
 from zoo.layers.relaxed.likelihood import GroupLikelihood as GroupLikelihood
 from zoo.layers.relaxed.likelihood import LikelihoodGroupConv2d as LikelihoodGroupConv2d
 from zoo.layers.relaxed.likelihood import LikelihoodLiftingConv2d as LikelihoodLiftingConv2d

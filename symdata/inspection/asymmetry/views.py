@@ -1,0 +1,118 @@
+"""What the audit looks at: small numeric fields of an image, each of which turns with the image.
+
+A view is a list of fields (B, c, s, s') such that field(g x) = g field(x), so that a field is computed once for each
+image and its eight versions are permutations of its entries, exact as those of the pixels:
+
+- `gray`: the mean of the colour planes, averaged down to at most 14 x 14 pixels: shapes, shading, up and down;
+- `colour`: each plane less the gray, averaged down to at most 8 x 8: the sky is blue at the top;
+- `planes`: cross-correlation of each plane less the gray with the gray, up to two pixels away, both high-passed: a
+  plane that is shifted by a fraction of a pixel correlates on one side;
+- `texture`: autocorrelation of the gray, and of it high-passed, up to three pixels away. It is the power spectrum seen
+  from the other side: sharpening, blur or noise along one axis;
+- `border`: the outermost pixels of the gray: scale bars, frames, vignettes, tiling.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from symdata.transforms.lattice import permute
+
+Views = dict[str, list[Tensor]]
+"""View -> its fields, (B, c, s, s') float64 each."""
+GRAY, COLOUR, RIM = 14, 8, 32
+"""Largest side, in pixels, of what a view averages the image down to."""
+PLANE_LAGS, TEXTURE_LAGS = 2, 3
+"""How far away, in pixels, correlations are looked at."""
+RIM_WIDTH = 2
+"""Outermost pixels of the (averaged) image that make the border."""
+_CHUNK = 1 << 22  # values in float64 at a time
+
+_LAPLACIAN = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+
+
+def fields(images: Tensor) -> Views:
+    """View -> its fields, (B, c, s, s') float64 each; `colour` and `planes` are left out of images with one plane.
+
+    Args:
+        images: (B, C, H, W) uint8, C being 1 or 3, H and W at least 8.
+    """
+    step = max(1, _CHUNK // images[:1].numel())
+    return join([_fields(part.double() / 255.0) for part in torch.split(images, step)])
+
+
+def join(parts: list[Views]) -> Views:
+    """The views of several batches as those of one."""
+    return {view: [torch.cat(many) for many in zip(*(part[view] for part in parts), strict=True)] for view in parts[0]}
+
+
+def _fields(x: Tensor) -> Views:
+    gray = x.mean(1, keepdim=True)
+    fine = _high_pass(gray)
+    texture = [_autocorrelation(gray - gray.mean((-2, -1), keepdim=True)), _autocorrelation(fine)]
+    found = {"gray": [_shrunk(gray, GRAY)], "texture": texture, "border": [_rim(_shrunk(gray, RIM))]}
+    if x.shape[1] > 1:
+        rest = x - gray
+        energy = (fine**2).sum((-2, -1), keepdim=True) + 1e-6
+        planes = _correlation(_high_pass(rest), fine.expand(-1, rest.shape[1], -1, -1), PLANE_LAGS) / energy
+        found |= {"colour": [_shrunk(rest, COLOUR)], "planes": [planes]}
+    return found
+
+
+def _shrunk(x: Tensor, most: int) -> Tensor:
+    """At most `most` pixels a side; the windows of the average lie alike from either end, so it turns with x."""
+    return F.adaptive_avg_pool2d(x, (min(most, x.shape[-2]), min(most, x.shape[-1])))
+
+
+def _high_pass(x: Tensor) -> Tensor:
+    """The Laplacian of every plane, (B, C, H, W) -> (B, C, H - 2, W - 2)."""
+    kernel = _LAPLACIAN.to(x.dtype).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, groups=x.shape[1])
+
+
+def _correlation(a: Tensor, b: Tensor, most: int) -> Tensor:
+    """(B, C, 2 most + 1, 2 most + 1): sum over u of a(u) b(u + lag), zero outside the image, for every lag."""
+    h, w = a.shape[-2:]
+    size = (h + most, w + most)  # a cyclic correlation of this period does not wrap for lags up to `most`
+    spectrum = torch.fft.rfft2(a, size).conj() * torch.fft.rfft2(b, size)
+    cyclic = torch.fft.irfft2(spectrum, size)
+    lags = torch.arange(-most, most + 1)
+    found: Tensor = cyclic[..., lags % size[0], :][..., lags % size[1]]
+    return found
+
+
+def _autocorrelation(x: Tensor) -> Tensor:
+    """Autocorrelation over the energy, whose lag 0 is 1."""
+    found = _correlation(x, x, TEXTURE_LAGS)
+    found = (found + found.flip(-2, -1)) / 2.0  # lags u and -u agree but for rounding, which must not look like content
+    return found / (found[..., TEXTURE_LAGS : TEXTURE_LAGS + 1, TEXTURE_LAGS : TEXTURE_LAGS + 1] + 1e-6)
+
+
+def _rim(x: Tensor) -> Tensor:
+    """x with everything but its border set to 0."""
+    inside = torch.zeros_like(x)
+    k = RIM_WIDTH
+    inside[..., k:-k, k:-k] = x[..., k:-k, k:-k]
+    return x - inside
+
+
+def orbits(parts: list[Tensor], indices: list[int]) -> np.ndarray:
+    """The versions of every image in one view, (B, |G|, d) float64: entry e is the view of element e acting on it.
+
+    What all versions share tells nothing about the orientation and is taken away. What is left is scaled to length 1
+    in the mean over the orbit, so that no image counts for more because of its contrast. Both leave the audit exact:
+    they depend on the orbit, not on where in it the image stands.
+
+    Args:
+        parts: fields of one view.
+        indices: indices in d4 of the elements of the group, the identity first.
+    """
+    versions = [[permute(part, torch.full((len(part),), k)).flatten(1) for part in parts] for k in indices]
+    found = torch.stack([torch.cat(row, dim=1) for row in versions], dim=1).numpy()  # (B, |G|, d)
+    found = found[..., found.reshape(-1, found.shape[-1]).any(0)]
+    found = found - found.mean(1, keepdims=True)
+    length = np.sqrt((found**2).sum(2).mean(1))
+    alive = length > 1e-9  # an image that no element changes has nothing to tell
+    scaled: np.ndarray = np.where(alive, 1.0 / np.where(alive, length, 1.0), 0.0)[:, None, None] * found
+    return scaled

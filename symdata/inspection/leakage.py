@@ -1,0 +1,243 @@
+"""Can the element be guessed from the traces of resampling alone, without looking at what the image shows?
+
+Interpolation blurs, and corners fill with something that was not there. Where symmetry differs by class, such a trace
+gives the label away. A trace is one number for each image; how well it separates moved from unmoved images is its AUC,
+the chance that a moved image has the larger value (Hanley and McNeil 1982): 0.5 tells nothing, 1 tells everything.
+
+Every trace is invariant under d4, bit for bit: sums of integers over sets of pixels that d4 keeps. So exact moves leave
+none, whatever the images show, and what a classifier should see (the 7 lies on its side) is not taken for a trace.
+AUCs compare images of one class only, since classes differ in sharpness by themselves.
+
+Convention:
+    Images are (B, C, H, W) uint8; the inscribed disk is that of the mask, with radius min(H, W) / 2 about the centre.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symdata.errors import ShapeError
+from symdata.groups import Elements
+from symdata.keys import permutation
+from symdata.laws import is_identity
+
+BAR = 0.65
+"""An AUC of this much is a leak; equalised resampling stays below it, plain bilinear is at 0.8 and more."""
+FAINT = 0.55
+"""An AUC below this is no trace, however many images there are to make it significant."""
+SIGMAS = 3.0
+"""Standard errors above 0.5 from which an AUC is not chance: several traces and questions are looked at together."""
+MOST = 10_000
+"""Images of a split that are looked at: the standard error of an AUC is then about 0.006."""
+NEAR_DEG, FAR_DEG = 15.0, 30.0
+"""What counts as close to, and far from, a quarter turn, where every angle is off the lattice."""
+
+_CHUNK_BYTES = 4 << 20
+
+
+class Images(Protocol):
+    """What is read of a dataset here: a split as `symdata.load` gives it."""
+
+    split: str
+
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> Any:
+        """(n,) int64."""
+        ...
+
+    @property
+    def drawn(self) -> Elements:
+        """What the symmetry drew, as numpy arrays; without the pose that a label speaks of."""
+        ...
+
+    def images(self, indices: Any = None) -> Tensor:
+        """(m, C, H, W) uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How well one trace answers one question about the element."""
+
+    question: str
+    """`moved`: not the identity; `off-lattice`: not a permutation of pixels; `askew`: off the lattice, and far from a
+    quarter turn rather than close to one."""
+    trace: str
+    """`sharpness`, `detail`, `corner-mean`, `corner-zeros` or `corner-sharpness`."""
+    auc: float
+    """In [0.5, 1]: the larger of AUC and 1 - AUC."""
+    error: float
+    """Its standard error."""
+    yes: int
+    """Images for which the answer is yes, and whose class has some of either answer."""
+    no: int
+
+    @property
+    def verdict(self) -> str:
+        """`no trace`, `weak`, `LEAK`, or `too few images` to see a leak if there were one."""
+        if self.auc - SIGMAS * self.error <= 0.5:
+            return "too few images" if 0.5 + SIGMAS * self.error > BAR else "no trace"
+        return "LEAK" if self.auc >= BAR else "weak" if self.auc >= FAINT else "no trace"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"verdict": self.verdict}
+
+
+def leakage(dataset: Images, most: int = MOST) -> tuple[Trace, ...]:
+    """Every trace against every question that the split raises; empty if no class has elements of both answers.
+
+    Args:
+        dataset: a split.
+        most: how many images to look at, drawn at random but always the same ones.
+    """
+    n = len(dataset)
+    rows = np.sort(permutation(0, dataset.split, "leakage", n)[:most])
+    labels, asked = dataset.labels[rows], questions(dataset.drawn[rows], dataset.labels[rows])
+    if not asked:
+        return ()
+    found = [traces(images) for images in _chunks(dataset, rows)]
+    values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return tuple(
+        measure(question, name, value[among], answer[among], labels[among])
+        for question, (answer, among) in asked.items()
+        for name, value in values.items()
+    )
+
+
+def _chunks(dataset: Images, rows: np.ndarray) -> Iterator[Tensor]:
+    step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
+    return (dataset.images(rows[start : start + step]) for start in range(0, len(rows), step))
+
+
+def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Question -> answers and which images it is about, (n,) bool each; only those that some class leaves open.
+
+    A question with the answers of an earlier one is not asked again.
+    """
+    everything = np.ones(len(labels), dtype=bool)
+    off = elements.lattice_index() < 0
+    skew = np.abs((elements.angle + 45.0) % 90.0 - 45.0)  # degrees to the nearest quarter turn
+    asked = {
+        "moved": (~is_identity(elements), everything),
+        "off-lattice": (off, everything),
+        "askew": (skew > FAR_DEG, off & ((skew < NEAR_DEG) | (skew > FAR_DEG))),
+    }
+    kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for question, (answer, among) in asked.items():
+        open_in = among & np.isin(labels, np.intersect1d(labels[among & answer], labels[among & ~answer]))
+        if open_in.any() and not any(
+            np.array_equal(answer, a) and np.array_equal(open_in, b) for a, b in kept.values()
+        ):
+            kept[question] = (answer, open_in)
+    return kept
+
+
+def traces(images: Tensor) -> dict[str, np.ndarray]:
+    """The traces of each image: name -> (B,) float64.
+
+    - `sharpness`: energy of the Laplacian over energy of the image about its mean, inside the disk;
+    - `detail`: energy of the Laplacian over energy of the gradient, inside the disk (the keener eye for blur);
+    - `corner-mean`, `corner-zeros`: mean, and share of pixels that are exactly zero, outside the disk;
+    - `corner-sharpness`: energy of the Laplacian well outside the disk, over the same plus that inside.
+
+    Args:
+        images: (B, C, H, W) uint8, at least 3x3.
+    """
+    if images.ndim != 4 or images.dtype != torch.uint8 or min(images.shape[-2:]) < 3:
+        raise ShapeError(f"images are {tuple(images.shape)} {images.dtype}, expected (B, C, H, W) uint8, at least 3x3")
+    h, w = images.shape[-2:]
+    radius = min(h, w) / 2
+    outer = ~_within(h, w, radius)
+    # Two pixels away from its rim, on either side, a mask leaves no edge of its own.
+    inner, far = _within(h, w, max(1.5, radius - 2.0)), ~_within(h, w, radius + 2.0)
+    laplacian, gradient = _energies(images.short())
+    sharp, rest = _total(laplacian, inner), _total(laplacian, far)
+    corner = images[..., outer].flatten(2)  # (B, C, m)
+    empty = np.zeros(len(images))
+    return {
+        "sharpness": _ratio(sharp, _spread(images[..., inner])),
+        "detail": _ratio(sharp, _total(gradient, inner)),
+        "corner-mean": corner.double().mean((1, 2)).numpy() if corner.numel() else empty,
+        "corner-zeros": (corner == 0).all(1).double().mean(1).numpy() if corner.numel() else empty,
+        "corner-sharpness": _ratio(rest, sharp + rest),
+    }
+
+
+def _within(h: int, w: int, radius: float) -> Tensor:
+    """(H, W) bool: pixels within `radius` of the centre."""
+    y, x = torch.arange(h) - (h - 1) / 2, torch.arange(w) - (w - 1) / 2
+    return x[None] ** 2 + y[:, None] ** 2 <= radius**2
+
+
+def _energies(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared Laplacian and squared gradient of each pixel, up to factors, (B, C, H, W) int32, zero on the rim.
+
+    Six times the isotropic nine-point Laplacian, 1 4 1 / 4 -20 4 / 1 4 1: the usual five points see diagonal strokes
+    sharper than upright ones, which is orientation and no trace of resampling. It stays within +-10200: int16 holds it.
+    """
+    up, down, mid = x[..., :-2, :], x[..., 2:, :], x[..., 1:-1, :]
+    column = up + down  # (B, C, H - 2, W)
+    cross = column[..., 1:-1] + mid[..., :-2] + mid[..., 2:]
+    laplacian = 4 * cross + column[..., :-2] + column[..., 2:] - 20 * mid[..., 1:-1]
+    across, along = (down - up)[..., 1:-1].int(), (mid[..., 2:] - mid[..., :-2]).int()
+    energy = torch.zeros((2, *x.shape), dtype=torch.int32)
+    energy[0, ..., 1:-1, 1:-1] = laplacian.int() ** 2
+    energy[1, ..., 1:-1, 1:-1] = across**2 + along**2
+    return energy[0], energy[1]
+
+
+def _total(energy: Tensor, where: Tensor) -> Tensor:
+    """(B,) int64: the sum over channels and the pixels of `where`; integers, so that their order does not matter."""
+    return (energy * where).sum((1, 2, 3), dtype=torch.int64)
+
+
+def _spread(pixels: Tensor) -> Tensor:
+    """(B,) int64: m times the energy about the mean, sum over channels of m sum x^2 - (sum x)^2; pixels (B, C, m)."""
+    x = pixels.long()
+    return (x.shape[-1] * (x * x).sum(-1) - x.sum(-1) ** 2).sum(1)
+
+
+def _ratio(above: Tensor, below: Tensor) -> np.ndarray:
+    """Quotients, and 0 for an image in which nothing varies."""
+    return np.asarray((above.double() / below.double().clamp_min(1.0)).numpy())
+
+
+def measure(question: str, trace: str, values: np.ndarray, answer: np.ndarray, labels: np.ndarray) -> Trace:
+    """The AUC of `values` for `answer` within classes: their mean, each class weighted by its number of pairs.
+
+    The standard error is that of Hanley and McNeil, with the common AUC in every class: a class of two images, whose
+    own AUC is 0 or 1, then has the error it deserves.
+    """
+    classes = [labels == c for c in np.unique(labels)]
+    counts = np.array([(answer[c].sum(), (~answer[c]).sum()) for c in classes], dtype=np.float64)  # (classes, 2)
+    pairs = counts.prod(1)
+    weights = pairs / pairs.sum()
+    both = [auc(values[c], answer[c]) if w > 0.0 else 0.5 for c, w in zip(classes, weights, strict=True)]
+    common = float(weights @ np.array(both))
+    used = weights > 0.0
+    error = math.sqrt(sum(w**2 * _variance(common, *n) for w, n in zip(weights[used], counts[used], strict=True)))
+    yes, no = counts[used].sum(0).astype(int).tolist()
+    return Trace(question, trace, max(common, 1.0 - common), error, yes, no)
+
+
+def auc(values: np.ndarray, answer: np.ndarray) -> float:
+    """P(value of a yes > value of a no) + half of P(equal), from ranks (Mann and Whitney 1947); both answers occur."""
+    _, place, ties = np.unique(values, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(ties) - (ties - 1) / 2.0)[place]  # from 1; equal values share the mean of their ranks
+    yes = int(answer.sum())
+    no = len(answer) - yes
+    return float((rank[answer].sum() - yes * (yes + 1) / 2.0) / (yes * no))
+
+
+def _variance(a: float, yes: float, no: float) -> float:
+    """Of an AUC of `a` from so many images, Hanley and McNeil (1982), equation 1."""
+    a = max(a, 1.0 - a)
+    q1, q2 = a / (2.0 - a), 2.0 * a * a / (1.0 + a)
+    return (a * (1.0 - a) + (yes - 1.0) * (q1 - a * a) + (no - 1.0) * (q2 - a * a)) / (yes * no)

@@ -1,0 +1,1 @@
+"""Letters and digits that are drawn on the spot, and whose own symmetry is known."""

@@ -1,0 +1,235 @@
+"""Random affine maps of images whose spread is a parameter: uniform coefficients in the Lie algebra of the plane.
+
+An element is g = exp(sum_i c_i G_i) with c_i uniform in [-h_i, h_i], the push-forward of a box (Benton, Finzi, Izmailov
+& Wilson 2020, arXiv 2010.11882, section 3). The half-widths h are learned: c_i = u_i h_i with u_i uniform in [-1, 1],
+so that a gradient reaches h through the matrix exponential and the bilinear look-up. (The paper's widths are 2 h.)
+
+Convention:
+    Coordinates are (x, y), y down, in half sides of the image (the shorter one) from its centre. The image moved by g
+    shows at p what was at g^-1 p; angles are counter-clockwise as displayed, as everywhere in symdata.
+
+    generator    G                          unit of a coefficient          largest half-width
+    translate_x  x += 1/10                  a tenth of the half side       5: half of the half side
+    translate_y  y += 1/10, downwards       the same                       5
+    rotation     (x, y) -> (y, -x)          1 rad                          pi: full rotation, 180 degrees
+    scale        (x, y)                     log of the factor              1: a factor e
+    stretch      (x, -y)                    log of the factor of width     1
+    shear        (y, x)                     the same, along the diagonals  1
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from reprlib import repr as short
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from symdata.errors import ShapeError, SymmetryError
+from symdata.transforms.warp import apply_mask
+
+STEP = 0.1
+"""Translation of a coefficient of 1, in half sides."""
+
+GENERATORS: dict[str, tuple[tuple[float, ...], float]] = {
+    "translate_x": ((0, 0, STEP, 0, 0, 0), 5.0),
+    "translate_y": ((0, 0, 0, 0, 0, STEP), 5.0),
+    "rotation": ((0, 1, 0, -1, 0, 0), math.pi),
+    "scale": ((1, 0, 0, 0, 1, 0), 1.0),
+    "stretch": ((1, 0, 0, 0, -1, 0), 1.0),
+    "shear": ((0, 1, 0, 1, 0, 0), 1.0),
+}
+"""Name -> the two rows of the generator, and the largest half-width of its coefficient."""
+
+UNITS = {"translate_x": "pixels", "translate_y": "pixels", "rotation": "degrees"}
+"""Of the half-widths that are reported; those of the others are logarithms of factors."""
+
+START = 0.15
+"""The half-width at the start: 8.6 degrees, as in the paper's code."""
+
+
+def unit_of(name: str) -> str:
+    """The unit in which the half-width of a generator is reported."""
+    return UNITS.get(name, "log of a factor")
+
+
+def read_generators(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The generators of `rotation,translate_x` or a sequence; `SymmetryError` unless each exists and comes once."""
+    parts = [part.strip() for part in names.split(",")] if isinstance(names, str) else names
+    if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= len(GENERATORS):
+        raise SymmetryError(f"generators are {short(names)}, expected some of {', '.join(GENERATORS)}")
+    for name in parts:
+        if not isinstance(name, str) or name not in GENERATORS:
+            near = get_close_matches(str(name)[:40], GENERATORS, 1, 0.5)
+            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(GENERATORS)}"
+            raise SymmetryError(f"there is no generator {short(name)}; {mend}")
+    if len(set(parts)) < len(parts):
+        raise SymmetryError(f"generators {', '.join(parts)} name one twice; name each once")
+    return tuple(parts)
+
+
+class AffineRange(nn.Module):
+    """A box in the Lie algebra of affine maps, with learned half-widths, and what its elements do to images.
+
+    Args:
+        generators: some of `GENERATORS`, as a sequence or joined by commas.
+        half_width: at the start, of all coefficients or by name, in the units of the table above; 0 is never left.
+        resample: `bilinear` (its gradient is what teaches the widths), `bicubic` or `nearest` (which teaches nothing).
+        mask: `disk` blackens what lies outside the inscribed disk, for every element alike, the identity included, so
+            that dark or smeared corners do not tell the element; `none` keeps the corners.
+        padding: `border`, `zeros` or `reflection`: what is read from outside the image.
+
+    Example:
+        >>> box = AffineRange("rotation", half_width=0.5)
+        >>> {name: round(width, 1) for name, width in box.half_widths().items()}
+        {'rotation': 28.6}
+    """
+
+    basis: Tensor
+    caps: Tensor
+
+    def __init__(
+        self,
+        generators: str | Sequence[str] = ("rotation",),
+        half_width: float | Mapping[str, float] = START,
+        *,
+        resample: str = "bilinear",
+        mask: str = "disk",
+        padding: str = "border",
+    ) -> None:
+        super().__init__()
+        self.generators = read_generators(generators)
+        for name, value, allowed in (
+            ("resample", resample, ("bilinear", "bicubic", "nearest")),
+            ("mask", mask, ("disk", "none")),
+            ("padding", padding, ("border", "zeros", "reflection")),
+        ):
+            if value not in allowed:
+                raise SymmetryError(f"{name} is {short(value)}, expected one of {', '.join(allowed)}")
+        self.resample, self.mask, self.padding = resample, mask, padding
+        # Uniform in [-h, h] is uniform in [h, -h]: the sign means nothing, and the slope is 1 wherever it starts but at
+        # 0 itself, where it is 0 and the width stays.
+        # A softplus would have to start far below 0 to be small, where its slope is nearly 0, and stay there.
+        self.half_width = nn.Parameter(torch.tensor(_start(self.generators, half_width)))
+        rows = torch.tensor([GENERATORS[name][0] for name in self.generators], dtype=torch.float32).view(-1, 2, 3)
+        self.register_buffer("basis", F.pad(rows, (0, 0, 0, 1)), persistent=False)  # (d, 3, 3)
+        self.register_buffer("caps", torch.tensor([GENERATORS[n][1] for n in self.generators]), persistent=False)
+
+    def extra_repr(self) -> str:
+        return f"{', '.join(self.generators)}, resample={self.resample}, mask={self.mask}, padding={self.padding}"
+
+    def half_widths(self, size: int | None = None) -> dict[str, float]:
+        """Half-width by generator: degrees (180 is full rotation), pixels, or the logarithm of a factor.
+
+        `size`, the shorter side of the images in pixels, is needed for translations.
+        """
+        found = {}
+        for name, width in zip(self.generators, self.capped().detach().tolist(), strict=True):
+            if name == "rotation":
+                width = 180.0 if width >= math.pi * (1 - 1e-6) else math.degrees(width)
+            elif name in UNITS:
+                if size is None:
+                    raise ShapeError(f"the half-width of {name} is in pixels; say of which side, for example 28")
+                width *= STEP * size / 2
+            found[name] = width
+        return found
+
+    def capped(self) -> Tensor:
+        """The half-widths, (d,), at most their caps; without a gradient where they are there."""
+        return torch.minimum(self.half_width.abs(), self.caps)
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """(count, d) uniform in [-1, 1): what is multiplied by the half-widths; from torch's generator by default."""
+        shape, device = (count, len(self.generators)), self.half_width.device
+        where = device if generator is None else generator.device
+        drawn = torch.rand(shape, generator=generator, device=where, dtype=self.half_width.dtype)
+        return (2 * drawn - 1).to(device)
+
+    def spread(self, copies: int) -> Tensor:
+        """(copies, d) in (-1, 1), always the same ones: the midpoints of `copies` equal parts along every generator.
+
+        The orders along the generators differ: that of the multiples of an irrational number, mod 1. Their mean is 0,
+        and a single copy is the identity.
+        """
+        count = torch.arange(copies, dtype=torch.float64)
+        orders = [torch.argsort((count * step) % 1.0) for step in _irrationals(len(self.generators))]
+        ranks = torch.stack([order.argsort() for order in orders], 1)  # (copies, d)
+        return ((2 * ranks + 1) / copies - 1).to(self.half_width)
+
+    def matrices(self, draws: Tensor) -> Tensor:
+        """(B, d) in [-1, 1] to the elements (B, 3, 3) that they stand for, in half sides from the centre."""
+        if draws.ndim != 2 or draws.shape[1] != len(self.generators):
+            raise ShapeError(f"draws are {tuple(draws.shape)}, expected (B, {len(self.generators)}), one per generator")
+        widths = self.half_width.abs()
+        # At most the cap, and yet with the slope of |h|: what has run beyond the cap can come back.
+        widths = widths - (widths - self.caps).clamp(min=0).detach()
+        coefficients = draws.to(widths) * widths
+        # No matrix product, which mixed precision would round to three digits.
+        algebra = (coefficients[:, :, None, None] * self.basis).sum(1)
+        out: Tensor = torch.linalg.matrix_exp(algebra)
+        return out
+
+    def forward(self, images: Tensor, draws: Tensor, *, inverse: bool = False, resample: str | None = None) -> Tensor:
+        """Each image moved by its own element; differentiable in the images and in the half-widths.
+
+        Args:
+            images: (B, C, H, W), floating point.
+            draws: (B, d) in [-1, 1], from `draw`, or (1, d) for all images, such as one of `spread`.
+            inverse: whether to move by the inverse elements.
+            resample: another kernel for this call.
+        """
+        if images.ndim != 4 or not images.is_floating_point() or len(draws) not in (1, len(images)):
+            got = f"{len(draws)} draws for images {images.dtype} {tuple(images.shape)}"
+            raise ShapeError(
+                f"{got}, expected one, or one for each, of floats (B, C, H, W); divide uint8 images by 255"
+            )
+        # What is seen at p comes from g^-1 p, and exp(-A) is the inverse of exp(A).
+        source = self.matrices(draws if inverse else -draws).to(torch.promote_types(images.dtype, torch.float32))
+        grid = _grid(source, images.shape[-2], images.shape[-1]).to(images.dtype).expand(len(images), -1, -1, -1)
+        kernel = self.resample if resample is None else resample
+        moved = F.grid_sample(images, grid, mode=kernel, padding_mode=self.padding, align_corners=False)
+        return apply_mask(moved, self.mask)
+
+
+def to_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
+    """(B, 3, 3) in half sides from the centre, as maps of pixel coordinates (x, y, 1)."""
+    half = min(height, width) / 2
+    x, y = (width - 1) / 2, (height - 1) / 2
+    into = matrices.new_tensor([[half, 0, x], [0, half, y], [0, 0, 1]])
+    back = matrices.new_tensor([[1 / half, 0, -x / half], [0, 1 / half, -y / half], [0, 0, 1]])
+    return into @ matrices @ back
+
+
+def _grid(source: Tensor, height: int, width: int) -> Tensor:
+    """Where to read, (B, H, W, 2), in units of `grid_sample`: (-1, 1) are the outer edges of the image."""
+    half = min(height, width)
+    x, y = (
+        (2 * torch.arange(n, dtype=source.dtype, device=source.device) + 1 - n) / half for n in (width, height)
+    )  # in half sides
+    column, row = source[:, None, :2, 0] * x[:, None], source[:, None, :2, 1] * y[:, None]  # (B, W, 2), (B, H, 2)
+    at = column[:, None] + (row + source[:, None, :2, 2])[:, :, None]  # (B, H, W, 2)
+    return at * at.new_tensor([half / width, half / height])
+
+
+def _start(generators: tuple[str, ...], half_width: float | Mapping[str, float]) -> list[float]:
+    by_name = half_width if isinstance(half_width, Mapping) else dict.fromkeys(generators, half_width)
+    if strange := set(by_name) - set(generators):
+        raise SymmetryError(f"half_width names {short(sorted(map(str, strange)))}, expected {', '.join(generators)}")
+    found = []
+    for name in generators:
+        value, most = by_name.get(name, START), GENERATORS[name][1]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise SymmetryError(
+                f"half_width of {name} is {short(value)}, expected 0 to {most:.4g}, for example {START}"
+            )
+        found.append(float(value))
+    return found
+
+
+def _irrationals(count: int) -> list[float]:
+    """Steps whose multiples mod 1 fill a cube evenly (Roberts 2018): powers of the root of r^(d + 1) = r + 1."""
+    root = 1.5
+    for _ in range(60):
+        root = (1 + root) ** (1 / (count + 1))
+    return [root**-k for k in range(1, count + 1)]

@@ -1,0 +1,160 @@
+"""The audit recovers what is known of freshly built images, and finds what is done to them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from symdata.errors import ShapeError, SymmetryError
+from symdata.inspection.asymmetry.advice import advice
+from symdata.inspection.asymmetry.audit import audit
+from symdata.inspection.report import audit_source
+from symdata.recipes.plan import Spec, resolve
+from symdata.store import load, make
+
+
+def images_of(symmetry, count=2000, seed=1, size=20, **more):
+    """Images, labels and class names of a build of glyphs."""
+    plan = resolve(Spec(symmetry=symmetry, count=count, seed=seed, size=size, **more))
+    block = plan.block("train", range(count))
+    return [block.images], np.asarray(block.labels), plan.classes
+
+
+@pytest.mark.parametrize("group", ["c4", "d4"])
+def test_the_degree_of_our_own_builds_is_recovered(group):
+    degrees = (0.0, 0.25, 0.5, 0.75, 1.0)
+    found = [audit(*images_of(f"{group}-partial@{p}"), group) for p in degrees]
+    values = [one.degree.value for one in found]
+    assert values == sorted(values)
+    np.testing.assert_allclose(values, degrees, atol=0.1)
+    assert [one.is_symmetric for one in found] == [False] * 4 + [True]
+    assert all(one.degree.low <= one.degree.value <= one.degree.high for one in found)
+
+
+def denials(group, seeds, count, size):
+    return sum(not audit(*images_of(group, count, seed, size), group).is_symmetric for seed in seeds)
+
+
+def test_full_symmetry_is_seldom_denied():
+    assert denials("d4", range(12), 240, 12) <= 3  # at 5 %, more than 3 of 12 has probability 0.002
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["c4", "d4"])
+def test_full_symmetry_is_denied_by_at_most_8_of_100_seeds(group):
+    assert denials(group, range(100), 400, 16) <= 8
+
+
+def test_a_half_turn_is_kept_where_the_set_has_it():
+    found = audit(*images_of("c2"), "d4")
+    assert {"e", "r180"} == set(found.kept)
+    assert found.safe == "c2"
+    assert "Augmenting with c2 is safe" in advice(found)[0]
+
+
+def test_what_cancels_over_the_classes_is_seen_within_them():
+    """b and d are each other's mirror images: their union is symmetric under the mirror, neither of them is."""
+    found = audit(*images_of("none", source="glyphs:bd"), "d1")
+    views = {test.view: test for test in found.tests}
+    assert views["by class"].differs and views["by class"].accuracy > 0.9
+    assert not views["gray"].differs
+    assert found.labels[0].cycles == ((0, 1),)
+    assert any("b into d and back" in line for line in advice(found))
+    assert found.safe == "none"
+
+
+def test_a_half_pixel_between_colour_planes_is_found_and_named():
+    (images,), labels, classes = images_of("d4", 800)
+    wide = images.float()
+    red = (wide + wide.roll(1, -1)) / 2.0
+    coloured = torch.cat([red, wide, wide], dim=1).round().to(torch.uint8)
+    found = audit([coloured], labels, classes, "d4")
+    strongest = {element: tests[0].view for element, tests in found.differing.items()}
+    assert strongest["r180"] == "planes"
+    assert found.by_view["planes"].value < 0.2 < 0.8 < found.degree.value
+    assert any(line.startswith("planes:") and "train on gray" in line for line in advice(found))
+
+
+def test_sharpening_along_an_axis_is_found_and_the_half_turn_kept():
+    (images,), labels, classes = images_of("d4", 800)
+    wide = images.float()
+    sharp = (wide * 1.6 - 0.3 * (wide.roll(1, -1) + wide.roll(-1, -1))).clamp(0, 255).round().to(torch.uint8)
+    found = audit([sharp], labels, classes, "d4")
+    assert found.differing["r90"][0].view == "texture"
+    assert set(found.kept) == {"e", "r180", "m", "r180m"}
+    assert found.safe == "d2"
+
+
+def test_a_scale_bar_is_found_at_the_border():
+    (images,), labels, classes = images_of("d4", 800, size=28)
+    images = images.clone()
+    images[:, :, -2, 2:8] = 255
+    found = audit([images], labels, classes, "d4")
+    border = [test for test in found.tests if test.view == "border"]
+    assert all(test.differs and test.accuracy > 0.99 for test in border)
+    assert any("a scale bar" in line and "crop the border" in line for line in advice(found))
+
+
+def test_batches_and_order_of_reading_do_not_matter():
+    (images,), labels, classes = images_of("c4-partial@0.5", 400)
+    whole = audit([images], labels, classes, "c4").to_dict()
+    parts = audit(iter(torch.split(images, 64)), labels, classes, "c4").to_dict()
+    assert [t["accuracy"] for t in whole["tests"]] == [t["accuracy"] for t in parts["tests"]]
+    assert json.loads(json.dumps(whole, allow_nan=False))["classes"][0]["name"] == "O"
+
+
+def test_recorded_elements_are_not_read(tmp_path):
+    make(Spec(symmetry="d4-partial@0.5", count=600, size=16), tmp_path / "a")
+    found = audit_source(tmp_path / "a", limit=400)
+    dataset = load(tmp_path / "a")
+    assert (found.split, found.audit.images, found.shape) == ("train", 400, dataset.shape)
+    assert found.audit.degree.value == pytest.approx(0.5, abs=0.25)
+
+
+def test_classes_without_images_and_rare_ones_are_passed_over():
+    (images,), labels, classes = images_of("d4", 320)
+    found = audit([images[:200]], np.minimum(labels[:200], 3), (*classes[:4], "none of this"), "c4")
+    assert found.classes[4].degree is None
+    assert found.classes[4].images == 0
+
+
+def test_a_class_for_each_image_is_audited_all_the_same():
+    (images,), _, _ = images_of("none", 120)
+    found = audit([images], np.arange(120), tuple(map(str, range(120))), "c4")
+    assert found.differing
+    assert all(not row.differs for row in found.classes)
+
+
+def test_blank_images_are_symmetric():
+    found = audit([torch.zeros(100, 3, 16, 16, dtype=torch.uint8)], np.arange(100) % 2, ("a", "b"))
+    assert found.is_symmetric
+    assert found.degree.value == 1.0
+
+
+def test_images_that_are_not_square_are_audited_by_mirrors_and_half_turns():
+    (images,), labels, classes = images_of("none", 320)
+    found = audit([images[..., 2:-2, :]], labels, classes)
+    assert found.group.name == "d2"
+    assert {test.element for test in found.tests} == {"r180", "m", "r180m"}
+
+
+@pytest.mark.parametrize(
+    ("cut", "group", "error", "sentence"),
+    [
+        (np.s_[:79], None, ShapeError, "79 images are too few"),
+        (np.s_[:, :, :7, :7], None, ShapeError, "images are 7x7, .*sides of 8 or more"),
+        (np.s_[:, :, 2:-2], "d4", ShapeError, "images are 16x20, .*use --group d2"),
+        (np.s_[:, :, 2:-2], "c4", ShapeError, "use --group c2"),
+        (np.s_[:], "c8", SymmetryError, "'c8' is no group that moves pixels.*use one of d4"),
+        (np.s_[:], "so2", SymmetryError, "'so2' is no group that moves pixels"),
+        (np.s_[:], "none", SymmetryError, "'none' is no group"),
+        (np.s_[:], "d5x", SymmetryError, "'d5x' is not a group"),
+    ],
+)
+def test_refusals_name_the_mend(cut, group, error, sentence):
+    (images,), labels, classes = images_of("none", 160)
+    images = images[cut]
+    with pytest.raises(error, match=sentence) as caught:
+        audit([images], labels[: len(images)], classes, group)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,221 @@
+"""The report: what training showed, prediction against measurement, and the way to JSON and back."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from symdata.groups import Element, Elements, Group
+from symdata.symmetry import Symmetry
+from tests.support.classifiers import UNIT, Centroids, digits
+from zoo import ModelError
+from zoo.evaluation import Report, evaluate
+from zoo.evaluation.structure import FIELDS, FOREIGN, structure
+from zoo.evaluation.training_support import TrainingSupport
+from zoo.models.registry import create
+from zoo.preprocessing import Preprocessing
+
+D4 = Group(4, True)
+GRID = [Element(angle, flip) for flip in (False, True) for angle in range(0, 360, 5)]
+
+
+@pytest.fixture(scope="module")
+def plain(data):
+    return Centroids(*digits(data, "train", 1000))
+
+
+def met(seen, label=0, elements=GRID):
+    mask = TrainingSupport.of(seen).contains(Elements.of(elements), np.full(len(elements), label))
+    return {e for e, there in zip(elements, mask, strict=True) if there}
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ("none", {Element()}),
+        ("d4-partial@0.1", set(D4.elements)),
+        ("c8@-90..90", {Element(a) for a in (0, 45, 90, 270, 315)}),
+        ("so2", {e for e in GRID if not e.flip}),
+        ("o2-partial@0.01", set(GRID)),
+        ("so2@-45..45", {Element(a) for a in range(-45, 46, 5)}),
+        ("o2@30..60", {Element(a, f) for a in range(30, 61, 5) for f in (False, True)}),
+        ("so2@45~20", {Element(a) for a in range(-15, 106, 5)}),
+        ("c4@80~10", {Element(90)}),
+        (("c2", "d1"), {Element(a, f) for a in (0, 180) for f in (False, True)}),
+        (("so2@0..30", "so2@10..20"), {Element(a) for a in range(10, 51, 5)}),
+        (("so2@0..30", "d1"), {Element(a) for a in range(0, 31, 5)} | {Element(-a, True) for a in range(0, 31, 5)}),
+        (("d1", "so2@0..30"), {Element(a, f) for a in range(0, 31, 5) for f in (False, True)}),
+        (("so2@0..200", "so2@0..200"), {e for e in GRID if not e.flip}),
+    ],
+)  # fmt: skip
+def test_what_training_showed(seen, expected):
+    assert met(seen) == expected
+
+
+SYMMETRIES = st.sampled_from(
+    ["none", "d4", "c4-partial@0.3", "so2", "o2@-20..70", "so2@10..50", "c8@-90..90", "d2", "so2@45~10", "d3", "o2"]
+)
+
+
+@given(SYMMETRIES, SYMMETRIES, st.integers(0, 2**32))
+def test_whatever_is_drawn_is_among_what_was_seen(first, second, seed):
+    """Draw from the one, then from the other; Gaussians may leave their three standard deviations."""
+    keys = np.random.default_rng(seed).integers(0, 2**62, (2, 40))
+    labels = np.zeros(40, np.int64)
+    drawn = [Symmetry.parse(text).sample(labels, key) for text, key in zip((first, second), keys, strict=True)]
+    there = TrainingSupport.of((first, second)).contains(drawn[1] @ drawn[0], labels)
+    assert there.all() or ("~" in first + second and there.mean() > 0.8)
+
+
+def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
+    """Images that d4 has moved already are seen by a model that saw d4, whatever element is added."""
+    images, labels = digits(data, "test", 60)
+    drawn = D4.take(np.arange(60) % 8)
+    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="d4", drawn=drawn)
+    assert report.gap.unseen.count == 0 and report.gap.value is None
+    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="none", drawn=drawn)
+    assert report.gap.seen.count == 60  # of every image exactly one element undoes what moved it
+    undone = [(~drawn.one(i)) for i in range(60)]
+    right = [
+        evaluate(plain, images[i : i + 1], labels[i : i + 1], UNIT, angles=0, probe=0)
+        .elements[D4.index(e)]
+        .rate.correct
+        for i, e in enumerate(undone)
+    ]
+    assert report.gap.seen.correct == sum(right)
+
+
+def test_the_gap_per_class(plain, data):
+    images, labels = digits(data, "test", 100)
+    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="0-4:d4,rest:c4")
+    counts = torch.bincount(labels, minlength=10).tolist()
+    assert [(a.count, b.count) for a, b in report.gap.by_class] == [
+        (8 * n, 0) if c <= 4 else (4 * n, 4 * n) for c, n in enumerate(counts)
+    ]
+    assert report.gap.seen.count == sum(a.count for a, _ in report.gap.by_class)
+    assert report.gap.symmetry == "0-4:d4,rest:c4"
+    assert evaluate(plain, images, labels, UNIT, angles=0, probe=0).gap is None
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (None, None),
+        ({"dataset": {"name": "x"}, "training": {"symmetry": "none"}}, None),
+        ({"dataset": {"symmetry": {"train": "c4", "test": "d4"}}, "training": {"symmetry": "d1"}}, "c4 then d1"),
+        ({"dataset": {"symmetry": {"a": "c4"}, "split": "a"}, "training": {"symmetry": "none"}}, "c4"),
+        ({"dataset": {"symmetry": "none"}, "training": {"symmetry": "none"}}, "none"),
+        ({"dataset": {"symmetry": "nonsense"}, "training": {"symmetry": "none"}}, None),
+        ({"dataset": {"symmetry": 3}, "training": "?"}, None),
+    ],
+)
+def test_what_a_config_says_of_training(config, expected):
+    seen = TrainingSupport.from_config(config)
+    assert (seen and str(seen)) == expected
+
+
+@pytest.mark.parametrize(("name", "survivors"), [("p4cnn_28", 4), ("p4cnn_27", 1), ("p4mcnn_26", 8), ("p4mcnn_27", 2)])
+def test_prediction_and_measurement_agree_on_real_images(data, name, survivors):
+    size = int(name[-2:])
+    model = create(name, width=3, channels=1, seed=0)
+    found = structure(model, Preprocessing(size, (0.1307,), (0.3081,))(digits(data, "test", 4)[0]))
+    assert found.agrees is True and len(found.survivors) == survivors and found.note == ""
+    assert found.exact == (survivors == len(found.elements))
+    for element, error in found.by_element.items():
+        assert error < 1e-9 if element in found.survivors else error > 1e-3
+    exact = [moved for element, moved in zip(found.elements, found.logits, strict=True) if element in found.survivors]
+    assert max(exact) < 1e-12 and (not found.exact or max(found.logits) < 1e-12)
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_a_network_that_is_not_of_our_layers_is_measured_by_its_grids(data):
+    x = Preprocessing(28, (0.1307,), (0.3081,))(digits(data, "test", 4)[0])
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU(), nn.Flatten()]
+    found = structure(nn.Sequential(*layers, nn.Linear(784, 10)), x)
+    assert found.note == FOREIGN and found.group == "d4"
+    assert found.survivors == ("e", "r90m") and found.agrees is True
+    assert min(found.logits[1:]) > 1e-3  # it is no invariant classifier, whatever its grids
+    plain_of_ours = structure(create("z2cnn_28", width=4, channels=1, seed=0), x)
+    assert plain_of_ours.note == FOREIGN and plain_of_ours.exact and plain_of_ours.agrees is True
+
+
+class Beyond(nn.Module):
+    """Stands for a network on a group that the lattice does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.group, self.conv, self.head = Group(8), nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.head(self.conv(x).mean((-2, -1)))
+
+
+def test_of_fields_beyond_the_lattice_only_logits_are_measured(data):
+    found = structure(Beyond(), UNIT(digits(data, "test", 2)[0]))
+    assert found.note == FIELDS and found.agrees is None and found.by_element == {} and len(found.logits) == 4
+
+
+def test_a_network_that_disagrees_with_its_grids_is_called_so(data):
+    """The positions enter by a weight, which no arithmetic on grids can see."""
+
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.where = nn.Conv2d(1, 2, 3, padding=1), nn.Parameter(torch.randn(2, 28, 28))
+            self.norm = nn.BatchNorm2d(2)
+
+        def forward(self, x):
+            return self.norm(self.conv(x) + self.where).mean((-2, -1))
+
+    found = structure(Positions(), UNIT(digits(data, "test", 2)[0]))
+    assert found.exact and found.agrees is False
+
+
+def report_of(data, **options):
+    model = Centroids(*digits(data, "train", 100))
+    return evaluate(model, *digits(data, "test", 20), UNIT, data="mnist, test", seen="0-4:d4,rest:none", **options)
+
+
+def test_the_report_survives_json(data):
+    model = create("p4cnn_28", width=2, channels=1, seed=0)
+    reports = [
+        report_of(data, probe=0, angles=8),
+        report_of(data, probe=0, angles=0),
+        report_of(data, probe=0, limit=3),
+    ]
+    reports.append(evaluate(model, *digits(data, "test", 20), UNIT, angles=0, seen="o2", probe=2, note="a note"))
+    for report in reports:
+        text = json.dumps(report.to_dict(), allow_nan=False)
+        assert Report.from_dict(json.loads(text)) == report
+    fields = reports[0].to_dict()
+    assert fields["upright"]["accuracy"] == reports[0].upright.value
+    assert fields["mean"] == reports[0].curve.mean and fields["data"] == {"name": "mnist, test"}
+    assert reports[3].to_dict()["unseen"] is None  # nothing was counted, and 0 would be read as an accuracy
+
+
+def test_what_is_no_report_is_refused(data):
+    fields = report_of(data, probe=0, angles=0).to_dict()
+    for path in ("upright", "elements", "curve", "seen", "logits", "data"):
+        with pytest.raises(ModelError, match=r"the report is not whole .*evaluate again"):
+            Report.from_dict({key: value for key, value in fields.items() if key != path})
+    for broken in ({"elements": 3}, {"upright": {"correct": "many", "count": 1}}, {"gap": {}}, {"data": []}):
+        with pytest.raises(ModelError, match="not whole"):
+            Report.from_dict(fields | broken)
+    for stranger in ({}, [], None, {"format": 2}):
+        with pytest.raises(ModelError, match="expected 1; evaluate again with this version"):
+            Report.from_dict(stranger)
+
+
+def test_two_reports_can_be_held_against_each_other(data):
+    first, again = (report_of(data, probe=0, angles=0) for _ in range(2))
+    assert first == again and first.deviation(again) == 0.0
+    logits = (tuple(v + 0.5 for v in first.logits[0]), *first.logits[1:])
+    other = Report.from_dict(first.to_dict() | {"logits": [list(row) for row in logits]})
+    assert first.deviation(other) == pytest.approx(0.5)
+    with pytest.raises(ModelError, match="keep other logits"):
+        first.deviation(report_of(data, probe=0, angles=0, limit=3))

@@ -1,0 +1,154 @@
+"""What is published, as data that agrees with itself; bands, means, tables."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from symdata.display import Table
+from zoo.experiments.harness.bands import Condition, judge
+from zoo.experiments.harness.statistics import Figure, difference, summarise
+from zoo.experiments.harness.tables import plus_minus
+from zoo.experiments.using_and_abusing import published
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
+from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, KNIGHT, MEASURES, MODELS, SPREADS
+from zoo.models.architecture_facts import ARCHITECTURES
+from zoo.models.registry import describe
+
+
+def series_of(regime, shift=None):
+    """The published means as the series of one seed, some of them moved."""
+    found = {f"{m} {name}": [ACCURACY[regime][m][name].mean] for m in MODELS for name in MEASURES}
+    for m in MODELS:
+        found[f"{m} quarter"] = [min(found[f"{m} 90"][0], found[f"{m} 270"][0])]
+    for name, change in (shift or {}).items():
+        found[name] = [found[name][0] + change]
+    return found
+
+
+@pytest.mark.parametrize("regime", ACCURACY)
+@pytest.mark.parametrize("model", MODELS)
+def test_published_turns_have_the_published_mean(regime, model):
+    row = ACCURACY[regime][model]
+    assert list(row) == list(MEASURES)
+    mean = sum(row[turn].mean for turn in ("90", "180", "270")) / 3
+    assert mean == pytest.approx(row["turned"].mean, abs=0.0101)
+    assert {figure.n for figure in row.values()} == {100 if regime in ("upright", "uniform") else 10}
+
+
+@pytest.mark.parametrize("model", CURVES["upright"])
+def test_published_curves_have_the_published_means(model):
+    curve, row = CURVES["upright"][model], ACCURACY["upright"][model]
+    assert len(curve) == 36
+    assert sum(curve) / 36 == pytest.approx(row["angles"].mean, abs=0.05)
+    near = [curve[angle // 10] for angle in DIAGONAL["upright"]]
+    assert sum(near) / len(near) == pytest.approx(row["diagonal"].mean, abs=0.05)
+    for turn in ("0", "90", "180", "270"):
+        assert curve[int(turn) // 10] == pytest.approx(row[turn].mean, abs=0.0501)
+
+
+def test_published_spreads_hold_their_means():
+    for (model, measure), spread in SPREADS.items():
+        figure = ACCURACY["upright"][model][measure]
+        values = (spread.least, spread.p5, spread.median, spread.p95, spread.most)
+        assert list(values) == sorted(values)
+        assert spread.p5 <= figure.mean <= spread.p95
+        assert abs(spread.median - figure.mean) < max(1.0, figure.sd)
+
+
+def test_published_knight_rows_follow_the_arithmetic():
+    for row in KNIGHT:
+        assert (row.size + 2 * row.padding - row.kernel) % row.stride == row.residue
+        assert (row.residue == 0) == all(abs(loss - math.log(2)) < 1e-4 for loss in row.losses)
+
+
+def test_published_rules_are_those_of_the_registry():
+    for kind, design in ARCHITECTURES.items():
+        assert published.exact_sizes(kind) == tuple(n for n in published.SIZES if design.phi(n) == 0)
+    assert published.exact_sizes("resnet18") == (25, 33, 41, 49, 57, 65, 73, 81, 89, 97, 225)
+    assert published.exact_sizes("torchvision resnet18") == (33, 65, 97, 225)
+
+
+def test_published_parameters_are_those_of_the_registry():
+    for name, (pooled, _) in published.PARAMETERS.items():
+        assert describe(name).parameters == pooled
+
+
+def judged(part, series, budget="paper"):
+    return {verdict.condition.text: verdict.inside for verdict in judge(part, series, budget, CONDITIONS)}
+
+
+@pytest.mark.parametrize("regime", ACCURACY)
+def test_the_published_numbers_lie_in_their_own_bands(regime):
+    verdicts = judged(regime, series_of(regime))
+    assert verdicts
+    assert all(inside is True for inside in verdicts.values()), verdicts
+
+
+@pytest.mark.parametrize(
+    ("regime", "shift", "claim"),
+    [
+        ("upright", {"p4cnn_28 180": -0.06}, "p4cnn_28: |180° - 0°| <= 0.05, every seed"),
+        ("upright", {"p4cnn_28 0": -0.7}, "p4cnn_28: 0° >= 97.0"),
+        ("upright", {"p4cnn_27 0": -0.6}, "p4cnn_27 - p4cnn_28 at 0°: 0.3 to 1.5"),
+        ("upright", {"p4cnn_29 180": 40.0}, "p4cnn_29: 180° < min(90°, 270°), every seed"),
+        ("upright", {"z2cnn_28 90": 7.2}, "z2cnn_28: 90° <= 25"),
+        ("uniform", {"p4cnn_27 angles": 0.5}, "p4cnn_28 - p4cnn_27, 36 angles: -0.1 to 0.5"),
+        ("uniform", {"z2cnn_28 angles": 3.0}, "p4cnn_28 - z2cnn_28, 36 angles: 5 to 10"),
+        ("biased", {"p4cnn_28 diagonal": 0.6}, "p4cnn_27 - p4cnn_28 at 40° and 50°: >= 0.4"),
+        ("biased40", {"p4cnn_29 angles": 4.0}, "p4cnn_28 - p4cnn_29, 36 angles: 4 to 10"),
+    ],
+)
+def test_a_number_that_moves_leaves_its_band(regime, shift, claim):
+    verdicts = judged(regime, series_of(regime, shift))
+    assert verdicts[claim] is False
+
+
+def test_a_band_for_every_seed_is_broken_by_one():
+    low = Condition("B0", "x", "all of a stay below b", {"a": 1.0, "b": -1.0}, high=0.0, every=True)
+    mean = Condition("B0", "x", "a stays below b on average", {"a": 1.0, "b": -1.0}, high=0.0)
+    series = {"a": [1.0, 1.0, 3.5], "b": [2.0, 2.0, 2.0]}
+    first, second = judge("x", series, "small", [low, mean])
+    assert (first.inside, second.inside) == (False, True)
+    assert first.word == "OUTSIDE" and "over 3 seeds" in first.row[2]
+
+
+def test_what_was_not_measured_and_what_is_no_number_is_never_inside():
+    condition = Condition("B0", "x", "a is anything", {"a": 1.0})
+    (missing,) = judge("x", {}, "small", [condition])
+    assert missing.inside is None and missing.word == "not measured"
+    (nan,) = judge("x", {"a": [math.nan]}, "small", [condition])
+    assert nan.inside is False
+
+
+def test_bands_of_one_budget_are_not_judged_in_another():
+    texts = [set(judged("upright", series_of("upright"), budget)) for budget in ("small", "paper")]
+    assert texts[0] ^ texts[1] == {"p4cnn_28: 0° >= 96.5 (small budget)", "p4cnn_28: 0° >= 97.0"}
+    assert {c.band for c in CONDITIONS} == {f"B{k}" for k in (1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)}
+
+
+def test_means_and_differences_are_those_of_scipy():
+    generator = torch.Generator().manual_seed(0)
+    a = (97 + torch.randn(7, generator=generator, dtype=torch.float64)).tolist()
+    b = (98 + 3 * torch.randn(4, generator=generator, dtype=torch.float64)).tolist()
+    figure = summarise(a)
+    assert (figure.mean, figure.n) == (pytest.approx(sum(a) / 7), 7)
+    assert figure.sd == pytest.approx(float(torch.tensor(a, dtype=torch.float64).std(unbiased=False)))
+    found, expected = difference(figure, summarise(b)), stats.ttest_ind(a, b, equal_var=False)
+    assert found.t == pytest.approx(expected.statistic) and found.dof == pytest.approx(expected.df)
+    assert difference(figure, summarise([1.0])) is None
+
+
+def test_welch_on_the_published_means_finds_what_is_published():
+    exact, near = (ACCURACY["uniform"][model]["angles"] for model in MODELS[:2])
+    found = difference(exact, near)
+    assert 1e-4 < stats.t.sf(found.t, found.dof) * 2 < 1e-3  # 2.8e-4 from the means before they were rounded
+
+
+def test_tables_print_and_escape():
+    table = Table(("a", "b"), (("1|2", "x"), ("3", "long")), "T", ("A note.",))
+    assert str(table).splitlines() == ["T", "a    b", "---  ----", "1|2  x", "3    long", "A note."]
+    assert "| 1\\|2 | x |" in table.markdown.splitlines()
+    assert plus_minus(Figure(97.694, 0.171, 3)) == "97.69±0.17"
+    assert plus_minus(Figure(97.694, None, 1)) == "97.69" and plus_minus(None) == "-"

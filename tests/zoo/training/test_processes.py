@@ -1,0 +1,106 @@
+"""Several processes train what one would: the same losses, one set of weights, one voice."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.conftest import ROOT
+from tests.support.processes import run_processes
+from tests.support.training import dataset, lines
+from zoo.checkpoint.folder import read_checkpoint
+
+OPTIONS = (
+    "--model p4cnn_12 --width 2 --batch-size 15 --epochs 3 --log-every 2 --schedule constant --symmetry d4".split()
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return dataset(tmp_path_factory.mktemp("training") / "data", count=110)
+
+
+def launched(data, out, processes: int, *options: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
+    command += ["-m", "cli.main", "train", data, "--out", out, *OPTIONS, *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd=out.parent)
+
+
+def losses(folder) -> list[float]:
+    return [line.get("loss", line.get("window_loss")) for line in lines(folder)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_losses_are_those_of_one_process(data, tmp_path, optimizer):
+    """Batches of 13 and 14 images for two processes: unequal parts. A rate at which rounding is not amplified."""
+    options = ["--optimizer", optimizer, "--lr", 1e-3 if optimizer == "sgd" else 1e-5]
+    found = {}
+    for processes in (1, 2):
+        result = launched(data, tmp_path / f"run{processes}", processes, *options)
+        assert result.returncode == 0, result.stderr
+        found[processes] = result.stdout
+    one, two = tmp_path / "run1", tmp_path / "run2"
+    assert losses(two) == pytest.approx(losses(one), rel=1e-5) and len(losses(one)) > 9
+    # Not weight by weight: batch norm takes away the bias before it, and adam makes full steps of its gradient, noise.
+    images = load_file(one / "golden.safetensors")["images"]
+    with torch.no_grad():
+        a, b = (read_checkpoint(folder).model(images) for folder in (one, two))
+    assert torch.allclose(a, b, rtol=0, atol=1e-4 * float(a.abs().max()))
+    assert found[2] == found[1].replace("run1", "run2"), "one process speaks"
+    assert json.loads((two / "config.json").read_text())["training"]["processes"] == 2
+
+
+PROGRAM = """
+from pathlib import Path
+from tests.support.training import config
+from zoo.training import loop, train
+
+kept = {}
+class Watched(loop.TrainingState):
+    def end_epoch(self, metrics, length):
+        super().end_epoch(metrics, length)
+        kept["weights"] = torch.cat([v.flatten().double() for v in self.weights().values()])
+
+loop.TrainingState = Watched
+run = config(Path(folder) / "data", symmetry="so2", dropout=0.2, batch_size=16, device="cpu")
+dist.destroy_process_group()
+import os
+os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world),
+                  MASTER_ADDR="127.0.0.1", MASTER_PORT=(Path(folder) / "port").read_text())
+train(run)
+assert not dist.is_initialized()
+dist.init_process_group("gloo", init_method=f"file://{folder}/again", rank=rank, world_size=world)
+mine = kept["weights"]
+others = [torch.zeros_like(mine) for _ in range(world)]
+dist.all_gather(others, mine)
+assert all(torch.equal(other, mine) for other in others), "weights and running statistics are one"
+"""
+
+
+@pytest.mark.slow
+def test_all_processes_hold_the_same_weights(tmp_path):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        (tmp_path / "port").write_text(str(probe.getsockname()[1]))
+    dataset(tmp_path / "data", count=60)
+    run_processes(PROGRAM, tmp_path, world=3)
+    assert len(lines(tmp_path / "run")) > 2
+
+
+@pytest.mark.slow
+def test_refusals_end_every_process(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("mine")
+    result = launched(data, tmp_path / "run", 2)
+    assert result.returncode != 0 and "is left alone: choose another --out" in result.stderr
+    assert "Traceback" not in result.stderr.split("torch/distributed")[0]
+    assert os.listdir(tmp_path / "run") == ["thesis.tex"]

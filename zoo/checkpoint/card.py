@@ -1,0 +1,267 @@
+"""The card of a model, README.md: every number on it comes from config.json or evaluation.json."""
+
+import math
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import yaml
+
+from symdata.groups import Group
+from symdata.transforms.affine import UNITS
+from zoo.checkpoint.manifest import innermost
+from zoo.errors import ModelError
+from zoo.evaluation.report import Report
+from zoo.measure.estimates import Rate
+
+LICENSE = "apache-2.0"
+"""Of weights whose owner says nothing else."""
+SHOWN_CLASSES = 12
+SHOWN_ELEMENTS = 16
+"""Of a larger group the worst elements are shown."""
+Row = tuple[str, ...]
+
+
+def render_card(
+    config: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None,
+    *,
+    repo: str | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    license: str = LICENSE,
+) -> str:
+    """README.md of a model folder, as text; it shows polar.png if there is a curve in the evaluation.
+
+    Args:
+        config: config.json.
+        evaluation: evaluation.json, or None if the model was not evaluated.
+        repo: `user/name` or `user/name@v1`, where the model will be found; None for a folder.
+        dataset: `id` and `revision` of the repository that holds the very dataset the model was trained on.
+
+        license: of the weights, an identifier of the Hub such as `mit`.
+
+    Raises:
+        ModelError: if either of the two does not say what a card tells.
+    """
+    report = None if evaluation is None else Report.from_dict(evaluation)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["plain"] = plain
+    template = environment.from_string((resources.files("cards") / "model.md.j2").read_text(encoding="utf-8"))
+    try:
+        front = _front(config, report, dataset, license)
+        return template.render(
+            front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf),
+            ref=repo or "PATH",
+            report=report,
+            **_said_of_model(config),
+            **({} if report is None else _said_of_results(report, repo or "PATH")),
+            facts=[(key, _shown(value)) for key, value in _facts(config, dataset).items() if value is not None],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"config.json does not say what a card tells ({reason}); save the model again") from None
+
+
+def on_training_data(config: Mapping[str, Any], report: Report) -> bool:
+    """Whether it is proven that a model was evaluated on the dataset it was trained on: the manifests have one hash."""
+    return report.manifest_sha256 is not None and report.manifest_sha256 == config["dataset"].get("manifest_sha256")
+
+
+def _front(
+    config: Mapping[str, Any], report: Report | None, dataset: Mapping[str, Any] | None, license: str
+) -> dict[str, Any]:
+    """What the Hub reads: the YAML head of the card."""
+    exactness = config["exactness"]
+    kind = () if not exactness["tied"] else ("exact",) if exactness["exact"] else ("approximate",)
+    front: dict[str, Any] = {
+        "library_name": "symdata",
+        "license": license,
+        "pipeline_tag": "image-classification",
+        "tags": ["symdata", "equivariance", "symmetry", config["group"], *kind],
+    }
+    source = str((config["dataset"].get("source") or {}).get("ref"))
+    if dataset is not None:
+        front["datasets"] = [dataset["id"]]
+    elif source.startswith("hub:"):
+        front["datasets"] = [source.removeprefix("hub:").split("@")[0]]
+    if report is not None:
+        linked = dataset if on_training_data(config, report) else None
+        front["model-index"] = [{"name": _line(config["name"]), "results": [_result(config["group"], report, linked)]}]
+    return front
+
+
+def _result(group: str, report: Report, dataset: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One entry of a model-index: the task, the dataset, and the metrics, as fractions, that speak of the group."""
+    name, split = _data(report)
+    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")
+    on = {"name": _line(name), "type": slug or "dataset"}
+    if dataset is not None:
+        on |= {"type": dataset["id"], "revision": dataset["revision"]}
+    own = {str(e) for e in Group.parse(report.group).elements if e in Group.parse(group)}
+    rates = {"upright": report.upright.value}
+    rates |= {f"under {s.element}": s.rate.value for s in report.elements[1:] if s.element in own}
+    rates |= {} if report.curve is None else {_mean_over(report): report.curve.mean}
+    return {
+        "task": {"type": "image-classification"},
+        "dataset": on | ({"split": _line(split)} if split else {}),
+        "metrics": [{"type": "accuracy", "name": f"accuracy, {key}", "value": value} for key, value in rates.items()],
+    }
+
+
+def _data(report: Report) -> tuple[str, str | None]:
+    """Name and split of the images; reports of old say both in one text."""
+    name, _, split = report.data.rpartition(", ")
+    return (name, report.split or split) if name else (report.data or "dataset", report.split)
+
+
+def _mean_over(report: Report) -> str:
+    return f"mean over {len(report.curve.angles) if report.curve else 0} angles"
+
+
+def _said_of_model(config: Mapping[str, Any]) -> dict[str, Any]:
+    exactness, classes, preprocessing = config["exactness"], config["classes"], config["preprocessing"]
+    size, tied = preprocessing["size"], exactness["tied"]
+    left = exactness["survivors"]
+    return {
+        "name": config["name"],
+        "group": config["group"],
+        "parameters": f"{config['weights']['parameters']:,}",
+        "size": size,
+        "channels": len(preprocessing["mean"]),
+        "classes": classes,
+        "tied": tied,
+        "exact": exactness["exact"],
+        "held": exactness["group"],
+        "pooled": bool(innermost(config["architecture"]).get("coset_pool")),
+        "learned": list(_learned(exactness.get("learned"), config["group"])),
+        "phi": f"{max(exactness['phi']):g}",
+        "survivors": "the identity survives" if left == ["e"] else f"{', '.join(left)} survive",
+        "nearest": " or ".join(f"{h} x {w}" for h, w in exactness["nearest"]),
+        "sizes": list(_sizes(exactness.get("sizes") or {}, size)) if tied else [],
+        "mean": ", ".join(f"{value:.4g}" for value in preprocessing["mean"]),
+        "std": ", ".join(f"{value:.4g}" for value in preprocessing["std"]),
+        "command": _line(config["training"].get("command")),
+        "shown_classes": ", ".join(map(plain, classes[:SHOWN_CLASSES])) + (", ..." * (len(classes) > SHOWN_CLASSES)),
+    }
+
+
+def _learned(said: Any, group: str) -> Iterator[str]:
+    """Sentences about what was learned of the symmetry; of what is no such record, none."""
+    said = said if isinstance(said, Mapping) else {}
+    layers, degree, widths = (said.get(key) for key in ("layers", "degree", "half_widths"))
+    if isinstance(layers, int) and isinstance(degree, int | float):
+        yield (
+            f"Its convolutions began equivariant under {plain(group)} and were free to leave it: {layers} did, and "
+            f"keep it to degree {degree:.2f} or more, 1 being all of it and 0 none."
+        )
+    if isinstance(widths, Mapping) and all(isinstance(width, int | float) for width in widths.values()):
+        words = [f"{plain(name).replace('_', ' ')} up to {_width(name, width)}" for name, width in widths.items()]
+        yield f"Its answers are averages over augmentations whose range it learned: {', '.join(words)}, either way."
+
+
+def _width(name: str, width: float) -> str:
+    unit = UNITS.get(name)
+    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit is None else f"{width:.1f} {unit}"
+
+
+def _sizes(phi_by_size: Mapping[str, float], own: int) -> Iterator[Row]:
+    """Rows of the table of input sizes; its own is bold."""
+    for size, phi in phi_by_size.items():
+        cells = (f"{int(size)} x {int(size)}", f"{phi:g}", "approximate" if phi else "exact")
+        yield tuple(f"**{cell}**" for cell in cells) if int(size) == own else cells
+
+
+def _said_of_results(report: Report, ref: str) -> dict[str, Any]:
+    return {"rows": list(_rows(report)), "alt": plain(_alt(report)), "again": _again(report, ref)}
+
+
+def _rows(report: Report) -> Iterator[Row]:
+    yield "upright", _percent(report.upright)
+    moved = report.elements[1:]
+    for score in moved if len(moved) < SHOWN_ELEMENTS else sorted(moved, key=lambda s: s.rate.value)[:SHOWN_ELEMENTS]:
+        yield f"under {score.element}", _percent(score.rate)
+    if report.curve is not None:
+        yield _mean_over(report), f"{100 * report.curve.mean:.2f} %"
+    if report.gap is not None and report.gap.value is not None:
+        # Without an error: the same image counts under every element, so these counts are not independent.
+        yield "elements seen in training", f"{100 * report.gap.seen.value:.2f} %"
+        yield "elements not seen in training", f"{100 * report.gap.unseen.value:.2f} %"
+
+
+def _percent(rate: Rate) -> str:
+    return f"{100 * rate.value:.2f} % ± {100 * rate.standard_error:.2f}"
+
+
+def _alt(report: Report) -> str:
+    """What the picture shows, for those who do not see it."""
+    if (curve := report.curve) is None:
+        return ""
+    low = min(range(len(curve.angles)), key=lambda k: curve.correct[k])
+    return (
+        f"Accuracy over the angle by which images are turned: {100 * curve.mean:.2f} % on average, "
+        f"{100 * curve.accuracies[low]:.2f} % at worst, at {curve.angles[low]:g} degrees"
+    )
+
+
+def _again(report: Report, ref: str) -> str | None:
+    """The command that measures it again; None for angles that no option asks for."""
+    name, split = _data(report)
+    angles = () if report.curve is None else report.curve.angles
+    if any(abs(angle - 360 * k / len(angles)) > 1e-6 for k, angle in enumerate(angles)):
+        return None
+    words = ["symdata", "evaluate", ref, "--data", name, "--limit", str(report.count)]
+    for option, value, usual in (
+        ("--split", split, "test"),
+        ("--elements", report.group, "d4"),
+        ("--angles", len(angles), 36),
+        ("--angle-limit", None if report.curve is None else report.curve.count, None),
+        ("--fill", report.fill, "background"),
+    ):
+        words += [option, str(value)] if value not in (usual, None) else []
+    return _line(shlex.join(words))
+
+
+def _facts(config: Mapping[str, Any], repository: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a reader asks first about the training; config.json says the rest."""
+    training, dataset = config["training"], config["dataset"]
+    source, symmetry = dataset.get("source") or {}, dataset.get("symmetry")
+    if isinstance(symmetry, Mapping):
+        symmetry = ", ".join(f"{split} {text}" for split, text in symmetry.items())
+    return {
+        "dataset": dataset.get("name"),
+        "its repository": None if repository is None else f"{repository['id']}@{repository['revision']}",
+        "its symmetry": symmetry,
+        "its source": source.get("ref"),
+        "revision of the source": source.get("revision"),
+        "license of the source": source.get("license"),
+        "augmentation": training.get("symmetry"),
+        "epochs": training.get("epochs"),
+        "images shown": training.get("images"),
+        "seed": training.get("seed"),
+        "accuracy on held-out images": training.get("validation_accuracy"),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{100 * value:.2f} %"
+    return f"{value:,}" if isinstance(value, int) else f"`{_line(value)}`".replace("|", "\\|")
+
+
+def _line(value: object) -> str | None:
+    """A value as one line that cannot end the code it stands in."""
+    return None if value is None else " ".join(str(value).split()).replace("`", "'")
+
+
+def plain(value: Any) -> str:
+    """Text as one line in which nothing is Markdown or HTML."""
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(str(value).split()))

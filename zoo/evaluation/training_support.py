@@ -1,0 +1,116 @@
+"""Which elements a model met in training, and how much worse it is on the others.
+
+What a model met is a composition: the dataset's symmetry moved the images first, augmentation moved them again. The
+support of each is a union of arcs (a single element is an arc of length 0), and arcs are closed under composition:
+
+    r(a) m^f . r(b) m^g = r(a + (-1)^f b) m^(f xor g)
+
+Convention:
+    Degrees, counter-clockwise as displayed; an element mirrors left-right first, then turns.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdata.errors import SymmetryError
+from symdata.groups import SNAP_DEG, Elements
+from symdata.measures import Arc, Gaussian, Measure, Partial
+from symdata.symmetry import Symmetry
+
+SIGMAS = 3.0
+"""A Gaussian reaches everywhere; what lies beyond so many standard deviations (0.3 %) counts as not seen."""
+
+
+class Span(NamedTuple):
+    """All angles from `low` over `length` degrees, with or without the mirror."""
+
+    low: float
+    length: float
+    flip: bool
+
+
+@dataclass(frozen=True)
+class TrainingSupport:
+    """The elements that a model met in training, class by class."""
+
+    steps: tuple[Symmetry, ...]
+    """Symmetries in the order in which they moved an image: the dataset's, then that of augmentation."""
+
+    @classmethod
+    def of(cls, seen: "TrainingSupport | Symmetry | str | Sequence[Symmetry | str] | None") -> "TrainingSupport | None":
+        """From one symmetry or several, or their texts; None stays None: it is not known."""
+        if seen is None or isinstance(seen, TrainingSupport):
+            return seen
+        steps = [seen] if isinstance(seen, str | Symmetry) else list(seen)
+        return cls(tuple(Symmetry.parse(step) for step in steps))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | None) -> "TrainingSupport | None":
+        """From the `dataset` and `training` of a model's config; None if either does not say its symmetry."""
+        if config is None:
+            return None
+        texts = [_symmetry(config.get(part)) for part in ("dataset", "training")]
+        try:
+            return None if None in texts else cls.of([text for text in texts if text is not None])
+        except SymmetryError:
+            return None
+
+    def __str__(self) -> str:
+        return " then ".join(str(step) for step in self.steps if str(step) != "none") or "none"
+
+    @property
+    def is_per_class(self) -> bool:
+        return any(step.is_per_class for step in self.steps)
+
+    def spans(self, label: int) -> frozenset[Span]:
+        """The support of class `label`."""
+        found = frozenset({Span(0.0, 0.0, False)})
+        for step in self.steps:
+            found = frozenset(_compose(later, span) for later in support(step.measure(label)) for span in found)
+        return found
+
+    def contains(self, elements: Elements, labels: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether each element may have moved an image of that class in training."""
+        batch, labels = elements.cpu(), np.asarray(labels)
+        found = np.zeros(len(labels), dtype=bool)
+        for label in np.unique(labels) if self.is_per_class else [0]:
+            rows = labels == label if self.is_per_class else np.ones(len(labels), dtype=bool)
+            for span in self.spans(int(label)):
+                ahead = (batch.angle[rows] - span.low + SNAP_DEG) % 360.0
+                found[rows] |= (ahead <= span.length + 2 * SNAP_DEG) & (batch.flip[rows] == span.flip)
+        return found
+
+
+def support(measure: Measure) -> list[Span]:
+    """The elements that a measure gives, as arcs."""
+    group, flips = measure.group, (False, True)[: 1 + measure.group.flips]
+    if isinstance(measure, Gaussian):
+        reach = SIGMAS * measure.std
+        if not group.is_finite:
+            return [Span(measure.mean - reach, min(2 * reach, 360.0), flip) for flip in flips]
+        # The element nearest to a drawn angle acts: each takes what lies within half a step of it.
+        reach += 180.0 / (group.rotations or 1)
+        near = [e for e, _ in measure.atoms if abs((e.angle - measure.mean + 180.0) % 360.0 - 180.0) <= reach]
+        return [Span(e.angle, 0.0, e.flip) for e in near]
+    if group.is_finite or (isinstance(measure, Arc) and measure.low == measure.high):
+        return [Span(e.angle, 0.0, e.flip) for e, p in measure.atoms if p > 0.0]
+    if isinstance(measure, Partial):
+        return [Span(0.0, 360.0, flip) for flip in flips] if measure.weight else [Span(0.0, 0.0, False)]
+    return [Span(measure.low, min(measure.high - measure.low, 360.0), flip) for flip in flips]
+
+
+def _compose(later: Span, first: Span) -> Span:
+    """The arc of all `b` then `a`, for b in `first` and a in `later`."""
+    low = later.low - first.low - first.length if later.flip else later.low + first.low
+    return Span(round(low % 360.0, 6) % 360.0, min(later.length + first.length, 360.0), later.flip ^ first.flip)
+
+
+def _symmetry(part: Any) -> str | None:
+    """The symmetry that a part of a config says, as text or by split."""
+    said = part.get("symmetry") if isinstance(part, Mapping) else None
+    if isinstance(said, Mapping):
+        said = said.get(part.get("split", "train"))
+    return said if isinstance(said, str) else None

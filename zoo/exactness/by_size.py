@@ -1,0 +1,41 @@
+"""Exactness by input size, predicted."""
+
+from torch import nn
+
+from symdata.groups import Group
+from zoo.errors import ModelError
+from zoo.exactness.audits import held_against
+from zoo.exactness.tracer import Tracer
+
+AROUND = 4
+"""Pixels below and above its own input size at which a network is looked at for its card."""
+
+
+def _predicted(tracer: Tracer, size: int, group: Group) -> tuple[float, bool]:
+    """phi in input pixels, and whether every element survives; `ModelError` if the network cannot run at this size."""
+    layers = tracer.trace((size, size))
+    exact = all(len(layer.survivors(group)) == len(group.elements) for layer in layers)
+    return float(max((max(layer.phi) for layer in layers), default=0.0)), exact
+
+
+def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, channels: int | None = None) -> dict[int, float]:
+    """Predicted misalignment, in input pixels, at the sizes about its own; 0 is exact, nothing is measured.
+
+    Args:
+        model: traced on shapes alone, once per size.
+        size: pixels.
+        around: how many pixels smaller and larger.
+        channels: of the input; by default read from the first convolution.
+
+    Returns:
+        Size -> phi, in order, without the sizes at which the network cannot run or which nothing can be said of.
+    """
+    tracer, group, found = Tracer(model, channels), held_against(model, None), {}
+    for pixels in range(max(1, size - around), size + around + 1):
+        try:
+            phi, exact = _predicted(tracer, pixels, group)
+        except ModelError:
+            continue
+        if exact == (phi == 0):  # an operation that is not analysed breaks without a number
+            found[pixels] = phi
+    return found

@@ -1,0 +1,1 @@
+"""What all experiments share: jobs and their records, tables, bands, pictures."""

@@ -1,0 +1,1 @@
+"""Subsampling that breaks no symmetry (Xu, Kim, Rainforth & Teh 2021)."""

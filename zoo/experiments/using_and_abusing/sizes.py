@@ -1,0 +1,139 @@
+"""Which input sizes are exact: predicted before training, measured on every architecture, beside the published rule."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from symdata.display import Table
+from zoo.exactness.audits import exact_sizes
+from zoo.experiments.harness.runs import Job, RunRecord
+from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.setting import Setting
+from zoo.experiments.using_and_abusing import depth
+from zoo.experiments.using_and_abusing.claims import verdicts
+from zoo.experiments.using_and_abusing.exactness import BROKEN, EXACT, errors, narrow, noise, touchstones
+from zoo.experiments.using_and_abusing.published import EXACT as RULES
+from zoo.experiments.using_and_abusing.published import SIZES
+from zoo.experiments.using_and_abusing.published import exact_sizes as published_sizes
+from zoo.models.architecture_facts import ARCHITECTURES
+from zoo.models.names import LATTICE_WORDS, known_prefixes
+from zoo.models.registry import describe
+
+IMAGES = 2
+"""Of noise, for each size and element."""
+SHOWN = (27, 28, 29, 32, 33, 96, 97, 224, 225)
+"""Sizes of the literature, whose misalignment is tabled."""
+
+
+def jobs(setting: Setting) -> list[Job]:
+    """One job for each network at all sizes, and one for each of the other questions."""
+    named = [
+        Job("sizes", f"exact-{head}", {"network": head, "architecture": kind, "sizes": list(SIZES)}, measure)
+        for head, kind in networks().items()
+    ]
+    return [*depth.jobs(), *named]
+
+
+def networks() -> dict[str, str]:
+    """Name without size -> architecture: every network of the registry on a lattice group, and torchvision's stem."""
+    found = {
+        head: kind
+        for head, (variant, word, kind) in known_prefixes().items()
+        if word in LATTICE_WORDS and kind in ARCHITECTURES and head == f"{variant}{word}{kind}"
+    }
+    return found | {"torchvision": "torchvision resnet18"}
+
+
+def measure(job: Job, setting: Setting) -> dict[str, Any]:
+    """Predicted exact sizes, and the largest error over elements at every size."""
+    head, sizes = job.request["network"], job.request["sizes"]
+    first = 33 if head == "torchvision" else ARCHITECTURES[job.request["architecture"]].sizes[0]
+    model = narrow(head if head == "torchvision" else f"{head}_{first}", 33)
+    can = [size for size in sizes if size >= getattr(model, "minimum", 1)]
+    tried = touchstones(model)
+    found = {size: max(errors(model, noise(IMAGES, int(model.channels), (size, size)), tried)) for size in can}  # type: ignore[arg-type]
+    return {
+        "predicted": list(exact_sizes(model, can)),
+        "errors": {str(size): float(f"{error:.2g}") for size, error in found.items()},
+        "elements": [str(e) for e in tried],
+        "too small": [size for size in sizes if size not in can],
+    }
+
+
+def wrong_sizes(record: RunRecord) -> list[int]:
+    """Sizes at which prediction, measurement and published rule are not all the same, or the error lies in between."""
+    rule, predicted = set(published_sizes(record.request["architecture"])), set(record.result["predicted"])
+    wrong = []
+    for text, error in record.result["errors"].items():
+        size = int(text)
+        measured = True if error < EXACT else False if error > BROKEN else None
+        if not measured == (size in predicted) == (size in rule):
+            wrong.append(size)
+    return wrong
+
+
+def report(records: list[RunRecord], setting: Setting) -> Section:
+    """The table of exact sizes and their misalignment; layers, coset pooling, rectangles, parameters."""
+    sized = [r for r in records if r.key.startswith("exact-")]
+    others = {r.key: r.result for r in records if r not in sized}
+    wrong = {record.request["network"]: wrong_sizes(record) for record in sized}
+    series = {"B1 wrong": [float(sum(map(len, wrong.values())))], **depth.series(others)}
+    tables = (_exact(sized, wrong), _misalignment(), *depth.tables(others))
+    summary: Mapping[str, Any] = {"wrong sizes": {name: found for name, found in wrong.items() if found}}
+    judged = verdicts("sizes", series, setting.budget.name)
+    return Section("sizes", "Exact input sizes", tuple(records), tables, judged, summary=summary)
+
+
+def _exact(records: list[RunRecord], wrong: Mapping[str, list[int]]) -> Table:
+    rows = []
+    for kind, (modulus, remainder) in RULES.items():
+        found = [r for r in records if r.request["architecture"] == kind]
+        pairs = [(int(size), error) for r in found for size, error in r.result["errors"].items()]
+        fine = [error for _, error in pairs if error <= EXACT]
+        bad = [error for _, error in pairs if error > EXACT]
+        misses = sum(len(wrong[r.request["network"]]) for r in found)
+        least = min(size for size, _ in pairs)
+        listed = [size for size in published_sizes(kind) if size >= least]
+        rows.append(
+            (
+                kind,
+                f"{remainder} mod {modulus}",
+                _abridged(listed),
+                f"{len(found)} x {len({size for size, _ in pairs})}",
+                str(misses),
+                f"{max(fine):.0e}" if fine else "-",
+                f"{min(bad):.0e}" if bad else "-",
+            )
+        )
+    header = (
+        "architecture",
+        "published rule",
+        "exact sizes",
+        "networks x sizes",
+        "wrong",
+        "exact, at most",
+        "else, at least",
+    )
+    notes = (
+        f"Sizes {SIZES[0]} to 100, {SIZES[-2]} and {SIZES[-1]}. Wrong: sizes at which rule, prediction and "
+        "measurement are not all the same. Last two columns: relative errors of the last feature map in float64.",
+        "Every network of the registry on c1, c2, c4, d1, d2 and d4, and its separable variants, at full depth and "
+        f"with one field in its first layer; {IMAGES} images of noise under the elements r90, r180 and m of its group. "
+        "Plain networks (c1, and torchvision's strides without the blocks) have their filters averaged over d4.",
+    )
+    return Table(header, tuple(rows), "Predicted and measured exact sizes", notes)
+
+
+def _abridged(sizes: list[int]) -> str:
+    return ", ".join(map(str, sizes)) if len(sizes) <= 6 else ", ".join(map(str, [*sizes[:3], "...", *sizes[-3:]]))
+
+
+def _misalignment() -> Table:
+    rows = []
+    for kind, design in ARCHITECTURES.items():
+        heads_at = [f"p4{kind}_{size}" for size in SHOWN]
+        rows.append((kind, *(str(describe(name).phi) for name in heads_at), str(design.period - 1)))
+    header = ("architecture", *(f"{size} px" for size in SHOWN), "at most")
+    note = (
+        "Misalignment phi in input pixels; 0 is exact. One pixel changes it, and 224 is the worst size for a ResNet18."
+    )
+    return Table(header, tuple(rows), "Misalignment", (note,))

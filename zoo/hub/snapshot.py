@@ -1,0 +1,23 @@
+"""What is read from a snapshot of the Hub; needs neither the Hub nor its client."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from zoo.errors import ModelError
+from zoo.files import CONFIG
+
+if TYPE_CHECKING:
+    from symdata.hub import Address
+
+T = TypeVar("T")
+
+
+def read_snapshot(folder: Path, place: "Address", read: Callable[[Path], T]) -> T:
+    """What is read from a snapshot; an error says where it came from, and how to fetch it anew."""
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"repository {str(place)!r} has no {CONFIG}, so it is not a model of symdata; check its name")
+    try:
+        return read(folder)
+    except ModelError as error:
+        raise ModelError(f"{error} (from the Hub: {str(place)!r}; to fetch it anew: {place.clear})") from None

@@ -1,0 +1,1 @@
+"""Running a classifier on images, upright and moved."""

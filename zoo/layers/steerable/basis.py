@@ -1,0 +1,101 @@
+"""What escnn is asked for: the kernels that steer one representation into another, sampled on pixels."""
+
+import io
+import warnings
+from contextlib import redirect_stdout
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symdata.groups import Element, Group
+from symdata.installation.lie_learn import stand_in
+from zoo.errors import ModelError
+from zoo.layers.steerable.fibre import BAND, Fibre
+from zoo.layers.steerable.filters import acted
+
+INSTALL = (
+    "pip install 'symdata[steerable]' (Python <= 3.12, Fortran compiler), or without either: "
+    "pip install 'symdata[planar]' && pip install --no-deps escnn==1.0.11"
+)
+
+
+@lru_cache(maxsize=1)
+def escnn() -> ModuleType:
+    """The module escnn with its `gspaces` and `nn`; `ModelError` with the line that installs it where it is missing."""
+    stand_in()
+    try:
+        with warnings.catch_warnings():
+            # said once at import; py3nj speeds up SO(3), which acts on no plane
+            warnings.filterwarnings("ignore", message="`py3nj` package not found", category=UserWarning)
+            module = import_module("escnn")
+            for part in ("gspaces", "nn"):
+                import_module(f"escnn.{part}")
+    except ImportError as error:
+        raise ModelError(f"networks for c8, c16, d8, so2 and o2 are trained on escnn ({error}): {INSTALL}") from error
+    return module
+
+
+def gspace(group: Group) -> Any:
+    """The plane with the action of `group`: its mirror is left-right, as ours is."""
+    spaces = escnn().gspaces
+    rotations = -1 if group.rotations is None else group.rotations
+    return spaces.flipRot2dOnR2(rotations) if group.flips else spaces.rot2dOnR2(rotations)
+
+
+def representation(fibre: Fibre, space: Any) -> Any:
+    """What escnn calls the fields of `fibre`: trivial, regular, or the spectral regular one up to frequency `BAND`."""
+    if fibre.group == Group(1):
+        return space.trivial_repr
+    if fibre.group.is_finite:
+        return space.regular_repr
+    full = space.fibergroup
+    return full.spectral_regular_representation(*full.bl_irreps(BAND), name=None)
+
+
+@lru_cache(maxsize=64)
+def kernel_basis(group: Group, before: Fibre, after: Fibre, kernel: int) -> Tensor:
+    """(K, d_out, d_in, kernel, kernel) float32: K filters from one field to another, of which all others are sums.
+
+    escnn samples them with an error of 1e-7; here they are equivariant to the last bit under the elements of d4 that
+    the group holds, so that a network is exact to the rounding of its own arithmetic, in float64 too.
+    """
+    with redirect_stdout(io.StringIO()), torch.device("cpu"):  # escnn prints while it solves for a new basis
+        count = _expansion(group, before, after, kernel, 1).dimension()
+        # one output field for each kernel of the basis, and the identity for coefficients: all of them in one product
+        expansion = _expansion(group, before, after, kernel, count)
+        basis = expansion(torch.eye(count, dtype=torch.float32).flatten()).detach()
+    return tied(basis.view(count, after.size, before.size, kernel, kernel), group, before, after)
+
+
+def _expansion(group: Group, before: Fibre, after: Fibre, kernel: int, fields: int) -> Any:
+    """What turns coefficients into the filters from one field to some, in escnn."""
+    space = gspace(group)
+    into, out = (representation(fibre, space) for fibre in (before, after))
+    kinds = (escnn().nn.FieldType(space, count * [kind]) for kind, count in ((into, 1), (out, fields)))
+    # recompute: what escnn shares within the process may have been moved to another dtype or device
+    return escnn().nn.R2Conv(*kinds, kernel, bias=False, initialize=False, recompute=True).basisexpansion
+
+
+def tied(filters: Tensor, group: Group, before: Fibre, after: Fibre) -> Tensor:
+    """Filters (..., d_out, d_in, k, k) averaged over the elements of d4 in `group`, rho_out(h) (h F) rho_in(h)^-1.
+
+    The sums are exact in float64, as all terms are equal up to a few bits, so the averages of an orbit agree bit for
+    bit. `ModelError` if they are not equal: then this escnn has other conventions than ours.
+    """
+    exact = filters.double()
+    moved = [acted(exact, h, before, after) for h in lattice_part(group)]
+    mean = torch.stack(moved).mean(0)
+    worst = float((mean - exact).abs().max()) if exact.numel() else 0.0
+    if worst > 1e-4 * max(1.0, float(exact.abs().max())):
+        version = getattr(escnn(), "__version__", "unknown")
+        raise ModelError(f"filters for {group} of escnn {version} are off by {worst:.1g} under d4: {INSTALL}")
+    return mean.to(filters.dtype)
+
+
+def lattice_part(group: Group) -> tuple[Element, ...]:
+    """The elements of `group` that permute pixels: those of c4 or d4 for c8, c16, so2 and d8, o2."""
+    return tuple(e for e in Group(4, group.flips).elements if e in group)

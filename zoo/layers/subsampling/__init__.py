@@ -1,0 +1,1 @@
+"""Layers that lower the resolution of feature maps."""

@@ -1,0 +1,147 @@
+"""Subsampling on the phase that the image itself chooses: which of the s x s shifted lattices, by image.
+
+On a torus whose sides are multiples of s, a symmetry of the pixels (a circular shift, a quarter turn, a mirror) moves
+each of the s x s lattices of step s onto one of them. If the choice moves along, the smaller map is the old one moved
+by a symmetry of the smaller torus, and a turn stays the same turn:
+
+    x[..., p::s, q::s], chosen at (p, q), after `rot90` is chosen at (s - 1 - q, p), and is the `rot90` of the old one.
+
+Two ways to choose: the lattice of largest norm (adaptive polyphase sampling, Chaman & Dokmanic 2021), and the one
+through an equivariant position (Xu, Kim, Rainforth & Teh 2021). No gradient flows to the choice.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from symdata.errors import ShapeError
+from symdata.groups import Group
+from zoo.layers.regular import lattice_group
+from zoo.layers.subsampling.indexing import checked_window, fixed_point, group_index
+
+
+def polyphase(x: Tensor, phase: Tensor, stride: int) -> Tensor:
+    """(B, C, H, W) to (B, C, H/s, W/s): of image b the pixels at phase[b] + s m, m = 0, 1, ...
+
+    Args:
+        x: feature maps.
+        phase: (B, 2) int64, (row, column), taken modulo the stride.
+        stride: s.
+    """
+    split = _split(x, stride)  # (B, C, h, s, w, s)
+    row, column = (phase % stride).unbind(1)
+    batch = torch.arange(len(x), device=x.device)
+    return split.permute(0, 3, 5, 1, 2, 4)[batch, row, column]
+
+
+def largest_phase(x: Tensor, stride: int) -> Tensor:
+    """(B, 2) int64: the phase whose pixels have the largest l2 norm over all channels.
+
+    Norms are sums of whole numbers, so that they do not depend on the order of pixels. Of equal ones the first counts,
+    by row and then by column.
+    """
+    squares = fixed_point(x.detach().to(torch.float64).square(), x[:1].numel())
+    norms = _split(squares, stride).sum((1, 2, 4))  # (B, s, s)
+    best = norms.flatten(1).argmax(1)
+    return torch.stack([best // stride, best % stride], 1)
+
+
+def _split(x: Tensor, stride: int) -> Tensor:
+    h, w = check_divisible(x, stride)
+    split: Tensor = x.unflatten(-1, (w, stride)).unflatten(-3, (h, stride))  # type: ignore[no-untyped-call]
+    return split  # (B, C, h, s, w, s)
+
+
+def check_divisible(x: Tensor, stride: int) -> tuple[int, int]:
+    """(H/s, W/s) of (B, C, H, W); `ShapeError` unless s divides both sides."""
+    if x.ndim != 4 or x.shape[-2] % stride or x.shape[-1] % stride:
+        raise ShapeError(
+            f"feature maps are {tuple(x.shape)}, expected (B, C, H, W) with sides that are multiples of {stride}: on "
+            "another torus lattices of this step do not close; pad or resize the images"
+        )
+    return x.shape[-2] // stride, x.shape[-1] // stride
+
+
+def checked_stride(stride: int) -> int:
+    """A whole number from 1 on; `ShapeError` for anything else."""
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
+    return stride
+
+
+class ByPhase(nn.Module):
+    """Base of all modules that choose pixels by their input: what an audit knows of them is what they say here."""
+
+    sampling: ClassVar[str]
+    """What it calls them. The lattice that is chosen moves with the image, so where the stride divides the size no
+    symmetry of the lattice is broken. Empty for a module that makes no map."""
+    stride: int
+
+
+class Phase2d(ByPhase, ABC):
+    """Base of the subsamplings by phase: feature maps (B, C, H, W), and optionally phases (B, 2), to (B, C, h, w).
+
+    Args:
+        stride: s; the sides must be multiples of it.
+    """
+
+    def __init__(self, stride: int = 2) -> None:
+        super().__init__()
+        self.stride = checked_stride(stride)
+
+    @abstractmethod
+    def choose(self, x: Tensor) -> Tensor:
+        """(B, 2) int64: the phase of each image."""
+
+    def forward(self, x: Tensor, phase: Tensor | None = None) -> Tensor:
+        return polyphase(x, self.choose(x) if phase is None else phase, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}"
+
+
+class AdaptivePolyphase2d(Phase2d):
+    """The phase of largest l2 norm over all channels (Chaman & Dokmanic 2021, "Truly shift-invariant CNNs")."""
+
+    sampling = "adaptive polyphase"
+
+    def choose(self, x: Tensor) -> Tensor:
+        return largest_phase(x, self.stride)
+
+
+class EquivariantPolyphase2d(Phase2d):
+    """The phase of `group_index`: equivariant subsampling of the translations alone, with the map as its only result.
+
+    Args:
+        stride: s; the sides must be multiples of it.
+        group: whose fields the channels are, group-major.
+        smooth: side of the window of `group_index`, odd, in pixels.
+    """
+
+    sampling = "equivariant subsample"
+
+    def __init__(self, stride: int = 2, group: Group | str = "c4", smooth: int = 5) -> None:
+        super().__init__(stride)
+        self.group, self.smooth = lattice_group(group), checked_window(smooth)
+
+    def choose(self, x: Tensor) -> Tensor:
+        return group_index(x, self.group, self.smooth).position % self.stride
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, {self.group}, smooth={self.smooth}"
+
+
+class PhaseChoice2d(ByPhase):
+    """The phases (B, 2) that a subsampling would choose, where several feature maps must be subsampled alike."""
+
+    sampling = ""
+
+    def __init__(self, layer: Phase2d) -> None:
+        super().__init__()
+        self.stride = layer.stride
+        self._choose = layer.choose  # no submodule: it has no parameters, and would be listed twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._choose(x)

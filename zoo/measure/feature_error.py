@@ -1,0 +1,72 @@
+"""The measured side of exactness: the equivariance error of every feature map, on noise or on images, in float64."""
+
+import torch
+from torch import Tensor, nn
+
+from symdata.groups import Group
+from zoo.errors import ModelError
+from zoo.exactness.audits import held_against, model_group
+from zoo.exactness.tracer import duplicate, input_channels
+from zoo.layers.bank import BankedConv2d
+from zoo.measure.equivariance import BROKEN_ERROR as BROKEN_ERROR
+from zoo.measure.equivariance import EXACT_ERROR as EXACT_ERROR
+from zoo.measure.equivariance import FeatureError as FeatureError
+from zoo.measure.equivariance import compared, knows_its_fields
+from zoo.measure.kernels import averaged
+
+
+def feature_error(
+    model: nn.Module,
+    size: int | tuple[int, int] | None = None,
+    group: Group | str | None = None,
+    images: int = 8,
+    channels: int | None = None,
+    seed: int = 0,
+    inputs: Tensor | None = None,
+) -> FeatureError:
+    """Measure how far the feature maps of `model` are from moving with its input.
+
+    A model made of our layers is measured as it is, its feature maps under the regular representation: those of its
+    layers, and those that operations without weights make of them, such as the sum that ends a residual block. Networks
+    on finer groups say themselves what an element does to their last feature map, and it is measured alone. Any other
+    model is measured with every filter averaged over d4, so that what remains is the error of its grids alone;
+    `zoo.measure.equivariance_error` measures it with the filters that it has.
+
+    Args:
+        model: any module that takes an image batch; it is copied, never changed, and runs in eval mode and float64.
+        size: pixels, or (height, width); the model must run at (width, height) too. Not needed with `inputs`.
+        group: subgroup of the model's own; by default that one, and d4 for a model without our layers.
+        images: how many images of white noise; one alone may hide an error.
+        channels: of the images; by default read from the first convolution.
+        seed: of the noise.
+        inputs: images to measure on instead of noise, as the model takes them: normalised floats (B, C, H, W).
+
+    Raises:
+        ModelError: if the model cannot run in float64 at this size, has no feature maps, or has a smaller group.
+    """
+    own, group = model_group(model), held_against(model, group)
+    if inputs is None:
+        inputs = _noise(model, size, images, channels, seed)
+    work = duplicate(model).double()  # first, for averages are rounded too
+    if own is None and not knows_its_fields(model):
+        isotropise(work)
+    return compared(work, inputs, group, own)
+
+
+def isotropise(model: nn.Module) -> None:
+    """Replace, in place, every filter of a plain convolution by its average over d4: torch's, and ours on c1."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | BankedConv2d):
+                for weight in (p for p in module.parameters(recurse=False) if p.ndim == 4):
+                    weight.copy_(averaged(weight, "d4" if weight.shape[-1] == weight.shape[-2] else "d2"))
+
+
+def _noise(
+    model: nn.Module, size: int | tuple[int, int] | None, images: int, channels: int | None, seed: int
+) -> Tensor:
+    if size is None:
+        raise ModelError("neither a size nor images were given; say size=28, or inputs= with normalised images")
+    h, w = (size, size) if isinstance(size, int) else size
+    shape = (images, input_channels(model) if channels is None else channels, h, w)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

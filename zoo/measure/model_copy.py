@@ -1,0 +1,120 @@
+"""A copy of a model to measure, and the images for it, a batch at a time: the model itself is never touched."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symdata.errors import ShapeError
+from zoo.errors import ModelError
+from zoo.exactness.tracer import duplicate
+from zoo.inference.forward import compute, device_of, rehearse
+
+OUTPUTS = ("logits", "softmax")
+"""What is taken for the output of a model: what it gives, or the softmax of that."""
+
+UNFOLDED = 8
+"""In float64 convolutions on a CPU unfold their input: batches of an eighth were fastest (measured, P4CNN at 28)."""
+
+Measured = nn.Module | Callable[[Tensor], Tensor]
+"""A model, or any function of an image batch."""
+
+
+class Function(nn.Module):
+    """A function as a module without weights."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCopy:
+    """A copy in eval mode, in the precision of the measurement, without gradients of its weights."""
+
+    model: nn.Module
+    inputs: Tensor
+    """(n, C, H, W), as they were given."""
+    output: str
+    dtype: torch.dtype
+    device: torch.device
+    batch: int
+    layout: torch.memory_format
+
+    @classmethod
+    def of(
+        cls,
+        model: Measured,
+        inputs: Tensor,
+        output: str = "logits",
+        dtype: torch.dtype = torch.float64,
+        batch_size: int | None = None,
+        derived: bool = False,
+    ) -> "ModelCopy":
+        """Ready to run; `ModelError` or `ShapeError` for what cannot be measured.
+
+        Args:
+            model: copied if it is a module.
+            inputs: normalised floats (n, C, H, W), as the model takes them.
+            output: one of `OUTPUTS`.
+            dtype: float64, or float32 for a model that cannot do it.
+            batch_size: images per forward; by default as many as keep the largest activation in the cache.
+            derived: whether derivatives are taken, which lie in the cache, too.
+        """
+        inputs = checked_inputs(inputs)
+        if output not in OUTPUTS:
+            raise ModelError(f"output is {output!r}, expected one of {', '.join(OUTPUTS)}")
+        if dtype not in (torch.float64, torch.float32):
+            raise ModelError(f"dtype is {dtype}, expected torch.float64, or torch.float32 where that cannot be")
+        twin = copied(model).to(dtype)
+        device = device_of(twin)
+        if device.type == "mps" and dtype == torch.float64:  # it has no such numbers
+            device, twin = torch.device("cpu"), twin.cpu()
+        one = inputs[:1].to(device, dtype)
+        with torch.no_grad():
+            fitting, layout = rehearse(twin, one, compute)
+        held = 4 if derived else UNFOLDED if device.type == "cpu" and dtype == torch.float64 else 1
+        return cls(twin, inputs, output, dtype, device, batch_size or max(1, fitting // held), layout)
+
+    def batches(self) -> Iterator[Tensor]:
+        """The images, a batch at a time, where and as the copy takes them."""
+        for part in torch.split(self.inputs, self.batch):
+            yield self.laid_out(part.to(self.device, self.dtype))
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """A fresh tensor in the layout that was rehearsed: a model may work in place."""
+        return images.clone(memory_format=self.layout)
+
+    def run(self, images: Tensor) -> Tensor:
+        """The output of the copy, (B, ...) in the precision of the measurement."""
+        out = compute(self.model, self.laid_out(images))
+        if out.dtype != self.dtype:
+            raise ModelError(
+                f"{type(self.model).__name__} gives {out.dtype} for {self.dtype} images, so it computes in that "
+                "somewhere and differences drown in rounding; say dtype=torch.float32, and method='jvp' for derivatives"
+            )
+        return out.softmax(1) if self.output == "softmax" else out
+
+
+def copied(model: Any) -> nn.Module:
+    """A copy of a module, or a function as a module; in eval mode, its weights without gradients."""
+    if isinstance(model, nn.Module):
+        return duplicate(model).requires_grad_(False)
+    if not callable(model):
+        raise ModelError(f"the model is a {type(model).__name__}, expected a torch module or a function of images")
+    return Function(model).eval()
+
+
+def checked_inputs(inputs: Any) -> Tensor:
+    """The inputs, if they are normalised images (n, C, H, W) of floats, at least one; else `ShapeError`."""
+    if not isinstance(inputs, Tensor):
+        raise ShapeError(f"inputs are {type(inputs).__name__}, expected a tensor; use torch.as_tensor(inputs)")
+    if inputs.ndim != 4 or not inputs.is_floating_point() or not len(inputs):
+        got = f"{inputs.dtype} {tuple(inputs.shape)}"
+        raise ShapeError(f"inputs are {got}, expected normalised floats (B, C, H, W); preprocess the images first")
+    return inputs.detach()

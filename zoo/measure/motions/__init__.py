@@ -1,0 +1,1 @@
+"""Derivatives along motions of the image: rotation, translation, scale, shear."""

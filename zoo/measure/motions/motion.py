@@ -1,0 +1,131 @@
+"""How a derivative along a motion is taken, and the motion itself: of images, of outputs, of the maps in between."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ModelError
+from zoo.measure.maps import ImageFrame, ToGrid
+from zoo.measure.model_copy import Measured, ModelCopy
+from zoo.measure.motions.flows import Generator, fastest, find_generator, flow, tangent
+
+METHODS = ("central", "jvp", "double-backward")
+ACTIONS = ("invariant", "image")
+
+STEP_PIXELS = {torch.float64: 1e-4, torch.float32: 1e-2}
+"""How far the fastest pixel moves in a central difference: far enough for rounding, near enough for the derivative."""
+
+
+@dataclass(frozen=True)
+class LieDerivativeSettings:
+    """How a Lie derivative is taken."""
+
+    output: str = "logits"
+    """What counts as the output: `logits`, what the model gives, or the `softmax` of that."""
+    out_action: str | Callable[[Tensor, float], Tensor] = "invariant"
+    """What a motion does to outputs: `invariant`, nothing; `image`, what it does to images; or T'(outputs, t)."""
+    method: str = "central"
+    """`central` differences, 2 forwards; `jvp`, forward-mode differentiation, 3; `double-backward`, 4 to 5."""
+    step: float | None = None
+    """t of a central difference in the generator's unit; by default the fastest pixel moves by 0.0001 pixels."""
+    kernel: str = "bicubic"
+    """Between pixels an image is the `bicubic` spline through them; `bilinear` has a kink where t is 0."""
+    padding: str = "reflection"
+    """Outside of an image it is its `reflection`, its `border` or `zeros`."""
+    batch_size: int | None = None
+    """Images per forward; by default as many as keep the largest activation in the cache."""
+    dtype: torch.dtype = torch.float64
+    """Of the computation; float32 is for models that cannot compute in float64."""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ModelError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
+        if self.out_action not in ACTIONS and not callable(self.out_action):
+            raise ModelError(
+                f"out_action is {self.out_action!r}, expected {' or '.join(ACTIONS)}, or a function of (outputs, t)"
+            )
+        if self.step is not None and not (isfinite(self.step) and self.step > 0):
+            raise ModelError(f"step is {self.step}, expected a number above 0, for example 1e-4")
+
+    def work(self, model: Measured, inputs: Tensor) -> ModelCopy:
+        """A copy of the model, ready to run on the inputs."""
+        return ModelCopy.of(model, inputs, self.output, self.dtype, self.batch_size, self.method != "central")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A generator, acting on the images and the outputs of one model."""
+
+    generator: Generator
+    how: LieDerivativeSettings
+    frame: ImageFrame
+    step: float
+
+    @classmethod
+    def of(
+        cls, generator: Generator | str, work: ModelCopy, how: LieDerivativeSettings, maps: bool = False
+    ) -> "Motion":
+        """For the images and the model of `work`; `maps` if the maps in between are to be moved, too."""
+        found = find_generator(generator)
+        strided = maps or how.out_action == "image"  # else no trace of the model is needed
+        frame = ImageFrame.of(work.model if strided else None, work.inputs)
+        step = how.step or STEP_PIXELS[how.dtype] / max(fastest(found, frame.size), 1.0)
+        return cls(found, how, frame, step)
+
+    @property
+    def _sampling(self) -> dict[str, Any]:
+        return {"kernel": self.how.kernel, "padding": self.how.padding}
+
+    def moved(self, images: Tensor, t: float) -> Tensor:
+        """T_t x."""
+        return flow(images, self.generator, t, **self._sampling)
+
+    def velocity(self, images: Tensor) -> Tensor:
+        """d/dt T_t x at t = 0."""
+        return tangent(images, self.generator, **self._sampling)
+
+    def outputs_moved(self, out: Tensor, t: float) -> Tensor:
+        """T'_t y."""
+        if self.how.out_action == "invariant":
+            return out
+        if callable(self.how.out_action):
+            return self.how.out_action(out, t)
+        return flow(out, self.generator, t, pixel=self.frame.pixel(_image(out)), **self._sampling)
+
+    def outputs_velocity(self, out: Tensor) -> Tensor:
+        """d/dt T'_t y at t = 0."""
+        if self.how.out_action == "invariant":
+            return torch.zeros_like(out)
+        if self.how.out_action == "image":
+            return tangent(out, self.generator, pixel=self.frame.pixel(_image(out)), **self._sampling)
+        return (self.outputs_moved(out, self.step) - self.outputs_moved(out, -self.step)) / (2 * self.step)
+
+    def map_velocity(self, features: Tensor, to_grid: ToGrid) -> Tensor:
+        """How fast a layer's output should move, in its own shape; 0 for what has no grid."""
+        with torch.enable_grad():
+            leaf = features.detach().requires_grad_()
+            grid = to_grid(leaf)
+        if grid is None:
+            return torch.zeros_like(features)
+        if not isinstance(grid, Tensor) or grid.ndim != 4:
+            got = tuple(grid.shape) if isinstance(grid, Tensor) else type(grid).__name__
+            raise ModelError(f"to_grid made {got} of {tuple(features.shape)}, expected (B, C, h, w), or None")
+        velocity = tangent(grid.detach(), self.generator, pixel=self.frame.pixel(grid), **self._sampling)
+        if grid is leaf:
+            return velocity
+        # The transpose of picking and reordering puts every value back, and 0 where nothing was picked.
+        (back,) = torch.autograd.grad(grid, leaf, velocity)
+        return back
+
+
+def _image(out: Tensor) -> Tensor:
+    if out.ndim == 4:
+        return out
+    raise ModelError(
+        f"outputs {tuple(out.shape)} are no images, so out_action='image' cannot move them; "
+        "use 'invariant', or a function of (outputs, t)"
+    )

@@ -1,0 +1,233 @@
+"""The folder of a run while it runs: recipe, metrics, and the state from which it resumes.
+
+    recipe.yaml  metrics.jsonl  .state/run.json  .state/state.pt  [.state/diverged.json]
+
+The state is one file, replaced by a rename after every few epochs, so a kill at any moment leaves the last one whole.
+It is read with `weights_only=True`: tensors and plain data, no code. At the end the model's own files join the first
+two, and `.state` goes.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from symdata.errors import StoreError
+from symdata.store import lock
+from symdata.store.manifest import MANIFEST, read_json
+from zoo.errors import ModelError
+from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
+from zoo.training.config import TrainConfig
+from zoo.training.meter import DivergedError
+from zoo.training.recipe import read_recipe, recipe_text
+
+STATE = ".state"
+RUN, DIVERGED = "run.json", "diverged.json"
+"""In STATE: by the first a folder is known as that of a run of ours, the second notes that the loss diverged."""
+FORMAT = 1
+OURS = (
+    *(STATE, METRICS, RECIPE, CONFIG, WEIGHTS, GOLDEN, EVALUATION, CARD, PICTURE),
+    *(".eval_results", "tensorboard"),
+)
+"""What a training run, or what follows it, puts into its folder; nothing else is ever removed."""
+MAY_DIFFER = ("out", "data", "device", "tracker", "checkpoint_every")
+"""Fields of a config that change no weight; the dataset is told by its hash, not by its path."""
+MENDS = ("lr", "precision")
+"""Fields that may change too once the loss has diverged."""
+
+
+def manifest_digest(data: str) -> str:
+    """sha256 of a dataset's manifest."""
+    with Path(data, MANIFEST).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a whole model stands there, and no run that is under way."""
+    return (folder / CONFIG).exists() and not (folder / STATE).exists() and _is_ours(folder / CONFIG)
+
+
+def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a target that is in the way; `ModelError` with what may be done about it."""
+    what = repr(str(folder))
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise ModelError(f"{what} is a file, and a model is a folder; choose another --out")
+    if not _holds_something(folder):
+        return
+    begun = _is_ours(folder / STATE / RUN)
+    if not begun and not _is_ours(folder / CONFIG):
+        raise ModelError(f"{what} exists and is not a model of symdata; it is left alone: choose another --out")
+    if overwrite or (begun and resume):
+        return
+    if begun:
+        raise ModelError(f"{what} holds a run that was stopped; go on with --resume or begin again with --overwrite")
+    raise ModelError(f"{what} holds a trained model; replace it with --overwrite or choose another --out")
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether there is more than the first thing that a run makes."""
+    return any(path.name != STATE or not path.is_dir() or any(path.iterdir()) for path in folder.iterdir())
+
+
+def _is_ours(path: Path) -> bool:
+    content = read_json(path)
+    return isinstance(content, dict) and content.get("library_name") == "symdata"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, made if it is not there, for this process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock.locked(folder))
+        except StoreError:
+            raise ModelError(f"another process trains in {str(folder)!r}; wait for it, or use another --out") from None
+        yield
+
+
+def _unwritable(folder: Path, error: OSError) -> ModelError:
+    return ModelError(f"cannot write {str(folder)!r}: {error.strerror or error}; choose another --out")
+
+
+def begin(folder: Path, config: TrainConfig) -> None:
+    """An empty run: what an earlier one left is removed, and only that."""
+    try:
+        (folder / STATE).mkdir(exist_ok=True)
+        for left in (folder / STATE).iterdir():
+            left.unlink()
+        _write(folder / STATE / RUN, b'{"library_name": "symdata"}')
+        for name in OURS:
+            path = folder / name
+            if name != STATE and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif name != STATE:
+                path.unlink(missing_ok=True)
+        _write(folder / RECIPE, recipe_text(config).encode())
+        (folder / METRICS).write_bytes(b"")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Replace the state in one step."""
+    path = folder / STATE / "state.pt"
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state | {"format": FORMAT}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        (folder / STATE / DIVERGED).unlink(missing_ok=True)  # from here on the loss is finite again
+    except OSError as error:
+        raise ModelError(
+            f"cannot write {str(path)!r}: {error.strerror or error}; free some space and go on with --resume"
+        ) from None
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """The last state, on the CPU; None if the run was stopped before there was one."""
+    path = folder / STATE / "state.pt"
+    if not _is_ours(folder / STATE / RUN) or not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{str(path)!r} is damaged: {reason}; begin again with --overwrite") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ModelError(f"{str(path)!r} is of another version of symdata; begin again with --overwrite")
+    return state
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """The fields of the run that stands there: of its state, which knows the path of its dataset, or its recipe.
+
+    Raises:
+        ModelError: if no run of ours was begun there.
+    """
+    state = read_state(folder)
+    if state is not None:
+        return dict(state["config"])
+    if not (folder / RECIPE).is_file():
+        what = f"{str(folder)!r} holds no {RECIPE}" if folder.is_dir() else f"there is no folder {str(folder)!r}"
+        raise ModelError(
+            f"{what} of a run to go on with; begin one: symdata train DATA --model p4cnn_28 --out {folder}"
+        )
+    return read_recipe(folder / RECIPE)
+
+
+def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, folder: Path) -> dict[str, Any]:
+    """The fields that a resumed run may change and does, with their old and new values; `ModelError` for others."""
+    if state["data_digest"] != data_digest:
+        raise ModelError(
+            f"the run in {str(folder)!r} was on another dataset than {config.data!r}; name that one, or --overwrite"
+        )
+    before, now = state["config"], config.to_dict()
+    differ = {name: [before.get(name), value] for name, value in now.items() if before.get(name) != value}
+    allowed = (*MAY_DIFFER, *MENDS) if (folder / STATE / DIVERGED).exists() else MAY_DIFFER
+    for name, (old, new) in differ.items():
+        if name not in allowed:
+            raise ModelError(
+                f"the run in {str(folder)!r} has {name} = {old!r}, and now it is {new!r}; "
+                f"resume with {old!r}, or begin again with --overwrite"
+            )
+    return {name: pair for name, pair in differ.items() if name in MENDS}
+
+
+@contextmanager
+def noting_divergence(folder: Path, writes: bool) -> Iterator[None]:
+    """A block that, if the loss diverges in it, leaves a note, which lets the next run change `MENDS`."""
+    try:
+        yield
+    except DivergedError as error:
+        if writes:
+            _write(folder / STATE / DIVERGED, json.dumps(vars(error)).encode())
+        raise
+
+
+class MetricsLog:
+    """metrics.jsonl, a JSON object per line; cut back to what the state knows of when a run resumes."""
+
+    def __init__(self, folder: Path, length: int, writes: bool, also: Callable[[dict[str, Any]], None]) -> None:
+        """Of several processes one `writes`; `also` is told every line too, for the trackers."""
+        self.path, self.length, self.also, self.writes = folder / METRICS, length, also, writes
+        if not writes:
+            return
+        found = self.path.stat().st_size if self.path.exists() else 0
+        if found < length:
+            raise ModelError(f"{str(self.path)!r} has lost lines: {found} bytes of {length}; begin again: --overwrite")
+        os.truncate(self.path, length)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One line, on disk at once."""
+        self.also(line)
+        data = json.dumps(line).encode() + b"\n"
+        self.length += len(data)
+        if self.writes:
+            with self.path.open("ab") as file:
+                file.write(data)
+
+
+def end(folder: Path) -> None:
+    """The run is over: its state goes."""
+    shutil.rmtree(folder / STATE, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""Chosen files of a repository at a revision, in the cache of huggingface_hub, and a copy of them elsewhere."""
+"""Fetch chosen files of a repository into the cache of huggingface_hub, and copy them out of it."""
 
 import os
 import shutil
@@ -13,17 +13,23 @@ from symdata.hub.refusals import fetching, quiet
 
 
 def snapshot(address: Address, only: Iterable[str]) -> Path:
-    """The folder, in the cache, that holds files of a repository at a revision.
+    """Fetch files of a repository at a revision, and return the folder of the cache that holds them.
 
-    A branch or tag costs a request that asks whether it has moved; a full commit hash that is in the cache asks nobody.
-    Where the Hub cannot be reached or fails, the cache serves.
+    A branch or tag costs one request, which asks whether it has moved; a full commit hash in the cache costs none. If
+    the Hub cannot be reached or fails, the files come from the cache.
 
     Args:
         address: of a model, unless it says that it is a dataset.
-        only: names of files, exactly; others are never fetched, whatever the repository says it has.
+        only: exact names of files; no others are fetched, whatever the repository holds.
 
     Raises:
         HubError: if there is no such repository or revision, it may not be read, or the Hub cannot be reached.
+
+    Example:
+        >>> snapshot(Address("me//digits"), ["README.md"])
+        Traceback (most recent call last):
+        ...
+        symdata.errors.HubError: 'me//digits' is not the name of a repository: ...; write user/name
     """
     names = [escape(name) for name in only]
     with fetching(address), quiet("_snapshot_download"):
@@ -45,17 +51,30 @@ def _from_hub_or_cache(address: Address, names: list[str]) -> Path:
     except (*final, errors.HFValidationError):
         raise
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
-        try:  # the client looks there by itself only if the connection is refused
+        try:  # the client itself looks in the cache only if the connection is refused
             return Path(snapshot_download(address.repo_id, **asked, local_files_only=True))
         except (OSError, ValueError):
             raise error from None
 
 
 def place(folder: Path, names: Iterable[str], out: Path) -> Path:
-    """Copy files out of the cache into a new folder, which is there whole or not at all.
+    """Copy files into a new folder, which is created completely or not at all.
+
+    Args:
+        folder: where the files are, usually in the cache.
+        names: of the files; those that do not exist are left out.
+        out: the new folder.
 
     Raises:
-        HubError: if there is something at `out` already, or it cannot be written.
+        HubError: if something is at `out` already, or it cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("cache").mkdir()
+        >>> size = Path("cache/config.json").write_text("{}")
+        >>> copy = place(Path("cache"), ["config.json", "README.md"], Path("copy"))
+        >>> [path.name for path in copy.iterdir()]
+        ['config.json']
     """
     place = Path(os.path.abspath(out))  # `.` has no name of its own
     if not place.name:
@@ -68,7 +87,7 @@ def place(folder: Path, names: Iterable[str], out: Path) -> Path:
             if (folder / name).is_file():
                 target = partial / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, target)  # the cache holds links, and what they lead to is not ours
+                shutil.copyfile(folder / name, target)  # the cache holds links into a store that is not ours
         os.replace(partial, place)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         shutil.rmtree(partial, ignore_errors=True)

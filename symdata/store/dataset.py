@@ -33,7 +33,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         >>> dataset = symdata.load("turned", "train")
         >>> image, label = dataset[0]
         >>> image.shape, dataset.classes[label], str(dataset.elements.one(0))
-        (torch.Size([1, 8, 8]), 'b', 'r270')
+        (torch.Size([1, 8, 8]), 'O', 'r270')
     """
 
     folder: Path

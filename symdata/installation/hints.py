@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +13,7 @@ CLONE = Path(__file__).parents[2]
 
 
 def install_line(extra: str) -> str:
-    """The line that installs an extra of symdata, wherever it is run.
+    """The line that installs an extra of symdata, from whichever folder it is run.
 
     From a clone it installs the clone itself with the extra; elsewhere it installs the packages that the extra needs.
 
@@ -24,9 +25,9 @@ def install_line(extra: str) -> str:
         True
     """
     clone = (CLONE / "pyproject.toml").is_file()
-    needs = [] if clone else _needs(extra, declared("symdata"))
+    packages = [] if clone else needs(extra, declared("symdata"))
     place = CLONE if clone else "."
-    return pip("install " + (" ".join(needs) if needs else "-e " + shlex.quote(f"{place}[{extra}]")))
+    return pip("install " + (" ".join(packages) if packages else "-e " + shlex.quote(f"{place}[{extra}]")))
 
 
 def pip(arguments: str) -> str:
@@ -50,12 +51,12 @@ def declared(name: str) -> dict[str, list[Requirement]]:
     return result
 
 
-def _needs(extra: str, requirements: dict[str, list[Requirement]]) -> list[str]:
-    """What pip installs for an extra; one that names other extras of symdata is resolved."""
+def needs(extra: str, requirements: Mapping[str, list[Requirement]]) -> list[str]:
+    """What pip is to install for an extra, quoted; other extras of symdata in it are replaced by their packages."""
     found: list[str] = []
     for requirement in requirements.get(extra, []):
         if requirement.name == "symdata":
-            found += [need for other in sorted(requirement.extras) for need in _needs(other, requirements)]
+            found += [name for other in sorted(requirement.extras) for name in needs(other, requirements)]
         else:
             found.append(f'"{requirement.name}{requirement.specifier}"')
     return found

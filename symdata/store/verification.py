@@ -42,7 +42,7 @@ class Verification(Result):
         >>> print(symdata.verify("intact", samples=4))
         ok      train-00000-of-00001.parquet: 8 rows, sha256 as in the manifest
         ...
-        ok      test: 2 of 2 images derived again, bit for bit
+        ok      test: 1 of 1 images derived again, bit for bit
     """
 
     folder: Path

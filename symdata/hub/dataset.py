@@ -37,7 +37,7 @@ def publish(
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="d4", count=8, size=8), "glyphs")
+        >>> made = symdata.make("glyphs", "glyphs", symmetry="d4", count=8, size=8)
         >>> print(symdata.publish("glyphs", "me/glyphs", dry_run=True))
         file                               bytes
         ---------------------------------  ------------

@@ -29,7 +29,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="c4", count=16, size=8), "turned")
+        >>> made = symdata.make("glyphs", "turned", symmetry="c4", count=16, size=8)
         >>> dataset = symdata.load("turned", "train")
         >>> image, label = dataset[0]
         >>> image.shape, dataset.classes[label], str(dataset.elements.one(0))
@@ -180,7 +180,7 @@ def load(folder: Path | str, split: str = "train") -> ImageDataset:
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="d4", count=16, size=8), "glyphs")
+        >>> made = symdata.make("glyphs", "glyphs", symmetry="d4", count=16, size=8)
         >>> dataset = symdata.load("glyphs", "train")
         >>> dataset.images().shape, dataset.labels.shape
         (torch.Size([16, 1, 8, 8]), (16,))
@@ -193,7 +193,7 @@ def splits(folder: Path | str) -> list[str]:
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(count=8, size=8), "three")
+        >>> made = symdata.make("glyphs", "three", count=8, size=8)
         >>> splits("three")
         ['train', 'validation', 'test']
     """

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from symdata.display import Result, Table
-from symdata.errors import StoreError, whole
+from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
+from symdata.recipes.catalog import is_recipe
 from symdata.recipes.plan import MAX_COUNT, DatasetPlan, Spec, resolve
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
@@ -35,7 +36,7 @@ class Made(Result):
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="c4", count=80, size=8), "made")
+        >>> made = symdata.make("glyphs", "made", symmetry="c4", count=80, size=8)
         >>> print(made)
         split       images  size   symmetry  degree
         ----------  ------  -----  --------  ------
@@ -97,6 +98,15 @@ def _splits_table(shape: Sequence[int], splits: dict[str, dict[str, Any]], notes
     return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
 
 
+def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
+    """Open the source and decide everything about a dataset; the arguments are those of `make`."""
+    if isinstance(what, str):
+        what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
+    elif fields:
+        raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
+    return what if isinstance(what, DatasetPlan) else resolve(what, device)
+
+
 def dry_run(plan: DatasetPlan, out: Path | str | None = None, *, overwrite: bool = False) -> DryRun:
     """Say what `make` would build, and check that it may be written there.
 
@@ -109,7 +119,7 @@ def dry_run(plan: DatasetPlan, out: Path | str | None = None, *, overwrite: bool
 
 
 def make(
-    what: Spec | DatasetPlan,
+    what: Spec | DatasetPlan | str = "glyphs",
     out: Path | str | None = None,
     *,
     num_shards: int | None = None,
@@ -119,11 +129,13 @@ def make(
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
+    **fields: Any,
 ) -> Made:
     """Build a dataset into a folder.
 
     Args:
-        what: a `Spec`, or the `DatasetPlan` that `resolve` makes of it.
+        what: a source such as "data/mnist" or the name of a recipe, described further by `fields`; or a whole `Spec`,
+            or the `DatasetPlan` that `resolve` makes of it.
         out: the folder; None: named after the source and symmetry, in the current directory.
         num_shards: parquet files per split; None: one per 512 MiB of pixels.
         device: where images are moved ("cuda", ...); files are the same for every lattice symmetry.
@@ -134,23 +146,22 @@ def make(
         resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
             left as it is.
         progress: called with the number of rows done since the last call.
+        fields: of the `Spec`, if `what` is a text: symmetry, size, count, seed, ...
 
     Raises:
         SymdataError: for any bad input; nothing half-written is left.
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="d4-partial", count=8, size=8))
-        >>> made.folder.name
-        'glyphs-d4-partial_at_0p5'
+        >>> made = symdata.make("glyphs:digits", symmetry="d4-partial", count=8, size=8)
         >>> symdata.load(made.folder, "train")
-        ImageDataset('glyphs-d4-partial_at_0p5', 'train'): 8 images (1, 8, 8), d4-partial@0.5
+        ImageDataset('glyphs-digits-d4-partial_at_0p5', 'train'): 8 images (1, 8, 8), d4-partial@0.5
     """
     if num_shards is not None:
         whole("num_shards", num_shards, 1, 99_999, StoreError)
     if batch_size is not None:
         whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
-    plan = what if isinstance(what, DatasetPlan) else resolve(what, device)
+    plan = plan_dataset(what, device, **fields)
     folder = Path(plan.name if out is None else out)
     shards = plan_shards(plan, num_shards)
     identity = build_identity(plan, shards)

@@ -84,7 +84,7 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="d4", count=8, size=8), "few")
+        >>> made = symdata.make("glyphs", "few", symmetry="d4", count=8, size=8)
         >>> read_manifest("few")["splits"]["train"]["symmetry"]
         'd4'
     """

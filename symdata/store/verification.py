@@ -38,7 +38,7 @@ class Verification(Result):
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="c4", count=8, size=8), "intact")
+        >>> made = symdata.make("glyphs", "intact", symmetry="c4", count=8, size=8)
         >>> print(symdata.verify("intact", samples=4))
         ok      train-00000-of-00001.parquet: 8 rows, sha256 as in the manifest
         ...
@@ -79,7 +79,7 @@ def verify(folder: Path | str, *, samples: int = 64, seed: int = 0, source: str 
 
     Example:
         >>> import symdata
-        >>> made = symdata.make(symdata.Spec(symmetry="d4", count=8, size=8), "damaged")
+        >>> made = symdata.make("glyphs", "damaged", symmetry="d4", count=8, size=8)
         >>> shard = made.folder / "test-00000-of-00001.parquet"
         >>> size = shard.write_bytes(shard.read_bytes()[:-1])
         >>> [check.name for check in symdata.verify("damaged").failed]

@@ -1,12 +1,8 @@
 """What an audit means and what to do about it, in plain sentences."""
 
-from typing import TYPE_CHECKING
-
+from symdata.inspection.asymmetry.audit import AsymmetryAudit
 from symdata.inspection.asymmetry.labels import LabelTest
 from symdata.inspection.asymmetry.two_sample import BY_CLASS, Test
-
-if TYPE_CHECKING:
-    from symdata.inspection.asymmetry.audit import AsymmetryAudit
 
 WEAK = 0.1
 """A distance between laws, or a loss of accuracy, below this is small."""
@@ -27,13 +23,13 @@ MENDS = {
 """View -> what helps; what is shown itself needs no mend."""
 
 
-def advice(found: "AsymmetryAudit") -> list[str]:
+def advice(found: AsymmetryAudit) -> list[str]:
     """The audit in a few sentences, the most important first."""
     sentences = [_verdict(found), *_labels(found), *_classifier(found), *_where(found)]
     return [*sentences, _degree(found)]
 
 
-def _verdict(found: "AsymmetryAudit") -> str:
+def _verdict(found: AsymmetryAudit) -> str:
     name, n = found.group.name, f"{found.images:,} images"
     if found.is_symmetric:
         most = max(test.high for test in found.tests)
@@ -50,7 +46,7 @@ def _verdict(found: "AsymmetryAudit") -> str:
     )
 
 
-def _labels(found: "AsymmetryAudit") -> list[str]:
+def _labels(found: AsymmetryAudit) -> list[str]:
     moving = [test for test in found.labels if test.cycles and test.element in found.differing]
     if not moving:
         return []
@@ -66,13 +62,13 @@ def _labels(found: "AsymmetryAudit") -> list[str]:
     return [f"{swaps}: augmenting would teach wrong labels; {mend}, or turn the label with the image."]
 
 
-def _cycle(found: "AsymmetryAudit", cycle: tuple[int, ...]) -> str:
+def _cycle(found: AsymmetryAudit, cycle: tuple[int, ...]) -> str:
     """`6 into 9 and back`."""
     names = [found.classes[c].name for c in cycle]
     return f"{names[0]} into {' into '.join(names[1:])} and back"
 
 
-def _classifier(found: "AsymmetryAudit") -> list[str]:
+def _classifier(found: AsymmetryAudit) -> list[str]:
     """Whether moving costs a classifier of unmoved images anything, where it does not exchange labels."""
     tests = [test for test in found.labels if test.element in found.differing and not test.cycles]
     if not tests:
@@ -94,7 +90,7 @@ def _harmless(test: LabelTest, elements: str) -> str:
     )
 
 
-def _where(found: "AsymmetryAudit") -> list[str]:
+def _where(found: AsymmetryAudit) -> list[str]:
     """For each view that differs the strongest element, the views in the order of their distance."""
     best: dict[str, Test] = {}
     for tests in found.differing.values():
@@ -114,7 +110,7 @@ def _where(found: "AsymmetryAudit") -> list[str]:
     return out
 
 
-def _degree(found: "AsymmetryAudit") -> str:
+def _degree(found: AsymmetryAudit) -> str:
     d = found.degree
     text = f"Degree of symmetry under {found.group.name}, by shapes: {d.value:.2f} (95 %: {d.low:.2f} to {d.high:.2f})"
     if d.high < WEAK:

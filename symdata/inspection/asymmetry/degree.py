@@ -20,8 +20,7 @@ score is fitted on, so that the count on the other half is not the best of many.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,8 +42,10 @@ class Degree:
     images: int
     """Images that were ranked."""
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    @property
+    def cells(self) -> tuple[str, str]:
+        """The value and its interval, for a table."""
+        return f"{self.value:.2f}", f"{self.low:.2f}-{self.high:.2f}"
 
 
 def estimate(

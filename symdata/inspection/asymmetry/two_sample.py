@@ -136,7 +136,7 @@ def score_table(versions: np.ndarray, score: np.ndarray, rows: np.ndarray) -> np
     return rounded
 
 
-def run(
+def run_tests(
     views: dict[str, np.ndarray], labels: np.ndarray, group: Group, halves: Halves
 ) -> tuple[tuple[Test, ...], dict[str, np.ndarray]]:
     """Every element in every view, and the guesses of the view `by class` for each element.

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cli.main import main
 from symdata.errors import StoreError
+from symdata.inspection.drawing import pictures
 from symdata.inspection.goodness import ChiSquare
-from symdata.inspection.report import InspectionReport, inspect, pictures
+from symdata.inspection.report import InspectionReport, inspect
 from symdata.recipes.plan import Spec
 from symdata.store import load, make
 

@@ -8,7 +8,10 @@ import click
 from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from symdata.store.dataset_folder import DryRun, Made
+    from symdata.store.dataset_folder import Made
+
+RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "dry_run")
+"""The options that do not describe the dataset."""
 
 
 @click.command("make")
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
 @json_option
-def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+def command(what: str, source: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Build a dataset whose symmetry is known.
 
     SOURCE is glyphs (the default), a folder or parquet file, or hub:user/name[@revision]; `symdata sources` lists them.
@@ -73,7 +76,7 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
     from symdata.recipes.catalog import levels
     from symdata.store.dataset_folder import check_target
 
-    run = {name: options.pop(name) for name in ("num_shards", "device", "workers", "batch_size", "overwrite", "resume")}
+    run = {name: options.pop(name) for name in RUN}
     names = levels(what) if _is_recipe(what, source) else [what]
     if source is not None:
         options["source"] = source
@@ -83,7 +86,7 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
     results = []
     for name in names:
         folder = out / name if out is not None and len(names) > 1 else out
-        results.append(_build(name, folder, options, run, dry_run))
+        results.append(_build(name, folder, options, run))
         if not as_json:
             click.echo(results[-1])
     if as_json:
@@ -108,13 +111,11 @@ def _is_recipe(what: str, source: str | None) -> bool:
     return False
 
 
-def _build(what: str, out: Path | None, spec: dict[str, Any], run: dict[str, Any], only_say: bool) -> "DryRun | Made":
-    """Build one dataset with a progress bar, or say what would be built."""
-    from symdata.store.dataset_folder import dry_run, make, plan_dataset
+def _build(what: str, out: Path | None, spec: dict[str, Any], run: dict[str, Any]) -> "Made":
+    """Build one dataset with a progress bar."""
+    from symdata.store.dataset_folder import make, plan_dataset
 
     plan = plan_dataset(what, run["device"], **spec)
-    if only_say:
-        return dry_run(plan, out, overwrite=run["overwrite"])
     with progress_bar(sum(map(len, plan.samples.values())), plan.name) as bar:
         try:
             return make(plan, out, progress=bar.update, **run)

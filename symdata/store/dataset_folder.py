@@ -7,7 +7,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from symdata.recipes.plan import MAX_COUNT, DatasetPlan, Spec, resolve
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
-from symdata.store.manifest import MANIFEST, describe, read_manifest, split_facts
+from symdata.store.manifest import MANIFEST, describe, facts, read_manifest, split_facts
 from symdata.store.shards import plan_shards, write_shards
 
 CARD, PREVIEW = "README.md", "preview.png"
@@ -49,6 +49,9 @@ class Made(Result):
 
     folder: Path
     manifest: dict[str, Any]
+    """After a dry run, what is known of it without any image."""
+    written: bool = True
+    """False after a dry run."""
 
     @property
     def preview(self) -> Path:
@@ -56,66 +59,32 @@ class Made(Result):
         return self.folder / PREVIEW
 
     def parts(self) -> list[str | Table]:
-        notes = (f"dataset  {self.folder}", f"picture  {self.preview}")
-        return [_splits_table(self.manifest["shape"], self.manifest["splits"], notes)]
+        c, h, w = self.manifest["shape"]
+        rows = [
+            (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
+            for name, split in self.manifest["splits"].items()
+        ]
+        built = (f"dataset  {self.folder}", f"picture  {self.preview}")
+        notes = built if self.written else (f"would be written to {self.folder}",)
+        return [Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"folder": str(self.folder), "preview": str(self.preview), "manifest": self.manifest}
-
-
-@dataclass(frozen=True, eq=False)
-class DryRun(Result):
-    """What `make` would build."""
-
-    plan: DatasetPlan
-    folder: Path
-
-    @property
-    def splits(self) -> dict[str, dict[str, Any]]:
-        """Split -> what its manifest would say, without the shards."""
-        return {split: split_facts(self.plan, split) for split in self.plan.samples}
-
-    def parts(self) -> list[str | Table]:
-        return [_splits_table(self.plan.shape, self.splits, (f"would be written to {self.folder}",))]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "folder": str(self.folder),
-            "spec": self.plan.spec.to_dict(),
-            "shape": list(self.plan.shape),
-            "splits": {
-                name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in self.splits.items()
-            },
+        if self.written:
+            return {"folder": str(self.folder), "preview": str(self.preview), "manifest": self.manifest}
+        said = self.manifest
+        splits = {
+            name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in said["splits"].items()
         }
-
-
-def _splits_table(shape: Sequence[int], splits: dict[str, dict[str, Any]], notes: Sequence[str]) -> Table:
-    c, h, w = shape
-    rows = [
-        (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
-        for name, split in splits.items()
-    ]
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
+        return {"folder": str(self.folder), "spec": said["spec"], "shape": said["shape"], "splits": splits}
 
 
 def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
-    """Open the source and decide everything about a dataset; the arguments are those of `make`."""
+    """Open the source and make every choice that is left; the arguments are those of `make`."""
     if isinstance(what, str):
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
     elif fields:
         raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
     return what if isinstance(what, DatasetPlan) else resolve(what, device)
-
-
-def dry_run(plan: DatasetPlan, out: Path | str | None = None, *, overwrite: bool = False) -> DryRun:
-    """Say what `make` would build, and check that it may be written there.
-
-    Raises:
-        StoreError: if something is in the way.
-    """
-    folder = Path(plan.name if out is None else out)
-    check_target(folder, overwrite)
-    return DryRun(plan, folder)
 
 
 def make(
@@ -128,6 +97,7 @@ def make(
     batch_size: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
     **fields: Any,
 ) -> Made:
@@ -145,6 +115,7 @@ def make(
         overwrite: replace an existing dataset.
         resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
             left as it is.
+        dry_run: check everything and say what would be built, without writing anything.
         progress: called with the number of rows done since the last call.
         fields: of the `Spec`, if `what` is a text: symmetry, size, count, seed, ...
 
@@ -163,6 +134,10 @@ def make(
         whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
     plan = plan_dataset(what, device, **fields)
     folder = Path(plan.name if out is None else out)
+    if dry_run:
+        check_target(folder, overwrite)
+        splits = {split: split_facts(plan, split) for split in plan.samples}
+        return Made(folder, {"spec": plan.spec.to_dict(), **facts(plan), "splits": splits}, written=False)
     shards = plan_shards(plan, num_shards)
     identity = build_identity(plan, shards)
     if resume and not overwrite and identity_in(folder) == identity:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FEWEST = 80
 """Images that an audit needs: on fewer it would find only differences that are plain to see."""
 NAMES = ("d4", "c4", "d2", "c2", "d1")
-"""Groups that can be audited."""
+"""Groups that can be audited, the largest first."""
 SHAPES = "gray"
 """The view whose degree counts as that of the images."""
 SMALLEST = 8
@@ -69,11 +69,9 @@ class AsymmetryAudit(Result):
     @property
     def differing(self) -> dict[str, list[Test]]:
         """Element -> its tests that found a difference, strongest first; elements without any are left out."""
-        found: dict[str, list[Test]] = {}
-        for test in sorted(self.tests, key=lambda test: -test.low):
-            if test.differs:
-                found.setdefault(test.element, []).append(test)
-        return {test.element: found[test.element] for test in self.tests if test.element in found}
+        found = [test for test in self.tests if test.differs]
+        strongest = sorted(found, key=lambda test: -test.low)
+        return {test.element: [other for other in strongest if other.element == test.element] for test in found}
 
     @property
     def is_symmetric(self) -> bool:
@@ -93,9 +91,7 @@ class AsymmetryAudit(Result):
     def safe(self) -> str:
         """Name of that subgroup, as `RandomSymmetry` takes it; if it has none, of its largest subgroup that has one."""
         kept = set(self.kept)
-        named = [Group.parse(name) for name in (*NAMES, "none")]
-        fitting = [group for group in named if {str(e) for e in group.elements} <= kept]
-        return "none" if (best := max(fitting, key=lambda group: group.order)).order == 1 else best.name
+        return next((name for name in NAMES if kept.issuperset(map(str, Group.parse(name).elements))), "none")
 
     def parts(self) -> list[str | Table]:
         return [self._tests_table(), self._labels_table(), self._classes_table()]
@@ -118,12 +114,8 @@ class AsymmetryAudit(Result):
 
     def _classes_table(self) -> Table:
         shown = sorted(range(len(self.classes)), key=lambda c: -len(self.classes[c].differs))[:MAX_CLASSES]
-        lines = [(row.name, row.images, row.degree, row.differs) for row in (self.classes[c] for c in sorted(shown))]
-        lines.append(("all", self.images, self.degree, tuple(self.differing)))
-        rows = [
-            (name, str(images), *(degree.cells if degree else ("-", "-")), ", ".join(differs) or "-")
-            for name, images, degree, differs in lines
-        ]
+        rows = [_class_row(c.name, c.images, c.degree, c.differs) for c in (self.classes[k] for k in sorted(shown))]
+        rows.append(_class_row("all", self.images, self.degree, self.differing))
         left = len(self.classes) - len(shown)
         views = ", ".join(f"{view} {degree.value:.2f}" for view, degree in self.by_view.items())
         notes = [*([f"({left} more classes differ less)"] if left else []), f"by view: {views}"]
@@ -157,6 +149,11 @@ class AsymmetryAudit(Result):
         axes.invert_yaxis()
         axes.set_xlabel("accuracy of telling moved images from images as they came")
         return figure
+
+
+def _class_row(name: str, images: int, degree: Degree | None, differs: Iterable[str]) -> tuple[str, ...]:
+    value, interval = ("-", "-") if degree is None else degree.cells
+    return name, str(images), value, interval, ", ".join(differs) or "-"
 
 
 def _p(value: float) -> str:
@@ -212,11 +209,9 @@ def audit(
 def _read(batches: Iterable[Tensor], text: str | None) -> tuple[Views, Group]:
     """The views of all images, and the group that moves them."""
     parts: list[Views] = []
-    group = None
     for images in batches:
-        group = group or _group(images.shape[-2], images.shape[-1], text)
+        group = _group(images.shape[-2], images.shape[-1], text)
         parts.append(fields(images))
-    assert group is not None  # there are labels, so there are images
     return join(parts), group
 
 
@@ -247,9 +242,6 @@ def _differing_by_class(
     enough = [c for c in range(n_classes) if (labels == c).sum() >= FEWEST_OF_A_CLASS]
     asked = [(c, name) for c in enough for name in guesses]
     corrected = holm([orbit_p_value(guesses[name][labels == c]) for c, name in asked])
-    found: list[list[str]] = [[] for _ in range(n_classes)]
-    pair = {str(e): name_pair(group, e) for e in group.elements}
-    for (c, name), p in zip(asked, corrected, strict=True):
-        if p < LEVEL:
-            found[c].append(pair[name])
-    return [tuple(names) for names in found]
+    lost = {key for key, p in zip(asked, corrected, strict=True) if p < LEVEL}
+    pairs = {str(e): name_pair(group, e) for e in group.elements}
+    return [tuple(pairs[name] for name in guesses if (c, name) in lost) for c in range(n_classes)]

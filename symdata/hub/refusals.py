@@ -30,18 +30,19 @@ def sending(repo_id: str, endpoint: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:
-        raise HubError(f"{repo_id!r} is not the name of a repository: {first_line(error)}") from None
+        message = f"{repo_id!r} is not the name of a repository: {first_line(error)}"
     except HfHubHTTPError as error:
-        raise HubError(_refused(repo_id, error)) from None
+        message = _refused(repo_id, error)
     except ValueError as error:  # the Hub refused the card
-        raise HubError(f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}") from None
+        message = f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}"
     except RuntimeError as error:  # the client raises it for a file that failed after its retries
         reason = first_line(error.__cause__ or error)
-        raise HubError(
-            f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
-        ) from None
+        message = f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
     except (httpx.HTTPError, OSError) as error:
-        raise HubError(f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later") from None
+        message = f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later"
+    else:
+        return
+    raise HubError(message) from None
 
 
 @contextmanager
@@ -56,6 +57,7 @@ def fetching(address: Address) -> Iterator[None]:
         symdata.errors.HubError: 'me/digits' is not in the cache and the Hub cannot be reached (connection refused)...
     """
     from huggingface_hub import errors
+    from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     what, repo, noun = str(address), address.repo_id, address.kind or "repository"
@@ -73,11 +75,12 @@ def fetching(address: Address) -> Iterator[None]:
     except errors.HFValidationError as error:
         message = f"{repo!r} is not the name of a repository: {first_line(error)}; write user/name"
     except errors.LocalEntryNotFoundError as error:
-        message = unreachable(what, error)
+        message = _unreachable(what, error)
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
         message = _failed(what, error)
     except (KeyError, TypeError, AttributeError) as error:  # an answer that lacks what every answer of the Hub has
-        message = _no_hub(error)
+        said = f"{type(error).__name__}: {first_line(error)}"
+        message = f"{ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
     else:
         return
     raise HubError(message) from None
@@ -109,19 +112,12 @@ def _refused(repo_id: str, error: Any) -> str:
 def _failed(what: str, error: Exception) -> str:
     status = _status(error)
     if status is None:
-        return unreachable(what, error)
+        return _unreachable(what, error)
     mend = "log in again with `hf auth login`" if status in (401, 403) else "try again later"
     return f"the Hub refused {what!r} (HTTP {status}); {mend}"
 
 
-def _no_hub(error: Exception) -> str:
-    from huggingface_hub import constants
-
-    said = f"{type(error).__name__}: {first_line(error)}"
-    return f"{constants.ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
-
-
-def unreachable(what: str, error: BaseException) -> str:
+def _unreachable(what: str, error: BaseException) -> str:
     """Why something was not fetched and is not in the cache either."""
     from huggingface_hub import constants
 

@@ -31,30 +31,25 @@ def snapshot(address: Address, only: Iterable[str]) -> Path:
         ...
         symdata.errors.HubError: 'me//digits' is not the name of a repository: ...; write user/name
     """
-    names = [escape(name) for name in only]
-    with fetching(address), quiet("_snapshot_download"):
-        return _from_hub_or_cache(address, names)
-
-
-def _from_hub_or_cache(address: Address, names: list[str]) -> Path:
     from huggingface_hub import errors, snapshot_download
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
-    asked: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "repo_type": address.kind or "model",
         "revision": address.revision,
-        "allow_patterns": names,
+        "allow_patterns": [escape(name) for name in only],
     }
     final = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.LocalEntryNotFoundError)
-    try:
-        return Path(snapshot_download(address.repo_id, **asked))
-    except (*final, errors.HFValidationError):
-        raise
-    except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
-        try:  # the client itself looks in the cache only if the connection is refused
-            return Path(snapshot_download(address.repo_id, **asked, local_files_only=True))
-        except (OSError, ValueError):
-            raise error from None
+    with fetching(address), quiet("_snapshot_download"):
+        try:
+            return Path(snapshot_download(address.repo_id, **wanted))
+        except (*final, errors.HFValidationError):
+            raise
+        except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
+            try:  # the client itself looks in the cache only if the connection is refused
+                return Path(snapshot_download(address.repo_id, **wanted, local_files_only=True))
+            except (OSError, ValueError):
+                raise error from None
 
 
 def place(folder: Path, names: Iterable[str], out: Path) -> Path:

@@ -31,13 +31,10 @@ def pictures(folder: Path | str, names: Sequence[str] | None = None) -> dict[str
     if names is not None and not names:
         raise StoreError("no split to draw; leave splits out for all of them")
     opened = [load(folder, split) for split in (splits(folder) if names is None else names)]
-    return {"contact-sheet.png": sheet(opened[0]), "polar.png": as_picture(elements_figure(opened))}
-
-
-def sheet(dataset: ImageDataset) -> Picture:
-    """The contact sheet of a split; only the images on it are decoded."""
-    rows = choose(dataset.labels, len(dataset.classes))
-    return contact_sheet(dataset.images(rows), dataset.labels[rows], dataset.classes, dataset.elements[rows])
+    first = opened[0]
+    rows = choose(first.labels, len(first.classes))
+    sheet = contact_sheet(first.images(rows), first.labels[rows], first.classes, first.elements[rows])
+    return {"contact-sheet.png": sheet, "polar.png": as_picture(elements_figure(opened))}
 
 
 def elements_figure(datasets: Sequence[ImageDataset]) -> "Figure":

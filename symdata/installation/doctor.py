@@ -97,10 +97,20 @@ def diagnose() -> Diagnosis:
     conflicts = clashes(versions)
     if any(clash.needed for clash in conflicts):  # they break the imports, so their mend repairs those too
         packages = [replace(finding, mend=None) if finding.status == "broken" else finding for finding in packages]
-    fonts = answers.get("matplotlib", {}).get("fonts")
-    settings = [Finding(name, "ok", False, detail=os.environ.get(name, "not set")) for name in SETTINGS]
-    first = [_python(), *_itself(requirements), *conflicts, *_bare_escnn(versions, requirements)]
-    return Diagnosis((*first, *packages, *_fonts(fonts), *settings))
+    found = [_python()]
+    if not requirements:
+        detail = "not installed, only on the path: no version ranges to check against"
+        found.append(Finding("symdata", "absent", False, __version__, detail, pip("install -e .")))
+    found += conflicts
+    lacking = [name for name in ESCNN_NEEDS if name not in versions]
+    if "escnn" in versions and lacking:  # it imports without them and fails later, so that the probe does not notice
+        detail = f"escnn needs {', '.join(lacking)}"
+        found.append(Finding("escnn's needs", "missing", False, None, detail, steerable_recipe(requirements)))
+    found += packages
+    if (fonts := answers.get("matplotlib", {}).get("fonts")) is not None:
+        found.append(_fonts(fonts))
+    found += [Finding(name, "ok", False, detail=os.environ.get(name, "not set")) for name in SETTINGS]
+    return Diagnosis(tuple(found))
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
@@ -143,13 +153,6 @@ def _python() -> Finding:
     return Finding("python", "ok", True, version, where)
 
 
-def _itself(requirements: Requirements) -> list[Finding]:
-    if requirements:
-        return []
-    detail = "not installed, only on the path: no version ranges to check against"
-    return [Finding("symdata", "absent", False, __version__, detail, pip("install -e ."))]
-
-
 def _package(name: str, version: str | None, requirements: Requirements, answer: Mapping[str, Any]) -> Finding:
     """The finding on one distribution: is it installed, does it import, is its version in range?"""
     needed = name in BASE
@@ -180,15 +183,6 @@ def _absent(name: str, requirements: Requirements) -> Finding:
     return Finding(name, "absent", False, detail=f"only for {purpose}: the extra {extra}", mend=mend)
 
 
-def _bare_escnn(versions: Mapping[str, str], requirements: Requirements) -> list[Finding]:
-    """What escnn lacks: it imports without it and fails later, so that the probe does not notice."""
-    lacking = [name for name in ESCNN_NEEDS if name not in versions]
-    if "escnn" not in versions or not lacking:
-        return []
-    detail = f"escnn needs {', '.join(lacking)}"
-    return [Finding("escnn's needs", "missing", False, None, detail, steerable_recipe(requirements))]
-
-
 def steerable_recipe(requirements: Requirements) -> str:
     """The line that installs escnn next to numpy 2, without a Fortran compiler."""
     planar, escnn = needs("planar", requirements), _requirement("escnn", "steerable", requirements)
@@ -211,11 +205,9 @@ def _cuda(answer: Mapping[str, Any]) -> str:
     return "CPU build" if answer.get("cuda") is None else f"CUDA {answer['cuda']}, but no device is visible"
 
 
-def _fonts(count: int | None) -> list[Finding]:
+def _fonts(count: int) -> Finding:
     """The fonts inside matplotlib, from which the glyphs are drawn; some distributions remove them."""
-    if count is None:
-        return []
     if count:
-        return [Finding("fonts", "ok", True, detail=f"{count} in matplotlib")]
+        return Finding("fonts", "ok", True, detail=f"{count} in matplotlib")
     mend = pip("install --force-reinstall --no-deps matplotlib")
-    return [Finding("fonts", "missing", True, detail="matplotlib came without its fonts", mend=mend)]
+    return Finding("fonts", "missing", True, detail="matplotlib came without its fonts", mend=mend)

@@ -65,7 +65,7 @@ def contact_sheet(
         )
     picked = choose(labels, len(classes), rows, columns)
     by_class = [(classes[c], picked[labels[picked] == c]) for c in dict.fromkeys(labels[picked].tolist())]
-    h, w = _fitted(images.shape[-2:])
+    w, h = _tile(images.new_zeros(images.shape[1:])).size
     left = MARGIN + min(LABEL, max((_width(name, 14) for name, _ in by_class), default=0)) + 14
     lead = 0 if originals is None else w + 3 * GAP
     across = max((len(rows) for _, rows in by_class), default=0)
@@ -97,8 +97,7 @@ def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", 
             f"{group} has infinitely many elements; draw a finite subgroup, such as {'d8' if group.flips else 'c8'}"
         )
     orbit = act(image[None].expand(int(group.order), -1, -1, -1), group.elements, resample=resample, mask=mask)
-    n, (h, w) = group.rotations or 1, _fitted(image.shape[-2:])
-    rows = 1 + group.flips
+    n, rows, (w, h) = group.rotations or 1, 1 + group.flips, _tile(image).size
     sheet, pen = _blank((2 * MARGIN + n * (w + GAP) - GAP, 2 * MARGIN + rows * (h + CAPTION + GAP) - GAP))
     for k, element in enumerate(group.elements):
         at = MARGIN + k % n * (w + GAP), MARGIN + k // n * (h + CAPTION + GAP)
@@ -133,19 +132,8 @@ def _tile(image: Tensor) -> Picture:
     c, h, w = image.shape
     pixels = image.permute(1, 2, 0).cpu().numpy()
     tile = Image.fromarray(pixels[..., 0] if c == 1 else pixels).convert("RGB")
-    grow, shrink = _factor(max(h, w))
+    grow, shrink = max(1, round(CELL / max(h, w))), max(1, round(max(h, w) / CELL))
     return tile.resize((w * grow, h * grow), Image.Resampling.NEAREST) if shrink == 1 else tile.reduce(shrink)
-
-
-def _factor(side: int) -> tuple[int, int]:
-    """(enlarge, reduce): the whole factors that bring `side` near CELL."""
-    return max(1, round(CELL / side)), max(1, round(side / CELL))
-
-
-def _fitted(shape: Sequence[int]) -> tuple[int, int]:
-    """Height and width of an enlarged or reduced image, in pixels."""
-    grow, shrink = _factor(max(shape))
-    return -(-shape[0] * grow // shrink), -(-shape[1] * grow // shrink)
 
 
 def _caption(element: Element) -> tuple[str, str]:

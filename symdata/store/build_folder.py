@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from symdata.errors import StoreError, SymdataError
-from symdata.recipes.plan import DatasetPlan
 from symdata.store.files import UNFINISHED, read_json, write_json
 from symdata.store.lock import LOCK, locked
-from symdata.store.manifest import FORMAT, read_manifest, shard_entries, versions
-from symdata.store.png import ENCODER
-from symdata.store.shards import Shard, WorkerDiedError
+from symdata.store.manifest import read_manifest, shard_entries
+from symdata.store.shards import WorkerDiedError
 
 SPEC = "spec.json"
 """File that says what is being built, so that only the same build resumes."""
@@ -26,16 +24,10 @@ def partial_folder(folder: Path) -> Path:
     return place.with_name(f"{place.name}.partial")
 
 
-def build_identity(plan: DatasetPlan, shards: list[Shard]) -> dict[str, Any]:
-    """What decides every byte of the shards, as JSON gives it back."""
-    return {
-        "spec": plan.spec.to_dict(),
-        "fingerprint": plan.source.fingerprint,
-        "shards": [shard.file for shard in shards],
-        "format": FORMAT,
-        "encoder": ENCODER,
-        "versions": versions(),
-    }
+def build_identity(manifest: dict[str, Any], files: list[str]) -> dict[str, Any]:
+    """What decides every byte of the shards, from a manifest or its outline and the names of the shards."""
+    decisive = {key: manifest[key] for key in ("spec", "format", "encoder", "versions")}
+    return decisive | {"fingerprint": manifest["source"]["fingerprint"], "shards": files}
 
 
 def identity_in(folder: Path) -> Any:
@@ -46,12 +38,7 @@ def identity_in(folder: Path) -> Any:
         manifest = read_manifest(folder)
     except StoreError:
         return None
-    return {
-        "spec": manifest["spec"],
-        "fingerprint": manifest["source"]["fingerprint"],
-        "shards": [shard["file"] for shard in shard_entries(manifest)],
-        **{key: manifest[key] for key in ("format", "encoder", "versions")},
-    }
+    return build_identity(manifest, [shard["file"] for shard in shard_entries(manifest)])
 
 
 @contextmanager

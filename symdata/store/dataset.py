@@ -36,10 +36,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         (torch.Size([1, 8, 8]), 'O', 'r270')
     """
 
-    folder: Path
-    split: str
     classes: tuple[str, ...]
-    manifest: dict[str, Any]
     symmetry: Symmetry
     """What the elements were drawn from."""
     group: Group
@@ -102,7 +99,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         if wanted.dtype == bool:
             if wanted.shape != (n,):
                 raise IndexError(
-                    f"a mask of shape {wanted.shape} for a split of {n} images; it needs one entry for each"
+                    f"a mask of shape {wanted.shape} for a split of {n} images; one entry for each is needed"
                 )
             return np.flatnonzero(wanted)
         rows = wanted.astype(np.int64).reshape(-1)
@@ -168,7 +165,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
             raise StoreError(
                 f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(self._table.column_names)}"
             )
-        values: np.ndarray = self._table[name].to_numpy()
+        values = np.asarray(self._table[name])
         return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 

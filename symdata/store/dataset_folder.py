@@ -22,7 +22,7 @@ from symdata.recipes.plan import MAX_COUNT, DatasetPlan, Spec, resolve
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
-from symdata.store.manifest import MANIFEST, describe, facts, read_manifest, split_facts
+from symdata.store.manifest import MANIFEST, describe, facts, outline, read_manifest, split_facts
 from symdata.store.shards import plan_shards, write_shards
 
 CARD, PREVIEW = "README.md", "preview.png"
@@ -139,7 +139,7 @@ def make(
         splits = {split: split_facts(plan, split) for split in plan.samples}
         return Made(folder, {"spec": plan.spec.to_dict(), **facts(plan), "splits": splits}, written=False)
     shards = plan_shards(plan, num_shards)
-    identity = build_identity(plan, shards)
+    identity = build_identity(outline(plan), [shard.file for shard in shards])
     if resume and not overwrite and identity_in(folder) == identity:
         progress(sum(map(len, shards)))
         return Made(folder, read_manifest(folder))

@@ -19,6 +19,14 @@ FORMAT = 1
 
 def describe(plan: DatasetPlan, shards: list[Shard], folder: Path) -> dict[str, Any]:
     """Manifest of a built folder, as plain data for JSON."""
+    manifest = outline(plan)
+    for split, entry in manifest["splits"].items():
+        entry["shards"] = [_shard_entry(shard, folder / shard.file) for shard in shards if shard.split == split]
+    return manifest
+
+
+def outline(plan: DatasetPlan) -> dict[str, Any]:
+    """The manifest without the shards, which follows from the plan alone."""
     source = plan.source
     return {
         "format": FORMAT,
@@ -28,11 +36,7 @@ def describe(plan: DatasetPlan, shards: list[Shard], folder: Path) -> dict[str, 
         | {"pinned": plan.pinned},
         **facts(plan),
         "encoder": ENCODER,
-        "splits": {
-            split: split_facts(plan, split)
-            | {"shards": [_shard_entry(shard, folder / shard.file) for shard in shards if shard.split == split]}
-            for split in plan.samples
-        },
+        "splits": {split: split_facts(plan, split) for split in plan.samples},
         "versions": versions(),
     }
 

@@ -116,7 +116,7 @@ def write_shards(
     todo = [shard for shard in shards if not _is_whole(folder / shard.file, shard)]
     progress(sum(map(len, shards)) - sum(map(len, todo)))
     jobs = [(shard.split, start, stop) for shard in todo for start, stop in _blocks(plan, shard)]
-    with closing(_tables(plan, jobs, device, workers, block_rows)) as tables:
+    with closing(_tables(partial(_make, plan, device, block_rows), jobs, workers)) as tables:
         for shard in todo:
             unfinished = folder / (shard.file + UNFINISHED)
             with _writer(unfinished, features(plan).arrow_schema) as writer:
@@ -165,15 +165,13 @@ def _make(plan: DatasetPlan, device: str, step: int | None, job: _Job) -> pa.Tab
     return pa.concat_tables([table_of(plan, split, part) for part in parts]).combine_chunks()
 
 
-def _tables(
-    plan: DatasetPlan, jobs: list[_Job], device: str, workers: int, step: int | None
-) -> Generator[pa.Table, None, None]:
+def _tables(make: Callable[[_Job], pa.Table], jobs: list[_Job], workers: int) -> Generator[pa.Table, None, None]:
     """Tables of all blocks, in order."""
     if workers <= 1:
-        yield from map(partial(_make, plan, device, step), jobs)
+        yield from map(make, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(plan, device, step)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(make,)) as pool:
         pending: deque[Future[pa.Table]] = deque()
         try:
             for job in jobs:
@@ -194,16 +192,16 @@ def _tables(
 
 
 _worker: dict[str, Callable[[_Job], pa.Table]] = {}
-"""Under "make": the function that makes the table of a job, set once in each worker process."""
+"""Under "make": the function that makes the table of a job. Each worker process receives it once."""
 
 
-def _start_worker(plan: DatasetPlan, device: str, step: int | None) -> None:
+def _start_worker(make: Callable[[_Job], pa.Table]) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on systems where Ctrl-C cannot be delayed
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _worker["make"] = partial(_make, plan, device, step)
+    _worker["make"] = make
 
 
 def _work(job: _Job) -> pa.Table:

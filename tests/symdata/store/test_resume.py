@@ -156,7 +156,7 @@ def test_a_source_that_changed_is_another_build(tmp_path):
 
 def test_other_versions_of_the_libraries_are_another_build(tmp_path, monkeypatch):
     stopped(tmp_path / "d", 200, **FIELDS)
-    monkeypatch.setattr("symdata.store.build_folder.versions", lambda: {"torch": "0"})
+    monkeypatch.setattr("symdata.store.manifest.versions", lambda: {"torch": "0"})
     with pytest.raises(StoreError, match=r"or by other versions of the libraries; use its options, or --overwrite"):
         build(tmp_path / "d", run={**SHARDS, "resume": True}, **FIELDS)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 )
 @click.option("--audit", "audited", is_flag=True, help="Test the pixels too: how symmetric are they really?")
 @click.option("--group", help="Of the audit: d4, c4, d2, c2 or d1.  [d4; d2 if images are not square]")
-@click.option("--limit", type=click.IntRange(1), help="Most images that the audit looks at.  [2000]")
+@click.option("--limit", type=click.IntRange(1), help="Most images that the audit examines.  [2000]")
 @json_option
 def command(
     place: str,
@@ -36,9 +36,9 @@ def command(
     that against the symmetry it was drawn from, and how well the element can be guessed from traces of resampling, as
     AUC. Writes contact-sheet.png and polar.png.
 
-    With --audit, and for any other source (as `symdata make --source` takes it), the pixels alone are asked: can these
-    images be told from the same images turned or mirrored, where does one see it, do labels survive it, and is
-    augmenting safe? One split is audited, the first if none is named.
+    With --audit, and for any other source (as `symdata make --source` takes it), only the pixels are tested: do these
+    images differ from the same images turned or mirrored, where is the difference, do labels survive, and is augmenting
+    safe? One split is audited, the first if none is named.
 
     \b
       symdata inspect glyphs-d4-partial_at_0p5
@@ -53,7 +53,7 @@ def command(
     if not ours and len(splits) > 1:
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
-        raise click.UsageError("--out is for the pictures of a dataset of ours, and an audit draws none; leave it out.")
+        raise click.UsageError("--out is for the pictures of a dataset folder, and an audit draws none; leave it out.")
     found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json).to_dict() if ours else {}
     if audited or not ours:
         from symdata.inspection.source_audit import LIMIT, audit_source
@@ -67,7 +67,7 @@ def command(
 
 
 def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> "InspectionReport":
-    """Inspect a dataset folder, print the report unless told to be quiet, and save its pictures."""
+    """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
     from symdata.inspection.drawing import pictures
     from symdata.inspection.report import inspect
     from symdata.pictures.contact_sheet import save

@@ -41,25 +41,25 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
     "--resample",
     type=click.Choice(["auto", "exact", "spline", "bilinear", "bicubic", "nearest"]),
     default="auto",
-    help="How pixels are read off the lattice.  [auto: exact if possible, else spline for every image]",
+    help="Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
 )
 @click.option("--mask", type=click.Choice(["auto", "disk", "none"]), default="auto", help="auto: disk if resampled.")
 @click.option(
     "--padding",
     type=click.Choice(["border", "zeros", "reflection"]),
     default="border",
-    help="What is read from outside.",
+    help="Pixels outside of the image.",
 )
 @click.option(
-    "--supersample", type=click.IntRange(1, 16), default=1, help="Samples per pixel and axis; 3 is the RotMNIST way."
+    "--supersample", type=click.IntRange(1, 16), default=1, help="Samples per pixel and axis; 3 as for RotMNIST."
 )
 @click.option("--num-shards", type=click.IntRange(1), help="Parquet files per split.  [one per 512 MiB of pixels]")
 @click.option("--device", default="cpu", show_default=True, help="Where images are moved: cpu, cuda, cuda:1, mps.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images moved at a time; changes no byte.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder.  [named after source and symmetry]")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset that stands there.")
-@click.option("--resume", is_flag=True, help="Go on with a build that was killed.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing dataset.")
+@click.option("--resume", is_flag=True, help="Finish a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
 @json_option
 def command(what: str, source: str | None, out: Path | None, as_json: bool, **options: Any) -> None:

@@ -88,7 +88,7 @@ def fetching(address: Address) -> Iterator[None]:
 
 @contextmanager
 def quiet(module: str) -> Iterator[None]:
-    """Silence the warnings of a module of the client, which are no trouble or which the caller words better."""
+    """Silence the warnings of a module of the client that are harmless here, or that the caller words better."""
     logger = logging.getLogger(f"huggingface_hub.{module}")
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -71,19 +71,19 @@ def place(folder: Path, names: Iterable[str], out: Path) -> Path:
         >>> [path.name for path in copy.iterdir()]
         ['config.json']
     """
-    place = Path(os.path.abspath(out))  # `.` has no name of its own
-    if not place.name:
+    target = Path(os.path.abspath(out))  # `.` has no name of its own
+    if not target.name:
         raise HubError(f"{str(out)!r} is the root of the file system; choose another --out")
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
             raise HubError(f"{str(out)!r} is there already and is left as it is; choose another --out")
         for name in names:
             if (folder / name).is_file():
-                target = partial / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, target)  # the cache holds links into a store that is not ours
-        os.replace(partial, place)
+                copy = partial / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, copy)  # the cache holds links into a store of its own
+        os.replace(partial, target)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error)

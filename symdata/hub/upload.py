@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LIBRARY = "symdata"
-"""The tag in the card that marks a repository as one of ours."""
+"""The tag in the card that marks a repository of symdata."""
 THEIRS = ("README.md", ".gitattributes")
 """Files that the Hub may put into a new repository."""
 
@@ -67,7 +67,7 @@ def upload(
     Args:
         address: repository and kind, without a revision: the commit goes to the main branch.
         files: name in the repository -> local file, or content.
-        mark: the file that marks a repository as one of ours if its card does not.
+        mark: the file that marks a repository of symdata if its card does not.
         is_ours: whether a file of the repository is deleted if it is not in `files`.
         message: of the commit.
         private: whether a repository that is created now is private.

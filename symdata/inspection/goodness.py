@@ -151,7 +151,4 @@ def goodness_by_class(
     symmetry: Symmetry, elements: Elements, labels: np.ndarray, n_classes: int
 ) -> tuple[ChiSquare, ...]:
     """`goodness` of each class, for the measure that `symmetry` gives it."""
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels, minlength=n_classes))
-    rows = np.split(order, ends[:-1])
-    return tuple(goodness(symmetry.measure(c), elements[rows[c]]) for c in range(n_classes))
+    return tuple(goodness(symmetry.measure(c), elements[labels == c]) for c in range(n_classes))

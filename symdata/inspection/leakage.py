@@ -13,7 +13,6 @@ Convention:
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,18 +80,14 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
     labels, asked = dataset.labels[rows], questions(dataset.drawn[rows], dataset.labels[rows])
     if not asked:
         return ()
-    found = [traces(images) for images in _chunks(dataset, rows)]
+    step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
+    found = [traces(dataset.images(part)) for part in np.split(rows, range(step, len(rows), step))]
     values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     return tuple(
         measure_trace(question, name, value[among], answer[among], labels[among])
         for question, (answer, among) in asked.items()
         for name, value in values.items()
     )
-
-
-def _chunks(dataset: ImageDataset, rows: np.ndarray) -> Iterator[Tensor]:
-    step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
-    return (dataset.images(rows[start : start + step]) for start in range(0, len(rows), step))
 
 
 def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:

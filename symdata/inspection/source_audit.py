@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIMIT = 2000
-"""Images of an audit: it then takes seconds, and finds differences that can be told with 55 % accuracy."""
+"""Images of an audit: it then takes seconds, and finds differences that a classifier sees with 55 % accuracy."""
 _BATCH = 256
 """Images that are decoded at a time."""
 _WIDTH = 110

@@ -95,7 +95,7 @@ def diagnose() -> Diagnosis:
         _package(name, versions.get(name), requirements, answers.get(module, {})) for name, module in modules.items()
     ]
     conflicts = clashes(versions)
-    if any(clash.needed for clash in conflicts):  # they break the imports, so their mend repairs those too
+    if any(clash.needed for clash in conflicts):  # they break the imports, so the same line repairs those
         packages = [replace(finding, mend=None) if finding.status == "broken" else finding for finding in packages]
     found = [_python()]
     if not requirements:

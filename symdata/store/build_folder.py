@@ -1,4 +1,4 @@
-"""The folder of a build that is under way: `<folder>.partial`, beside the target, which is renamed at the end."""
+"""The folder in which a build happens: `<folder>.partial` beside the target, renamed at the end."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ SPEC = "spec.json"
 
 
 def partial_folder(folder: Path) -> Path:
-    """Where a build of `folder` happens: beside it, on the same disk, so that one rename finishes the build."""
+    """The folder in which `folder` is built: beside it, so that one rename finishes the build."""
     place = folder.resolve()
     return place.with_name(f"{place.name}.partial")
 

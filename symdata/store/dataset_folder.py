@@ -124,9 +124,9 @@ def make(
 
     Example:
         >>> import symdata
-        >>> made = symdata.make("glyphs:digits", symmetry="d4-partial", count=8, size=8)
+        >>> made = symdata.make("glyphs:bdpq", symmetry="d4-partial", count=8, size=8)
         >>> symdata.load(made.folder, "train")
-        ImageDataset('glyphs-digits-d4-partial_at_0p5', 'train'): 8 images (1, 8, 8), d4-partial@0.5
+        ImageDataset('glyphs-d4-partial_at_0p5', 'train'): 8 images (1, 8, 8), d4-partial@0.5
     """
     if num_shards is not None:
         whole("num_shards", num_shards, 1, 99_999, StoreError)

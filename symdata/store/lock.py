@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from symdata.errors import StoreError
 
 LOCK = ".lock"
-"""The file that is locked. It stands in the folder during the block, and after a process that was killed in it."""
+"""The file that is locked. It exists during the block, and after a process that was killed in it."""
 
 
 @contextmanager

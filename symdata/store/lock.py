@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from symdata.errors import StoreError
 
-LOCK = ".lock"
+LOCK = ".symdata.lock"
 """The file that is locked. It exists during the block, and after a process that was killed in it."""
 
 
@@ -34,7 +34,6 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if lock.is_locked:
-            with suppress(OSError):  # Windows refuses, and removes the file at the release
-                (folder / LOCK).unlink()  # before the release: afterwards it may be that of another process
-            lock.release()
+        with suppress(OSError):  # Windows refuses, and removes the file at the release
+            (folder / LOCK).unlink()  # before the release: afterwards it may be that of another process
+        lock.release()

@@ -24,8 +24,6 @@ from symdata.measures import Measure
 from symdata.store import ImageDataset
 from symdata.symmetry import Symmetry
 
-SIGNIFICANCE = 1e-3
-"""A split whose p-values are above this agrees with its spec."""
 SHOWN_ARCS = 8
 """Arcs of a histogram for a continuous or very large group."""
 

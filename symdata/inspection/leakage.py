@@ -105,11 +105,9 @@ def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndar
     }
     kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for question, (answer, among) in asked.items():
-        open_in = among & np.isin(labels, np.intersect1d(labels[among & answer], labels[among & ~answer]))
-        if open_in.any() and not any(
-            np.array_equal(answer, a) and np.array_equal(open_in, b) for a, b in kept.values()
-        ):
-            kept[question] = (answer, open_in)
+        both = among & np.isin(labels, np.intersect1d(labels[among & answer], labels[among & ~answer]))
+        if both.any() and not any(np.array_equal(answer, a) and np.array_equal(both, b) for a, b in kept.values()):
+            kept[question] = (answer, both)
     return kept
 
 

@@ -9,21 +9,15 @@ import numpy as np
 
 from symdata.display import Result, Table
 from symdata.inspection.drawing import elements_figure
-from symdata.inspection.goodness import (
-    SIGNIFICANCE,
-    ChiSquare,
-    Histogram,
-    combine,
-    element_counts,
-    goodness_by_class,
-    sidak,
-)
+from symdata.inspection.goodness import ChiSquare, Histogram, combine, element_counts, goodness_by_class, sidak
 from symdata.inspection.leakage import Trace, leakage
 from symdata.store import ImageDataset, load, read_manifest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SIGNIFICANCE = 1e-3
+"""A split whose p-values are above this agrees with its spec."""
 MAX_COLUMNS = 16
 """Elements that get a column each; more are summed up as identity, turned and mirrored."""
 MAX_ROWS = 40
@@ -184,11 +178,9 @@ def inspect(folder: Path | str, splits: Sequence[str] | None = None) -> Inspecti
         >>> report.agrees, report.splits[0].degree
         (True, 1.0)
     """
-    manifest = read_manifest(folder)
-    reports = tuple(inspect_split(load(folder, split)) for split in (manifest["splits"] if splits is None else splits))
-    return InspectionReport(
-        Path(folder), manifest["name"], tuple(manifest["classes"]), tuple(manifest["shape"]), reports
-    )
+    said = read_manifest(folder)
+    reports = tuple(inspect_split(load(folder, split)) for split in (said["splits"] if splits is None else splits))
+    return InspectionReport(Path(folder), said["name"], tuple(said["classes"]), tuple(said["shape"]), reports)
 
 
 def inspect_split(dataset: ImageDataset) -> SplitReport:

@@ -46,10 +46,8 @@ class SourceAudit(Result):
             f"Symmetry audit of {self.audit.images:,} images of {self.place} ({self.split}), {c} x {h} x {w}: "
             f"can images moved by {self.audit.group.name} be told from these?"
         )
-        points = [
-            textwrap.fill(line, _WIDTH, initial_indent="- ", subsequent_indent="  ") for line in advice(self.audit)
-        ]
-        return [head, *self.audit.parts(), "\n".join(points)]
+        item = partial(textwrap.fill, width=_WIDTH, initial_indent="- ", subsequent_indent="  ")
+        return [head, *self.audit.parts(), "\n".join(map(item, advice(self.audit)))]
 
     def to_dict(self) -> dict[str, Any]:
         return {

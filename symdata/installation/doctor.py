@@ -75,12 +75,8 @@ class Diagnosis(Result):
             for f in self.findings
             if f.mend
         ]
-        works = "Everything that symdata needs works."
-        return [
-            "\n".join(rows),
-            *mends,
-            works if self.healthy else "symdata does not work until the lines above are run.",
-        ]
+        ill, well = "symdata does not work until the lines above are run.", "Everything that symdata needs works."
+        return ["\n".join(rows), *mends, well if self.healthy else ill]
 
     def to_dict(self) -> dict[str, Any]:
         return {"healthy": self.healthy, "findings": [asdict(finding) for finding in self.findings]}
@@ -157,10 +153,10 @@ def _package(name: str, version: str | None, requirements: Requirements, answer:
     """The finding on one distribution: is it installed, does it import, is its version in range?"""
     needed = name in BASE
     wanted = _requirement(name, "", requirements)
+    if version is None and needed:
+        return Finding(name, "missing", True, mend=pip(f'install "{wanted}"'))
     if version is None:
-        return (
-            Finding(name, "missing", True, mend=pip(f'install "{wanted}"')) if needed else _absent(name, requirements)
-        )
+        return _absent(name, requirements)
     if answer.get("error"):
         return Finding(name, "broken", needed, version, answer["error"], _remedy(name, version, requirements))
     if needed and not wanted.specifier.contains(version, prereleases=True):

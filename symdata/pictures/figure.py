@@ -37,8 +37,7 @@ def as_picture(figure: "Figure") -> Picture:
 def mark_degrees(axes: Any, fontsize: float, color: str, linewidth: float, pad: float) -> None:
     """Mark a polar axis every 45 degrees, counter-clockwise from the top."""
     axes.set_theta_zero_location("N")
-    axes.set_xticks(
-        np.deg2rad(np.arange(0, 360, 45)), [f"{a}°" for a in range(0, 360, 45)], fontsize=fontsize, color=color
-    )
+    degrees = np.arange(0, 360, 45)
+    axes.set_xticks(np.deg2rad(degrees), [f"{angle}°" for angle in degrees], fontsize=fontsize, color=color)
     axes.tick_params(pad=pad)
     axes.grid(color=LINE, linewidth=linewidth)

@@ -15,9 +15,7 @@ from symdata.store.shards import features, plan_shards
 
 def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """Text of the README.md of a dataset folder."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((resources.files("cards") / "dataset.md.j2").read_text(encoding="utf-8"))
     front = yaml.safe_dump(_front(plan, manifest), sort_keys=False, allow_unicode=True)
     recipe = plan.recipe

@@ -71,10 +71,8 @@ class Made(Result):
     def to_dict(self) -> dict[str, Any]:
         if self.written:
             return {"folder": str(self.folder), "preview": str(self.preview), "manifest": self.manifest}
-        said = self.manifest
-        splits = {
-            name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in said["splits"].items()
-        }
+        said, keys = self.manifest, ("num_examples", "symmetry")
+        splits = {name: {key: split[key] for key in keys} for name, split in said["splits"].items()}
         return {"folder": str(self.folder), "spec": said["spec"], "shape": said["shape"], "splits": splits}
 
 

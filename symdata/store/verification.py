@@ -98,9 +98,8 @@ def _check_shard(path: Path, shard: dict[str, Any]) -> Check:
     if not path.is_file():
         return Check(path.name, False, f"missing; {AGAIN}")
     if (found := sha256(path)) != shard["sha256"]:
-        return Check(
-            path.name, False, f"sha256 is {found[:12]}..., the manifest says {shard['sha256'][:12]}...; {AGAIN}"
-        )
+        said = shard["sha256"]
+        return Check(path.name, False, f"sha256 is {found[:12]}..., the manifest says {said[:12]}...; {AGAIN}")
     try:
         rows = pq.read_metadata(path).num_rows
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -5,16 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import json_option, print_json, table
+from cli.options.basic import json_option, print_json
 
 if TYPE_CHECKING:
-    from symdata.inspection.goodness import ChiSquare
-    from symdata.inspection.report import InspectionReport, SplitReport
-
-MAX_COLUMNS = 16
-"""Elements that get a column each; more are summed up as identity, turned and mirrored."""
-MAX_ROWS = 40
-"""Classes that get a row each; of more, those that agree least with the spec."""
+    from symdata.inspection.report import InspectionReport
 
 
 @click.command("inspect")
@@ -25,7 +19,7 @@ MAX_ROWS = 40
 )
 @click.option("--audit", "audited", is_flag=True, help="Test the pixels too: how symmetric are they really?")
 @click.option("--group", help="Of the audit: d4, c4, d2, c2 or d1.  [d4; d2 if images are not square]")
-@click.option("--limit", type=click.IntRange(1), help="Most images that the audit looks at.  [2000]")
+@click.option("--limit", type=click.IntRange(1), help="Most images that the audit examines.  [2000]")
 @json_option
 def command(
     place: str,
@@ -42,9 +36,9 @@ def command(
     that against the symmetry it was drawn from, and how well the element can be guessed from traces of resampling, as
     AUC. Writes contact-sheet.png and polar.png.
 
-    With --audit, and for any other source (as `symdata make --source` takes it), the pixels alone are asked: can these
-    images be told from the same images turned or mirrored, where does one see it, do labels survive it, and is
-    augmenting safe? One split is audited, the first if none is named.
+    With --audit, and for any other source (as `symdata make --source` takes it), only the pixels are tested: do these
+    images differ from the same images turned or mirrored, where is the difference, do labels survive, and is augmenting
+    safe? One split is audited, the first if none is named.
 
     \b
       symdata inspect glyphs-d4-partial_at_0p5
@@ -59,23 +53,23 @@ def command(
     if not ours and len(splits) > 1:
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
-        raise click.UsageError("--out is for the pictures of a dataset of ours, and an audit draws none; leave it out.")
-    report = _dataset(place, splits, out, as_json) if ours else {}
+        raise click.UsageError("--out is for the pictures of a dataset folder, and an audit draws none; leave it out.")
+    found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json).to_dict() if ours else {}
     if audited or not ours:
-        from cli.symmetry import audit_text
-        from symdata.inspection.report import LIMIT, audit_source
+        from symdata.inspection.source_audit import LIMIT, audit_source
 
-        found = audit_source(place, splits[0] if splits else None, group, LIMIT if limit is None else limit)
+        audit = audit_source(place, splits[0] if splits else None, group, LIMIT if limit is None else limit)
         if not as_json:
-            click.echo(("\n" if ours else "") + audit_text(found))
-        report |= {"audit": found.to_dict()["audit"]} if ours else found.to_dict()
+            click.echo(f"\n{audit}" if ours else audit)
+        found |= {"audit": audit.to_dict()["audit"]} if ours else audit.to_dict()
     if as_json:
-        print_json(report)
+        print_json(found)
 
 
-def _dataset(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bool) -> dict[str, Any]:
-    """The report of a dataset folder: printed, unless it is JSON that is wanted, and its pictures drawn."""
-    from symdata.inspection.report import inspect, pictures
+def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> "InspectionReport":
+    """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
+    from symdata.inspection.drawing import pictures
+    from symdata.inspection.report import inspect
     from symdata.pictures.contact_sheet import save
 
     place = Path(folder).resolve()
@@ -85,63 +79,10 @@ def _dataset(folder: str, splits: tuple[str, ...], out: Path | None, as_json: bo
             f"--out {str(out)!r} is inside the dataset, whose files are hashed; name a folder beside it."
         )
     report = inspect(folder, splits or None)
-    if not as_json:
-        click.echo("\n\n".join([_head(report), *(_split(split, report.classes) for split in report.splits)]))
+    if not quiet:
+        click.echo(report)
     drawn = pictures(folder, splits or None)
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         click.echo(f"wrote {save(picture, out / name)}", err=True)
-    return report.to_dict()
-
-
-def _head(report: "InspectionReport") -> str:
-    c, h, w = report.shape
-    return f"{report.name}: {len(report.classes)} classes, images {c} x {h} x {w} (channels, height, width)"
-
-
-def _split(split: "SplitReport", classes: tuple[str, ...]) -> str:
-    symmetry = f"symmetry {split.symmetry}, degree {split.degree:.3f}, elements in {split.group}"
-    head = f"{split.split}: {split.count:,} images, {symmetry}"
-    return "\n\n".join([head, _elements(split, classes), _verdict(split), _traces(split)])
-
-
-def _elements(split: "SplitReport", classes: tuple[str, ...]) -> str:
-    """Counts of elements: one row for each class, and their sum."""
-    names, counts = list(split.histogram.names), split.histogram.counts
-    if len(names) > MAX_COLUMNS:
-        mirrored = [name.endswith("m") for name in names]
-        first, last = counts[:, 0], counts[:, mirrored].sum(1)
-        names = ["e", "turned", "mirrored"]
-        columns = [first, counts.sum(1) - first - last, last]
-    else:
-        columns = list(counts.T)
-    shown = sorted(range(len(classes)), key=lambda c: split.tests[c].p_value)[:MAX_ROWS]
-    rows = [
-        [classes[c], str(split.class_counts[c]), *(str(column[c]) for column in columns), _p(split.tests[c])]
-        for c in sorted(shown)
-    ]
-    rows.append(["all", str(split.count), *(str(column.sum()) for column in columns), _p(split.overall)])
-    text = table(rows, ["class", "images", *names, "p"])
-    return text + (f"\n({len(classes)} classes; these agree least)" if len(classes) > MAX_ROWS else "")
-
-
-def _p(test: "ChiSquare") -> str:
-    return f"{test.p_value:.3g}" if test.dof or test.p_value == 0.0 else "-"
-
-
-def _verdict(split: "SplitReport") -> str:
-    t = split.overall
-    numbers = f"chi-square {t.statistic:.1f} on {t.dof} degrees of freedom, p = {t.p_value:.3g}"
-    if not t.dof and split.agrees:
-        return "Every element is one that the symmetry gives."
-    verdict = "agree" if split.agrees else "DISAGREE"
-    return f"The elements {verdict} with the symmetry: {numbers}; worst class p = {split.worst:.3g}"
-
-
-def _traces(split: "SplitReport") -> str:
-    if not split.traces:
-        return "Leakage: no class has both moved and unmoved images, so there is nothing to guess."
-    rows = [[t.question, t.trace, f"{t.auc:.3f}", f"{t.error:.3f}", t.verdict] for t in split.traces]
-    return "Leakage: the element guessed from traces of resampling alone\n" + table(
-        rows, ["question", "trace", "AUC", "+-", "verdict"]
-    )
+    return report

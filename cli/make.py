@@ -1,14 +1,17 @@
-"""`symdata make`: a source or recipe, a symmetry, a seed: a dataset folder."""
+"""`symdata make`: build a dataset folder from a source or recipe, a symmetry and a seed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar, table
+from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from symdata.recipes.plan import DatasetPlan, Spec
+    from symdata.store.dataset_folder import Made
+
+RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "dry_run")
+"""The options that do not describe the dataset."""
 
 
 @click.command("make")
@@ -38,28 +41,28 @@ if TYPE_CHECKING:
     "--resample",
     type=click.Choice(["auto", "exact", "spline", "bilinear", "bicubic", "nearest"]),
     default="auto",
-    help="How pixels are read off the lattice.  [auto: exact if possible, else spline for every image]",
+    help="Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
 )
 @click.option("--mask", type=click.Choice(["auto", "disk", "none"]), default="auto", help="auto: disk if resampled.")
 @click.option(
     "--padding",
     type=click.Choice(["border", "zeros", "reflection"]),
     default="border",
-    help="What is read from outside.",
+    help="Pixels outside of the image.",
 )
 @click.option(
-    "--supersample", type=click.IntRange(1, 16), default=1, help="Samples per pixel and axis; 3 is the RotMNIST way."
+    "--supersample", type=click.IntRange(1, 16), default=1, help="Samples per pixel and axis; 3 as for RotMNIST."
 )
 @click.option("--num-shards", type=click.IntRange(1), help="Parquet files per split.  [one per 512 MiB of pixels]")
 @click.option("--device", default="cpu", show_default=True, help="Where images are moved: cpu, cuda, cuda:1, mps.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images moved at a time; changes no byte.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder.  [named after source and symmetry]")
-@click.option("--overwrite", is_flag=True, help="Replace a dataset that stands there.")
-@click.option("--resume", is_flag=True, help="Go on with a build that was killed.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing dataset.")
+@click.option("--resume", is_flag=True, help="Finish a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
 @json_option
-def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+def command(what: str, source: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Build a dataset whose symmetry is known.
 
     SOURCE is glyphs (the default), a folder or parquet file, or hub:user/name[@revision]; `symdata sources` lists them.
@@ -73,19 +76,22 @@ def command(what: str, source: str | None, out: Path | None, dry_run: bool, as_j
     from symdata.recipes.catalog import levels
     from symdata.store.dataset_folder import check_target
 
-    run = {name: options.pop(name) for name in ("num_shards", "device", "workers", "batch_size", "overwrite", "resume")}
-    recipe = _is_recipe(what, source)
-    names = levels(what) if recipe else [what]
-    results = []
+    run = {name: options.pop(name) for name in RUN}
+    names = levels(what) if _is_recipe(what, source) else [what]
+    if source is not None:
+        options["source"] = source
     if len(names) > 1 and not run["resume"]:
-        for name in names:  # before the first of a family is built, so that none stands alone
+        for name in names:  # before the first of a family is built, so that none is built alone
             check_target((out or Path()) / name, run["overwrite"])
+    results = []
     for name in names:
-        chosen = {"recipe": name, "source": source} if recipe else {"source": None if name == "glyphs" else name}
-        place = out / name if out is not None and len(names) > 1 else out
-        results.append(_make_one({**chosen, **options}, place, run, dry_run, quiet=as_json))
+        folder = out / name if out is not None and len(names) > 1 else out
+        results.append(_build(name, folder, options, run))
+        if not as_json:
+            click.echo(results[-1])
     if as_json:
-        print_json(results if len(names) > 1 else results[0])
+        dictionaries = [result.to_dict() for result in results]
+        print_json(dictionaries if len(names) > 1 else dictionaries[0])
 
 
 def _is_recipe(what: str, source: str | None) -> bool:
@@ -105,52 +111,14 @@ def _is_recipe(what: str, source: str | None) -> bool:
     return False
 
 
-def _make_one(fields: dict[str, Any], out: Path | None, run: dict[str, Any], dry_run: bool, quiet: bool) -> Any:
-    """Build one dataset and say so; what `--json` prints of it."""
-    from symdata.recipes.plan import Spec, resolve
-    from symdata.store.dataset_folder import check_target, make
+def _build(what: str, out: Path | None, spec: dict[str, Any], run: dict[str, Any]) -> "Made":
+    """Build one dataset with a progress bar."""
+    from symdata.store.dataset_folder import make, plan_dataset
 
-    spec = Spec(**fields)
-    plan = resolve(spec, run["device"])
-    folder = out if out is not None else Path(plan.name)
-    total = sum(len(samples) for samples in plan.samples.values())
-    if dry_run:
-        check_target(folder, run["overwrite"])
-        _say(quiet, _summary(plan), f"would be written to {folder}")
-        return _plan_fields(spec, plan, folder)
-    with progress_bar(total, plan.name) as bar:
+    plan = plan_dataset(what, run["device"], **spec)
+    with progress_bar(sum(map(len, plan.samples.values())), plan.name) as bar:
         try:
-            made = make(plan, folder, progress=bar.update, **run)
+            return make(plan, out, progress=bar.update, **run)
         except KeyboardInterrupt:
             click.echo("\nstopped; the same command with --resume goes on from here", err=True)
             raise
-    _say(quiet, _summary(plan), f"dataset  {made.folder}", f"picture  {made.preview}")
-    return {"folder": str(made.folder), "preview": str(made.preview), "manifest": made.manifest}
-
-
-def _say(quiet: bool, *lines: str) -> None:
-    if not quiet:
-        click.echo("\n".join(lines))
-
-
-def _plan_fields(spec: "Spec", plan: "DatasetPlan", folder: Path) -> dict[str, Any]:
-    splits = {
-        split: {"num_examples": len(samples), "symmetry": str(plan.symmetries[split])}
-        for split, samples in plan.samples.items()
-    }
-    return {"folder": str(folder), "spec": spec.to_dict(), "shape": list(plan.shape), "splits": splits}
-
-
-def _summary(plan: "DatasetPlan") -> str:
-    c, h, w = plan.shape
-    rows = [
-        [
-            split,
-            f"{len(samples):,}",
-            f"{h}x{w}x{c}",
-            str(plan.symmetries[split]),
-            f"{plan.symmetries[split].degree:.3f}",
-        ]
-        for split, samples in plan.samples.items()
-    ]
-    return table(rows, ["split", "images", "size", "symmetry", "degree"])

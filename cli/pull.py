@@ -1,4 +1,4 @@
-"""`symdata pull`: a dataset or model of the Hub into a folder."""
+"""`symdata pull`: fetch a dataset or model of the Hub into a folder."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from cli.options.basic import json_option, print_json
 @click.option("--type", "kind", type=click.Choice(["model", "dataset"]), help="If both have that name.  [the model]")
 @json_option
 def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None:
-    """Fetch a model or a dataset that symdata made, its data held against their hashes.
+    """Fetch a model or a dataset that symdata made, and check its files against their hashes.
 
-    A revision is a branch, a tag or a commit. What is in the cache already is not fetched again. To use a model it need
-    not be pulled: every command takes user/name where it takes a folder.
+    A revision is a branch, a tag or a commit. Files in the cache are not fetched again. A model need not be pulled to
+    be used: every command that takes a folder takes user/name too.
 
     \b
       symdata pull me/p4cnn_28.glyphs@v1

@@ -1,6 +1,4 @@
-"""`symdata verify`: re-hash a dataset and derive a sample of it again."""
-
-from pathlib import Path
+"""`symdata verify`: hash a dataset again and derive a sample of it again."""
 
 import click
 
@@ -25,13 +23,11 @@ def command(folder: str, samples: int, seed: int, source: str | None, as_json: b
     """
     from symdata.store import verify
 
-    result = verify(Path(folder), samples=samples, seed=seed, source=source)
+    result = verify(folder, samples=samples, seed=seed, source=source)
     if as_json:
         print_json(result.to_dict())
     else:
-        for check in result.checks:
-            click.echo(f"{'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}")
+        click.echo(result)
     if not result.passed:
-        failed = sum(not check.passed for check in result.checks)
-        click.echo(f"symdata: {folder!r} failed {failed} of {len(result.checks)} checks", err=True)
+        click.echo(f"symdata: {folder!r} failed {len(result.failed)} of {len(result.checks)} checks", err=True)
         raise click.exceptions.Exit(1)

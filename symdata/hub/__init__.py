@@ -1,10 +1,10 @@
-"""The Hugging Face Hub: a folder goes up in one commit and comes down verified.
+"""The Hugging Face Hub: upload a folder in one commit, and fetch it with every hash checked.
 
-address   user/name@revision, and whether it is one
-refusals  what the Hub and the network refuse, as a sentence with its mend
-upload    the files of a folder as one commit, or nothing
+address   user/name@revision, and whether a text is one
+refusals  errors of the Hub and the network as one sentence that says what to do
+upload    files as one commit of a repository
 snapshot  chosen files of a repository at a revision, from the cache or the network
-dataset   publish and pull of dataset folders; models have theirs in `zoo.hub.repository`
+dataset   publish and pull of dataset folders; `zoo.hub.repository` has those of models
 """
 
 from symdata.hub.address import Address as Address

@@ -1,4 +1,4 @@
-"""Which repository, and which state of it: `user/name[@revision]`."""
+"""The address of a repository on the Hub, at a revision: `user/name[@revision]`."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 from symdata.errors import HubError
 
 Kind = Literal["model", "dataset"]
-"""Models and datasets have names of their own on the Hub: both may be called user/name."""
+"""On the Hub a model and a dataset may have the same name user/name."""
 
 LONGEST = 96, 255
 """Characters of `user/name` on the Hub, and of a revision."""
@@ -18,29 +18,38 @@ _DATASETS = "datasets/"
 
 
 def is_revision(text: str) -> bool:
-    """Whether a branch, tag or commit may have this name: the client makes paths of it, so no part begins with a dot.
+    """Whether a branch, tag or commit may have this name. The client makes paths of it: no part begins with a dot.
 
-    >>> [is_revision(text) for text in ("v1.0", "refs/pr/1", "../../x", "/x", "a//b", "-x", "my tag")]
-    [True, True, False, False, False, False, False]
+    Example:
+        >>> [is_revision(text) for text in ("v1.0", "refs/pr/1", "../../x", "/x", "a//b", "-x", "my tag")]
+        [True, True, False, False, False, False, False]
     """
-    named = _REVISION.fullmatch(text) is not None and len(text) <= LONGEST[1]
-    return named and ".." not in text and not text.endswith((".", ".lock"))
+    if len(text) > LONGEST[1] or ".." in text or text.endswith((".", ".lock")):
+        return False
+    return _REVISION.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
 class Address:
-    """A repository of the Hub at a revision."""
+    """A repository of the Hub at a revision.
+
+    Example:
+        >>> Address.parse("me/digits@v1")
+        Address(repo_id='me/digits', revision='v1', kind=None)
+        >>> str(Address("me/digits", kind="dataset"))
+        'datasets/me/digits'
+    """
 
     repo_id: str
     """`user/name`."""
     revision: str | None = None
     """Branch, tag or commit; None for the main branch."""
     kind: Kind | None = None
-    """None where the text did not say it."""
+    """None if the text does not say it."""
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Read `user/name`, `user/name@revision` and, as in the addresses of the Hub, `datasets/user/name`.
+        """Read `user/name`, `user/name@revision` or, as in the URLs of the Hub, `datasets/user/name`.
 
         Raises:
             HubError: for anything else.
@@ -59,10 +68,10 @@ class Address:
 
     @property
     def clear(self) -> str:
-        """The command line that takes the repository out of the local cache."""
+        """The command line that removes the repository from the local cache."""
         return f"hf cache rm {self.kind or 'model'}/{self.repo_id} -y"
 
 
 def quoted(text: str, most: int = 120) -> str:
-    """What somebody typed, for a message, shortened if it is long."""
+    """Quote what somebody typed, shortened if it is long."""
     return repr(text) if len(text) <= most else f"{text[:most]!r}..."

@@ -1,7 +1,7 @@
-"""What the Hub and the network refuse, as one sentence that says what to do.
+"""Errors of the Hub and the network, as one sentence that says what to do.
 
-The client's exceptions are many and overlap (a gated repository is also one that was not found), so their order here
-matters: the most special first.
+The exceptions of the client overlap (a gated repository is also one that was not found), so their order matters here:
+the most specific comes first.
 """
 
 import logging
@@ -23,31 +23,41 @@ _MENDS = {
 
 @contextmanager
 def sending(repo_id: str, endpoint: str) -> Iterator[None]:
-    """Whatever is refused while publishing becomes a HubError with its mend."""
+    """Turn every refusal while publishing into a `HubError` that says what to do."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     try:
         yield
     except HFValidationError as error:
-        raise HubError(f"{repo_id!r} is not the name of a repository: {first_line(error)}") from None
+        message = f"{repo_id!r} is not the name of a repository: {first_line(error)}"
     except HfHubHTTPError as error:
-        raise HubError(_refused(repo_id, error)) from None
-    except ValueError as error:  # the Hub found the card wanting
-        raise HubError(f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}") from None
-    except RuntimeError as error:  # how the client reports a file that did not go through, after its retries
+        message = _refused(repo_id, error)
+    except ValueError as error:  # the Hub refused the card
+        message = f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}"
+    except RuntimeError as error:  # the client raises it for a file that failed after its retries
         reason = first_line(error.__cause__ or error)
-        raise HubError(
-            f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
-        ) from None
+        message = f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
     except (httpx.HTTPError, OSError) as error:
-        raise HubError(f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later") from None
+        message = f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later"
+    else:
+        return
+    raise HubError(message) from None
 
 
 @contextmanager
 def fetching(address: Address) -> Iterator[None]:
-    """Whatever is refused while reading becomes a HubError with its mend."""
+    """Turn every refusal while reading into a `HubError` that says what to do.
+
+    Example:
+        >>> with fetching(Address("me/digits")):
+        ...     raise OSError("connection refused")
+        Traceback (most recent call last):
+        ...
+        symdata.errors.HubError: 'me/digits' is not in the cache and the Hub cannot be reached (connection refused)...
+    """
     from huggingface_hub import errors
+    from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     what, repo, noun = str(address), address.repo_id, address.kind or "repository"
@@ -65,11 +75,12 @@ def fetching(address: Address) -> Iterator[None]:
     except errors.HFValidationError as error:
         message = f"{repo!r} is not the name of a repository: {first_line(error)}; write user/name"
     except errors.LocalEntryNotFoundError as error:
-        message = unreachable(what, error)
+        message = _unreachable(what, error)
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
         message = _failed(what, error)
-    except (KeyError, TypeError, AttributeError) as error:  # an answer without what every answer of the Hub has
-        message = _no_hub(error)
+    except (KeyError, TypeError, AttributeError) as error:  # an answer that lacks what every answer of the Hub has
+        said = f"{type(error).__name__}: {first_line(error)}"
+        message = f"{ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
     else:
         return
     raise HubError(message) from None
@@ -77,7 +88,7 @@ def fetching(address: Address) -> Iterator[None]:
 
 @contextmanager
 def quiet(module: str) -> Iterator[None]:
-    """Without the warnings of a module of the client: of what is no trouble, or is said better by whoever asked."""
+    """Silence the warnings of a module of the client that are harmless here, or that the caller words better."""
     logger = logging.getLogger(f"huggingface_hub.{module}")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -101,20 +112,13 @@ def _refused(repo_id: str, error: Any) -> str:
 def _failed(what: str, error: Exception) -> str:
     status = _status(error)
     if status is None:
-        return unreachable(what, error)
+        return _unreachable(what, error)
     mend = "log in again with `hf auth login`" if status in (401, 403) else "try again later"
     return f"the Hub refused {what!r} (HTTP {status}); {mend}"
 
 
-def _no_hub(error: Exception) -> str:
-    from huggingface_hub import constants
-
-    said = f"{type(error).__name__}: {first_line(error)}"
-    return f"{constants.ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
-
-
-def unreachable(what: str, error: BaseException) -> str:
-    """Why nothing came, where it is not in the cache either."""
+def _unreachable(what: str, error: BaseException) -> str:
+    """Why something was not fetched and is not in the cache either."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -126,5 +130,5 @@ def unreachable(what: str, error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a message, or the name of an error that has none."""
+    """The first line of an error's message, or the name of its class if it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,10 +1,11 @@
-"""The files of a folder as one commit of a repository: whoever reads meanwhile finds the old state or the new one."""
+"""Upload files as one commit of a repository: a reader sees the old state or the new one, never a mixture."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symdata.display import Result, Table
 from symdata.errors import HubError
 from symdata.hub.address import Address, Kind, is_revision, quoted
 from symdata.hub.refusals import quiet, sending
@@ -13,26 +14,36 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LIBRARY = "symdata"
-"""The tag, from the card, by which a repository is known as one of ours."""
+"""The tag in the card that marks a repository of symdata."""
 THEIRS = ("README.md", ".gitattributes")
-"""Files that a new repository may come with."""
+"""Files that the Hub may put into a new repository."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """Where a folder went."""
+class Published(Result):
+    """Where files were uploaded to.
+
+    Example:
+        >>> print(Published("dataset", "me/glyphs", "https://huggingface.co/datasets/me/glyphs", "a1b2c3d", "v1", {}))
+        https://huggingface.co/datasets/me/glyphs at a1b2c3d tagged v1
+    """
 
     kind: Kind
     repo_id: str
     url: str
     commit: str | None
-    """None if nothing was sent, in a dry run."""
+    """None after a dry run, in which nothing was sent."""
     tag: str | None
     files: dict[str, int]
     """Bytes of each file of the commit."""
 
+    def parts(self) -> list[str | Table]:
+        if self.commit is not None:
+            return [f"{self.url} at {self.commit}{f' tagged {self.tag}' if self.tag else ''}"]
+        rows = [(name, f"{size:,}".rjust(12)) for name, size in self.files.items()]
+        return [Table(("file", "bytes"), rows, notes=(f"{self.kind} {self.url}: nothing was sent",))]
+
     def to_dict(self) -> dict[str, Any]:
-        """The fields, ready for JSON."""
         return asdict(self)
 
 
@@ -48,24 +59,30 @@ def upload(
     token: str | None = None,
     dry_run: bool = False,
 ) -> Published:
-    """Make `files` the state of a repository, which is created if it is not there.
+    """Make `files` the state of a repository, which is created if it does not exist.
 
-    What is there already and unchanged is not sent again, and if nothing has changed there is no commit. An upload that
-    broke off is finished by calling this again.
+    Files that have not changed are not sent again, and if none has changed there is no commit. After an interrupted
+    upload, call this again.
 
     Args:
-        address: repository and kind, without a revision: it goes to the main branch.
-        files: name in the repository -> file here, or content.
-        mark: the file by which a repository is known as one of ours, should its card not say so.
-        is_ours: whether a file of the repository belongs to what is published; if it is not in `files` it is deleted.
+        address: repository and kind, without a revision: the commit goes to the main branch.
+        files: name in the repository -> local file, or content.
+        mark: the file that marks a repository of symdata if its card does not.
+        is_ours: whether a file of the repository is deleted if it is not in `files`.
         message: of the commit.
         private: whether a repository that is created now is private.
         tag: a name for the commit, such as `v1`.
         token: an access token; None: the one of `hf auth login`.
-        dry_run: say what would be sent, and ask the Hub nothing.
+        dry_run: say what would be sent, without a request to the Hub.
 
     Raises:
         HubError: if the Hub refuses, or the repository holds something else.
+
+    Example:
+        >>> files = {"notes.txt": b"hello"}
+        >>> sent = upload(Address("me/x"), files, mark="notes.txt", is_ours=str.isalpha, message="Notes", dry_run=True)
+        >>> sent.files, sent.commit
+        ({'notes.txt': 5}, None)
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -79,7 +96,7 @@ def upload(
     url = f"{api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
     if dry_run:
         return Published(kind, repo_id, url, None, tag, sizes)
-    with sending(repo_id, api.endpoint), quiet("hf_api"):  # it warns where there is nothing to commit
+    with sending(repo_id, api.endpoint), quiet("hf_api"):  # it warns if there is nothing to commit
         api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
         info: Any = api.repo_info(repo_id, repo_type=kind)
         there = {file.rfilename for file in info.siblings or ()}
@@ -88,7 +105,7 @@ def upload(
             raise HubError(f"{repo_id!r} holds another {kind}, with a {taken[0]} of its own; choose another name")
         adds = [CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()]
         stale = [CommitOperationDelete(name) for name in sorted(there.difference(files)) if is_ours(name)]
-        # One commit of everything, on top of what was looked at: never a mixture, whoever else publishes meanwhile.
+        # One commit with the parent that was read above: no mixture if somebody else publishes at the same time.
         done = api.create_commit(
             repo_id, [*adds, *stale], repo_type=kind, commit_message=message, parent_commit=info.sha
         )
@@ -98,7 +115,7 @@ def upload(
 
 
 def _tag(api: "HfApi", repo_id: str, kind: Kind, tag: str, commit: str) -> None:
-    """Name a commit; a name that stands for another one is left to it."""
+    """Tag a commit; a tag of another commit is not moved."""
     named = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=kind).tags}
     if named.get(tag, commit) != commit:
         raise HubError(

@@ -1,9 +1,9 @@
-"""Do the recorded elements follow the spec? Chi-square tests, for each class and for a whole split.
+"""Chi-square tests: do the recorded elements follow the spec, in each class and in a whole split?
 
-The cells of a test come from the measure. Where it has atoms only (a finite group), they are the elements. Where it is
-continuous, they are arcs of equal probability, for rotations and for mirrored elements, and the identity is a cell of
-its own if the measure puts mass on it: one test then covers the angles, the mirror's coin and the gate of `-partial`.
-An element that the measure cannot give refutes it, p = 0.
+The cells of a test come from the measure. If it is discrete (a finite group), they are its elements. If it is
+continuous, they are arcs of equal probability, for rotations and for mirrored elements, and the identity if it has
+positive probability: one test then covers the angles, the mirrors and the share of `-partial`. An element that the
+measure cannot give refutes it, p = 0.
 
 Convention:
     Degrees, counter-clockwise as displayed. Arcs are half open, [a, b).
@@ -11,40 +11,21 @@ Convention:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from symdata.errors import SymdataError
-from symdata.groups import Elements, Group
+from symdata.groups import Elements
 from symdata.laws import FEWEST, is_identity, law_cells
 from symdata.measures import Measure
+from symdata.store import ImageDataset
 from symdata.symmetry import Symmetry
 
-SIGNIFICANCE = 1e-3
-"""A split whose p-values stay above this agrees with its spec."""
 SHOWN_ARCS = 8
-"""Arcs of a histogram that has no finite group to count in."""
-
-
-class Labelled(Protocol):
-    """What is read of a dataset here: a split as `symdata.load` gives it."""
-
-    classes: tuple[str, ...]
-    symmetry: Symmetry
-    group: Group
-
-    @property
-    def labels(self) -> Any:
-        """(n,) int64."""
-        ...
-
-    @property
-    def elements(self) -> Elements:
-        """n elements, as numpy arrays."""
-        ...
+"""Arcs of a histogram for a continuous or very large group."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +35,17 @@ class ChiSquare:
     statistic: float
     """Sum of (observed - expected)^2 / expected; infinite if something impossible was observed."""
     dof: int
-    """Degrees of freedom; with 0 there was nothing to compare and p is 1, unless the impossible was observed."""
+    """Degrees of freedom; with 0 there is nothing to compare, and p is 1 unless something impossible was observed."""
     p_value: float
-    """Probability of a statistic at least as large if the spec is followed."""
+    """Probability of a statistic at least as large if the elements follow the spec."""
+
+    def __str__(self) -> str:
+        """The p-value; a dash if there was nothing to compare."""
+        return f"{self.p_value:.3g}" if self.dof or self.p_value == 0.0 else "-"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers, as plain data for JSON; an infinite statistic becomes None."""
+        return asdict(self) | {"statistic": None if math.isinf(self.statistic) else self.statistic}
 
 
 @dataclass(frozen=True)
@@ -64,13 +53,13 @@ class Histogram:
     """How often each element occurs in each class."""
 
     names: tuple[str, ...]
-    """Of the columns: elements (`e`, `r90`, `r90m`), or arcs (`0-45`, `0-45 m`) with the identity `e` counted apart."""
+    """Names of the columns: elements (`e`, `r90`, `r90m`), or the identity `e` and arcs (`0-45`, `0-45 m`)."""
     counts: np.ndarray
     """(classes, columns) int64."""
 
 
-def element_counts(dataset: Labelled, most: int | None = None) -> Histogram:
-    """How often each element moved the images of each class; arcs if there are more than `most` elements."""
+def element_counts(dataset: ImageDataset, most: int | None = None) -> Histogram:
+    """Count how often each element moved the images of each class; arcs if there are more than `most` elements."""
     n, labels = len(dataset.classes), np.asarray(dataset.labels)
     if dataset.group.is_finite and (most is None or dataset.group.order <= most):
         names, column = tuple(map(str, dataset.group.elements)), dataset.group.indices(dataset.elements)
@@ -90,7 +79,7 @@ def _arcs(elements: Elements, flips: bool) -> tuple[tuple[str, ...], np.ndarray]
 def chi_square(counts: Sequence[float] | np.ndarray, probabilities: Sequence[float] | np.ndarray) -> ChiSquare:
     """Pearson's chi-square test of counts against probabilities.
 
-    Cells that expect fewer than `FEWEST` are merged, in the order of what they expect and whatever they hold.
+    Cells that expect fewer than `FEWEST` are merged, from the rarest up, without a look at what they hold.
 
     Args:
         counts: (k,) how often each cell was observed.
@@ -112,7 +101,7 @@ def chi_square(counts: Sequence[float] | np.ndarray, probabilities: Sequence[flo
 
 
 def _merged(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells pooled from the rarest up until each expects `FEWEST`; what is left over joins the last."""
+    """Pool cells from the rarest up until each pool expects `FEWEST`; a remainder joins the last pool."""
     pools: list[list[int]] = [[]]
     held = 0.0
     for cell in np.argsort(expected, kind="stable").tolist():
@@ -128,7 +117,7 @@ def _merged(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def survival(statistic: float, dof: int) -> float:
-    """P(X >= statistic) under the chi-square law: Q(dof / 2, statistic / 2), the regularised incomplete gamma."""
+    """P(X >= statistic) for chi-square X: Q(dof / 2, statistic / 2), the regularised incomplete gamma function."""
     if dof == 0:
         return 1.0 if statistic <= 0.0 else 0.0
     if math.isinf(statistic):
@@ -138,13 +127,13 @@ def survival(statistic: float, dof: int) -> float:
 
 
 def combine(tests: Sequence[ChiSquare]) -> ChiSquare:
-    """One test from independent ones: a sum of chi-square variables is one, with the degrees of freedom summed."""
+    """One test from independent ones: chi-square variables add up, and so do their degrees of freedom."""
     statistic, dof = sum(t.statistic for t in tests), sum(t.dof for t in tests)
     return ChiSquare(statistic, dof, survival(statistic, dof))
 
 
-def worst(tests: Sequence[ChiSquare]) -> float:
-    """The smallest p-value, corrected for looking at many: 1 - (1 - p)^m over the m tests that compare (Sidak 1967)."""
+def sidak(tests: Sequence[ChiSquare]) -> float:
+    """The smallest p-value, corrected for the m tests that compare something: 1 - (1 - p)^m (Sidak 1967)."""
     if any(math.isinf(t.statistic) for t in tests):
         return 0.0
     p = [t.p_value for t in tests if t.dof]
@@ -152,15 +141,12 @@ def worst(tests: Sequence[ChiSquare]) -> float:
 
 
 def goodness(measure: Measure, elements: Elements) -> ChiSquare:
-    """Whether elements look drawn from `measure`."""
+    """Test whether elements were drawn from `measure`."""
     return chi_square(*law_cells(measure, elements))
 
 
 def goodness_by_class(
     symmetry: Symmetry, elements: Elements, labels: np.ndarray, n_classes: int
 ) -> tuple[ChiSquare, ...]:
-    """`goodness` for each class, against the measure that `symmetry` gives it."""
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels, minlength=n_classes))
-    rows = np.split(order, ends[:-1])
-    return tuple(goodness(symmetry.measure(c), elements[rows[c]]) for c in range(n_classes))
+    """`goodness` of each class, for the measure that `symmetry` gives it."""
+    return tuple(goodness(symmetry.measure(c), elements[labels == c]) for c in range(n_classes))

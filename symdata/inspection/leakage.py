@@ -1,21 +1,20 @@
-"""Can the element be guessed from the traces of resampling alone, without looking at what the image shows?
+"""Can the element be guessed from traces of resampling alone, without the content of the image?
 
-Interpolation blurs, and corners fill with something that was not there. Where symmetry differs by class, such a trace
-gives the label away. A trace is one number for each image; how well it separates moved from unmoved images is its AUC,
-the chance that a moved image has the larger value (Hanley and McNeil 1982): 0.5 tells nothing, 1 tells everything.
+Interpolation blurs, and corners are filled. If the symmetry differs by class, such a trace reveals the label. A trace
+is one number per image. How well it separates moved from unmoved images is its AUC, the probability that a moved image
+has the larger value (Hanley and McNeil 1982): 0.5 reveals nothing, 1 everything.
 
-Every trace is invariant under d4, bit for bit: sums of integers over sets of pixels that d4 keeps. So exact moves leave
-none, whatever the images show, and what a classifier should see (the 7 lies on its side) is not taken for a trace.
-AUCs compare images of one class only, since classes differ in sharpness by themselves.
+Every trace is invariant under d4, bit for bit: it sums integers over sets of pixels that d4 preserves. So exact moves
+leave none, whatever the images show, and what a classifier should see (a 7 on its side) does not count as a trace.
+AUCs compare images of one class only, because classes differ in sharpness.
 
 Convention:
     Images are (B, C, H, W) uint8; the inscribed disk is that of the mask, with radius min(H, W) / 2 about the centre.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,41 +24,20 @@ from symdata.errors import ShapeError
 from symdata.groups import Elements
 from symdata.keys import permutation
 from symdata.laws import is_identity
+from symdata.store import ImageDataset
 
 BAR = 0.65
-"""An AUC of this much is a leak; equalised resampling stays below it, plain bilinear is at 0.8 and more."""
+"""AUC from which a trace is a leak; equalised resampling stays below it, plain bilinear reaches 0.8 and more."""
 FAINT = 0.55
-"""An AUC below this is no trace, however many images there are to make it significant."""
+"""An AUC below this is no trace, even if it is significant."""
 SIGMAS = 3.0
-"""Standard errors above 0.5 from which an AUC is not chance: several traces and questions are looked at together."""
+"""Standard errors above 0.5 from which an AUC is not chance; so many, because several traces are tested."""
 MOST = 10_000
-"""Images of a split that are looked at: the standard error of an AUC is then about 0.006."""
+"""Images of a split that are examined: the standard error of an AUC is then about 0.006."""
 NEAR_DEG, FAR_DEG = 15.0, 30.0
-"""What counts as close to, and far from, a quarter turn, where every angle is off the lattice."""
+"""Angles close to and far from a quarter turn, for symmetries that are never on the lattice."""
 
 _CHUNK_BYTES = 4 << 20
-
-
-class Images(Protocol):
-    """What is read of a dataset here: a split as `symdata.load` gives it."""
-
-    split: str
-
-    def __len__(self) -> int: ...
-
-    @property
-    def labels(self) -> Any:
-        """(n,) int64."""
-        ...
-
-    @property
-    def drawn(self) -> Elements:
-        """What the symmetry drew, as numpy arrays; without the pose that a label speaks of."""
-        ...
-
-    def images(self, indices: Any = None) -> Tensor:
-        """(m, C, H, W) uint8."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +46,7 @@ class Trace:
 
     question: str
     """`moved`: not the identity; `off-lattice`: not a permutation of pixels; `askew`: off the lattice, and far from a
-    quarter turn rather than close to one."""
+    quarter turn instead of close to one."""
     trace: str
     """`sharpness`, `detail`, `corner-mean`, `corner-zeros` or `corner-sharpness`."""
     auc: float
@@ -76,7 +54,7 @@ class Trace:
     error: float
     """Its standard error."""
     yes: int
-    """Images for which the answer is yes, and whose class has some of either answer."""
+    """Images with the answer yes, in classes that have both answers."""
     no: int
 
     @property
@@ -90,36 +68,32 @@ class Trace:
         return asdict(self) | {"verdict": self.verdict}
 
 
-def leakage(dataset: Images, most: int = MOST) -> tuple[Trace, ...]:
-    """Every trace against every question that the split raises; empty if no class has elements of both answers.
+def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
+    """Measure every trace for every question about a split; empty if no class has elements of both answers.
 
     Args:
         dataset: a split.
-        most: how many images to look at, drawn at random but always the same ones.
+        most: how many images to examine, drawn at random but always the same ones.
     """
     n = len(dataset)
     rows = np.sort(permutation(0, dataset.split, "leakage", n)[:most])
     labels, asked = dataset.labels[rows], questions(dataset.drawn[rows], dataset.labels[rows])
     if not asked:
         return ()
-    found = [traces(images) for images in _chunks(dataset, rows)]
+    step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
+    found = [traces(dataset.images(part)) for part in np.split(rows, range(step, len(rows), step))]
     values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     return tuple(
-        measure(question, name, value[among], answer[among], labels[among])
+        measure_trace(question, name, value[among], answer[among], labels[among])
         for question, (answer, among) in asked.items()
         for name, value in values.items()
     )
 
 
-def _chunks(dataset: Images, rows: np.ndarray) -> Iterator[Tensor]:
-    step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
-    return (dataset.images(rows[start : start + step]) for start in range(0, len(rows), step))
-
-
 def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Question -> answers and which images it is about, (n,) bool each; only those that some class leaves open.
+    """Question -> answers, and the images it is about, (n,) bool each; only questions with both answers in some class.
 
-    A question with the answers of an earlier one is not asked again.
+    A question with the same answers as an earlier one is left out.
     """
     everything = np.ones(len(labels), dtype=bool)
     off = elements.lattice_index() < 0
@@ -131,19 +105,17 @@ def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndar
     }
     kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for question, (answer, among) in asked.items():
-        open_in = among & np.isin(labels, np.intersect1d(labels[among & answer], labels[among & ~answer]))
-        if open_in.any() and not any(
-            np.array_equal(answer, a) and np.array_equal(open_in, b) for a, b in kept.values()
-        ):
-            kept[question] = (answer, open_in)
+        both = among & np.isin(labels, np.intersect1d(labels[among & answer], labels[among & ~answer]))
+        if both.any() and not any(np.array_equal(answer, a) and np.array_equal(both, b) for a, b in kept.values()):
+            kept[question] = (answer, both)
     return kept
 
 
 def traces(images: Tensor) -> dict[str, np.ndarray]:
-    """The traces of each image: name -> (B,) float64.
+    """Traces of each image: name -> (B,) float64.
 
     - `sharpness`: energy of the Laplacian over energy of the image about its mean, inside the disk;
-    - `detail`: energy of the Laplacian over energy of the gradient, inside the disk (the keener eye for blur);
+    - `detail`: energy of the Laplacian over energy of the gradient, inside the disk (more sensitive to blur);
     - `corner-mean`, `corner-zeros`: mean, and share of pixels that are exactly zero, outside the disk;
     - `corner-sharpness`: energy of the Laplacian well outside the disk, over the same plus that inside.
 
@@ -155,7 +127,7 @@ def traces(images: Tensor) -> dict[str, np.ndarray]:
     h, w = images.shape[-2:]
     radius = min(h, w) / 2
     outer = ~_within(h, w, radius)
-    # Two pixels away from its rim, on either side, a mask leaves no edge of its own.
+    # Two pixels away from the rim, the edge of a mask has no influence.
     inner, far = _within(h, w, max(1.5, radius - 2.0)), ~_within(h, w, radius + 2.0)
     laplacian, gradient = _energies(images.short())
     sharp, rest = _total(laplacian, inner), _total(laplacian, far)
@@ -179,8 +151,8 @@ def _within(h: int, w: int, radius: float) -> Tensor:
 def _energies(x: Tensor) -> tuple[Tensor, Tensor]:
     """Squared Laplacian and squared gradient of each pixel, up to factors, (B, C, H, W) int32, zero on the rim.
 
-    Six times the isotropic nine-point Laplacian, 1 4 1 / 4 -20 4 / 1 4 1: the usual five points see diagonal strokes
-    sharper than upright ones, which is orientation and no trace of resampling. It stays within +-10200: int16 holds it.
+    Six times the isotropic nine-point Laplacian, 1 4 1 / 4 -20 4 / 1 4 1: for the usual five-point stencil, diagonal
+    strokes are sharper than upright ones, which is orientation and no trace of resampling. |values| <= 10200 fit int16.
     """
     up, down, mid = x[..., :-2, :], x[..., 2:, :], x[..., 1:-1, :]
     column = up + down  # (B, C, H - 2, W)
@@ -194,12 +166,12 @@ def _energies(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _total(energy: Tensor, where: Tensor) -> Tensor:
-    """(B,) int64: the sum over channels and the pixels of `where`; integers, so that their order does not matter."""
+    """(B,) int64: sum over channels and the pixels of `where`; of integers, so that their order does not matter."""
     return (energy * where).sum((1, 2, 3), dtype=torch.int64)
 
 
 def _spread(pixels: Tensor) -> Tensor:
-    """(B,) int64: m times the energy about the mean, sum over channels of m sum x^2 - (sum x)^2; pixels (B, C, m)."""
+    """(B,) int64: m times the energy about the mean, summed over channels: m sum x^2 - (sum x)^2; pixels (B, C, m)."""
     x = pixels.long()
     return (x.shape[-1] * (x * x).sum(-1) - x.sum(-1) ** 2).sum(1)
 
@@ -209,11 +181,11 @@ def _ratio(above: Tensor, below: Tensor) -> np.ndarray:
     return np.asarray((above.double() / below.double().clamp_min(1.0)).numpy())
 
 
-def measure(question: str, trace: str, values: np.ndarray, answer: np.ndarray, labels: np.ndarray) -> Trace:
+def measure_trace(question: str, trace: str, values: np.ndarray, answer: np.ndarray, labels: np.ndarray) -> Trace:
     """The AUC of `values` for `answer` within classes: their mean, each class weighted by its number of pairs.
 
-    The standard error is that of Hanley and McNeil, with the common AUC in every class: a class of two images, whose
-    own AUC is 0 or 1, then has the error it deserves.
+    The standard error is that of Hanley and McNeil with the common AUC in every class. With its own AUC, which is 0 or
+    1, a class of two images would have no error.
     """
     classes = [labels == c for c in np.unique(labels)]
     counts = np.array([(answer[c].sum(), (~answer[c]).sum()) for c in classes], dtype=np.float64)  # (classes, 2)
@@ -237,7 +209,7 @@ def auc(values: np.ndarray, answer: np.ndarray) -> float:
 
 
 def _variance(a: float, yes: float, no: float) -> float:
-    """Of an AUC of `a` from so many images, Hanley and McNeil (1982), equation 1."""
+    """Variance of an AUC of `a` from so many images, Hanley and McNeil (1982), equation 1."""
     a = max(a, 1.0 - a)
     q1, q2 = a / (2.0 - a), 2.0 * a * a / (1.0 + a)
     return (a * (1.0 - a) + (yes - 1.0) * (q1 - a * a) + (no - 1.0) * (q2 - a * a)) / (yes * no)

@@ -1,20 +1,14 @@
-"""What is installed, what is at odds, and the line that mends it: `diagnose` returns findings and prints nothing.
+"""Examine the installation: which packages are missing, broken or in conflict, and the line that repairs each.
 
-Version ranges are read from the installed metadata of symdata, whose home is pyproject.toml. What those metadata
-cannot know, because the packages themselves do not declare it, stands in `clashes`.
+Version ranges are read from the installed metadata of symdata, which come from pyproject.toml. Conflicts that the
+packages do not declare themselves are listed in `packages.NUMPY_FLOORS` and in `clashes`.
 """
 
-import json
 import os
 import platform
-import shlex
-import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Literal
 
 from packaging.requirements import Requirement
@@ -22,57 +16,16 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from symdata._version import __version__
-
-BASE = {
-    "torch": "torch",
-    "kornia": "kornia",
-    "datasets": "datasets",
-    "huggingface-hub": "huggingface_hub",
-    "safetensors": "safetensors.torch",
-    "numpy": "numpy",
-    "pyarrow": "pyarrow.parquet",
-    "pandas": "pandas",  # not ours: datasets imports it
-    "pillow": "PIL.Image",
-    "matplotlib": "matplotlib",
-    "isal": "isal.isal_zlib",
-    "zlib-ng": "zlib_ng.zlib_ng",
-    "click": "click",
-    "jinja2": "jinja2",
-    "pyyaml": "yaml",
-    "tqdm": "tqdm",
-    "packaging": "packaging",
-}
-"""Distribution -> the module that proves it works. Without one of these symdata does not run."""
-
-ESCNN_NEEDS = ("scipy", "joblib", "pymanopt", "autograd")
-"""What escnn calls for groups acting on the plane, some of it only when a basis is first solved for."""
-
-EXTRAS = {
-    "accelerate": ("train", "the training loop of `symdata train`"),
-    "tensorboard": ("trackers", "curves of a training in TensorBoard"),
-    "trackio": ("trackers", "curves of a training in trackio"),
-    "transformers": ("transformers", "models given as hf:folder or hf:user/model"),
-    "timm": ("timm", "models given as timm:name"),
-}
-"""Distribution -> the extra that asks for it, and what it is for; escnn has a recipe of its own."""
-
-_SAME = ("escnn", *ESCNN_NEEDS, *EXTRAS, "py3nj", "torchvision")
-OPTIONAL = {name: name for name in _SAME} | {"lie-learn": "lie_learn"}
-"""The same as BASE for what only the extras need, or what may stand in the way."""
-
-_WITHOUT = {
-    "scipy": "only for escnn and the tests",
-    **dict.fromkeys(("lie-learn", "py3nj"), "only for SO(3); the plane does without"),
-    "torchvision": "not needed",
-}
+from symdata.display import Result
+from symdata.installation.hints import declared, needs, pip
+from symdata.installation.packages import BASE, ESCNN_NEEDS, EXTRAS, NUMPY_FLOORS, OPTIONAL, PURPOSE
+from symdata.installation.probe import run_probe
 
 SETTINGS = ("HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_HOME")
 """Environment variables that decide where `hub:` sources come from."""
 
-PROBE_SECONDS = 300
-"""An import that takes longer counts as broken; a cold disk needs tens of seconds for torch."""
-
-Status = Literal["ok", "absent", "missing", "broken", "clash"]
+Requirements = Mapping[str, list[Requirement]]
+"""Extra -> what symdata declares that it needs, as `hints.declared` gives it."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +33,9 @@ class Finding:
     """One fact about this installation."""
 
     name: str
-    """Of the package, or what the finding is about."""
-    status: Status
-    """absent: not installed and not missed. missing, broken, clash: a problem."""
+    """Of the package, or the subject of the finding."""
+    status: Literal["ok", "absent", "missing", "broken", "clash"]
+    """absent: not installed, and symdata works without it. missing, broken, clash: a problem."""
     needed: bool
     """True if symdata does not work without it."""
     version: str | None = None
@@ -93,30 +46,67 @@ class Finding:
 
     @property
     def problem(self) -> bool:
-        """True if something should be done, whether or not it is needed."""
+        """True if something should be done, whether or not symdata needs the package."""
         return self.status in ("missing", "broken", "clash")
 
 
-def diagnose() -> list[Finding]:
+@dataclass(frozen=True)
+class Diagnosis(Result):
+    """The findings on an installation.
+
+    Example:
+        >>> print(Diagnosis((Finding("numpy", "ok", True, "2.4.6"),)))
+        ok       numpy            2.4.6
+        <BLANKLINE>
+        Everything that symdata needs works.
+    """
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """True if nothing that symdata needs has a problem."""
+        return not any(finding.problem and finding.needed for finding in self.findings)
+
+    def parts(self) -> list[str]:
+        rows = [f"{f.status:8} {f.name:16} {f.version or '-':14} {f.detail}".rstrip() for f in self.findings]
+        mends = [
+            f"{f.name} ({f.status if f.needed else f'{f.status}, optional'}):\n  {f.mend}"
+            for f in self.findings
+            if f.mend
+        ]
+        ill, well = "symdata does not work until the lines above are run.", "Everything that symdata needs works."
+        return ["\n".join(rows), *mends, well if self.healthy else ill]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"healthy": self.healthy, "findings": [asdict(finding) for finding in self.findings]}
+
+
+def diagnose() -> Diagnosis:
     """Examine the running interpreter; takes as long as importing everything once."""
-    versions = installed([*BASE, *OPTIONAL])
-    requirements = declared("symdata")
-    answers = run_probe([module for name, module in {**BASE, **OPTIONAL}.items() if name in versions])
+    modules = BASE | OPTIONAL
+    versions, requirements = installed(modules), declared("symdata")
+    answers = run_probe([module for name, module in modules.items() if name in versions])
     packages = [
-        _package(name, versions.get(name), requirements, answers.get(module, {}))
-        for name, module in {**BASE, **OPTIONAL}.items()
+        _package(name, versions.get(name), requirements, answers.get(module, {})) for name, module in modules.items()
     ]
-    at_odds = clashes(versions)
-    if any(clash.needed for clash in at_odds):  # what does not import is their consequence: they carry the mend
+    conflicts = clashes(versions)
+    if any(clash.needed for clash in conflicts):  # they break the imports, so the same line repairs those
         packages = [replace(finding, mend=None) if finding.status == "broken" else finding for finding in packages]
-    fonts = answers.get("matplotlib", {}).get("fonts")
-    found = [_python(), *_itself(requirements), *at_odds, *_bare_escnn(versions, requirements)]
-    return [*found, *packages, *_fonts(fonts), *_settings(os.environ)]
-
-
-def healthy(findings: Iterable[Finding]) -> bool:
-    """True if the base works: no problem in anything that is needed."""
-    return not any(finding.problem and finding.needed for finding in findings)
+    found = [_python()]
+    if not requirements:
+        detail = "not installed, only on the path: no version ranges to check against"
+        found.append(Finding("symdata", "absent", False, __version__, detail, pip("install -e .")))
+    found += conflicts
+    lacking = [name for name in ESCNN_NEEDS if name not in versions]
+    if "escnn" in versions and lacking:  # it imports without them and fails later, so that the probe does not notice
+        detail = f"escnn needs {', '.join(lacking)}"
+        found.append(Finding("escnn's needs", "missing", False, None, detail, steerable_recipe(requirements)))
+    found += packages
+    if (fonts := answers.get("matplotlib", {}).get("fonts")) is not None:
+        found.append(_fonts(fonts))
+    found += [Finding(name, "ok", False, detail=os.environ.get(name, "not set")) for name in SETTINGS]
+    return Diagnosis(tuple(found))
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
@@ -130,103 +120,42 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def declared(name: str) -> dict[str, list[Requirement]]:
-    """Extra -> requirements that the installed distribution `name` declares; the base is the extra "".
-
-    Empty if it is not installed, as in a checkout that is only on the path.
-    """
-    try:
-        lines = metadata.requires(name) or []
-    except metadata.PackageNotFoundError:
-        return {}
-    result: dict[str, list[Requirement]] = {}
-    for requirement in map(Requirement, lines):
-        extra = str(requirement.marker).partition("extra == ")[2].strip("\"'") if requirement.marker else ""
-        result.setdefault(extra, []).append(requirement)
-    return result
-
-
 def clashes(versions: Mapping[str, str]) -> list[Finding]:
-    """Pairs of installed versions that do not work together, although pip lets them stand side by side."""
-    at = {name: Version(text) for name, text in versions.items()}
-    numpy, found = at.get("numpy"), []
-    if numpy is None:
+    """Pairs of installed versions that do not work together, although pip allows them."""
+    if "numpy" not in versions:
         return []
-    if numpy < Version("2") and at.get("pyarrow", Version("0")) >= Version("26"):
-        found.append(_numpy_clash("pyarrow", "2", "pyarrow>=24,<26", versions))
-    if numpy < Version("2.0.2") and at.get("pandas", Version("0")) >= Version("3.1"):
-        found.append(_numpy_clash("pandas", "2.0.2", "pandas>=3.0,<3.1", versions))
-    if numpy >= Version("2") and "lie-learn" in at:
-        detail = f"lie-learn {versions['lie-learn']} is compiled against numpy 1, found numpy {versions['numpy']}"
-        found.append(
-            Finding("numpy / lie-learn", "clash", needed=False, detail=detail, mend=pip("uninstall -y lie-learn"))
-        )
+    at, numpy, found = {name: Version(text) for name, text in versions.items()}, versions["numpy"], []
+    for name, since, floor, older in NUMPY_FLOORS:
+        if name in at and at[name] >= Version(since) and at["numpy"] < Version(floor):
+            detail = f"{name} {versions[name]} needs numpy >= {floor}, found numpy {numpy}"
+            # lie-learn needs numpy 1, so beside it the other package is replaced by an older one
+            mend = pip(f'install "{older}"' if "lie-learn" in versions else 'install "numpy>=2.0.2"')
+            found.append(Finding(f"numpy / {name}", "clash", True, detail=detail, mend=mend))
+    if "lie-learn" in at and at["numpy"] >= Version("2"):
+        detail = f"lie-learn {versions['lie-learn']} is compiled against numpy 1, found numpy {numpy}"
+        found.append(Finding("numpy / lie-learn", "clash", False, detail=detail, mend=pip("uninstall -y lie-learn")))
     return found
-
-
-def run_probe(modules: list[str]) -> dict[str, dict[str, Any]]:
-    """Module -> what `symdata.installation.probe` says about importing it; a module that ends the child is named."""
-    answers: dict[str, dict[str, Any]] = {}
-    while left := [module for module in modules if module not in answers]:
-        lines, end = _child(left)
-        answers.update((line["module"], line) for line in lines)
-        if len(lines) < len(left):
-            culprit = left[len(lines)]
-            answers[culprit] = {"module": culprit, "error": f"importing it ended the interpreter ({end})"}
-    return answers
-
-
-def pip(arguments: str) -> str:
-    """A pip line for the running interpreter, whichever environment the shell has activated."""
-    return f"{shlex.quote(sys.executable)} -m pip {arguments}"
-
-
-def _child(modules: list[str]) -> tuple[list[dict[str, Any]], str]:
-    """The answers of one child process, and how it ended."""
-    # -P keeps modules of the current folder out; this package goes last on the path, where it can shadow nothing.
-    home = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.append({home!r}); from symdata.installation.probe import main; main(sys.argv[1:])"
-    command = [sys.executable, "-P", "-c", code, *modules]
-    try:
-        child = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
-    except subprocess.TimeoutExpired as expired:
-        return _answers(expired.stdout or b""), f"no answer in {PROBE_SECONDS} s"
-    end = signal.Signals(-child.returncode).name if child.returncode < 0 else f"exit code {child.returncode}"
-    return _answers(child.stdout), end
-
-
-def _answers(output: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.decode().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _python() -> Finding:
     version, where = platform.python_version(), f"{platform.platform()}, symdata {__version__}"
     try:
-        asked = metadata.metadata("symdata")["Requires-Python"]
+        wanted = metadata.metadata("symdata")["Requires-Python"]
     except metadata.PackageNotFoundError:
-        asked = None
-    if asked and not SpecifierSet(asked).contains(version, prereleases=True):
-        detail = f"symdata needs Python {asked}; {where}"
+        wanted = None
+    if wanted and not SpecifierSet(wanted).contains(version, prereleases=True):
+        detail = f"symdata needs Python {wanted}; {where}"
         return Finding("python", "clash", True, version, detail, "make PYTHON=python3.12 demo")
     return Finding("python", "ok", True, version, where)
 
 
-def _itself(requirements: Mapping[str, list[Requirement]]) -> list[Finding]:
-    if requirements:
-        return []
-    detail = "not installed, only on the path: no version ranges to check against"
-    return [Finding("symdata", "absent", False, __version__, detail, pip("install -e ."))]
-
-
-def _package(
-    name: str, version: str | None, requirements: Mapping[str, list[Requirement]], answer: Mapping[str, Any]
-) -> Finding:
-    """The finding on one distribution: is it there, does it import, is it in range?"""
+def _package(name: str, version: str | None, requirements: Requirements, answer: Mapping[str, Any]) -> Finding:
+    """The finding on one distribution: is it installed, does it import, is its version in range?"""
     needed = name in BASE
-    wanted = next((r for r in requirements.get("", []) if r.name == name), Requirement(name))
+    wanted = _requirement(name, "", requirements)
+    if version is None and needed:
+        return Finding(name, "missing", True, mend=pip(f'install "{wanted}"'))
     if version is None:
-        if needed:
-            return Finding(name, "missing", True, mend=pip(f'install "{wanted}"'))
         return _absent(name, requirements)
     if answer.get("error"):
         return Finding(name, "broken", needed, version, answer["error"], _remedy(name, version, requirements))
@@ -235,48 +164,34 @@ def _package(
     return Finding(name, "ok", needed, version, _cuda(answer) if name == "torch" else "")
 
 
-def _bare_escnn(versions: Mapping[str, str], requirements: Mapping[str, list[Requirement]]) -> list[Finding]:
-    """escnn imports without its needs and then fails in the middle of its work, so the probe does not see it."""
-    lacking = [name for name in ESCNN_NEEDS if name not in versions]
-    if "escnn" not in versions or not lacking:
-        return []
-    detail = f"escnn needs {', '.join(lacking)}"
-    return [Finding("escnn's needs", "missing", False, None, detail, steerable_recipe(requirements))]
+def _requirement(name: str, extra: str, requirements: Requirements) -> Requirement:
+    return next((r for r in requirements.get(extra, []) if r.name == name), Requirement(name))
 
 
-def _absent(name: str, requirements: Mapping[str, list[Requirement]]) -> Finding:
+def _absent(name: str, requirements: Requirements) -> Finding:
     if name == "escnn":
         detail = "only for steerable networks (c8, c16, so2, o2)"
         return Finding(name, "absent", False, detail=detail, mend=steerable_recipe(requirements))
-    if name in EXTRAS:
-        extra, purpose = EXTRAS[name]
-        wanted = next((r for r in requirements.get(extra, []) if r.name == name), Requirement(name))
-        mend = pip(f'install "{name}{wanted.specifier}"')
-        return Finding(name, "absent", False, detail=f"only for {purpose}: the extra {extra}", mend=mend)
-    return Finding(name, "absent", False, detail=_WITHOUT.get(name, "only for escnn"))
+    if name not in EXTRAS:
+        return Finding(name, "absent", False, detail=PURPOSE[name])
+    extra, purpose = EXTRAS[name]
+    mend = pip(f'install "{name}{_requirement(name, extra, requirements).specifier}"')
+    return Finding(name, "absent", False, detail=f"only for {purpose}: the extra {extra}", mend=mend)
 
 
-def steerable_recipe(requirements: Mapping[str, list[Requirement]]) -> str:
+def steerable_recipe(requirements: Requirements) -> str:
     """The line that installs escnn next to numpy 2, without a Fortran compiler."""
-    needs = " ".join(f'"{r.name}{r.specifier}"' for r in requirements.get("planar", []))
-    escnn = next((f"{r.name}{r.specifier}" for r in requirements.get("steerable", []) if r.name == "escnn"), "escnn")
-    both = [pip(f"install {needs}")] if needs else []
-    return " && ".join([*both, pip(f"install --no-deps {escnn}")])
+    planar, escnn = needs("planar", requirements), _requirement("escnn", "steerable", requirements)
+    first = [pip("install " + " ".join(planar))] if planar else []
+    return " && ".join([*first, pip(f"install --no-deps escnn{escnn.specifier}")])
 
 
-def _remedy(name: str, version: str, requirements: Mapping[str, list[Requirement]]) -> str:
+def _remedy(name: str, version: str, requirements: Requirements) -> str:
     if name == "escnn":
         return steerable_recipe(requirements)
-    if name in ("torchvision", "lie-learn", "py3nj"):  # nothing of symdata needs them
+    if name in ("torchvision", "lie-learn", "py3nj"):  # symdata does not need them
         return pip(f"uninstall -y {name}")
     return pip(f'install --force-reinstall --no-deps "{name}=={version}"')
-
-
-def _numpy_clash(name: str, floor: str, older: str, versions: Mapping[str, str]) -> Finding:
-    """Mend on the side that is free: lie-learn holds numpy below 2, so beside it the other package goes down."""
-    detail = f"{name} {versions[name]} needs numpy >= {floor}, found numpy {versions['numpy']}"
-    mend = pip(f'install "{older}"' if "lie-learn" in versions else 'install "numpy>=2.0.2"')
-    return Finding(f"numpy / {name}", "clash", needed=True, detail=detail, mend=mend)
 
 
 def _cuda(answer: Mapping[str, Any]) -> str:
@@ -286,15 +201,9 @@ def _cuda(answer: Mapping[str, Any]) -> str:
     return "CPU build" if answer.get("cuda") is None else f"CUDA {answer['cuda']}, but no device is visible"
 
 
-def _fonts(count: int | None) -> list[Finding]:
-    """The glyphs are drawn from the fonts inside matplotlib; some distributions strip them."""
-    if count is None:
-        return []
+def _fonts(count: int) -> Finding:
+    """The fonts inside matplotlib, from which the glyphs are drawn; some distributions remove them."""
     if count:
-        return [Finding("fonts", "ok", True, detail=f"{count} in matplotlib")]
+        return Finding("fonts", "ok", True, detail=f"{count} in matplotlib")
     mend = pip("install --force-reinstall --no-deps matplotlib")
-    return [Finding("fonts", "missing", True, detail="matplotlib came without its fonts", mend=mend)]
-
-
-def _settings(environment: Mapping[str, str]) -> list[Finding]:
-    return [Finding(name, "ok", False, detail=environment.get(name, "not set")) for name in SETTINGS]
+    return Finding("fonts", "missing", True, detail="matplotlib came without its fonts", mend=mend)

@@ -1,4 +1,4 @@
-"""Pictures of images: contact sheets and orbits, drawn with Pillow alone in a fraction of a second.
+"""Contact sheets and orbits of images, drawn with Pillow alone in a fraction of a second.
 
 Every picture is a Pillow image, a pure function of its arguments.
 
@@ -21,20 +21,16 @@ from torch import Tensor
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Element, Elements, Group
+from symdata.pictures.figure import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
 from symdata.transforms.action import act
 
-Picture = Image.Image
-
-PAPER, INK, PALE, LINE = "#ffffff", "#1f2328", "#8b949e", "#d8dee4"
-TURNED, MIRRORED = "#0b62c4", "#c2410c"
-"""Rotations and mirrored elements, in every picture; told apart by the colour-blind too."""
 CELL = 84
-"""Pixels that the side of an image is brought near to, by a whole factor."""
+"""Side of a tile in pixels, roughly: images are enlarged or reduced by a whole factor."""
 GAP, MARGIN, LABEL, CAPTION = 6, 16, 150, 17
 
 
 def choose(labels: np.ndarray, n_classes: int, rows: int = 12, columns: int = 10) -> np.ndarray:
-    """Which images a contact sheet shows: the first `columns` of each of at most `rows` classes, spread over all."""
+    """Choose images for a contact sheet: the first `columns` of each of at most `rows` classes, spread over all."""
     present = np.flatnonzero(np.bincount(labels, minlength=n_classes))
     shown = present[np.unique(np.linspace(0, len(present) - 1, min(rows, len(present))).round().astype(int))]
     return np.concatenate([np.flatnonzero(labels == c)[:columns] for c in shown] or [np.empty(0, np.int64)])
@@ -50,10 +46,10 @@ def contact_sheet(
     rows: int = 12,
     columns: int = 10,
 ) -> Picture:
-    """A grid of images, one row for each class, each with the element that moved it.
+    """Draw a grid of images, one row per class, each with the element that moved it.
 
     Args:
-        images: (n, C, H, W) uint8; `choose` says which ones are enough.
+        images: (n, C, H, W) uint8; those that `choose` chooses are enough.
         labels: (n,) class of each image.
         classes: class names.
         elements: n elements.
@@ -69,7 +65,7 @@ def contact_sheet(
         )
     picked = choose(labels, len(classes), rows, columns)
     by_class = [(classes[c], picked[labels[picked] == c]) for c in dict.fromkeys(labels[picked].tolist())]
-    h, w = _fitted(images.shape[-2:])
+    w, h = _tile(images.new_zeros(images.shape[1:])).size
     left = MARGIN + min(LABEL, max((_width(name, 14) for name, _ in by_class), default=0)) + 14
     lead = 0 if originals is None else w + 3 * GAP
     across = max((len(rows) for _, rows in by_class), default=0)
@@ -86,7 +82,7 @@ def contact_sheet(
 
 
 def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", mask: str = "auto") -> Picture:
-    """One image under every element of a finite group: rotations in the first row, mirrored ones in the second.
+    """Draw one image under every element of a finite group: rotations in the first row, mirrored ones in the second.
 
     Args:
         image: (C, H, W) uint8.
@@ -101,8 +97,7 @@ def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", 
             f"{group} has infinitely many elements; draw a finite subgroup, such as {'d8' if group.flips else 'c8'}"
         )
     orbit = act(image[None].expand(int(group.order), -1, -1, -1), group.elements, resample=resample, mask=mask)
-    n, (h, w) = group.rotations or 1, _fitted(image.shape[-2:])
-    rows = 1 + group.flips
+    n, rows, (w, h) = group.rotations or 1, 1 + group.flips, _tile(image).size
     sheet, pen = _blank((2 * MARGIN + n * (w + GAP) - GAP, 2 * MARGIN + rows * (h + CAPTION + GAP) - GAP))
     for k, element in enumerate(group.elements):
         at = MARGIN + k % n * (w + GAP), MARGIN + k // n * (h + CAPTION + GAP)
@@ -111,7 +106,7 @@ def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", 
 
 
 def save(picture: Picture, path: Path | str) -> Path:
-    """Write a picture as PNG, and give its path back."""
+    """Write a picture as PNG, and return its path."""
     picture.save(path, format="PNG")
     return Path(path)
 
@@ -126,7 +121,7 @@ def _cell(
 ) -> None:
     tile = _tile(image)
     sheet.paste(tile, at)
-    # A hairline, so that an image with a white ground ends somewhere.
+    # A thin frame, so that the edge of an image with a white background can be seen.
     pen.rectangle((at[0] - 1, at[1] - 1, at[0] + tile.width, at[1] + tile.height), outline=LINE)
     where = (at[0] + tile.width / 2, at[1] + tile.height + CAPTION / 2 + 1)
     pen.text(where, caption, fill=colour, font=_font(11), anchor="mm")
@@ -137,23 +132,12 @@ def _tile(image: Tensor) -> Picture:
     c, h, w = image.shape
     pixels = image.permute(1, 2, 0).cpu().numpy()
     tile = Image.fromarray(pixels[..., 0] if c == 1 else pixels).convert("RGB")
-    grow, shrink = _factor(max(h, w))
+    grow, shrink = max(1, round(CELL / max(h, w))), max(1, round(max(h, w) / CELL))
     return tile.resize((w * grow, h * grow), Image.Resampling.NEAREST) if shrink == 1 else tile.reduce(shrink)
 
 
-def _factor(side: int) -> tuple[int, int]:
-    """(enlarge, reduce): the whole factors that bring `side` near to CELL."""
-    return max(1, round(CELL / side)), max(1, round(side / CELL))
-
-
-def _fitted(shape: Sequence[int]) -> tuple[int, int]:
-    """Height and width of an enlarged or reduced image, in pixels."""
-    grow, shrink = _factor(max(shape))
-    return -(-shape[0] * grow // shrink), -(-shape[1] * grow // shrink)
-
-
 def _caption(element: Element) -> tuple[str, str]:
-    """What to write under an image, and in which colour."""
+    """Text under an image, and its colour."""
     whole = abs(element.angle - round(element.angle)) < 1e-3
     text = str(element) if whole else f"{round(element.angle) % 360}°{' m' if element.flip else ''}"
     return text, MIRRORED if element.flip else TURNED if element.angle else PALE
@@ -161,7 +145,7 @@ def _caption(element: Element) -> tuple[str, str]:
 
 @lru_cache(maxsize=8)
 def _font(size: int) -> Any:
-    """DejaVu Sans, as it comes with matplotlib, which is not imported for it."""
+    """DejaVu Sans from the files of matplotlib, which is not imported."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
         return ImageFont.load_default(size)
@@ -175,8 +159,5 @@ def _width(text: str, size: int) -> int:
 
 def _short(text: str, size: int) -> str:
     """The text, or as much of it as fits into the column of labels."""
-    if _width(text, size) <= LABEL:
-        return text
-    return next(
-        text[:n].rstrip() + "…" for n in range(len(text), -1, -1) if _width(text[:n].rstrip() + "…", size) <= LABEL
-    )
+    shorter = (text[:n].rstrip() + "…" for n in range(len(text), -1, -1))
+    return next(line for line in (text, *shorter) if _width(line, size) <= LABEL)

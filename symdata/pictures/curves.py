@@ -1,6 +1,4 @@
-"""Polar accuracy curves: how well a model does at every angle, beside others, against chance.
-
-Only `symdata.pictures.polar` and this file import matplotlib, when they draw. No state is shared between pictures.
+"""Polar accuracy curves: the accuracy of models at every angle, with that of guessing.
 
 Convention:
     Degrees, counter-clockwise as displayed; 0 points up. The centre is an accuracy of 0, the rim is 100 %.
@@ -8,28 +6,30 @@ Convention:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from symdata.errors import ShapeError
 from symdata.groups import Element
-from symdata.pictures.contact_sheet import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
+from symdata.pictures.figure import INK, MIRRORED, PALE, PAPER, TURNED, Picture, as_picture, mark_degrees, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = (TURNED, MIRRORED, "#0f766e", "#7c3aed", "#a16207", "#be185d", INK)
-"""One per curve; every round through them has a line style of its own."""
+"""One per curve; when they are used up, they begin again with the next line style."""
 STYLES = ("-", "--", ":")
 DPI = 144
 DIAL, SIDE, ROW = 4.8, 6.0, 0.28
 """Inches: diameter of the dial, width of the picture, height of a row of the legend."""
 LONGEST = 40
-"""Letters of a name in the legend; the rest is cut."""
+"""Letters of a name in the legend, at most."""
 
 
 @dataclass(frozen=True)
 class PolarCurve:
-    """Accuracy over angle of one model."""
+    """Accuracy of one model at every angle."""
 
     name: str
     angles: Sequence[float]
@@ -37,7 +37,7 @@ class PolarCurve:
     accuracies: Sequence[float]
     """In [0, 1], one per angle."""
     points: Sequence[tuple[Element, float]] = ()
-    """Elements with their accuracy: rotations become dots, mirrored elements diamonds at the angle of their turn."""
+    """Elements with their accuracy: a rotation becomes a dot, a mirrored element a diamond at the angle of its turn."""
 
     def __post_init__(self) -> None:
         if len(self.angles) != len(self.accuracies):
@@ -49,23 +49,25 @@ class PolarCurve:
 
 
 def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> Picture:
-    """One dial with all curves.
+    """Picture of `accuracy_figure`."""
+    return as_picture(accuracy_figure(curves, chance=chance, title=title))
+
+
+def accuracy_figure(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> "Figure":
+    """Draw all curves on one dial.
 
     Args:
         curves: at least one; a curve without angles shows its points alone.
-        chance: accuracy of guessing, in [0, 1], as a dashed ring; None for no ring.
+        chance: accuracy of guessing, in [0, 1], drawn as a dashed ring; None for no ring.
         title: above the dial.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not curves:
         raise ShapeError("there is no curve to draw; pass at least one PolarCurve")
     entries = _entries(curves, chance)
     columns = max(1, min(len(entries), int(SIDE / (0.7 + 0.085 * max(len(name) for name, _ in entries)))))
     below, above = 0.65 + ROW * -(-len(entries) // columns), 0.95 if title else 0.5
     height = below + DIAL + above
-    figure = Figure(figsize=(SIDE, height), dpi=DPI, facecolor=PAPER)
+    figure = new_figure(SIDE, height, dpi=DPI)
     place = ((SIDE - DIAL) / 2 / SIDE, below / height, DIAL / SIDE, DIAL / height)
     axes: Any = figure.add_axes(place, projection="polar")
     _scale(axes)
@@ -79,9 +81,7 @@ def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None
     legend = figure.legend(handles, names, loc="lower center", ncols=columns, **style)
     for text in (heading, *legend.get_texts()):
         text.set_parse_math(False)  # a name may have dollars in it
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the paper fills it
+    return figure
 
 
 _CHANCE: dict[str, Any] = {"color": PALE, "lw": 1.2, "ls": (0, (4, 3))}
@@ -95,17 +95,12 @@ def _look(k: int) -> tuple[str, str]:
 def _scale(axes: Any) -> None:
     from matplotlib.patheffects import withStroke
 
-    axes.set_theta_zero_location("N")
     axes.set_ylim(0.0, 102.0)  # a curve at 100 % is not cut by the rim
     axes.set_yticks([25, 50, 75, 100], [])
-    for value in (25, 50, 75, 100):  # below the curves, which say more
-        halo = [withStroke(linewidth=3, foreground=PAPER)]
-        where = (np.deg2rad(45.0), value)
-        text = f"{value} %" if value == 100 else f"{value}"
-        axes.text(*where, text, fontsize=8, color=PALE, ha="center", va="center", zorder=3.5, path_effects=halo)
-    axes.set_xticks(np.deg2rad(np.arange(0, 360, 45)), [f"{a}°" for a in range(0, 360, 45)], fontsize=10, color=INK)
-    axes.tick_params(pad=4)
-    axes.grid(color=LINE, linewidth=0.8)
+    style = {"color": PALE, "ha": "center", "va": "center", "path_effects": [withStroke(linewidth=3, foreground=PAPER)]}
+    for value, text in ((25, "25"), (50, "50"), (75, "75"), (100, "100 %")):  # below the curves, which matter more
+        axes.text(np.deg2rad(45.0), value, text, fontsize=8, zorder=3.5, **style)
+    mark_degrees(axes, fontsize=10, color=INK, linewidth=0.8, pad=4)
     axes.spines["polar"].set_visible(False)
 
 
@@ -118,7 +113,7 @@ def _draw(axes: Any, curve: PolarCurve, colour: str, style: str, *, alone: bool)
         axes.plot(angle, value, style, color=colour, lw=2.2, solid_joinstyle="round", zorder=4)
         if alone:
             axes.fill(angle, value, color=colour, alpha=0.08, lw=0, zorder=3)
-    for flip in (True, False):  # a dot on a diamond: where the two agree, both are seen
+    for flip in (True, False):  # a dot on top of a diamond: if the two agree, both can be seen
         found = [(np.deg2rad(e.angle), 100.0 * a) for e, a in curve.points if e.flip == flip]
         if found:
             axes.plot(*np.array(found).T, zorder=5, clip_on=False, **_marker(flip, colour))
@@ -126,18 +121,12 @@ def _draw(axes: Any, curve: PolarCurve, colour: str, style: str, *, alone: bool)
 
 def _marker(flip: bool, colour: str) -> dict[str, Any]:
     """Rotations are dots, mirrored elements hollow diamonds."""
-    return {
-        "marker": "D" if flip else "o",
-        "ms": 9 if flip else 6,
-        "mfc": PAPER if flip else colour,
-        "mec": colour,
-        "mew": 1.6,
-        "ls": "none",
-    }
+    shape = {"marker": "D", "ms": 9, "mfc": PAPER} if flip else {"marker": "o", "ms": 6, "mfc": colour}
+    return shape | {"mec": colour, "mew": 1.6, "ls": "none"}
 
 
 def _entries(curves: Sequence[PolarCurve], chance: float | None) -> list[tuple[str, Any]]:
-    """The legend: every curve, chance, and what the markers mean."""
+    """Entries of the legend: every curve, chance, and the markers."""
     from matplotlib.lines import Line2D
 
     found = []

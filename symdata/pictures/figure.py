@@ -1,7 +1,8 @@
-"""One way to draw with matplotlib, without its global state, and one way to make a picture of what was drawn."""
+"""One way to draw with matplotlib, without its global state, and one way to turn a figure into a picture."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -9,23 +10,34 @@ if TYPE_CHECKING:
 
 DPI = 110
 PAPER, INK, PALE, LINE = "#ffffff", "#1f2328", "#8b949e", "#d8dee4"
-"""Ground, text, weak text and grid of every picture."""
+"""Background, text, weak text and grid of every picture."""
+TURNED, MIRRORED = "#0b62c4", "#c2410c"
+"""Rotations and mirrored elements in every picture; the colour-blind can tell them apart too."""
 
 Picture = Image.Image
 
 
-def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> "Figure":
-    """An empty figure of so many inches, which no window and no global list of figures knows."""
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None, dpi: int = DPI) -> "Figure":
+    """Create an empty figure, in inches, that is in no window and in no global list of figures."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout=layout)
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor=PAPER, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def as_picture(figure: "Figure") -> Picture:
-    """What was drawn, as an RGB image of Pillow."""
+    """Draw a figure into an RGB image of Pillow."""
     canvas: Any = figure.canvas
     canvas.draw()
-    return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the background fills it
+
+
+def mark_degrees(axes: Any, fontsize: float, color: str, linewidth: float, pad: float) -> None:
+    """Mark a polar axis every 45 degrees, counter-clockwise from the top."""
+    axes.set_theta_zero_location("N")
+    degrees = np.arange(0, 360, 45)
+    axes.set_xticks(np.deg2rad(degrees), [f"{angle}°" for angle in degrees], fontsize=fontsize, color=color)
+    axes.tick_params(pad=pad)
+    axes.grid(color=LINE, linewidth=linewidth)

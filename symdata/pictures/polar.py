@@ -1,6 +1,4 @@
-"""Polar histograms: which elements were drawn, held against the law they were drawn from.
-
-The only file that imports matplotlib, when it draws. No state is shared between pictures.
+"""Polar histograms: how often each element was drawn, and how often its measure says it should be.
 
 Convention:
     Degrees, counter-clockwise as displayed; 0 points up.
@@ -9,18 +7,31 @@ Convention:
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from symdata.groups import Elements
 from symdata.laws import arc_masses, atoms, identity_mass, is_discrete, is_identity
 from symdata.measures import Measure
-from symdata.pictures.contact_sheet import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
+from symdata.pictures.figure import (
+    INK,
+    LINE,
+    MIRRORED,
+    PALE,
+    PAPER,
+    TURNED,
+    Picture,
+    as_picture,
+    mark_degrees,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ARCS = 36
-"""Arcs of a dial that shows a continuous law."""
+"""Arcs of a dial that shows a continuous measure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,34 +42,34 @@ class Panel:
     elements: Elements
     """What was drawn."""
     law: Measure | None = None
-    """What it was drawn from; None where that is not one measure."""
+    """What it was drawn from; None if that is not one measure."""
 
 
 def polar_histogram(panels: Sequence[Panel], columns: int = 4) -> Picture:
-    """How often each angle was drawn, and how often it should be, on one dial for each panel.
+    """Picture of `polar_figure`."""
+    return as_picture(polar_figure(panels, columns))
 
-    Zero points up and angles run counter-clockwise, as the top of an image does. Area is frequency: the radius is its
-    square root. Beside a continuous law the identity of a partial symmetry is not to scale; its share is written out.
+
+def polar_figure(panels: Sequence[Panel], columns: int = 4) -> "Figure":
+    """Draw how often each angle was drawn, and how often it should be, on one dial per panel.
+
+    Area is frequency: the radius is its square root. On a dial of a continuous measure the identity of a partial
+    symmetry is not to scale; its share is written out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = max(1, min(columns, len(panels)))
     rows = -(-len(panels) // columns)
     height = 3.6 * rows + 0.4
-    figure = Figure(figsize=(3.1 * columns, height), dpi=110, facecolor=PAPER)
+    figure = new_figure(3.1 * columns, height)
+    handles: dict[str, Any] = {}
     for k, panel in enumerate(panels):
-        _dial(figure.add_subplot(rows, columns, k + 1, projection="polar"), panel)
-    found = {
-        name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    names = [name for name in ("rotations", "mirrored", "expected") if name in found]
-    style = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 1.2, "columnspacing": 1.2}
-    figure.legend([found[n] for n in names], names, loc="lower center", ncols=3, **style)
+        axes = figure.add_subplot(rows, columns, k + 1, projection="polar")
+        _dial(axes, panel)
+        handles |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    names = [name for name in ("rotations", "mirrored", "expected") if name in handles]
+    style: dict[str, Any] = {"fontsize": 8, "labelcolor": INK, "handlelength": 1.2, "columnspacing": 1.2}
+    figure.legend([handles[n] for n in names], names, loc="lower center", ncols=3, frameon=False, **style)
     figure.tight_layout(rect=(0.0, 0.35 / height, 1.0, 1.0))
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the paper fills it
+    return figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +82,7 @@ class _Bars:
     """Degrees."""
     shares: np.ndarray
     expected: np.ndarray
-    """As `shares`, or empty if no law is known."""
+    """As `shares`, or empty if no measure is known."""
     flip: bool
 
 
@@ -81,28 +92,19 @@ def _dial(axes: Any, panel: Panel) -> None:
     rim = 1.1 * max([share for b in bars for share in (*b.shares, *b.expected)], default=0.0) or 1.0
     for b in bars:
         name, colour = ("mirrored", MIRRORED) if b.flip else ("rotations", TURNED)
-        axes.bar(
-            np.deg2rad(b.centre), np.sqrt(b.shares), np.deg2rad(b.width), color=colour, alpha=0.75, lw=0, label=name
-        )
-    for b in bars:
-        if arcs and len(b.expected):
-            edges = np.deg2rad(np.linspace(0.0, 360.0, 10 * _ARCS + 1))
-            axes.plot(
-                edges, np.sqrt(np.append(b.expected.repeat(10), b.expected[:1])), color=INK, lw=1.1, label="expected"
-            )
-        elif len(b.expected):
-            axes.plot(
-                np.deg2rad(b.centre), np.sqrt(b.expected), "o", ms=4, mfc=PAPER, mec=INK, mew=1.0, label="expected"
-            )
-    apart = _identity_note(panel, axes, rim) if arcs else ""
-    axes.set_theta_zero_location("N")
-    axes.set_title(f"{panel.title}\n{apart}", fontsize=10, color=INK, pad=6)
+        angle, width, expected = np.deg2rad(b.centre), np.deg2rad(b.width), np.sqrt(b.expected)
+        axes.bar(angle, np.sqrt(b.shares), width, color=colour, alpha=0.75, lw=0, label=name)
+        if arcs and len(expected):
+            edges, steps = np.linspace(0.0, 2 * np.pi, 10 * _ARCS + 1), np.append(expected.repeat(10), expected[:1])
+            axes.plot(edges, steps, color=INK, lw=1.1, label="expected")
+        elif len(expected):
+            axes.plot(angle, expected, "o", ms=4, mfc=PAPER, mec=INK, mew=1.0, label="expected")
+    note = _identity_note(panel, axes, rim) if arcs else ""
+    axes.set_title(f"{panel.title}\n{note}", fontsize=10, color=INK, pad=6)
     axes.set_ylim(0.0, math.sqrt(rim))
     axes.set_yticks(np.sqrt(rim * np.array([0.25, 0.5, 0.75])), [])
     axes.text(1.0, -0.04, f"rim {100 * rim:.3g}%", transform=axes.transAxes, ha="right", fontsize=7, color=PALE)
-    axes.set_xticks(np.deg2rad(np.arange(0, 360, 45)), [f"{a}°" for a in range(0, 360, 45)], fontsize=7, color=PALE)
-    axes.tick_params(pad=-2)
-    axes.grid(color=LINE, linewidth=0.6)
+    mark_degrees(axes, fontsize=7, color=PALE, linewidth=0.6, pad=-2)
     axes.spines["polar"].set_color(LINE)
 
 
@@ -122,26 +124,24 @@ def _atom_bars(panel: Panel) -> Iterator[_Bars]:
     for flip in (False, True)[: 1 + flips]:
         own = elements.angle[elements.flip == flip]
         shares = [(np.abs(own - a) < 2e-3).sum() / n for a in angles]
-        expected = [sum(p for e, p in law if e.flip == flip and abs(e.angle - a) < 2e-3) for a in angles]
-        yield _Bars(
-            angles + (flip - 0.5) * width * flips, width, np.array(shares), np.array(expected if law else []), flip
-        )
+        expected = [sum(p for e, p in law if e.flip == flip and abs(e.angle - a) < 2e-3) for a in angles] if law else []
+        yield _Bars(angles + (flip - 0.5) * width * flips, width, np.array(shares), np.array(expected), flip)
 
 
 def _arc_bars(panel: Panel) -> Iterator[_Bars]:
-    """A bar for each arc, the identity left out."""
+    """A bar for each arc, without the identity."""
     elements, law, n = panel.elements, panel.law, max(1, len(panel.elements))
     flips = bool(elements.flip.any()) or (law is not None and law.group.flips)
-    edges, step, moved = np.linspace(0.0, 360.0, _ARCS + 1), 360.0 / _ARCS, ~is_identity(elements)
+    edges, moved = np.linspace(0.0, 360.0, _ARCS + 1), ~is_identity(elements)
+    centre, width = edges[:-1] + 180.0 / _ARCS, 0.94 * 360.0 / _ARCS / (1 + flips)
+    expected = np.array([]) if law is None else arc_masses(law, edges) / (1 + law.group.flips)
     for flip in (False, True)[: 1 + flips]:
         shares = np.histogram(elements.angle[(elements.flip == flip) & moved], edges)[0] / n
-        expected = np.array([]) if law is None else arc_masses(law, edges) / (1 + law.group.flips)
-        width = 0.94 * step / (1 + flips)
-        yield _Bars(edges[:-1] + step / 2 + (flip - 0.5) * width * flips, width, shares, expected, flip)
+        yield _Bars(centre + (flip - 0.5) * width * flips, width, shares, expected, flip)
 
 
 def _identity_note(panel: Panel, axes: Any, rim: float) -> str:
-    """The share of the identity where it stands apart, as a spike to the rim and in words."""
+    """Share of an identity that occurs apart from the arcs, drawn as a spike to the rim and returned in words."""
     share = float(is_identity(panel.elements).mean()) if len(panel.elements) else 0.0
     due = identity_mass(panel.law) if panel.law is not None else 0.0
     if not share and not due:

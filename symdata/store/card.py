@@ -1,6 +1,7 @@
-"""The card of a dataset, README.md: numbers come from the manifest, the YAML head from the classes of `datasets`."""
+"""The card of a dataset, README.md: numbers from the manifest, the YAML header from the classes of `datasets`."""
 
 import shlex
+from dataclasses import fields
 from importlib import resources
 from typing import Any
 
@@ -8,16 +9,13 @@ import jinja2
 import yaml
 
 from symdata.recipes.plan import DatasetPlan
+from symdata.store.manifest import shard_entries
 from symdata.store.shards import features, plan_shards
-
-SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 
 
 def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
-    """README.md of the dataset folder, as text."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
+    """Text of the README.md of a dataset folder."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((resources.files("cards") / "dataset.md.j2").read_text(encoding="utf-8"))
     front = yaml.safe_dump(_front(plan, manifest), sort_keys=False, allow_unicode=True)
     recipe = plan.recipe
@@ -25,7 +23,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
         front=front,
         m=manifest,
         recipe=recipe,
-        as_written=recipe is not None and all(spec is None for spec in (plan.spec.symmetry, plan.spec.test_symmetry)),
+        as_published=recipe is not None and plan.spec.symmetry is None and plan.spec.test_symmetry is None,
         command=command(plan, manifest),
         canvas=plan.canvas,
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
@@ -33,33 +31,22 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
 
 
 def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
-    """The `symdata make` line that builds these files again: from the same revision, into as many shards."""
+    """The `symdata make` line that builds the same files again, from the same revision and into as many shards."""
     spec, source, words = plan.spec, plan.pinned, ["symdata make"]
     words += [spec.recipe] if spec.recipe else []
     if source:
         words += [f"--source {shlex.quote(source)}" if spec.recipe else shlex.quote(source)]
-    files = [shard["file"] for entry in manifest["splits"].values() for shard in entry["shards"]]
-    usual = files == [shard.file for shard in plan_shards(plan)]
-    most = max(len(entry["shards"]) for entry in manifest["splits"].values())
-    for option, value, default in (
-        ("--symmetry", spec.symmetry, None),
-        ("--test-symmetry", spec.test_symmetry, None),
-        ("--size", spec.size, None),
-        ("--resize", spec.resize, "bilinear"),
-        ("--count", spec.count, None),
-        ("--seed", spec.seed, 0),
-        ("--validation", spec.validation, None),
-        ("--resample", spec.resample, "auto"),
-        ("--mask", spec.mask, "auto"),
-        ("--padding", spec.padding, "border"),
-        ("--supersample", spec.supersample, 1),
-        ("--num-shards", None if usual else most, None),
-    ):
-        words += [f"{option} {value}"] if value != default else []
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.name not in ("source", "recipe") and value != field.default:
+            words += [f"--{field.name.replace('_', '-')} {value}"]
+    if [shard["file"] for shard in shard_entries(manifest)] != [shard.file for shard in plan_shards(plan)]:
+        words += [f"--num-shards {max(len(entry['shards']) for entry in manifest['splits'].values())}"]
     return " ".join(words)
 
 
 def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The YAML header, which tells `datasets` the splits and the Hub the tags."""
     from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs
@@ -80,21 +67,20 @@ def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:
         tags=["symdata", "symmetry", "equivariance", *sorted({entry["group"] for entry in entries.values()})],
     )
     DatasetInfosDict({"default": info}).to_dataset_card_data(data)
-    files_of = [{"split": name, "path": f"{name}-*.parquet"} for name in entries]
-    MetadataConfigs({"default": {"data_files": files_of}}).to_dataset_card_data(data)
+    data_files = [{"split": name, "path": f"{name}-*.parquet"} for name in entries]
+    MetadataConfigs({"default": {"data_files": data_files}}).to_dataset_card_data(data)
     front: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
     return front
 
 
 def _license_id(text: str) -> str:
-    """The Hub's lower-case licence id, or `other` for anything that is not one word."""
+    """The Hub's lower-case license id, or `other` for anything that is not one word."""
     plain = text.lower()
     return plain if plain.replace("-", "").replace(".", "").isalnum() else "other"
 
 
 def _size_category(n: int) -> str:
-    names = ("1K", "10K", "100K", "1M", "10M", "100M")
-    rank = sum(n >= size for size in SIZES)
-    if rank == 0:
-        return "n<1K"
-    return f"{names[rank - 1]}<n<{names[rank]}" if rank < len(SIZES) else "100M<n<1B"
+    """The Hub's name for a number of images."""
+    bounds = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    rank = sum(n >= 1000 * 10**k for k in range(6))
+    return f"{bounds[rank - 1]}<n<{bounds[rank]}" if rank else "n<1K"

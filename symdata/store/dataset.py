@@ -1,4 +1,4 @@
-"""Reading a dataset folder back: tensors, or a torch Dataset that decodes on demand."""
+"""Read a dataset folder: tensors, or a torch Dataset that decodes on demand."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -24,18 +24,23 @@ CHUNK = 4096
 class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     """One split of a dataset folder; a map-style torch Dataset of (image uint8 (C, H, W), label).
 
-    The encoded images stay in memory as they are on disk; `images()` decodes all of them, or some, at once, and a
-    DataLoader fetches whole batches. For training, decode once and slice: `dataset.images()`, `dataset.labels`.
+    The images stay encoded in memory; `images()` decodes all of them, or some, at once, and a DataLoader fetches whole
+    batches. For training, decode once and slice: `dataset.images()`, `dataset.labels`.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "turned", symmetry="c4", count=16, size=8)
+        >>> dataset = symdata.load("turned", "train")
+        >>> image, label = dataset[0]
+        >>> image.shape, dataset.classes[label], str(dataset.elements.one(0))
+        (torch.Size([1, 8, 8]), 'O', 'r270')
     """
 
-    folder: Path
-    split: str
     classes: tuple[str, ...]
-    manifest: dict[str, Any]
     symmetry: Symmetry
     """What the elements were drawn from."""
     group: Group
-    """What `element_index` counts in; the group of the symmetry and of the poses together."""
+    """The group whose elements `element_index` counts; it holds those of the symmetry and the poses."""
     shape: tuple[int, int, int]
     """(C, H, W)."""
 
@@ -70,12 +75,12 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return self.__getitems__([item])[0]
 
     def __getitems__(self, items: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
-        """A batch at once, as torch's DataLoader asks for it."""
+        """A batch at once, which torch's DataLoader asks for."""
         rows = np.asarray(items, dtype=np.int64)
         return list(zip(self.images(rows), self.labels[rows].tolist(), strict=True))
 
     def images(self, indices: Sequence[int] | np.ndarray | None = None) -> torch.Tensor:
-        """Images decoded, (m, C, H, W) uint8: all of them, those at `indices`, or those where a mask (n,) is true."""
+        """Decode images, (m, C, H, W) uint8: all of them, those at `indices`, or those where a mask (n,) is true."""
         rows = np.arange(len(self)) if indices is None else self._rows(indices)
         c, h, w = self.shape
         out = np.empty((len(rows), c, h, w), np.uint8)
@@ -89,12 +94,12 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return torch.from_numpy(out)
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Row numbers in 0..n-1, for a sequence of numbers (negative ones count from the end) or a mask."""
+        """Row numbers in 0..n-1, from a sequence of numbers (negative ones count from the end) or a mask."""
         wanted, n = np.asarray(indices), len(self)
         if wanted.dtype == bool:
             if wanted.shape != (n,):
                 raise IndexError(
-                    f"a mask of shape {wanted.shape} for a split of {n} images; it needs one entry for each"
+                    f"a mask of shape {wanted.shape} for a split of {n} images; one entry for each is needed"
                 )
             return np.flatnonzero(wanted)
         rows = wanted.astype(np.int64).reshape(-1)
@@ -103,7 +108,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return rows % max(1, n)
 
     def _encoded(self, rows: np.ndarray) -> list[bytes]:
-        """The PNG files of some rows. The table is in pieces, since one array of bytes ends at 2 GiB."""
+        """The PNG files of some rows. The table comes in pieces, because one array holds at most 2 GiB."""
         piece, first = np.searchsorted(self._ends, rows, side="right"), np.concatenate([[0], self._ends])
         out: list[bytes] = [b""] * len(rows)
         for k in np.unique(piece).tolist():
@@ -133,7 +138,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
     @cached_property
     def drawn(self) -> Elements:
-        """The random part of each element: what the symmetry drew, without the pose that the label speaks of."""
+        """The random part of each element: what the symmetry drew, without the pose, which is part of the label."""
         if "pose" not in self._table.column_names:
             return self.elements
         poses = Elements.of([Element(pose["angle"], pose["flip"]) for pose in self.manifest["poses"]])
@@ -150,35 +155,45 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return self.column("index")
 
     def rows(self, indices: np.ndarray) -> list[dict[str, Any]]:
-        """Every column but the image, a dictionary per sample."""
+        """All columns but the image, one dictionary per sample."""
         fields: list[dict[str, Any]] = self._table.drop_columns("image").take(pa.array(indices)).to_pylist()
         return fields
 
     def column(self, name: str) -> np.ndarray:
-        """A column other than the image; integers come as int64."""
+        """Values of a column other than the image; integers become int64."""
         if name not in self._table.column_names:
             raise StoreError(
                 f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(self._table.column_names)}"
             )
-        values: np.ndarray = self._table[name].to_numpy()
+        values = np.asarray(self._table[name])
         return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 
 def load(folder: Path | str, split: str = "train") -> ImageDataset:
-    """One split of a dataset folder.
+    """Load one split of a dataset folder.
 
     Raises:
-        StoreError: if the folder is not a whole dataset, or has no such split.
+        StoreError: if the folder is not a complete dataset, or has no such split.
 
     Example:
-        dataset = symdata.load("glyphs-d4-partial_at_0p5", "test")
-        images, labels = dataset.images(), dataset.labels      # (n, 1, 28, 28) uint8, (n,) int64
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "glyphs", symmetry="d4", count=16, size=8)
+        >>> dataset = symdata.load("glyphs", "train")
+        >>> dataset.images().shape, dataset.labels.shape
+        (torch.Size([16, 1, 8, 8]), (16,))
     """
     return ImageDataset(folder, split)
 
 
 def splits(folder: Path | str) -> list[str]:
-    """The splits of a dataset folder, in order."""
+    """Names of the splits of a dataset folder, in order.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "three", count=8, size=8)
+        >>> splits("three")
+        ['train', 'validation', 'test']
+    """
     return list(read_manifest(folder)["splits"])
 
 

@@ -1,54 +1,92 @@
-"""The dataset folder: made whole or not at all.
+"""Build a dataset folder, completely or not at all.
 
     README.md  symdata.json  preview.png  <split>-00000-of-0000N.parquet
 
-A build happens in `<folder>.partial` beside the target and is renamed into place at the end. What a killed build left
-there is taken up by `resume=True` and ends with the same bytes; what a failed build left is removed.
+`resume=True` finishes what a killed build left, with the same bytes; what a failed build wrote is removed.
 """
 
-import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from symdata.errors import StoreError, SymdataError
+from symdata.display import Result, Table
+from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.catalog import is_recipe
+from symdata.recipes.plan import MAX_COUNT, DatasetPlan, Spec, resolve
+from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
-from symdata.store.lock import locked
-from symdata.store.manifest import FORMAT, MANIFEST, describe, read_json, read_manifest, versions
-from symdata.store.png import ENCODER
-from symdata.store.shards import UNFINISHED, Shard, WorkerDiedError, plan_shards, write_shards
+from symdata.store.files import write_file, write_json
+from symdata.store.manifest import MANIFEST, describe, facts, outline, read_manifest, split_facts
+from symdata.store.shards import plan_shards, write_shards
 
 CARD, PREVIEW = "README.md", "preview.png"
 PREVIEW_BYTES = 256 << 20
-"""Pixels looked at for the picture."""
-SPEC = "spec.json"
-"""In a partial folder: what is being built, so that only the same build resumes."""
+"""Pixels that are made for the picture, at most."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A finished dataset."""
+class Made(Result):
+    """A finished dataset.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "made", symmetry="c4", count=80, size=8)
+        >>> print(made)
+        split       images  size   symmetry  degree
+        ----------  ------  -----  --------  ------
+        train       80      8x8x1  c4        1.000
+        validation  13      8x8x1  c4        1.000
+        test        13      8x8x1  c4        1.000
+        dataset  made
+        picture  made/preview.png
+    """
 
     folder: Path
     manifest: dict[str, Any]
+    """After a dry run, what is known of it without any image."""
+    written: bool = True
+    """False after a dry run."""
 
     @property
     def preview(self) -> Path:
+        """The contact sheet of the first split."""
         return self.folder / PREVIEW
+
+    def parts(self) -> list[str | Table]:
+        c, h, w = self.manifest["shape"]
+        rows = [
+            (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
+            for name, split in self.manifest["splits"].items()
+        ]
+        built = (f"dataset  {self.folder}", f"picture  {self.preview}")
+        notes = built if self.written else (f"would be written to {self.folder}",)
+        return [Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)]
+
+    def to_dict(self) -> dict[str, Any]:
+        if self.written:
+            return {"folder": str(self.folder), "preview": str(self.preview), "manifest": self.manifest}
+        said, keys = self.manifest, ("num_examples", "symmetry")
+        splits = {name: {key: split[key] for key in keys} for name, split in said["splits"].items()}
+        return {"folder": str(self.folder), "spec": said["spec"], "shape": said["shape"], "splits": splits}
+
+
+def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
+    """Open the source and make every choice that is left; the arguments are those of `make`."""
+    if isinstance(what, str):
+        what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
+    elif fields:
+        raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
+    return what if isinstance(what, DatasetPlan) else resolve(what, device)
 
 
 def make(
-    what: Spec | DatasetPlan,
+    what: Spec | DatasetPlan | str = "glyphs",
     out: Path | str | None = None,
     *,
     num_shards: int | None = None,
@@ -57,65 +95,70 @@ def make(
     batch_size: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
+    **fields: Any,
 ) -> Made:
     """Build a dataset into a folder.
 
     Args:
-        what: what to build, as a `Spec`; or a `DatasetPlan`, which `resolve` makes of it.
+        what: a source such as "data/mnist" or the name of a recipe, described further by `fields`; or a whole `Spec`,
+            or the `DatasetPlan` that `resolve` makes of it.
         out: the folder; None: named after the source and symmetry, in the current directory.
         num_shards: parquet files per split; None: one per 512 MiB of pixels.
         device: where images are moved ("cuda", ...); files are the same for every lattice symmetry.
         workers: processes; files are the same for any number. As everywhere in Python, a script that asks for more than
             one keeps its own work under `if __name__ == "__main__":`.
         batch_size: samples moved at a time, for small devices; files are the same for any number.
-        overwrite: replace a dataset that stands there.
-        resume: take up what a killed build of the same spec left; begin where nothing is left, and leave a dataset
-            that is whole as it is.
+        overwrite: replace an existing dataset.
+        resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
+            left as it is.
+        dry_run: check everything and say what would be built, without writing anything.
         progress: called with the number of rows done since the last call.
+        fields: of the `Spec`, if `what` is a text: symmetry, size, count, seed, ...
 
     Raises:
-        SymdataError: in any case of bad input; nothing half-written is left.
+        SymdataError: for any bad input; nothing half-written is left.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs:bdpq", symmetry="d4-partial", count=8, size=8)
+        >>> symdata.load(made.folder, "train")
+        ImageDataset('glyphs-d4-partial_at_0p5', 'train'): 8 images (1, 8, 8), d4-partial@0.5
     """
-    plan = what if isinstance(what, DatasetPlan) else resolve(what, device)
-    folder = Path(out) if out is not None else Path(plan.name)
-    if num_shards is not None and not 1 <= num_shards <= 99_999:
-        raise StoreError(f"num_shards {num_shards} is outside 1..99999")
-    if batch_size is not None and batch_size < 1:
-        raise StoreError(f"batch_size {batch_size} is not positive; leave it out for whole blocks")
+    if num_shards is not None:
+        whole("num_shards", num_shards, 1, 99_999, StoreError)
+    if batch_size is not None:
+        whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
+    plan = plan_dataset(what, device, **fields)
+    folder = Path(plan.name if out is None else out)
+    if dry_run:
+        check_target(folder, overwrite)
+        splits = {split: split_facts(plan, split) for split in plan.samples}
+        return Made(folder, {"spec": plan.spec.to_dict(), **facts(plan), "splits": splits}, written=False)
     shards = plan_shards(plan, num_shards)
-    identity = _identity(plan, shards)
-    if resume and not overwrite and _identity_of(folder) == identity:
+    identity = build_identity(outline(plan), [shard.file for shard in shards])
+    if resume and not overwrite and identity_in(folder) == identity:
         progress(sum(map(len, shards)))
         return Made(folder, read_manifest(folder))
     check_target(folder, overwrite)
-    with ExitStack() as stack:
-        partial, begun = _open_partial(identity, folder, overwrite, resume, stack)
-        left = "what an earlier run had done is kept: go on with --resume" if begun else "nothing was left behind"
-        try:
+    try:
+        with build_folder(folder, identity, overwrite, resume) as partial:
             write_shards(
                 plan, shards, partial, device=device, workers=workers, block_rows=batch_size, progress=progress
             )
             manifest = describe(plan, shards, partial)
             _finish(plan, manifest, partial)
-        except WorkerDiedError:
-            raise
-        except torch.OutOfMemoryError:
-            raise StoreError(
-                f"device {device!r} has too little memory; go on with --resume and a smaller --batch-size"
-            ) from None
-        except (SymdataError, OSError) as error:
-            if not begun:
-                shutil.rmtree(partial, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise StoreError(f"cannot write {str(folder)!r}: {_reason(error)}; {left}") from None
-            raise
-        _put_in_place(partial, folder)
+    except torch.OutOfMemoryError:
+        raise StoreError(
+            f"device {device!r} has too little memory; go on with --resume and a smaller --batch-size"
+        ) from None
+    put_in_place(partial, folder)
     return Made(folder, manifest)
 
 
 def check_target(folder: Path, overwrite: bool) -> None:
-    """Refuse a target that is in the way: anything but a dataset of ours, unless empty, is never removed."""
+    """Refuse a target that is in the way: nothing but a dataset of symdata, or an empty folder, is ever replaced."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -131,124 +174,12 @@ def check_target(folder: Path, overwrite: bool) -> None:
         raise StoreError(f"{str(folder)!r} exists; replace it with --overwrite or choose another --out")
 
 
-def partial_folder(folder: Path) -> Path:
-    """Where a build of `folder` happens: beside the place that it names, so that one rename finishes it."""
-    place = folder.resolve()
-    return place.with_name(f"{place.name}.partial")
-
-
-def _identity(plan: DatasetPlan, shards: list[Shard]) -> dict[str, Any]:
-    """What decides every byte of the shards, as it reads back from JSON."""
-    return {
-        "spec": plan.spec.to_dict(),
-        "fingerprint": plan.source.fingerprint,
-        "shards": [shard.file for shard in shards],
-        "format": FORMAT,
-        "encoder": ENCODER,
-        "versions": versions(),
-    }
-
-
-def _identity_of(folder: Path) -> Any:
-    """The identity of a build that stands in a folder, stopped or whole; None if there is none."""
-    if (begun := read_json(folder / SPEC)) is not None:
-        return begun
-    try:
-        manifest = read_manifest(folder)
-    except StoreError:
-        return None
-    return {
-        "spec": manifest["spec"],
-        "fingerprint": manifest["source"]["fingerprint"],
-        "shards": [shard["file"] for split in manifest["splits"].values() for shard in split["shards"]],
-        "format": manifest["format"],
-        "encoder": manifest["encoder"],
-        "versions": manifest["versions"],
-    }
-
-
-def _open_partial(
-    identity: dict[str, Any], folder: Path, overwrite: bool, resume: bool, stack: ExitStack
-) -> tuple[Path, bool]:
-    """The partial folder, locked until `stack` closes, and whether it is that of the same build, to be resumed."""
-    partial, begun = partial_folder(folder), False
-    if partial.exists():
-        if not partial.is_dir() or (_identity_of(partial) is None and _holds_others(partial)):
-            raise StoreError(f"{str(partial)!r} is in the way, and symdata did not make it; choose another --out")
-        with locked(partial):
-            _check_partial(identity, partial, overwrite, resume)
-            begun = resume and _identity_of(partial) == identity
-            if not begun:
-                shutil.rmtree(partial)
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(locked(partial))
-        _write_json(partial / SPEC, identity)
-    except OSError as error:
-        if not begun:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise StoreError(f"cannot write {str(folder)!r}: {_reason(error)}; choose another --out") from None
-    return partial, begun
-
-
-def _holds_others(partial: Path) -> bool:
-    """Whether a folder holds more than what a build begins with."""
-    return any(not path.name.endswith(UNFINISHED) for path in partial.iterdir())
-
-
-def _write_json(path: Path, value: Any) -> None:
-    """The file is there whole or not at all."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def _check_partial(identity: dict[str, Any], partial: Path, overwrite: bool, resume: bool) -> None:
-    if overwrite or (resume and _identity_of(partial) in (identity, None)):
-        return
-    if resume:
-        raise StoreError(
-            f"{str(partial)!r} holds a build of something else, or by other versions of the libraries; "
-            "use its options, or --overwrite it"
-        )
-    raise StoreError(
-        f"{str(partial)!r} holds a build that was stopped; go on with --resume or begin again with --overwrite"
-    )
-
-
 def _finish(plan: DatasetPlan, manifest: dict[str, Any], partial: Path) -> None:
-    """The picture and the card, then the manifest, which says that the folder is whole."""
+    """Write the picture and the card, then the manifest, which says that the folder is complete."""
     preview(plan).save(partial / PREVIEW)
-    (partial / CARD).write_text(render_card(plan, manifest), encoding="utf-8")
-    _write_json(partial / MANIFEST, manifest)
+    write_file(partial / CARD, render_card(plan, manifest))
+    write_json(partial / MANIFEST, manifest)
     (partial / SPEC).unlink()
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Rename the finished folder to its name; a dataset that it replaces stands aside until then."""
-    place = folder.resolve()
-    try:
-        if not place.exists() or not any(place.iterdir()):
-            os.replace(partial, place)
-            return
-        aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-        os.replace(place, aside / place.name)
-        try:
-            os.replace(partial, place)
-        except OSError:
-            os.replace(aside / place.name, place)
-            aside.rmdir()
-            raise
-    except OSError as error:
-        raise StoreError(
-            f"the dataset is whole in {str(partial)!r} but cannot be renamed to {str(folder)!r}: {_reason(error)}"
-        ) from None
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _reason(error: OSError) -> str:
-    """The system's own words; pyarrow wraps them in more."""
-    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def preview(plan: DatasetPlan) -> Any:

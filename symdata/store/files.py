@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place and renamed, read with a bound, hashed."""
+"""Write files atomically, read JSON up to a limit of size, hash files."""
 
 import json
 import os
@@ -6,22 +6,25 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-UNFINISHED = ".partial"
-"""End of the name of a file that is being written."""
+UNFINISHED = ".unfinished"
+"""Suffix of a file that is being written."""
 LARGEST = 1 << 26
-"""Bytes of the largest JSON file that is read: about 300,000 shards."""
+"""Bytes of the largest JSON file that is read: the manifest of about 300,000 shards."""
 
 
 def write_file(path: Path, data: bytes | str, *, sync: bool = False) -> Path:
-    """Write a file beside its place and rename it, so that nobody ever reads half of it.
+    """Write a file under a temporary name and rename it, so that nobody ever reads half of it.
 
     Args:
-        path: the file; its folder must be there.
+        path: the file; its folder must exist.
         data: its content; text is written as UTF-8.
         sync: whether to wait until the content is on the disk.
 
+    Returns:
+        `path`.
+
     Raises:
-        OSError: as the system raises it; an old file at that place stays as it was.
+        OSError: as the system raises it; an older file at that path is left as it was.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
@@ -43,7 +46,7 @@ def write_json(path: Path, value: Any, indent: int = 2) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None if it is missing, broken or far too large."""
+    """Content of a JSON file, or None if it is missing, broken or larger than `LARGEST`."""
     try:
         return None if path.stat().st_size > LARGEST else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -51,6 +54,6 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Hex digest of the content of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

@@ -1,38 +1,39 @@
-"""One build at a time in one folder."""
+"""One build, or one training run, at a time in one folder."""
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from symdata.errors import StoreError
+
+LOCK = ".symdata.lock"
+"""The file that is locked. It exists during the block, and after a process that was killed in it."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within the block, no other process holds `folder`; the system lets go of it when this one ends, however it ends.
+    """Keep every other process out of a folder for the duration of the block.
 
-    Does nothing where the system has no such locks (Windows, some network disks).
+    The system releases the lock when the process ends, however it ends. Where a file cannot be locked (a read-only
+    folder, some network disks) the block runs without a lock.
 
     Raises:
-        StoreError: if another process holds it.
+        StoreError: if another process holds the lock.
     """
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+        lock.acquire()
+    except Timeout:
         raise StoreError(
             f"another process is building in {str(folder)!r}; wait for it, or choose another --out"
         ) from None
-    except OSError:
+    except (OSError, NotImplementedError):
         pass
     try:
         yield
     finally:
-        os.close(handle)
+        with suppress(OSError):  # Windows refuses, and removes the file at the release
+            (folder / LOCK).unlink()  # before the release: afterwards it may be that of another process
+        lock.release()

@@ -1,15 +1,14 @@
-"""Batches of uint8 images to PNG files in memory: encoding is what building a dataset costs, so it is done well.
+"""Encode batches of uint8 images as PNG files in memory, fast, because encoding is most of the cost of a build.
 
 A PNG is a header, one deflate stream of rows that each begin with a filter byte, and an end. Filters are applied to
 many images at once; the streams come from zlib-ng or ISA-L, several times as fast as zlib at the same size (figures:
-benchmarks/README.md). Which way an image goes depends on its own pixels alone: gray on black (digits, galaxies)
-compresses best as it is, anything else as differences to Paeth's prediction, filter type 4 of the PNG standard.
+benchmarks/README.md). The encoding of an image depends on its own pixels alone: gray on black (digits, galaxies)
+compresses best as it is, anything else as differences from Paeth's prediction, filter type 4 of the PNG standard.
 """
 
 import binascii
 import math
 import struct
-from collections.abc import Callable
 
 import numpy as np
 from isal import isal_zlib
@@ -21,30 +20,26 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 NONE, PAETH = 0, 4
 ENCODER = "png-1: gray and at least half black: zlib-ng level 1 filter none; else isal level 1 filter paeth"
-"""Recorded in manifests: other settings would give other bytes for the same pixels."""
+"""Stored in manifests: other settings would give other bytes for the same pixels."""
 
 CHUNK_BYTES = 1 << 18
-"""Pixels filtered at a time: a dozen passes over them stay in the cache."""
+"""Pixels filtered at a time, so that a dozen passes over them stay in the cache."""
 
 
 def encode_pngs(images: np.ndarray) -> list[bytes]:
-    """One PNG file for each image of (n, C, H, W) uint8, C being 1 (gray) or 3 (RGB)."""
+    """Encode each image of (n, C, H, W) uint8 as a PNG file, C being 1 (gray) or 3 (RGB)."""
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise ShapeError(f"images are {images.dtype} {images.shape}; a PNG is made of uint8 (n, C, H, W), C 1 or 3")
     n, c, h, w = images.shape
     header = SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 0 if c == 1 else 2, 0, 0, 0))
     black = 2 * np.count_nonzero(images, axis=(1, 2, 3)) <= h * w if c == 1 else np.zeros(n, bool)
     files = [b""] * n
-    for row, scanlines in zip(np.flatnonzero(black).tolist(), _plain(images[black]), strict=True):
-        files[row] = _file(header, scanlines, zlib_ng.compress, zlib_ng.crc32)
-    for row, scanlines in zip(np.flatnonzero(~black).tolist(), _filtered(images[~black]), strict=True):
-        files[row] = _file(header, scanlines, isal_zlib.compress, isal_zlib.crc32)
+    for chosen, filtered, zlib in ((black, _plain, zlib_ng), (~black, _paeth, isal_zlib)):
+        for row, scanlines in zip(np.flatnonzero(chosen).tolist(), filtered(images[chosen]), strict=True):
+            body = b"IDAT" + zlib.compress(scanlines, 1)
+            crc = zlib.crc32(body).to_bytes(4)
+            files[row] = b"%b%b%b%b%b" % (header, (len(body) - 4).to_bytes(4), body, crc, END)
     return files
-
-
-def _file(header: bytes, scanlines: np.ndarray, compress: Callable[..., bytes], crc32: Callable[[bytes], int]) -> bytes:
-    body = b"IDAT" + compress(scanlines, 1)
-    return b"%b%b%b%b%b" % (header, (len(body) - 4).to_bytes(4), body, crc32(body).to_bytes(4), END)
 
 
 def _plain(images: np.ndarray) -> np.ndarray:
@@ -56,10 +51,10 @@ def _plain(images: np.ndarray) -> np.ndarray:
     return out.reshape(n, math.prod(out.shape[1:]))
 
 
-def _filtered(images: np.ndarray) -> np.ndarray:
+def _paeth(images: np.ndarray) -> np.ndarray:
     """Scanlines of images less Paeth's prediction, (n, H (1 + W C)).
 
-    Rows are laid out with a black pixel before and a black row above, as the standard wants it: then the bytes to the
+    A black pixel is added before each row and a black row above the first, as the standard says. Then the bytes to the
     left, above and above left are the same flat memory, shifted, and every pass is one long loop.
     """
     n, c, h, w = images.shape
@@ -81,16 +76,15 @@ def _filtered(images: np.ndarray) -> np.ndarray:
 def _residual(x: np.ndarray, left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """x less Paeth's prediction, modulo 256; flat uint8 arrays.
 
-    Paeth takes whichever of left, above and corner is closest to left + above - corner. With the corner clamped between
-    the two, `down` below the higher and `up` above the lower one, that is the lower if 2 down <= up, the higher if
-    2 up <= down, and the corner otherwise: no number leaves uint8, where the textbook formula needs int16.
+    Paeth predicts whichever of left, above and corner is closest to left + above - corner. With the corner clamped
+    between the two, `down` below the higher and `up` above the lower one, that is the lower if 2 down <= up, the higher
+    if 2 up <= down, and the corner otherwise: all numbers fit uint8, where the textbook formula needs int16.
     """
     low, high = np.minimum(left, above), np.maximum(left, above)
     corner = np.minimum(np.maximum(corner, low), high)
     down, up = high - corner, corner - low
     lower, higher = (down <= up >> 1).view(np.uint8), (up <= down >> 1).view(np.uint8)
-    residual: np.ndarray = x - corner + lower * up - higher * down
-    return residual
+    return np.asarray(x - corner + lower * up - higher * down)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

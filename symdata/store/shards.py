@@ -1,7 +1,7 @@
-"""Finished samples to parquet files that `datasets` opens: blocks, row groups, shards, in one process or several.
+"""Write samples to parquet files that `datasets` opens: blocks, row groups, shards, in one process or several.
 
 A block is a row group. Its size depends on the image shape alone, and blocks are made independently and written in
-order, so files do not depend on the number of workers; shards cut the rows of a split into contiguous runs.
+order, so files do not depend on the number of workers. A shard is a contiguous run of the rows of a split.
 """
 
 import math
@@ -13,12 +13,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -27,6 +25,8 @@ import pyarrow.parquet as pq
 
 from symdata.errors import StoreError
 from symdata.recipes.plan import DatasetPlan, SampleBatch
+from symdata.store.files import UNFINISHED
+from symdata.store.interrupts import interrupts_delayed
 from symdata.store.png import encode_pngs
 
 BLOCK_BYTES = 8 << 20
@@ -35,21 +35,18 @@ SHARD_BYTES = 512 << 20
 """Pixels of one shard, if the number of shards is not given."""
 
 
-UNFINISHED = ".unfinished"
-"""Ending of a file until it is whole."""
-
-
 class WorkerDiedError(StoreError):
-    """A worker process ended early. The shards that are whole stay, for `resume`."""
+    """A worker process ended early. The finished shards are kept, for `resume`."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A run of samples of one split, and its file."""
+    """A contiguous run of samples of one split, and its file."""
 
     split: str
     number: int
     of: int
+    """How many shards the split has."""
     start: int
     stop: int
 
@@ -62,7 +59,7 @@ class Shard:
 
 
 def plan_shards(plan: DatasetPlan, num_shards: int | None = None) -> list[Shard]:
-    """Every shard of every split; a split has at most one shard per sample."""
+    """All shards of all splits; a split has at most as many shards as samples."""
     shards = []
     for split, samples in plan.samples.items():
         n = len(samples)
@@ -73,7 +70,7 @@ def plan_shards(plan: DatasetPlan, num_shards: int | None = None) -> list[Shard]
 
 
 def features(plan: DatasetPlan) -> Any:
-    """The `datasets.Features` of the columns."""
+    """Columns of the dataset, as `datasets.Features`."""
     from datasets import ClassLabel, Features, Image, Value
 
     columns: dict[str, Any] = {"image": Image(), "label": ClassLabel(names=list(plan.classes))}
@@ -85,8 +82,8 @@ def features(plan: DatasetPlan) -> Any:
     return Features(columns)
 
 
-def table_of(plan: DatasetPlan, split: str, block: SampleBatch, schema: pa.Schema) -> pa.Table:
-    """A block as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
+def table_of(plan: DatasetPlan, split: str, block: SampleBatch) -> pa.Table:
+    """Table of a block: PNG bytes, label, and for each source image its element, angle, flip and index."""
     pngs = pa.array(encode_pngs(block.images.cpu().numpy()), pa.binary())
     image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
     columns: dict[str, Any] = {"image": image, "label": block.labels, "pose": block.pose, "quadrant": block.quadrant}
@@ -95,6 +92,7 @@ def table_of(plan: DatasetPlan, split: str, block: SampleBatch, schema: pa.Schem
         columns[f"element{suffix}"] = group.indices(elements) if group.is_finite else np.full(len(elements), -1)
         columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
         columns[f"index{suffix}"] = block.index[:, part]
+    schema = features(plan).arrow_schema
     return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
 
 
@@ -108,21 +106,20 @@ def write_shards(
     block_rows: int | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Write every shard that is not there yet, each under a temporary name until it is whole.
+    """Write every shard that does not exist yet, each under a temporary name until it is complete.
 
     Raises:
         WorkerDiedError: if a worker process ends early.
         SymdataError: if a source image cannot be read.
-        OSError: if the disk is full or refuses.
+        OSError: if a file cannot be written.
     """
-    schema = features(plan).arrow_schema
     todo = [shard for shard in shards if not _is_whole(folder / shard.file, shard)]
     progress(sum(map(len, shards)) - sum(map(len, todo)))
     jobs = [(shard.split, start, stop) for shard in todo for start, stop in _blocks(plan, shard)]
-    with closing(_tables(plan, schema, jobs, device, workers, block_rows)) as tables:
+    with closing(_tables(partial(_make, plan, device, block_rows), jobs, workers)) as tables:
         for shard in todo:
             unfinished = folder / (shard.file + UNFINISHED)
-            with _writer(unfinished, schema) as writer:
+            with _writer(unfinished, features(plan).arrow_schema) as writer:
                 for _ in _blocks(plan, shard):
                     table = next(tables)
                     writer.write_table(table, row_group_size=len(table))
@@ -131,7 +128,7 @@ def write_shards(
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:
-    """Whether the file of a shard is there; a machine that lost its power may have kept the name and not the bytes."""
+    """Whether the file of a shard is complete: after a power failure its name may exist without its content."""
     try:
         rows: int = pq.read_metadata(path).num_rows
     except (OSError, pa.ArrowException):
@@ -140,7 +137,7 @@ def _is_whole(path: Path, shard: Shard) -> bool:
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """PNG bytes are stored as they are; the other columns are small, and zstd makes them smaller."""
+    """Writer of a shard: PNG bytes are stored as they are, the other columns are compressed with zstd."""
     compression = {name: "zstd" for name in schema.names if name != "image"}
     compression |= {"image.bytes": "none", "image.path": "none"}
     return pq.ParquetWriter(
@@ -160,27 +157,25 @@ def _suffixes(plan: DatasetPlan) -> tuple[str, ...]:
 _Job = tuple[str, int, int]
 
 
-def _make(plan: DatasetPlan, schema: pa.Schema, device: str, step: int | None, job: _Job) -> pa.Table:
-    """The table of one block, computed `step` samples at a time; the step cannot change a byte."""
+def _make(plan: DatasetPlan, device: str, step: int | None, job: _Job) -> pa.Table:
+    """Table of one block, computed `step` samples at a time; the step changes no byte."""
     split, start, stop = job
     step = step or stop - start
     parts = [plan.block(split, np.arange(a, min(a + step, stop)), device) for a in range(start, stop, step)]
-    return pa.concat_tables([table_of(plan, split, part, schema) for part in parts]).combine_chunks()
+    return pa.concat_tables([table_of(plan, split, part) for part in parts]).combine_chunks()
 
 
-def _tables(
-    plan: DatasetPlan, schema: pa.Schema, jobs: list[_Job], device: str, workers: int, step: int | None
-) -> Generator[pa.Table, None, None]:
-    """The tables of all blocks, in order."""
+def _tables(make: Callable[[_Job], pa.Table], jobs: list[_Job], workers: int) -> Generator[pa.Table, None, None]:
+    """Tables of all blocks, in order."""
     if workers <= 1:
-        yield from map(partial(_make, plan, schema, device, step), jobs)
+        yield from map(make, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(plan, device, step)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(make,)) as pool:
         pending: deque[Future[pa.Table]] = deque()
         try:
             for job in jobs:
-                with _interrupts_held():  # a submission may begin a process
+                with interrupts_delayed():  # a submission may start a process
                     pending.append(pool.submit(_work, job))
                 if len(pending) > 2 * workers:  # bounded: memory does not grow with the count
                     yield pending.popleft().result()
@@ -196,51 +191,17 @@ def _tables(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, and processes that begin in it never get it: it reaches every process of
-    a terminal, and one that is still importing would answer with a traceback. The parent ends its workers itself.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # now, because beginning it unblocks what is blocked below
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _interrupt_put_off():
-            yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _interrupt_put_off() -> Iterator[None]:
-    """A signal that is blocked here may come to another thread, and Python would then raise it here all the same."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    came: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda *what: came.append(what))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if came:
-        handler(*came[0])
-
-
 _worker: dict[str, Callable[[_Job], pa.Table]] = {}
-"""What `_start_worker` prepares once for each worker process."""
+"""Under "make": the function that makes the table of a job. Each worker process receives it once."""
 
 
-def _start_worker(plan: DatasetPlan, device: str, step: int | None) -> None:
+def _start_worker(make: Callable[[_Job], pa.Table]) -> None:
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on systems where Ctrl-C cannot be delayed
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _worker["make"] = partial(_make, plan, features(plan).arrow_schema, device, step)
+    _worker["make"] = make
 
 
 def _work(job: _Job) -> pa.Table:
@@ -248,7 +209,7 @@ def _work(job: _Job) -> pa.Table:
 
 
 def _die_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End this worker when its parent ends; otherwise it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,7 +1,7 @@
-"""Does a dataset folder still hold what its manifest says, and does its source still give these images?"""
+"""Check that a dataset folder agrees with its manifest, and that its source still gives the same images."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from symdata.display import Result
 from symdata.errors import SymdataError
 from symdata.keys import permutation
 from symdata.recipes.plan import DatasetPlan, Spec, resolve
 from symdata.store.dataset import ImageDataset
-from symdata.store.manifest import facts, read_manifest, sha256, split_facts
-from symdata.store.shards import BLOCK_BYTES, features, table_of
+from symdata.store.files import sha256
+from symdata.store.manifest import facts, read_manifest, shard_entries, split_facts
+from symdata.store.shards import BLOCK_BYTES, table_of
 
 AGAIN = "build the dataset again"
 ROUNDING = 1
-"""Gray levels by which a resampled pixel may differ: float32 rounds differently on another processor or device."""
+"""Gray levels by which a resampled pixel may differ: another processor or device rounds float32 differently."""
 
 
 @dataclass(frozen=True)
@@ -31,48 +33,72 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verification:
-    """The outcome of `verify`."""
+class Verification(Result):
+    """The outcome of `verify`.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "intact", symmetry="c4", count=8, size=8)
+        >>> print(symdata.verify("intact", samples=4))
+        ok      train-00000-of-00001.parquet: 8 rows, sha256 as in the manifest
+        ...
+        ok      test: 1 of 1 images derived again, bit for bit
+    """
 
     folder: Path
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
+        """Whether every check passed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def parts(self) -> list[str]:
+        return ["\n".join(f"{'ok    ' if c.passed else 'FAILED'}  {c.name}: {c.detail}" for c in self.checks)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The checks, ready for JSON."""
-        checks = [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks]
-        return {"folder": str(self.folder), "passed": self.passed, "checks": checks}
+        return {"folder": str(self.folder), "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
 def verify(folder: Path | str, *, samples: int = 64, seed: int = 0, source: str | None = None) -> Verification:
-    """Re-hash every shard, and derive a random sample of each split again from the source.
+    """Hash every shard again, and derive a random sample of each split from the source again.
 
     Args:
         folder: the dataset.
-        samples: images per split to derive again; 0 leaves the source alone.
+        samples: images per split to derive again; 0 does not open the source.
         seed: which samples.
         source: where the source is now, if it has moved.
 
     Raises:
-        StoreError: if the folder is not a dataset at all. What does not match is a failed check, not an exception.
+        StoreError: if the folder is not a dataset at all. A mismatch is a failed check, not an exception.
+
+    Example:
+        >>> import symdata
+        >>> made = symdata.make("glyphs", "damaged", symmetry="d4", count=8, size=8)
+        >>> shard = made.folder / "test-00000-of-00001.parquet"
+        >>> size = shard.write_bytes(shard.read_bytes()[:-1])
+        >>> [check.name for check in symdata.verify("damaged").failed]
+        ['test-00000-of-00001.parquet']
     """
-    manifest, place = read_manifest(folder), Path(folder)
-    shards = [shard for split in manifest["splits"].values() for shard in split["shards"]]
-    checks = [*(_check_shard(place / shard["file"], shard) for shard in shards)]
-    checks += [_check_folder(place, {shard["file"] for shard in shards}), _check_counts(manifest)]
+    manifest, folder = read_manifest(folder), Path(folder)
+    shards = shard_entries(manifest)
+    checks = [_check_shard(folder / shard["file"], shard) for shard in shards]
+    checks += [_check_folder(folder, {shard["file"] for shard in shards}), _check_counts(manifest)]
     if samples and all(check.passed for check in checks):
-        checks += _check_source(place, manifest, samples, seed, source)
-    return Verification(place, tuple(checks))
+        checks += _check_source(folder, manifest, samples, seed, source)
+    return Verification(folder, tuple(checks))
 
 
 def _check_shard(path: Path, shard: dict[str, Any]) -> Check:
     if not path.is_file():
         return Check(path.name, False, f"missing; {AGAIN}")
     if (found := sha256(path)) != shard["sha256"]:
-        said = str(shard["sha256"])
+        said = shard["sha256"]
         return Check(path.name, False, f"sha256 is {found[:12]}..., the manifest says {said[:12]}...; {AGAIN}")
     try:
         rows = pq.read_metadata(path).num_rows
@@ -84,11 +110,11 @@ def _check_shard(path: Path, shard: dict[str, Any]) -> Check:
     return Check(path.name, True, f"{rows} rows, sha256 as in the manifest")
 
 
-def _check_folder(place: Path, known: set[str]) -> Check:
-    """A shard that the manifest does not know would be loaded by `datasets` all the same."""
-    if strangers := sorted(path.name for path in place.rglob("*.parquet") if path.name not in known):
+def _check_folder(folder: Path, known: set[str]) -> Check:
+    """Look for shards that the manifest does not list: `datasets` would load them all the same."""
+    if strangers := sorted(path.name for path in folder.rglob("*.parquet") if path.name not in known):
         return Check("folder", False, f"{', '.join(strangers)} not in the manifest; remove it")
-    if not (place / "README.md").is_file():
+    if not (folder / "README.md").is_file():
         return Check("folder", False, f"README.md is missing, and it tells `datasets` the splits; {AGAIN}")
     return Check("folder", True, "no parquet file beside those of the manifest")
 
@@ -102,76 +128,64 @@ def _check_counts(manifest: dict[str, Any]) -> Check:
     return Check("counts", True, "the shards of each split add up to it")
 
 
-def _check_source(place: Path, manifest: dict[str, Any], samples: int, seed: int, source: str | None) -> list[Check]:
+def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: int, source: str | None) -> list[Check]:
+    said = manifest["source"]
+    original = source or (said.get("pinned") if said.get("revision") else None)
     try:
-        plan = _plan(manifest, source)
+        plan = resolve(Spec.from_dict(manifest["spec"] | ({"source": original} if original else {})))
     except (SymdataError, TypeError) as error:
         mend = "" if source else "; if the source has moved, name its place with --source"
         return [Check("source", False, f"{error}{mend}")]
-    expected, found = str(manifest["source"]["fingerprint"]), plan.source.fingerprint
+    expected, found = str(said["fingerprint"]), plan.source.fingerprint
     if expected != found:
         detail = f"{plan.source.ref} has fingerprint {found[:19]}..., the dataset was built from {expected[:19]}..."
         return [Check("source", False, f"{detail}; name the original with --source, or {AGAIN}")]
-    checks = [Check("source", True, f"{plan.source.ref}: fingerprint {found[:19]}... as in the manifest")]
-    checks.append(_check_facts(manifest, plan))
-    for split in manifest["splits"]:
-        checks.append(_checked_split(place, split, plan, samples, seed))
-    return checks
-
-
-def _plan(manifest: dict[str, Any], source: str | None) -> DatasetPlan:
-    """What the manifest says was built, from the very revision of its source."""
-    spec = manifest["spec"]
-    if source is None and manifest["source"].get("revision"):
-        source = manifest["source"].get("pinned")
-    return resolve(Spec.from_dict(spec | ({"source": source} if source else {})))
+    return [
+        Check("source", True, f"{plan.source.ref}: fingerprint {found[:19]}... as in the manifest"),
+        _check_facts(manifest, plan),
+        *(_check_split(folder, split, plan, samples, seed) for split in manifest["splits"]),
+    ]
 
 
 def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
-    """Everything that the manifest says of the images follows from the spec."""
+    """Compare what the manifest says about the images with what follows from its spec."""
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    wanted = facts(plan)
-    said = {key: manifest[key] for key in wanted}
+    pairs = {key: (manifest[key], value) for key, value in facts(plan).items()}
     for split, entry in manifest["splits"].items():
-        wanted |= {f"{split} {key}": value for key, value in split_facts(plan, split).items()}
-        said |= {f"{split} {key}": entry[key] for key in split_facts(plan, split)}
-    if wrong := [key for key in wanted if not _alike(said[key], wanted[key])]:
-        key = wrong[0]
-        return Check("manifest", False, f"{key} is {said[key]!r}, its spec gives {wanted[key]!r}; {AGAIN}")
+        pairs |= {f"{split} {key}": (entry[key], value) for key, value in split_facts(plan, split).items()}
+    for key, (said, wanted) in pairs.items():
+        if not _equal(said, wanted):
+            return Check("manifest", False, f"{key} is {said!r}, its spec gives {wanted!r}; {AGAIN}")
     return Check("manifest", True, "symmetries, classes, shape and counts follow from the spec")
 
 
-def _alike(a: Any, b: Any) -> bool:
-    """Equal, or floats that another version of numpy may round otherwise."""
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two values are equal; floats up to the rounding of another version of numpy."""
     return math.isclose(a, b, abs_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else bool(a == b)
 
 
-def _checked_split(place: Path, split: str, plan: DatasetPlan, samples: int, seed: int) -> Check:
+def _check_split(folder: Path, split: str, plan: DatasetPlan, samples: int, seed: int) -> Check:
     try:
-        return _check_split(ImageDataset(place, split), plan, samples, seed)
+        dataset = ImageDataset(folder, split)
+        rows = np.sort(permutation(seed, split, "verify", len(dataset))[:samples])
+        step = max(1, BLOCK_BYTES // math.prod(plan.shape))
+        off = np.concatenate([_differences(dataset, plan, rows[a : a + step]) for a in range(0, len(rows), step)])
     except SymdataError as error:
         return Check(split, False, str(error))
-
-
-def _check_split(dataset: ImageDataset, plan: DatasetPlan, samples: int, seed: int) -> Check:
-    n, split = len(dataset), dataset.split
-    rows = np.sort(permutation(seed, split, "verify", n)[:samples])
-    step = max(1, BLOCK_BYTES // math.prod(plan.shape))
-    off = np.concatenate([_differences(dataset, plan, rows[a : a + step]) for a in range(0, len(rows), step)])
     wrong = rows[off > (0 if plan.how.is_exact else ROUNDING)]
     if len(wrong):
         detail = f"{len(wrong)} of {len(rows)} rows are not what the source gives, the first is row {wrong[0]}"
         return Check(split, False, f"{detail}; {AGAIN}")
     how = f"{(off > 0).sum()} of them off by one gray level, as from another device" if off.any() else "bit for bit"
-    return Check(split, True, f"{len(rows)} of {n} images derived again, {how}")
+    return Check(split, True, f"{len(rows)} of {len(dataset)} images derived again, {how}")
 
 
 def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> np.ndarray:
-    """Gray levels by which the images of some rows are off, (n,) int; 256 where any other column differs."""
+    """Gray levels by which the images of some rows are off, (n,) int; 256 where another column differs."""
     block = plan.block(dataset.split, rows)
-    table = table_of(plan, dataset.split, block, features(plan).arrow_schema).drop_columns("image")
+    table = table_of(plan, dataset.split, block).drop_columns("image")
     off: np.ndarray = (block.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
     same = [a == b for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
     return np.where(same, off, 256)

@@ -75,7 +75,7 @@ def test_wrong_usage(arguments, sentence):
         (["graded-c4-10"], "level 0 to 9, as in graded-c4-3"),
         (["mnist6-180", "--source", "glyphs:OX"], "'mnist6-180' needs class '6', but the source has O, X"),
         (["rotmnist", "--source", "glyphs", "--validation", "0.1"], "'rotmnist' has a validation split of its own"),
-        (["--num-shards", "1000000"], "num_shards 1000000 is outside 1..99999"),
+        (["--num-shards", "1000000"], "num_shards is 1000000, expected a whole number from 1 to 99999"),
     ],
 )
 def test_refusals(arguments, sentence):

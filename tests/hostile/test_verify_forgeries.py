@@ -7,7 +7,7 @@ import pytest
 
 from symdata.recipes.plan import DatasetPlan
 from symdata.store import verify
-from symdata.store.manifest import sha256
+from symdata.store.files import sha256
 from symdata.store.png import encode_pngs
 from tests.support.folders import build, change, failures, rewrite
 from tests.support.images import noise

@@ -15,7 +15,7 @@ from symdata.groups import Elements
 from symdata.recipes.plan import Spec
 from symdata.sources import Source
 from symdata.store import ImageDataset, Made, make, verify
-from symdata.store.manifest import sha256
+from symdata.store.files import sha256
 from symdata.store.verification import Check
 from symdata.transforms.action import act
 

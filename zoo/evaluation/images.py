@@ -12,7 +12,8 @@ from symdata.groups import Elements
 from symdata.recipes.catalog import find_recipe
 from symdata.sources import open_source
 from symdata.store import ImageDataset, load
-from symdata.store.manifest import MANIFEST, sha256
+from symdata.store.files import sha256
+from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
 from zoo.inference.sweep import spread
 from zoo.preprocessing import Preprocessing

@@ -6,8 +6,8 @@ from io import BytesIO
 from PIL import Image
 
 from symdata.groups import Group
-from symdata.pictures.contact_sheet import Picture
 from symdata.pictures.curves import PolarCurve, accuracy_curves
+from symdata.pictures.figure import Picture
 from zoo.evaluation.report import Report
 
 MOST_POINTS = 16

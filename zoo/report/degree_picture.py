@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from symdata.pictures.contact_sheet import INK, PAPER, Picture
+from symdata.pictures.figure import INK, PAPER, Picture
 from symdata.transforms.affine import unit_of
 from zoo.errors import ModelError
 from zoo.measure.learned_degree import Learned

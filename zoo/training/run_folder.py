@@ -21,7 +21,8 @@ import torch
 
 from symdata.errors import StoreError
 from symdata.store import lock
-from symdata.store.manifest import MANIFEST, read_json
+from symdata.store.files import read_json
+from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.training.config import TrainConfig
@@ -75,7 +76,8 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _holds_something(folder: Path) -> bool:
     """Whether there is more than the first thing that a run makes."""
-    return any(path.name != STATE or not path.is_dir() or any(path.iterdir()) for path in folder.iterdir())
+    others = (path for path in folder.iterdir() if path.name != lock.LOCK)
+    return any(path.name != STATE or not path.is_dir() or any(path.iterdir()) for path in others)
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,15 +1,10 @@
-"""What an audit means and what to do about it, in plain sentences."""
+"""What an audit means and what to do about it, in sentences."""
 
-from typing import TYPE_CHECKING
-
-from symdata.inspection.asymmetry.labels import LabelTest
-from symdata.inspection.asymmetry.two_sample import BY_CLASS, Test
-
-if TYPE_CHECKING:
-    from symdata.inspection.asymmetry.audit import AsymmetryAudit
+from symdata.inspection.asymmetry.audit import AsymmetryAudit
+from symdata.inspection.asymmetry.two_sample import BY_CLASS
 
 WEAK = 0.1
-"""A distance between laws, or a loss of accuracy, below this is small."""
+"""A distance between distributions, or a loss of accuracy, below this is small."""
 MEANING = {
     "gray": "the shapes or the shading have an upright (or the crops are off their centre)",
     BY_CLASS: "within the classes the shapes have an upright",
@@ -18,22 +13,21 @@ MEANING = {
     "texture": "one axis is sharper, more blurred or noisier than another, or strokes run along it",
     "border": "the outermost pixels differ by side: a frame, a scale bar, a vignette, or what the crop cut off",
 }
-"""View -> what a difference in it says."""
+"""View -> what a difference in it means."""
 MENDS = {
     "planes": "register the planes or train on gray images, if the camera must not be learned",
     "texture": "if it comes from the scanner and not from what is shown, blur until both axes are alike",
     "border": "crop the border or mask a disk",
 }
-"""View -> what helps; what is shown itself needs no mend."""
+"""View -> what helps against an artefact of the camera."""
 
 
-def advice(found: "AsymmetryAudit") -> list[str]:
-    """The audit in a few sentences, the most important first."""
-    sentences = [_verdict(found), *_labels(found), *_classifier(found), *_where(found)]
-    return [*sentences, _degree(found)]
+def advice(found: AsymmetryAudit) -> list[str]:
+    """Explain an audit in a few sentences, the most important first."""
+    return [_verdict(found), *_labels(found), *_classifier(found), *_where(found), _degree(found)]
 
 
-def _verdict(found: "AsymmetryAudit") -> str:
+def _verdict(found: AsymmetryAudit) -> str:
     name, n = found.group.name, f"{found.images:,} images"
     if found.is_symmetric:
         most = max(test.high for test in found.tests)
@@ -50,7 +44,7 @@ def _verdict(found: "AsymmetryAudit") -> str:
     )
 
 
-def _labels(found: "AsymmetryAudit") -> list[str]:
+def _labels(found: AsymmetryAudit) -> list[str]:
     moving = [test for test in found.labels if test.cycles and test.element in found.differing]
     if not moving:
         return []
@@ -66,14 +60,14 @@ def _labels(found: "AsymmetryAudit") -> list[str]:
     return [f"{swaps}: augmenting would teach wrong labels; {mend}, or turn the label with the image."]
 
 
-def _cycle(found: "AsymmetryAudit", cycle: tuple[int, ...]) -> str:
+def _cycle(found: AsymmetryAudit, cycle: tuple[int, ...]) -> str:
     """`6 into 9 and back`."""
     names = [found.classes[c].name for c in cycle]
     return f"{names[0]} into {' into '.join(names[1:])} and back"
 
 
-def _classifier(found: "AsymmetryAudit") -> list[str]:
-    """Whether moving costs a classifier of unmoved images anything, where it does not exchange labels."""
+def _classifier(found: AsymmetryAudit) -> list[str]:
+    """What a classifier of unmoved images loses on moved ones, for elements that do not exchange labels."""
     tests = [test for test in found.labels if test.element in found.differing and not test.cycles]
     if not tests:
         return []
@@ -83,38 +77,33 @@ def _classifier(found: "AsymmetryAudit") -> list[str]:
             f"A kernel classifier of images as they came falls from {worst.unmoved:.0%} to {worst.moved:.0%} on images "
             f"moved by {worst.element}: the upright tells it something, which augmenting takes away."
         ]
-    return [_harmless(max(tests, key=lambda test: test.drop_high), ", ".join(test.element for test in tests))]
-
-
-def _harmless(test: LabelTest, elements: str) -> str:
-    return (
+    elements, most = ", ".join(test.element for test in tests), max(test.drop_high for test in tests)
+    return [
         f"The labels hardly depend on {elements}: a kernel classifier of images as they came loses at most "
-        f"{test.drop_high:.0%} (95 % confidence) on moved ones. Augmenting does the labels no harm, but shows "
+        f"{most:.0%} (95 % confidence) on moved ones. Augmenting does the labels no harm, but shows "
         "images that were never taken, and accuracy on moved images is accuracy on another camera."
-    )
+    ]
 
 
-def _where(found: "AsymmetryAudit") -> list[str]:
-    """For each view that differs the strongest element, the views in the order of their distance."""
-    best: dict[str, Test] = {}
-    for tests in found.differing.values():
-        for test in tests:
-            if test.view not in best or test.low > best[test.view].low:
-                best[test.view] = test
-    if "gray" in best:
-        best.pop(BY_CLASS, None)
+def _where(found: AsymmetryAudit) -> list[str]:
+    """The strongest element of each view that differs, in the order of their distance."""
+    found_by = [test for tests in found.differing.values() for test in tests]
+    views = dict.fromkeys(test.view for test in found_by)
+    if "gray" in views:
+        views.pop(BY_CLASS, None)
+    best = [max((test for test in found_by if test.view == view), key=lambda test: test.low) for view in views]
     out = []
-    for view, test in sorted(best.items(), key=lambda item: -item[1].low):
+    for test in sorted(best, key=lambda test: -test.low):
         how = "strong" if test.distance > 0.5 else "clear" if test.distance > WEAK else "faint"
-        mend = f" Mend: {MENDS[view]}." if view in MENDS else ""
+        mend = f" Mend: {MENDS[test.view]}." if test.view in MENDS else ""
         out.append(
-            f"{view}: {MEANING[view]} ({how}: {test.element} is told with {test.accuracy:.0%} accuracy, total "
-            f"variation at least {test.distance:.2f}).{mend}"
+            f"{test.view}: {MEANING[test.view]} ({how}: {test.element} is told with {test.accuracy:.0%} accuracy, "
+            f"total variation at least {test.distance:.2f}).{mend}"
         )
     return out
 
 
-def _degree(found: "AsymmetryAudit") -> str:
+def _degree(found: AsymmetryAudit) -> str:
     d = found.degree
     text = f"Degree of symmetry under {found.group.name}, by shapes: {d.value:.2f} (95 %: {d.low:.2f} to {d.high:.2f})"
     if d.high < WEAK:

@@ -1,34 +1,41 @@
-"""How symmetric are these images really? The tests of every element and view, the degree, the labels, in one report."""
+"""How symmetric are these images really? Tests of every element and view, the degree, and the labels in one audit."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
+from symdata.display import Result, Table
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Group
 from symdata.inspection.asymmetry.degree import Degree, estimate
 from symdata.inspection.asymmetry.exact import holm, orbit_p_value
 from symdata.inspection.asymmetry.labels import LabelTest, label_tests
-from symdata.inspection.asymmetry.two_sample import LEVEL, Halves, Test, name_pair, run
+from symdata.inspection.asymmetry.two_sample import LEVEL, Halves, Test, name_pair, run_tests
 from symdata.inspection.asymmetry.views import Views, fields, join, orbits
 from symdata.keys import permutation
+from symdata.pictures.figure import MIRRORED, PALE, TURNED, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEWEST = 80
-"""Images that an audit needs: on fewer, only differences that the eye sees would be found."""
+"""Images that an audit needs: on fewer it would find only differences that are plain to see."""
 NAMES = ("d4", "c4", "d2", "c2", "d1")
-"""Groups that an audit may be of."""
+"""Groups that can be audited, the largest first."""
 SHAPES = "gray"
-"""The view whose degree is that of the images."""
+"""The view whose degree counts as that of the images."""
 SMALLEST = 8
 """Shortest side, in pixels."""
 SPLITS = 4
-"""Ways to halve the images that the degree is averaged over; the tests use the first."""
+"""Ways to halve the images, over which the degree is averaged; the tests use the first."""
 FEWEST_OF_A_CLASS = 10
-"""Images of a class, of those that the scores are tested on, from which it gets a test of its own."""
+"""Images of a class in the test half from which the class gets its own test."""
+MAX_CLASSES = 20
+"""Classes that get a row each; of more, those that differ in the most elements."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +45,15 @@ class ClassAudit:
     name: str
     images: int
     degree: Degree | None
-    """None of a class without images."""
-    differs: tuple[str, ...]
-    """Elements that change its law, by a score of its own (Holm over classes and elements)."""
+    """None for a class without images."""
     told: bool
-    """Whether its degree counts in the degree of the whole."""
+    """Whether its degree counts in the degree of all."""
+    differs: tuple[str, ...]
+    """Elements that change its distribution, by a score of its own (Holm over classes and elements)."""
 
 
 @dataclass(frozen=True)
-class AsymmetryAudit:
+class AsymmetryAudit(Result):
     """How symmetric a set of images is."""
 
     group: Group
@@ -55,27 +62,25 @@ class AsymmetryAudit:
     tests: tuple[Test, ...]
     labels: tuple[LabelTest, ...]
     degree: Degree
-    """How full the symmetry of the shapes is, those of the view `gray`."""
+    """How full the symmetry of the shapes is, in the view `gray`."""
     by_view: dict[str, Degree]
-    """The same for every view: a trace of the camera is upright where shapes are not."""
+    """The same for every view: a trace of the camera may be upright where the shapes are not."""
 
     @property
     def differing(self) -> dict[str, list[Test]]:
-        """Element -> its tests that found a difference, the strongest first; elements without any are left out."""
-        found: dict[str, list[Test]] = {}
-        for test in sorted(self.tests, key=lambda test: -test.low):
-            if test.differs:
-                found.setdefault(test.element, []).append(test)
-        return {test.element: found[test.element] for test in self.tests if test.element in found}
+        """Element -> its tests that found a difference, strongest first; elements without any are left out."""
+        found = [test for test in self.tests if test.differs]
+        strongest = sorted(found, key=lambda test: -test.low)
+        return {test.element: [other for other in strongest if other.element == test.element] for test in found}
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether no element was found to change anything."""
+        """Whether no test found a difference."""
         return not self.differing
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The largest subgroup none of whose elements was found to change anything, by the names of its elements."""
+        """Names of the elements of the largest subgroup for which no test found a difference."""
         g, lost = self.group, set(self.differing)
         free = [k for k, e in enumerate(g.elements) if k and not {str(e), str(~e)} & lost]
         sets = [(0, *some) for size in range(len(free) + 1) for some in combinations(free, size)]
@@ -84,91 +89,129 @@ class AsymmetryAudit:
 
     @property
     def safe(self) -> str:
-        """The name of that subgroup, as `RandomSymmetry` takes it; of one without a name, the largest that has one."""
+        """Name of that subgroup, as `RandomSymmetry` takes it; if it has none, of its largest subgroup that has one."""
         kept = set(self.kept)
-        named = [Group.parse(name) for name in (*NAMES, "none")]
-        fitting = [group for group in named if {str(e) for e in group.elements} <= kept]
-        return "none" if (best := max(fitting, key=lambda group: group.order)).order == 1 else best.name
+        return next((name for name in NAMES if kept.issuperset(map(str, Group.parse(name).elements))), "none")
+
+    def parts(self) -> list[str | Table]:
+        return [self._tests_table(), self._labels_table(), self._classes_table()]
+
+    def _tests_table(self) -> Table:
+        rows = []
+        for t in self.tests:
+            interval, verdict = f"{t.low:.3f}-{t.high:.3f}", "DIFFERS" if t.differs else "-"
+            rows.append((t.element, t.view, f"{t.accuracy:.3f}", interval, _p(t.p_value), _p(t.corrected), verdict))
+        return Table(("element", "view", "accuracy", "95 %", "p", "p (Holm)", "verdict"), rows)
+
+    def _labels_table(self) -> Table:
+        rows = []
+        for t in self.labels:
+            cycles = ", ".join("/".join(self.classes[c].name for c in cycle) for cycle in t.cycles)
+            loss = f"{t.drop_low:+.3f} to {t.drop_high:+.3f}"
+            rows.append((t.element, f"{t.unmoved:.3f}", f"{t.moved:.3f}", loss, cycles or "-"))
+        title = "Accuracy of a kernel classifier of images as they came"
+        return Table(("element", "unmoved", "moved", "loss, 95 %", "labels exchanged"), rows, title)
+
+    def _classes_table(self) -> Table:
+        shown = sorted(range(len(self.classes)), key=lambda c: -len(self.classes[c].differs))[:MAX_CLASSES]
+        rows = [_class_row(c.name, c.images, c.degree, c.differs) for c in (self.classes[k] for k in sorted(shown))]
+        rows.append(_class_row("all", self.images, self.degree, self.differing))
+        left = len(self.classes) - len(shown)
+        views = ", ".join(f"{view} {degree.value:.2f}" for view, degree in self.by_view.items())
+        notes = [*([f"({left} more classes differ less)"] if left else []), f"by view: {views}"]
+        title = f"Degree of symmetry under {self.group.name}: 0 upright, 1 as good as moved at random"
+        return Table(("class", "images", "degree", "95 %", "differs under"), rows, title, notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers and the sentences, ready for JSON."""
-        from symdata.inspection.asymmetry.advice import advice
-
         return {
             "group": self.group.name,
             "images": self.images,
             "is_symmetric": self.is_symmetric,
             "kept": list(self.kept),
             "safe": self.safe,
-            "degree": self.degree.to_dict(),
-            "by_view": {view: degree.to_dict() for view, degree in self.by_view.items()},
+            "degree": asdict(self.degree),
+            "by_view": {view: asdict(degree) for view, degree in self.by_view.items()},
             "tests": [test.to_dict() for test in self.tests],
             "labels": [test.to_dict() for test in self.labels],
-            "classes": [
-                {
-                    "name": c.name,
-                    "images": c.images,
-                    "degree": c.degree.to_dict() if c.degree else None,
-                    "told": c.told,
-                    "differs": list(c.differs),
-                }
-                for c in self.classes
-            ],
-            "advice": advice(self),
+            "classes": [asdict(row) | {"differs": list(row.differs)} for row in self.classes],
         }
+
+    def plot(self) -> "Figure":
+        """Draw the accuracy of every test with its 95 % interval; those that found a difference in another colour."""
+        figure = new_figure(6.4, 1.0 + 0.2 * len(self.tests), "constrained")
+        axes = figure.add_subplot()
+        axes.axvline(0.5, color=PALE, lw=1.0)
+        for k, t in enumerate(self.tests):
+            colour = MIRRORED if t.differs else TURNED
+            axes.plot([t.low, t.high], [k, k], color=colour, lw=1.6)
+            axes.plot(t.accuracy, k, "o", color=colour, ms=4)
+        axes.set_yticks(range(len(self.tests)), [f"{t.element}, {t.view}" for t in self.tests], fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlabel("accuracy of telling moved images from images as they came")
+        return figure
+
+
+def _class_row(name: str, images: int, degree: Degree | None, differs: Iterable[str]) -> tuple[str, ...]:
+    value, interval = ("-", "-") if degree is None else degree.cells
+    return name, str(images), value, interval, ", ".join(differs) or "-"
+
+
+def _p(value: float) -> str:
+    return "<1e-9" if value < 1e-9 else f"{value:.2g}"
 
 
 def audit(
     batches: Iterable[Tensor], labels: np.ndarray, classes: tuple[str, ...], group: str | None = None, seed: int = 0
 ) -> AsymmetryAudit:
-    """Test whether moving the images by the elements of a group changes their law, and estimate how full it is.
+    """Test whether moving images by the elements of a group changes their distribution, and estimate the degree.
 
     Args:
-        batches: the images, (B, C, H, W) uint8 at a time, C being 1 or 3; no more than one batch is held.
-        labels: (n,) int64, of all of them.
+        batches: the images in batches of (B, C, H, W) uint8, C being 1 or 3; one batch is in memory at a time.
+        labels: (n,) int64, of all images.
         classes: names of the classes.
-        group: a subgroup of d4 by its name; None: d4, or d2 (mirrors and the half turn) if the images are not square.
+        group: name of a subgroup of d4; None: d4, or d2 (mirrors and the half turn) if the images are not square.
         seed: decides the halves.
 
     Raises:
-        ShapeError: if the images are too few, too small, or not square where the group has quarter turns.
+        ShapeError: if the images are too few, too small, or not square although the group has quarter turns.
         SymmetryError: if the group is none of c2, c4, d1, d2, d4.
 
     Example:
-        found = audit([dataset.images()], dataset.labels, dataset.classes, "d4")
-        found.is_symmetric, found.kept, found.degree.value
+        >>> from symdata import open_source
+        >>> source = open_source("glyphs:OX")  # both letters are symmetric under d4
+        >>> rows = range(100)
+        >>> found = audit([source.read("train", rows)], source.labels("train")[rows], source.classes, "c4")
+        >>> found.is_symmetric, found.kept
+        (True, ('e', 'r90', 'r180', 'r270'))
     """
     if len(labels) < FEWEST:
         raise ShapeError(
             f"{len(labels)} images are too few to tell chance from difference; an audit needs {FEWEST} or more: "
             "add images, or raise --limit"
         )
-    seen, chosen = _look(batches, group)
-    indices = [Group(4, flips=True).index(e) for e in chosen.elements]
+    seen, acting = _read(batches, group)
+    indices = [Group(4, flips=True).index(e) for e in acting.elements]
     splits = [_halves(seed, i, len(labels)) for i in range(SPLITS)]
     halves = splits[0]
     views = {view: orbits(parts, indices) for view, parts in seen.items()}
-    tests, guesses = run(views, labels, chosen, halves)
+    tests, guesses = run_tests(views, labels, acting, halves)
     by_view = {view: estimate(versions, labels, len(classes), splits) for view, versions in views.items()}
     degree, by_class, told = by_view[SHAPES]
     content = [part for view in ("gray", "colour") for part in seen.get(view, [])]
-    moves = label_tests(content, labels, len(classes), chosen, indices, halves)
-    lost = _differing_by_class(guesses, labels[halves[1]], len(classes), chosen)
+    moves = label_tests(content, labels, len(classes), acting, indices, halves)
+    lost = _differing_by_class(guesses, labels[halves[1]], len(classes), acting)
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    rows = tuple(ClassAudit(name, counts[c], by_class[c], lost[c], c in told) for c, name in enumerate(classes))
-    return AsymmetryAudit(
-        chosen, len(labels), rows, tests, moves, degree, {view: found[0] for view, found in by_view.items()}
-    )
+    rows = tuple(ClassAudit(name, counts[c], by_class[c], c in told, lost[c]) for c, name in enumerate(classes))
+    degrees = {view: found[0] for view, found in by_view.items()}
+    return AsymmetryAudit(acting, len(labels), rows, tests, moves, degree, degrees)
 
 
-def _look(batches: Iterable[Tensor], text: str | None) -> tuple[Views, Group]:
-    """The views of all images, and the group that they are moved by."""
+def _read(batches: Iterable[Tensor], text: str | None) -> tuple[Views, Group]:
+    """The views of all images, and the group that moves them."""
     parts: list[Views] = []
-    group = None
     for images in batches:
-        group = group or _group(images.shape[-2], images.shape[-1], text)
+        group = _group(images.shape[-2], images.shape[-1], text)
         parts.append(fields(images))
-    assert group is not None  # there are labels, so there are images
     return join(parts), group
 
 
@@ -199,9 +242,6 @@ def _differing_by_class(
     enough = [c for c in range(n_classes) if (labels == c).sum() >= FEWEST_OF_A_CLASS]
     asked = [(c, name) for c in enough for name in guesses]
     corrected = holm([orbit_p_value(guesses[name][labels == c]) for c, name in asked])
-    found: list[list[str]] = [[] for _ in range(n_classes)]
-    pair = {str(e): name_pair(group, e) for e in group.elements}
-    for (c, name), p in zip(asked, corrected, strict=True):
-        if p < LEVEL:
-            found[c].append(pair[name])
-    return [tuple(names) for names in found]
+    lost = {key for key, p in zip(asked, corrected, strict=True) if p < LEVEL}
+    pairs = {str(e): name_pair(group, e) for e in group.elements}
+    return [tuple(pairs[name] for name in guesses if (c, name) in lost) for c in range(n_classes)]

@@ -1,9 +1,9 @@
-"""Numbers with a guarantee: exact p-values of sums over orbits, Holm's correction, intervals of proportions.
+"""Exact p-values of sums over orbits, Holm's correction, and intervals of proportions.
 
-Under the null hypothesis that the law of the images is invariant under g, an image is as likely to stand at any place
-of its orbit under the powers of g. A score of the image that was fitted on other images then takes, given the orbits,
-each of its K values along the orbit with probability 1 / K, independently for each image. The law of the sum is known
-without drawing a single permutation: it is a convolution.
+Null hypothesis: the distribution of the images is invariant under g. Then an image is equally likely to be at any place
+of its orbit under the powers of g. Given the orbits, a score that was fitted on other images takes each of its K values
+along the orbit with probability 1 / K, independently for each image. The distribution of the sum is a convolution, and
+no permutations need to be drawn.
 """
 
 import math
@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 SMALLEST_P = 1e-12
-"""p-values are given as no less: below it the Fourier transform speaks of rounding."""
+"""Smallest p-value that is returned: below it, the Fourier transform gives rounding errors."""
 
 
 def orbit_p_value(scores: np.ndarray) -> float:
@@ -25,7 +25,7 @@ def orbit_p_value(scores: np.ndarray) -> float:
         return 1.0
     reach = int(np.abs(scores).max(1).sum())
     patterns, counts = np.unique(np.sort(scores, axis=1), axis=0, return_counts=True)
-    # The characteristic function at the frequencies of a cyclic convolution long enough not to wrap.
+    # The characteristic function, at the frequencies of a cyclic convolution that is long enough not to wrap.
     size = 2 * reach + 1
     unit = np.exp(2j * np.pi * np.arange(size) / size)
     law = np.ones(size, dtype=np.complex128)
@@ -38,7 +38,7 @@ def orbit_p_value(scores: np.ndarray) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """p-values corrected for looking at all of them (Holm 1979): compare with the level that was meant for one."""
+    """p-values corrected for multiple tests (Holm 1979): compare each with the level of a single test."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, least = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -48,7 +48,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def wilson(successes: float, n: float, z: float) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson 1927); (0, 1) if nothing was seen."""
+    """Score interval of a proportion (Wilson 1927); (0, 1) if n is 0."""
     if n <= 0:
         return 0.0, 1.0
     p, zz = successes / n, z * z / n
@@ -57,9 +57,9 @@ def wilson(successes: float, n: float, z: float) -> tuple[float, float]:
 
 
 def paired_interval(differences: np.ndarray, z: float) -> tuple[float, float]:
-    """Interval of the mean of differences in [-1, 1], two made-up observations +1 and -1 added (Bonett and Price 2012).
+    """Interval of the mean of differences in [-1, 1], with two added observations +1 and -1 (Bonett and Price 2012).
 
-    The two keep the interval honest where every difference is alike.
+    Without them the interval would have no width if all differences are equal.
     """
     n = len(differences) + 2
     mean = float(differences.sum()) / n

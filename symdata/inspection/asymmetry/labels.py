@@ -1,4 +1,4 @@
-"""Does the label turn with the image? What a plain classifier of upright images makes of moved ones."""
+"""Does the label turn with the image? How a simple classifier of unmoved images labels moved ones."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,27 +13,27 @@ from symdata.inspection.asymmetry.two_sample import Halves, Z, generators, power
 from symdata.transforms.lattice import permute
 
 SWAPPED = 0.4
-"""Labels are exchanged if this share of each class turns into the next one of a cycle, in the geometric mean."""
+"""Labels are exchanged if this share of each class turns into the next class of a cycle, in the geometric mean."""
 ODD = 0.1
-"""Share of the images of a class that look the least like it; what scores below them is no typical image of it. A
-moved image that looks like nothing is taken for something too, and would be counted otherwise."""
+"""Share of the images of a class that resemble it least; an image that scores lower is not typical of the class.
+Without this bar, a moved image that resembles no class would count for the class that it is mistaken for."""
 _RIDGE = 0.3
 
 
 @dataclass(frozen=True)
 class LabelTest:
-    """What an element does to the labels that a classifier of the unmoved images gives."""
+    """How an element changes the labels that a classifier of unmoved images gives."""
 
     element: str
     unmoved: float
-    """Accuracy of the classifier on images as they came, which it was not fitted on."""
+    """Accuracy of the classifier on unmoved images that it was not fitted on."""
     moved: float
     """Its accuracy on the same images, moved."""
     drop_low: float
     """95 % interval of unmoved minus moved."""
     drop_high: float
     cycles: tuple[tuple[int, ...], ...]
-    """Classes that the element carries to one another, such as (6, 9)."""
+    """Classes that the element turns into one another, such as (6, 9)."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"cycles": [list(cycle) for cycle in self.cycles]}
@@ -42,7 +42,7 @@ class LabelTest:
 def label_tests(
     fields: list[Tensor], labels: np.ndarray, n_classes: int, group: Group, indices: list[int], halves: Halves
 ) -> tuple[LabelTest, ...]:
-    """One for each element of the group, but one for an element and its inverse.
+    """One test for each element of the group, and one for an element and its inverse together.
 
     Args:
         fields: of the view to classify by, (n, c, s, s') each.
@@ -57,8 +57,7 @@ def label_tests(
 
     def scores(index: int) -> np.ndarray:
         moved = _flat([field[test] for field in fields], index)
-        found: np.ndarray = np.exp(-_distances(moved, known) / square) @ weights
-        return found
+        return np.asarray(np.exp(-_distances(moved, known) / square) @ weights)
 
     as_came = scores(0)
     before = as_came.argmax(1)
@@ -86,8 +85,7 @@ def _rates(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np.ndarray:
 
 def _flat(fields: list[Tensor], index: int) -> np.ndarray:
     moved = [permute(field, torch.full((len(field),), index)).flatten(1) for field in fields]
-    values: np.ndarray = torch.cat(moved, dim=1).numpy()
-    return values
+    return np.asarray(torch.cat(moved, dim=1))
 
 
 def _kernel_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -100,16 +98,15 @@ def _kernel_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(n, m) squared distances."""
-    found: np.ndarray = (x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2.0 * x @ y.T
-    return found.clip(min=0.0)
+    return np.asarray((x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2.0 * x @ y.T).clip(min=0.0)
 
 
 def _cycles(shares: np.ndarray, order: int) -> tuple[tuple[int, ...], ...]:
-    """Cycles a -> b -> ... -> a of the class that most of each turns into, of a length that divides the order.
+    """Cycles a -> b -> ... -> a, where most of a turns into b; their length divides the order.
 
     Args:
-        shares: (classes, classes) of each class that turns into a typical image of another one, less the share that
-            is mistaken for it anyway.
+        shares: (classes, classes) share of each class that turns into typical images of another, less the share that
+            is mistaken for it without being moved.
         order: of the element.
     """
     target, found = shares.argmax(1), []

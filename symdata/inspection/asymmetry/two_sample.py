@@ -1,15 +1,15 @@
-"""Two-sample classifier tests: can images be told from the same images moved by g?
+"""Two-sample classifier tests: can images be distinguished from the same images moved by g?
 
-A linear score s is fitted on one half of the images, so that s(x) > s(g x) as often as may be (Fisher's discriminant of
-the differences). On the other half, h(y) = sign(s(y) - s(g^-1 y)) guesses whether y is an image as it came, or one that
-was moved. With a the share of right guesses,
+A linear score s is fitted on one half of the images so that s(x) > s(g x) as often as possible (Fisher's discriminant
+of the differences). On the other half, h(y) = sign(s(y) - s(g^-1 y)) guesses whether y is an image as it came or was
+moved. With a the share of correct guesses,
 
     2 a - 1 = P(h(x) = 1) - P(h(g x) = 1) <= TV(law of x, law of g x),
 
-so an accuracy above one half is a lower bound of how far apart the two laws are. That no accuracy above one half was
-found proves nothing: another classifier, or more images, may find one.
+so an accuracy above one half is a lower bound of the distance between the two laws. An accuracy of one half proves
+nothing: another classifier, or more images, may find a difference.
 
-The p-value is that of a permutation test and exact for independent images (exact.py). Copies of one scene in both
+The p-value is that of a permutation test, and exact for independent images (exact.py). Copies of one scene in both
 halves (frames of a film, overlapping crops) are not independent and make it too small.
 """
 
@@ -24,34 +24,34 @@ from symdata.inspection.asymmetry.exact import holm, orbit_p_value, paired_inter
 LEVEL = 0.05
 """Family-wise level of the verdicts, over all elements and views together."""
 Z = 1.96
-"""Of the intervals: 95 %."""
+"""Standard errors of a 95 % interval."""
 RIDGE = 0.5
 """Ridge of every fit, in units of the mean eigenvalue of the covariance."""
 PRIOR = 10.0
-"""Images' worth of the mean over all classes that the mean of a class is drawn to."""
+"""Weight, in images, with which the mean over all classes enters the mean of each class."""
 BY_CLASS = "by class"
-"""The view that looks at `gray` with a score for each class: it finds what cancels over the classes."""
+"""The view `gray` with a score for each class: it finds differences that cancel over the classes."""
 
 Halves = tuple[np.ndarray, np.ndarray]
-"""Rows to fit on and rows to test on; they have no image in common."""
+"""Rows to fit on and rows to test on, without a common image."""
 
 
 @dataclass(frozen=True)
 class Test:
-    """One element looked at in one view."""
+    """The test of one element in one view."""
 
     __test__ = False  # not for pytest
 
     element: str
-    """Name of g; of g and its inverse the first, since the laws of x and g x agree where those of x and g^-1 x do."""
+    """Name of g; it stands for its inverse too: the laws of x and g x agree if and only if those of x and g^-1 x do."""
     view: str
     accuracy: float
-    """Share of right guesses on images that the score was not fitted on; 0.5 is chance."""
+    """Share of correct guesses on images that the score was not fitted on; 0.5 is chance."""
     low: float
     """95 % interval of the accuracy."""
     high: float
     p_value: float
-    """Probability of so many right guesses if g does not change the law."""
+    """Probability of so many correct guesses if g does not change the law."""
     corrected: float
     """p-value after Holm's correction for all the tests of the audit."""
 
@@ -82,9 +82,9 @@ def powers(group: Group, g: int) -> list[int]:
 
 
 def guesses(versions: np.ndarray, labels: np.ndarray | None, group: Group, g: int, halves: Halves) -> np.ndarray:
-    """Twice the guesses on each orbit of the test half, (m, order of g) integers in -2..2; column 0 is what came.
+    """Twice the guesses on each orbit of the test half, (m, order of g) integers in -2..2; column 0 is as it came.
 
-    Entry k is h(g^k x) - h(g^(k+1) x): 2 if both are told right, -2 if both are told wrong.
+    Entry k is h(g^k x) - h(g^(k+1) x): 2 if both guesses are correct, -2 if both are wrong.
 
     Args:
         versions: (n, |G|, d), from `views.orbits`.
@@ -99,8 +99,7 @@ def guesses(versions: np.ndarray, labels: np.ndarray | None, group: Group, g: in
     rows = np.zeros(len(test), dtype=np.int64) if labels is None else labels[test]
     values = score_table(versions[test][:, powers(group, g)], score, rows)  # (m, K)
     h = np.sign(values - np.roll(values, 1, axis=1)).astype(np.int64)
-    out: np.ndarray = h - np.roll(h, -1, axis=1)
-    return out
+    return np.asarray(h - np.roll(h, -1, axis=1))
 
 
 def discriminant(scatter: np.ndarray, means: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -108,8 +107,8 @@ def discriminant(scatter: np.ndarray, means: np.ndarray, labels: np.ndarray | No
 
     Args:
         scatter: (N, d) whose second moments are the metric.
-        means: (n, d) whose mean is the direction to tell.
-        labels: (n,) class of each row of `means`; the mean of a class leans towards that of all.
+        means: (n, d) whose mean is the direction to recognise.
+        labels: (n,) class of each row of `means`; the mean of a class is shrunk towards that of all.
     """
     d, overall = scatter.shape[1], means.mean(0)
     moments = scatter.T @ scatter / len(scatter)
@@ -120,26 +119,24 @@ def discriminant(scatter: np.ndarray, means: np.ndarray, labels: np.ndarray | No
         rows = (hot.T @ means + PRIOR * overall) / (hot.sum(0)[:, None] + PRIOR)
     if size < 1e-12:
         return np.zeros_like(rows)
-    found: np.ndarray = np.linalg.solve(moments + RIDGE * size * np.eye(d), rows.T).T
-    return found
+    return np.asarray(np.linalg.solve(moments + RIDGE * size * np.eye(d), rows.T).T)
 
 
 def score_table(versions: np.ndarray, score: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(n, K) scores of (n, K, d) versions, each image by row `rows` of `score`; rounded, so that equals are ties.
+    """(n, K) scores of (n, K, d) versions, each image by row `rows` of `score`; rounded, so that equal ones tie.
 
-    A class that the fit half has no image of has no row, and the last one will do.
+    For a class without images in the fit half, which has no row, the last row is used.
     """
     weights = score[np.minimum(rows, len(score) - 1)]
     values = np.einsum("nkd,nd->nk", versions, weights)
     scale = float(np.abs(values).max(initial=0.0)) or 1.0
-    rounded: np.ndarray = np.round(values / scale, 9)
-    return rounded
+    return np.asarray(np.round(values / scale, 9))
 
 
-def run(
+def run_tests(
     views: dict[str, np.ndarray], labels: np.ndarray, group: Group, halves: Halves
 ) -> tuple[tuple[Test, ...], dict[str, np.ndarray]]:
-    """Every element in every view, and the guesses of the view `by class` for each element.
+    """Test every element in every view; also the guesses of the view `by class` for each element.
 
     Args:
         views: view -> versions (n, |G|, d); `gray` is among them.

@@ -1,14 +1,14 @@
-"""What the audit looks at: small numeric fields of an image, each of which turns with the image.
+"""The views of an audit: small numeric fields of an image that turn with the image.
 
-A view is a list of fields (B, c, s, s') such that field(g x) = g field(x), so that a field is computed once for each
-image and its eight versions are permutations of its entries, exact as those of the pixels:
+A view is a list of fields (B, c, s, s') such that field(g x) = g field(x). So a field is computed once per image, and
+its eight versions are permutations of its entries, as exact as those of the pixels:
 
 - `gray`: the mean of the colour planes, averaged down to at most 14 x 14 pixels: shapes, shading, up and down;
 - `colour`: each plane less the gray, averaged down to at most 8 x 8: the sky is blue at the top;
 - `planes`: cross-correlation of each plane less the gray with the gray, up to two pixels away, both high-passed: a
   plane that is shifted by a fraction of a pixel correlates on one side;
-- `texture`: autocorrelation of the gray, and of it high-passed, up to three pixels away. It is the power spectrum seen
-  from the other side: sharpening, blur or noise along one axis;
+- `texture`: autocorrelation of the gray, plain and high-passed, up to three pixels away. It is the Fourier transform of
+  the power spectrum: sharpening, blur or noise along one axis;
 - `border`: the outermost pixels of the gray: scale bars, frames, vignettes, tiling.
 """
 
@@ -22,11 +22,11 @@ from symdata.transforms.lattice import permute
 Views = dict[str, list[Tensor]]
 """View -> its fields, (B, c, s, s') float64 each."""
 GRAY, COLOUR, RIM = 14, 8, 32
-"""Largest side, in pixels, of what a view averages the image down to."""
+"""Largest side, in pixels, to which a view averages the image down."""
 PLANE_LAGS, TEXTURE_LAGS = 2, 3
-"""How far away, in pixels, correlations are looked at."""
+"""Largest lag of the correlations, in pixels."""
 RIM_WIDTH = 2
-"""Outermost pixels of the (averaged) image that make the border."""
+"""Width of the border of the (averaged) image, in pixels."""
 _CHUNK = 1 << 22  # values in float64 at a time
 
 _LAPLACIAN = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
@@ -61,7 +61,7 @@ def _fields(x: Tensor) -> Views:
 
 
 def _shrunk(x: Tensor, most: int) -> Tensor:
-    """At most `most` pixels a side; the windows of the average lie alike from either end, so it turns with x."""
+    """Average down to at most `most` pixels a side; the windows are symmetric, so the result turns with x."""
     return F.adaptive_avg_pool2d(x, (min(most, x.shape[-2]), min(most, x.shape[-1])))
 
 
@@ -72,7 +72,7 @@ def _high_pass(x: Tensor) -> Tensor:
 
 
 def _correlation(a: Tensor, b: Tensor, most: int) -> Tensor:
-    """(B, C, 2 most + 1, 2 most + 1): sum over u of a(u) b(u + lag), zero outside the image, for every lag."""
+    """(B, C, 2 most + 1, 2 most + 1): sum over u of a(u) b(u + lag) for every lag, with zeros outside the image."""
     h, w = a.shape[-2:]
     size = (h + most, w + most)  # a cyclic correlation of this period does not wrap for lags up to `most`
     spectrum = torch.fft.rfft2(a, size).conj() * torch.fft.rfft2(b, size)
@@ -85,7 +85,7 @@ def _correlation(a: Tensor, b: Tensor, most: int) -> Tensor:
 def _autocorrelation(x: Tensor) -> Tensor:
     """Autocorrelation over the energy, whose lag 0 is 1."""
     found = _correlation(x, x, TEXTURE_LAGS)
-    found = (found + found.flip(-2, -1)) / 2.0  # lags u and -u agree but for rounding, which must not look like content
+    found = (found + found.flip(-2, -1)) / 2.0  # lags u and -u differ by rounding, which must not look like content
     return found / (found[..., TEXTURE_LAGS : TEXTURE_LAGS + 1, TEXTURE_LAGS : TEXTURE_LAGS + 1] + 1e-6)
 
 
@@ -98,11 +98,11 @@ def _rim(x: Tensor) -> Tensor:
 
 
 def orbits(parts: list[Tensor], indices: list[int]) -> np.ndarray:
-    """The versions of every image in one view, (B, |G|, d) float64: entry e is the view of element e acting on it.
+    """All versions of every image in one view, (B, |G|, d) float64: entry e is the view of the image moved by e.
 
-    What all versions share tells nothing about the orientation and is taken away. What is left is scaled to length 1
-    in the mean over the orbit, so that no image counts for more because of its contrast. Both leave the audit exact:
-    they depend on the orbit, not on where in it the image stands.
+    The mean over the versions says nothing about the orientation and is subtracted. The rest is scaled to length 1 in
+    the mean over the orbit, so that contrast gives no image more weight. The audit stays exact, because both depend on
+    the orbit alone and not on the place of the image in it.
 
     Args:
         parts: fields of one view.
@@ -113,6 +113,5 @@ def orbits(parts: list[Tensor], indices: list[int]) -> np.ndarray:
     found = found[..., found.reshape(-1, found.shape[-1]).any(0)]
     found = found - found.mean(1, keepdims=True)
     length = np.sqrt((found**2).sum(2).mean(1))
-    alive = length > 1e-9  # an image that no element changes has nothing to tell
-    scaled: np.ndarray = np.where(alive, 1.0 / np.where(alive, length, 1.0), 0.0)[:, None, None] * found
-    return scaled
+    varies = length > 1e-9  # false for an image that no element changes
+    return np.asarray(np.where(varies, 1.0 / np.where(varies, length, 1.0), 0.0)[:, None, None] * found)

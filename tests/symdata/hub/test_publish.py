@@ -57,6 +57,16 @@ def test_what_is_published_is_the_folder(hub, whole):
     assert info.card_data["pretty_name"] == "glyphs-d4-partial_at_0p5"
 
 
+def test_what_was_published_prints_itself(hub, whole):
+    planned = publish(whole, REPO, dry_run=True)
+    assert planned.commit is None and planned.files.keys() == contents(whole).keys()
+    assert not hub.requests
+    assert str(planned).splitlines()[-1] == f"dataset {hub.url}/datasets/{REPO}: nothing was sent"
+    assert "<td>symdata.json</td>" in planned._repr_html_()
+    sent = publish(whole, REPO, tag="v1")
+    assert str(sent) == f"{sent.url} at {sent.commit} tagged v1"
+
+
 def test_datasets_loads_what_was_published(hub, whole):
     publish(whole, REPO)
     loaded = datasets.load_dataset(REPO)

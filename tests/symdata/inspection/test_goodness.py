@@ -18,8 +18,8 @@ from symdata.inspection.goodness import (
     element_counts,
     goodness,
     goodness_by_class,
+    sidak,
     survival,
-    worst,
 )
 from symdata.keys import split_keys
 from symdata.laws import FEWEST, arc_masses, law_cells
@@ -164,17 +164,17 @@ def test_the_combined_test_adds_statistics_and_degrees_of_freedom():
 
 
 def test_the_worst_of_many_is_corrected_for_looking():
-    assert worst([ChiSquare(1.0, 1, 0.01)] * 20) == pytest.approx(1.0 - 0.99**20)
-    assert worst([ChiSquare(0.0, 0, 1.0)]) == 1.0
-    assert worst([ChiSquare(math.inf, 0, 0.0)]) == 0.0
-    assert worst([ChiSquare(9e9, 1, 0.0)]) == 0.0
+    assert sidak([ChiSquare(1.0, 1, 0.01)] * 20) == pytest.approx(1.0 - 0.99**20)
+    assert sidak([ChiSquare(0.0, 0, 1.0)]) == 1.0
+    assert sidak([ChiSquare(math.inf, 0, 0.0)]) == 0.0
+    assert sidak([ChiSquare(9e9, 1, 0.0)]) == 0.0
 
 
 def test_one_bad_class_among_many_is_seen_by_the_worst_alone():
     honest = [goodness(measure("d4"), draw("d4", 200, seed)) for seed in range(400)]
     tests = [*honest, goodness(measure("d4"), draw("d4-partial@0.7", 200))]
     assert combine(tests).p_value > 1e-3
-    assert worst(tests) < 1e-3
+    assert sidak(tests) < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
+from symdata.inspection.source_audit import audit_source
 from symdata.recipes.plan import Spec
 from symdata.store import load, make
 
@@ -55,6 +56,15 @@ def test_an_audit_of_a_source_gives_json(pictures):
     assert found["audit"]["degree"]["value"] < 0.1
     assert found["audit"]["safe"] == "none"
     assert found["audit"]["advice"]
+
+
+def test_an_audit_prints_what_the_command_prints():
+    found = audit_source("glyphs:bd", group="d1", limit=200)
+    assert run("glyphs:bd", "--group", "d1", "--limit", 200).stdout == f"{found}\n"
+    assert str(found.audit) in str(found)
+    assert "<td>DIFFERS</td>" in found._repr_html_()
+    labels = [text.get_text() for text in found.plot().axes[0].get_yticklabels()]
+    assert labels == [f"{test.element}, {test.view}" for test in found.audit.tests]
 
 
 def test_glyphs_are_audited_from_their_name():

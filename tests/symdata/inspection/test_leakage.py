@@ -9,7 +9,7 @@ from scipy import stats
 
 from symdata.errors import ShapeError
 from symdata.groups import Elements, Group
-from symdata.inspection.leakage import BAR, Trace, auc, leakage, measure, questions, traces
+from symdata.inspection.leakage import BAR, Trace, auc, leakage, measure_trace, questions, traces
 from symdata.keys import split_keys
 from symdata.sources import open_source
 from symdata.symmetry import Symmetry
@@ -208,7 +208,7 @@ def test_the_standard_error_is_the_spread_of_the_auc():
     labels = np.repeat(np.arange(4), 50)
     for _ in range(300):
         answer = random.random(200) < 0.4
-        found.append(measure("moved", "toy", random.normal(size=200) + 0.8 * answer + labels, answer, labels))
+        found.append(measure_trace("moved", "toy", random.normal(size=200) + 0.8 * answer + labels, answer, labels))
     assert np.mean([t.error for t in found]) == pytest.approx(np.std([t.auc for t in found]), rel=0.15)
     assert np.mean([t.auc for t in found]) == pytest.approx(stats.norm.cdf(0.8 / np.sqrt(2)), abs=0.01)
 
@@ -217,7 +217,7 @@ def test_chance_is_not_taken_for_a_trace():
     random, seen = np.random.default_rng(1), 0
     for _ in range(300):
         labels, answer = random.integers(0, 5, 120), random.random(120) < 0.5
-        seen += measure("moved", "toy", random.normal(size=120), answer, labels).verdict in ("weak", "LEAK")
+        seen += measure_trace("moved", "toy", random.normal(size=120), answer, labels).verdict in ("weak", "LEAK")
     assert seen <= 4  # three standard errors, two-sided: 0.8 expected
 
 

@@ -11,8 +11,10 @@ from PIL import Image
 
 from cli.main import main
 from symdata.errors import StoreError
+from symdata.inspection.drawing import pictures
 from symdata.inspection.goodness import ChiSquare
-from symdata.inspection.report import InspectionReport, inspect, pictures
+from symdata.inspection.report import InspectionReport, inspect
+from symdata.pictures.figure import as_picture
 from symdata.recipes.plan import Spec
 from symdata.store import load, make
 
@@ -147,6 +149,21 @@ def test_the_command_gives_json(built, tmp_path):
     assert result.exit_code == 0, result.output
     assert [split["split"] for split in json.loads(result.stdout)["splits"]] == ["train"]
     assert (tmp_path / "seen" / "polar.png").is_file()
+
+
+def test_the_report_prints_what_the_command_prints(built, tmp_path):
+    folder = built(symmetry="d4-partial")
+    report = inspect(folder)
+    assert run(folder, "--out", tmp_path / "seen").stdout == f"{report}\n"
+    assert str(report.splits[0]) in str(report)
+    html = report._repr_html_()
+    assert html.count("<table>") == 2 * len(report.splits) and "<th>r270m</th>" in html
+
+
+def test_the_plot_of_a_report_is_the_polar_picture(built):
+    folder = built(symmetry="d4-partial")
+    plotted = as_picture(inspect(folder, ["train", "test"]).plot())
+    assert plotted.tobytes() == pictures(folder, ["train", "test"])["polar.png"].tobytes()
 
 
 def test_large_groups_are_summed_up(built, tmp_path):

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 import cli.doctor
 import symdata.installation.doctor as doctor
 from cli.main import main
-from symdata.installation.doctor import BASE, Finding, clashes, healthy
+from symdata.installation.doctor import BASE, Diagnosis, Finding, clashes
 from tests.conftest import ROOT
 
 FINE = {"numpy": "2.4.6", "pyarrow": "26.0.1", "pandas": "3.1.1"}
@@ -36,9 +36,13 @@ def sick(monkeypatch):
         monkeypatch.setattr(doctor, "installed", lambda names: there)
         monkeypatch.setattr(doctor, "declared", lambda name: REQUIREMENTS)
         monkeypatch.setattr(doctor, "run_probe", lambda modules: answers)
-        return {finding.name: finding for finding in doctor.diagnose()}
+        return {finding.name: finding for finding in doctor.diagnose().findings}
 
     return pretend
+
+
+def healthy(findings):
+    return Diagnosis(tuple(findings)).healthy
 
 
 WELL = {**FINE, "kornia": "0.9.0", "pillow": "13.0.0"}
@@ -183,11 +187,18 @@ def test_an_import_that_raises_or_ends_the_interpreter_is_named(tmp_path, monkey
 
 
 def test_the_command_prints_the_mend_and_fails(monkeypatch):
-    findings = [Finding("pillow", "missing", True, mend="pip install pillow"), Finding("numpy", "ok", True, "2.4.6")]
-    monkeypatch.setattr(cli.doctor, "diagnose", lambda: findings)
+    findings = Finding("pillow", "missing", True, mend="pip install pillow"), Finding("numpy", "ok", True, "2.4.6")
+    monkeypatch.setattr(cli.doctor, "diagnose", lambda: Diagnosis(findings))
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert "\n  pip install pillow\n" in result.stdout
+    assert result.stdout == f"{Diagnosis(findings)}\n"
+
+
+def test_a_notebook_shows_the_findings():
+    finding = Finding("pillow", "missing", True, detail="a < b", mend="pip install pillow")
+    html = Diagnosis((finding,))._repr_html_()
+    assert "a &lt; b" in html and "  pip install pillow" in html
 
 
 @pytest.mark.checkout

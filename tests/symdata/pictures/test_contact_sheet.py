@@ -15,13 +15,12 @@ from symdata.pictures.contact_sheet import (
     CELL,
     GAP,
     MARGIN,
-    MIRRORED,
-    TURNED,
     choose,
     contact_sheet,
     orbit_picture,
     save,
 )
+from symdata.pictures.figure import MIRRORED, TURNED
 from symdata.sources import open_source
 
 

@@ -9,8 +9,8 @@ from PIL import ImageColor
 
 from symdata.errors import ShapeError
 from symdata.groups import Element
-from symdata.pictures.contact_sheet import PALE
-from symdata.pictures.curves import COLOURS, PolarCurve, accuracy_curves
+from symdata.pictures.curves import COLOURS, PolarCurve, accuracy_curves, accuracy_figure
+from symdata.pictures.figure import PALE, as_picture
 
 ANGLES = [10.0 * k for k in range(36)]
 
@@ -85,6 +85,13 @@ def test_every_curve_has_a_colour_of_its_own_and_long_legends_have_room():
 
 def test_a_picture_is_a_function_of_its_arguments():
     assert accuracy_curves([flat(0.5)]).tobytes() == accuracy_curves([flat(0.5)]).tobytes()
+
+
+def test_the_figure_can_be_changed_before_it_becomes_a_picture():
+    figure = accuracy_figure([flat(0.5)], title="a title")
+    assert as_picture(figure).tobytes() == accuracy_curves([flat(0.5)], title="a title").tobytes()
+    figure.texts[0].set_text("another")
+    assert as_picture(figure).tobytes() != accuracy_curves([flat(0.5)], title="a title").tobytes()
 
 
 def test_nothing_heavy_is_loaded_before_it_is_drawn():

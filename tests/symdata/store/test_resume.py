@@ -13,7 +13,7 @@ import pytest
 from symdata.errors import StoreError
 from symdata.recipes.plan import Spec
 from symdata.store import make
-from symdata.store.dataset_folder import partial_folder
+from symdata.store.build_folder import partial_folder
 from symdata.store.lock import locked
 from tests.conftest import ROOT
 from tests.support.folders import StopBuild, build, contents, stop_after
@@ -51,7 +51,7 @@ def test_a_stopped_build_goes_on_and_ends_with_the_same_bytes(name, tmp_path):
 FIELDS = {"symmetry": "d4-partial", "count": 400, "size": 12}
 
 
-@pytest.mark.parametrize("where", ["_write_json", "describe", "preview", "render_card", "_put_in_place"])
+@pytest.mark.parametrize("where", ["write_json", "describe", "preview", "render_card", "put_in_place"])
 def test_wherever_it_stopped(where, tmp_path, monkeypatch):
     whole = contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
     folder = tmp_path / "d"
@@ -73,7 +73,7 @@ def test_stopped_between_the_manifest_and_the_end(tmp_path, monkeypatch):
     """The last step of a build removes its spec; then the manifest says what stands there."""
     whole = contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
     with monkeypatch.context() as patch:
-        patch.setattr("symdata.store.dataset_folder.os.replace", _stop_at(tmp_path / "d"))
+        patch.setattr("symdata.store.build_folder.os.replace", _stop_at(tmp_path / "d"))
         with pytest.raises(StopBuild):
             build(tmp_path / "d", run=SHARDS, **FIELDS)
     assert "spec.json" not in names(tmp_path / "d.partial") and "symdata.json" in names(tmp_path / "d.partial")
@@ -156,7 +156,7 @@ def test_a_source_that_changed_is_another_build(tmp_path):
 
 def test_other_versions_of_the_libraries_are_another_build(tmp_path, monkeypatch):
     stopped(tmp_path / "d", 200, **FIELDS)
-    monkeypatch.setattr("symdata.store.dataset_folder.versions", lambda: {"torch": "0"})
+    monkeypatch.setattr("symdata.store.manifest.versions", lambda: {"torch": "0"})
     with pytest.raises(StoreError, match=r"or by other versions of the libraries; use its options, or --overwrite"):
         build(tmp_path / "d", run={**SHARDS, "resume": True}, **FIELDS)
 

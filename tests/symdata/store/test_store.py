@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import symdata
-from symdata.errors import StoreError
+from symdata.errors import RecipeError, StoreError
 from symdata.groups import Element, Group
 from symdata.recipes.plan import Spec
 from symdata.sources import open_source
@@ -177,6 +177,23 @@ def test_python_and_command_line_make_the_same(default, tmp_path):
     made = symdata.make(symdata.Spec(symmetry="d4-partial@0.5"), tmp_path / "d")
     assert contents(made.folder) == contents(default)
     assert made.preview.is_file() and made.manifest["name"] == "glyphs-d4-partial_at_0p5"
+
+
+def test_a_source_or_recipe_by_name_is_the_spec_of_that_name(tmp_path):
+    fields = {"symmetry": "c4", "count": 20, "size": 8}
+    for what, spec in (("glyphs", {}), ("glyphs:bd", {"source": "glyphs:bd"}), ("updown45", {"recipe": "updown45"})):
+        named = make(what, tmp_path / f"{what}-named", **fields).manifest
+        assert named == make(Spec(**spec, **fields), tmp_path / f"{what}-spec").manifest
+    with pytest.raises(RecipeError, match="size would change a finished Spec; put it in there instead"):
+        make(Spec(), tmp_path / "d", size=8)
+
+
+def test_what_was_made_prints_itself(tmp_path):
+    made = make("glyphs", tmp_path / "d", symmetry="c4", count=20, size=8)
+    assert str(made).splitlines()[2] == "train       20      8x8x1  c4        1.000"
+    assert str(made).endswith(f"dataset  {made.folder}\npicture  {made.preview}")
+    assert "<td>c4</td>" in made._repr_html_()
+    assert made.to_dict() == {"folder": str(made.folder), "preview": str(made.preview), "manifest": made.manifest}
 
 
 def test_the_folder_is_named_after_what_is_in_it(tmp_path, monkeypatch):

@@ -25,6 +25,9 @@ def test_a_whole_dataset_passes(whole):
     ]
     assert result.checks[-1].detail == "50 of 50 images derived again, bit for bit"
     assert json.loads(json.dumps(result.to_dict()))["passed"] is True
+    lines = str(result).splitlines()
+    assert lines == [f"ok      {check.name}: {check.detail}" for check in result.checks]
+    assert lines[-1] in result._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_one_byte_that_was_changed(folder, position):
     (folder / SHARD).write_bytes(data)
     (failed,) = failures(folder)
     assert failed.name == SHARD
+    assert f"FAILED  {SHARD}: sha256 is " in str(verify(folder))
     assert "sha256 is " in failed.detail and "the manifest says " in failed.detail
     assert failed.detail.endswith("build the dataset again")
 

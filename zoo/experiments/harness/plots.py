@@ -6,8 +6,9 @@ from typing import Any
 
 from PIL import Image
 
-from symdata.pictures.contact_sheet import INK, LINE, PAPER, Picture, save
+from symdata.pictures.contact_sheet import save
 from symdata.pictures.curves import COLOURS
+from symdata.pictures.figure import INK, LINE, PAPER, Picture
 from zoo.experiments.harness.section import Drawing, Line
 
 DPI = 110

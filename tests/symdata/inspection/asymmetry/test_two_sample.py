@@ -9,7 +9,7 @@ import torch
 from symdata.errors import ShapeError, SymmetryError
 from symdata.inspection.asymmetry.advice import advice
 from symdata.inspection.asymmetry.audit import audit
-from symdata.inspection.report import audit_source
+from symdata.inspection.source_audit import audit_source
 from symdata.recipes.plan import Spec, resolve
 from symdata.store import load, make
 

@@ -8,7 +8,6 @@ hand; nothing here is quoted from them.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from zoo.experiments.harness.statistics import Figure
@@ -92,40 +91,6 @@ CURVES: dict[str, dict[str, tuple[float, ...]]] = {
 turn leaves empty are filled with 0 after normalisation."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Percentiles over 100 seeds, in percent: what a single seed may give."""
-
-    least: float
-    p5: float
-    median: float
-    p95: float
-    most: float
-
-
-_SPREADS = """
-    p4cnn_28 0 97.2 97.4 97.7 98.0 98.2
-    p4cnn_27 0 96.4 98.2 98.6 98.7 98.8
-    p4cnn_27 90 59 68 79 87 89
-    p4cnn_27 180 44 46 50 56 60
-    p4cnn_27 270 68 73 84 89 92
-    p4cnn_29 0 97.5 97.9 98.5 98.7 98.8
-    p4cnn_29 90 61 70 81 89 92
-    p4cnn_29 180 43 46 51 56 61
-    p4cnn_29 270 65 71 83 90 93
-    z2cnn_28 0 97.7 98.2 98.5 98.7 98.8
-    z2cnn_28 90 13.5 15 18 21 23
-    z2cnn_28 180 41 43 45 47 49
-    z2cnn_28 270 14 15 17 20 28"""
-
-SPREADS: dict[tuple[str, str], Spread] = {
-    (row[0], row[1]): Spread(*map(float, row[2:])) for row in map(str.split, _SPREADS.strip().split("\n"))
-}
-"""(model, measure) -> the spread over seeds of upright training."""
-
-LARGEST_TURN = 0.0017
-"""Largest difference, in points, of an exact network's accuracy at angles 90 degrees apart: 1 image of 60,000."""
-
 PARAMETERS: dict[str, tuple[int, int | None]] = {
     "p4cnn_28": (24_990, None),
     "z2cnn_28": (25_570, None),
@@ -159,6 +124,11 @@ class KnightRow(NamedTuple):
     """After the last epoch, one for each seed."""
     residue: int
     """(size + 2 padding - kernel) mod stride; 0 is exact."""
+
+    @property
+    def name(self) -> str:
+        """`32 px, 3x3 s2 p1`."""
+        return f"{self.size} px, {self.kernel}x{self.kernel} s{self.stride} p{self.padding}"
 
 
 LN2 = math.log(2)

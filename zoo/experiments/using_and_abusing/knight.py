@@ -5,15 +5,16 @@ group, and classifies. The batch is a picture, label 0, and its quarter turn, la
 over, both have the same logits whatever the weights are, and the loss stays at ln 2 or above. Where it leaves some, the
 two are sampled at different pixels, and training finds the difference.
 
-The authors' picture may not be redistributed. Ours is drawn below, with values of the same range: theirs were the
-indices 0 to 43 of a palette, used as they are. How fast the loss falls depends on how much the means of the picture's
-odd and even rows and columns differ, in the units of the pixels. A palette's indices jump from pixel to pixel, and so
-does a fence of one-pixel pales; with a smooth picture the loss falls too, but not within 800 epochs. `PICTURES` has
-both.
+The authors' picture may not be redistributed. Ours is knight.txt, a knight before a fence, with values of the same
+range: theirs were the indices 0 to 43 of a palette, used as they are. How fast the loss falls depends on how much the
+means of the picture's odd and even rows and columns differ, in the units of the pixels. A palette's indices jump from
+pixel to pixel, and so does a fence of one-pixel pales; with a smooth picture the loss falls too, but not within 800
+epochs. `PICTURES` has both.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,42 +36,7 @@ EVERY = 10
 LEAST_SEEDS = 5
 """A run takes half a second, so there are never fewer."""
 
-DRAWING = """
-................................
-................................
-................................
-................................
-................................
-................................
-..............##................
-..........##..+#+...............
-..........##+.+#+...............
-...........######...............
-..........########..............
-.........+#+#####+#.............
-|.|.|.|.|#+.######+#|.|.|.|.|.|.
-|.|.|.|.+##########++.|.|.|.|.|.
-|.|.|.|.+##########+#.|.|.|.|.|.
-|.|.|.|.+###########+#|.|.|.|.|.
-|.|.|.|.+###########++|.|.|.|.|.
-|.|.|.|.#############.#.|.|.|.|.
-|.|.|.|.#######+#####+#.|.|.|.|.
-|.|.|.|+#.####+######+++|.|.|.|.
-|.|.|.|+#####.########++|.|.|.|.
-|.|.|.|.|++++#########|#|.|.|.|.
-|.|.|.|.|.|+##########|#|.|.|.|.
-|.|.|.|.|.|###########|#|.|.|.|.
-|.|.|.|.|.+###########|#+.|.|.|.
-|.|.|.|.|.############+++.|.|.|.
-|.|.|.|.|.############+#+.|.|.|.
-|.|.|.|.|.|+++++++++++++|.|.|.|.
-|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.
-|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.
-|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.
-|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|.
-"""
-"""A knight before a fence, 32 x 32."""
-
+DRAWING = Path(__file__).with_suffix(".txt")
 SHADES = {"fence": {".": 0, "|": 24, "+": 20, "#": 43}, "plain": {".": 0, "|": 0, "+": 20, "#": 43}}
 
 FIRST = "knight before a fence"
@@ -84,7 +50,7 @@ PICTURES = {
 
 def picture(shades: str = "fence", factor: float = 1.0) -> Tensor:
     """The drawing as float32 (32, 32), values 0 to 43 times `factor`."""
-    rows = [[SHADES[shades][mark] for mark in line] for line in DRAWING.split()]
+    rows = [[SHADES[shades][mark] for mark in line] for line in DRAWING.read_text(encoding="utf-8").split()]
     return torch.tensor(rows, dtype=torch.float32) * factor
 
 

@@ -124,7 +124,7 @@ class TrainConfig:
     limit: int | None = declare(
         None, whole(1, 10**9), "Use only so many images of the train split, the first of a shuffle.", none="all"
     )
-    validation: float = declare(0.1, real(0, 0.9), "Share of these to hold out, if there is no validation split.")
+    validation: float = declare(0.1, real(0, 0.9), "Share of these to hold out, without a validation split; 0: none.")
     keep: str = declare("last", one_of("last", "best"), "Keep the last weights, or those of best validation accuracy.")
     label_smoothing: float = declare(0.0, real(0, 0.99), "Probability mass spread over all classes.")
     precision: str = declare("no", one_of("no", "bf16", "fp16"), "Mixed precision; fp16 needs an accelerator.")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from symdata.keys import permutation, split_keys
-from symdata.store import ImageDataset, load, read_manifest, splits
+from symdata.store import ImageDataset, load, splits
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import RandomSymmetry
@@ -67,9 +67,8 @@ def open_data(config: TrainConfig) -> TrainingData:
         ModelError: if the folder is no dataset, has no train split, or has too few images for a batch.
     """
     _check_folder(Path(config.data))
-    dataset = load(config.data, "train")
+    dataset = _opened(config.data, "train")
     Symmetry.parse(config.symmetry).check_classes(len(dataset.classes))
-    _check_labels(dataset)
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
     held = 0 if "validation" in splits(config.data) else round(config.validation * len(order))
     if len(order) - held < config.batch_size:
@@ -86,18 +85,19 @@ def open_data(config: TrainConfig) -> TrainingData:
         raise ModelError(
             f"a share of {config.validation:g} of {len(order)} images is none; use --validation 0 for no validation"
         )
-    own = load(config.data, "validation")
-    _check_labels(own)
+    own = _opened(config.data, "validation")
     return TrainingData(train, Share(own, np.arange(len(own))))
 
 
-def _check_labels(dataset: ImageDataset) -> None:
+def _opened(folder: str, split: str) -> ImageDataset:
+    dataset = load(folder, split)
     low, high = int(dataset.labels.min()), int(dataset.labels.max())
     if low < 0 or high >= len(dataset.classes):
         raise ModelError(
             f"{str(dataset.folder)!r} has labels {low} to {high} for {len(dataset.classes)} classes: it was changed; "
             "build the dataset again"
         )
+    return dataset
 
 
 def _check_folder(folder: Path) -> None:
@@ -111,7 +111,7 @@ def _check_folder(folder: Path) -> None:
             f"{str(folder)!r} is not a symdata dataset; if it holds images, make it one with "
             f"`symdata make {folder} --symmetry none --out {name}-none` and train on {name}-none"
         )
-    if "train" not in (found := list(read_manifest(folder)["splits"])):
+    if "train" not in (found := splits(folder)):
         raise ModelError(f"{str(folder)!r} has no split 'train', only {', '.join(found)}; train on another dataset")
 
 

@@ -1,7 +1,7 @@
 """What changes during a run: the weights, the optimiser, how far it has come, and the best so far."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +68,7 @@ class TrainingState:
 
     def kept(self) -> StateDict:
         """The weights that the finished model has: the last, or the best."""
-        if self.config.keep == "best" and self.best is not None:
-            best: StateDict = self.best["model"]
-            return best
-        return self.weights()
+        return self.weights() if self.best is None else cast(StateDict, self.best["model"])
 
     def end_epoch(self, metrics: dict[str, Any], metrics_bytes: int) -> None:
         """Add the results of an epoch to the history."""

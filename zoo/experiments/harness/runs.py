@@ -91,11 +91,10 @@ def find(job: Job, out: Path) -> RunRecord | None:
     """The record of a job, if there is one for the same request."""
     fields = read_json(job.place(out))
     try:
-        record = RunRecord(**{name: fields[name] for name in RunRecord.__dataclass_fields__})
-        same = fields["format"] == FORMAT and record.request == _plain(job.request)
-    except (KeyError, TypeError):
+        same = fields.pop("format") == FORMAT and fields["request"] == _plain(job.request)
+        return RunRecord(**fields) if same else None
+    except (AttributeError, KeyError, TypeError):
         return None
-    return record if same else None
 
 
 def do(job: Job, setting: Setting) -> RunRecord:

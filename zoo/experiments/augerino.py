@@ -49,9 +49,9 @@ TASKS = {"partial": ("45", (0.1, 0.05)), "full": ("180", (0.05, 0.0)), "upright"
 """Name -> the true half-width in degrees, and the values of `reg` that are run; the first is the paper's."""
 
 CONDITIONS = (
-    Condition("A1", "widths", "partial, reg 0.1: 45±8°, every seed", "partial 0.1", 37.0, 53.0, every=True),
-    Condition("A2", "widths", "full, reg 0.05: 180°, every seed", "full 0.05", 180.0, 180.0, every=True),
-    Condition("A3", "widths", "upright, reg 0.05: below 15°, every seed", "upright 0.05", high=15.0, every=True),
+    Condition("A1", "partial, reg 0.1: 45±8°, every seed", "partial 0.1", 37.0, 53.0, every=True),
+    Condition("A2", "full, reg 0.05: 180°, every seed", "full 0.05", 180.0, 180.0, every=True),
+    Condition("A3", "upright, reg 0.05: below 15°, every seed", "upright 0.05", high=15.0, every=True),
 )
 
 
@@ -137,6 +137,5 @@ TITLE = "Half-width of the rotations that were learned"
 EXPERIMENT = Experiment(
     "Learned invariances: how far a task may be turned",
     "Benton, Finzi, Izmailov & Wilson, Learning Invariances in Neural Networks, NeurIPS 2020, arXiv 2010.11882",
-    {"widths": Part(TITLE, requests, run, report, datasets, mnist=True)},
-    CONDITIONS,
+    {"widths": Part(TITLE, requests, run, report, datasets, CONDITIONS, mnist=True)},
 )

@@ -40,7 +40,7 @@ LEAST = 0.01
 """Smallest range of degrees over the datasets that is ranked."""
 
 CONDITIONS = tuple(
-    Condition(band, "graded", f"{name}: Spearman of {what} and true degree >= 0.9", f"{name} {what}", low=0.9)
+    Condition(band, f"{name}: Spearman of {what} and true degree >= 0.9", f"{name} {what}", low=0.9)
     for band, what in zip(("D1", "D2", "D3"), WHAT, strict=True)
     for name in LEARNED
 )
@@ -153,14 +153,17 @@ def _drawing(summary: Mapping[str, Mapping[str, Any]]) -> Drawing:
     return Drawing("Degree of symmetry", (*lines, truth_line), x_label="true", y_label="claimed")
 
 
-def _part(names: Sequence[str], title: str) -> Part:
-    return Part(title, partial(requests, names), run, partial(report, names), partial(datasets, names), mnist=True)
+def _part(title: str, names: Sequence[str], conditions: Sequence[Condition] = ()) -> Part:
+    data = partial(datasets, names)
+    return Part(title, partial(requests, names), run, partial(report, names), data, conditions, mnist=True)
 
 
 EXPERIMENT = Experiment(
     "Learned and true degree of symmetry",
     "after Veefkind & Cesa 2024 (arXiv 2406.03946), Benton et al. 2020 (2010.11882), Finzi et al. 2021 (2112.01388), "
     "Wang et al. 2022 (2201.11969), Wu et al. 2025 (2408.12454), Romero & Lohit 2022 (2110.10211)",
-    {"graded": _part(LEVELS, "Graded c4, ten levels"), "classes": _part(CLASSES, "Laws that differ by class")},
-    CONDITIONS,
+    {
+        "graded": _part("Graded c4, ten levels", LEVELS, CONDITIONS),
+        "classes": _part("Laws that differ by class", CLASSES),
+    },
 )

@@ -25,7 +25,7 @@ from zoo.layers.spatial_layers import PATHS
 from zoo.objectives.evidence import path_of
 from zoo.training.data import open_data
 
-PART = "quadrants"
+PART, TITLE = "quadrants", "Convolutions or dense layers, by the evidence"
 TASKS = ("digit-quadrant", "quadrant")
 MADE, TRAIN = 12_000, 8_000
 """Images of the train split, and those of them that a network is trained on; a sixth of the former is tested on."""
@@ -41,19 +41,19 @@ ITERATIONS = 20
 
 CONDITIONS = (
     Condition(
-        "E1", PART, f"digit-quadrant: evidence of conv - dense >= {GAP} nats an image, every seed",
+        "E1", f"digit-quadrant: evidence of conv - dense >= {GAP} nats an image, every seed",
         "digit-quadrant conv evidence - digit-quadrant dense evidence", low=GAP, every=True,
     ),
     Condition(
-        "E1", PART, f"quadrant: evidence of dense - conv >= {GAP} nats an image, every seed",
+        "E1", f"quadrant: evidence of dense - conv >= {GAP} nats an image, every seed",
         "quadrant dense evidence - quadrant conv evidence", low=GAP, every=True,
     ),
     Condition(
-        "E2", PART, "digit-quadrant: training loss of dense < conv, every seed",
+        "E2", "digit-quadrant: training loss of dense < conv, every seed",
         "digit-quadrant dense loss - digit-quadrant conv loss", high=0.0, every=True,
     ),
-    Condition("E3", PART, "quadrant: accuracy of conv <= 30%", "quadrant conv accuracy", high=30.0),
-    Condition("E3", PART, "quadrant: accuracy of dense >= 88%", "quadrant dense accuracy", low=88.0),
+    Condition("E3", "quadrant: accuracy of conv <= 30%", "quadrant conv accuracy", high=30.0),
+    Condition("E3", "quadrant: accuracy of dense >= 88%", "quadrant dense accuracy", low=88.0),
 )  # fmt: skip
 
 
@@ -126,6 +126,5 @@ EXPERIMENT = Experiment(
     "The evidence chooses between convolutions and dense layers",
     "van der Ouderaa, Immer & van der Wilk, Learning Layer-wise Equivariances Automatically using Gradients, NeurIPS "
     "2023, arXiv 2310.06131",
-    {PART: Part("Convolutions or dense layers, by the evidence", requests, run, report, datasets, mnist=True)},
-    CONDITIONS,
+    {PART: Part(TITLE, requests, run, report, datasets, CONDITIONS, mnist=True)},
 )

@@ -21,9 +21,9 @@ PART = "mnist6-180"
 EPOCHS, LIMIT = 10, 6000
 
 CONDITIONS = (
-    Condition("R1", PART, "strict: exactly 50 %, every seed", "strict", 50.0, 50.0, every=True),
+    Condition("R1", "strict: exactly 50 %, every seed", "strict", 50.0, 50.0, every=True),
     *(
-        Condition("R2", PART, f"{name}: >= 98 %, every seed", name, low=98.0, every=True)
+        Condition("R2", f"{name}: >= 98 %, every seed", name, low=98.0, every=True)
         for name in LEARNED
         if name != "augerino"
     ),
@@ -79,6 +79,5 @@ EXPERIMENT = Experiment(
     "Breaking a symmetry where the labels ask for it",
     "task of Romero & Lohit 2022 (arXiv 2110.10211); methods of Veefkind & Cesa 2024 (2406.03946), Finzi et al. 2021 "
     "(2112.01388), Wang et al. 2022 (2201.11969), Wu et al. 2025 (2408.12454), Benton et al. 2020 (2010.11882)",
-    {PART: Part("MNIST6-180", requests, run, report, datasets, mnist=True)},
-    CONDITIONS,
+    {PART: Part("MNIST6-180", requests, run, report, datasets, CONDITIONS, mnist=True)},
 )

@@ -6,7 +6,7 @@ from symdata.recipes.plan import Spec
 from symdata.store import make
 from zoo.errors import ModelError
 from zoo.experiments.harness.runs import RunRecord, do
-from zoo.experiments.harness.setting import SMALL, Setting
+from zoo.experiments.harness.setting import BUDGETS, SMALL, Setting
 from zoo.experiments.using_and_abusing import cifar
 from zoo.experiments.using_and_abusing.parts import EXPERIMENT
 
@@ -23,6 +23,12 @@ def test_the_recipe_is_that_of_the_authors_but_for_the_crops():
     (first, *_) = jobs(Setting(out=None, seeds=1, width=4, device="cuda"))
     assert first.request["train"]["width"] == 4 and first.request["train"]["precision"] == "bf16"
     assert first.key == f"{SMALL.name}-width4/z2resnet44_32-seed0"
+
+
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=lambda budget: budget.name)
+def test_every_budget_has_its_epochs(budget):
+    epochs = {job.request["train"]["epochs"] for job in jobs(Setting(out=None, seeds=1, budget=budget))}
+    assert epochs == {30 if budget.name == "small" else 200}
 
 
 def test_it_is_refused_without_images_or_accelerator(tmp_path):

@@ -68,7 +68,7 @@ def test_a_text_keeps_all_digits(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("shrnk", "did you mean shrink"),
         ("xyz", "there are cross-entropy"),
@@ -82,8 +82,8 @@ def test_a_text_keeps_all_digits(text):
         ("cross-entropy:a=1", "expected each once of none"),
     ],
 )
-def test_bad_texts_are_refused_with_the_mend(text, told):
-    with pytest.raises(ModelError, match=told.replace("(", r"\(")):
+def test_bad_texts_are_refused_with_the_mend(text, sentence):
+    with pytest.raises(ModelError, match=sentence.replace("(", r"\(")):
         parse_objective(text)
 
 

@@ -19,7 +19,6 @@ class Condition:
 
     band: str
     """Name of the claim, such as B1."""
-    part: str
     text: str
     measure: str
     """Name of a series, or two of them as `a - b`."""
@@ -60,17 +59,17 @@ class Verdict:
             measured = f"{_short(min(values))} .. {_short(max(values))} over {len(values)} seeds"
         return c.band, c.text, measured, self.word
 
-    def to_dict(self) -> dict[str, Any]:
-        """The verdict as plain data for JSON."""
+    def to_dict(self, part: str) -> dict[str, Any]:
+        """The verdict on a part as plain data for JSON."""
         c = self.condition
-        facts = {"band": c.band, "part": c.part, "text": c.text, "every_seed": c.every}
+        facts = {"band": c.band, "part": part, "text": c.text, "every_seed": c.every}
         bounds = {name: v if math.isfinite(v) else None for name, v in (("low", c.low), ("high", c.high))}
         return facts | bounds | {"values": list(self.values), "verdict": self.word}
 
 
-def judge(part: str, series: Series, budget: str, conditions: Iterable[Condition]) -> tuple[Verdict, ...]:
-    """The verdicts on those conditions that are about this part and budget."""
-    return tuple(Verdict(c, _values(c, series)) for c in conditions if c.part == part and c.budget in (None, budget))
+def judge(series: Series, budget: str, conditions: Iterable[Condition]) -> tuple[Verdict, ...]:
+    """The verdicts on those conditions that apply to this budget."""
+    return tuple(Verdict(c, _values(c, series)) for c in conditions if c.budget in (None, budget))
 
 
 def _values(condition: Condition, series: Series) -> tuple[float, ...]:

@@ -51,6 +51,8 @@ class Part:
     report: Callable[[list[RunRecord], Setting], PartReport]
     data: Callable[[Setting], Mapping[str, Spec]] = _nothing
     """The datasets that the runs need: name of the folder in OUT/data -> how it is made."""
+    conditions: Sequence[Condition] = ()
+    """Its bands."""
     mnist: bool = False
     """Whether it needs MNIST."""
     check: Callable[[Setting], Any] = _nothing
@@ -64,8 +66,6 @@ class Experiment:
     title: str
     paper: str
     parts: Mapping[str, Part]
-    conditions: Sequence[Condition] = ()
-    """The bands of all parts."""
 
     def check(self, setting: Setting) -> None:
         """Raise `ModelError` if something that the parts need is missing."""
@@ -89,7 +89,7 @@ class Experiment:
         kind = self.parts[part]
         found = kind.report(list(records), setting)
         summary = found.summary or {name: summarise(values)._asdict() for name, values in found.series.items()}
-        verdicts = judge(part, found.series, setting.budget.name, self.conditions)
+        verdicts = judge(found.series, setting.budget.name, kind.conditions)
         return Section(part, kind.title, tuple(records), tuple(found.tables), verdicts, found.drawing, summary)
 
 

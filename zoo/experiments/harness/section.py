@@ -86,6 +86,6 @@ class Section(Result):
             "title": self.title,
             "cost": self.cost,
             "tables": [table.to_dict() for table in self.tables],
-            "bands": [verdict.to_dict() for verdict in self.verdicts],
+            "bands": [verdict.to_dict(self.part) for verdict in self.verdicts],
             "summary": dict(self.summary),
         }

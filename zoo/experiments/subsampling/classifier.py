@@ -6,6 +6,7 @@ that image after any circular shift and quarter turn; one whose lattice of pixel
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -112,30 +113,24 @@ def _median_and_maximum(runs: Sequence[RunRecord], move: str) -> str:
 
 def _conditions() -> Iterator[Condition]:
     """S1, S2 and S4 for every seed; S3, the control, for the mean."""
-
-    def band(name: str, text: str, measure: str, low: float = -1e9, high: float = 1e9, every: bool = True) -> Condition:
-        return Condition(name, "networks", text, measure, low, high, every)
-
+    every = partial(Condition, low=-1e9, high=1e9, every=True)
     for kind in ("aps", "equivariant"):
         for move in MOVES:
-            yield band("S1", f"{kind}: largest change under {move} <= 1e-9", f"{kind} {move} max", high=EXACT)
+            yield every("S1", f"{kind}: largest change under {move} <= 1e-9", f"{kind} {move} max", high=EXACT)
         text = f"{kind}: accuracy of moved digits is that of upright ones"
-        yield band("S2", text, f"{kind} moved - {kind} accuracy", -0.1, 0.1)
-        yield band("S2", f"{kind}: >= 99.9 % of predictions stay", f"{kind} same", low=99.9)
+        yield every("S2", text, f"{kind} moved - {kind} accuracy", low=-0.1, high=0.1)
+        yield every("S2", f"{kind}: >= 99.9 % of predictions stay", f"{kind} same", low=99.9)
     for move in ("shift", "both"):
         text = f"stride: median change under {move} >= 0.1, mean of the seeds"
-        yield Condition("S3", "networks", text, f"stride {move} median", low=0.1)
+        yield Condition("S3", text, f"stride {move} median", low=0.1)
     for kind in ("max", "avg", "blur"):
-        yield band("S4", f"{kind}: exact under turns of an even size", f"{kind} turn max", high=EXACT)
-        yield band("S4", f"{kind}: median change under shifts >= 0.001", f"{kind} shift median", low=1e-3)
+        yield every("S4", f"{kind}: exact under turns of an even size", f"{kind} turn max", high=EXACT)
+        yield every("S4", f"{kind}: median change under shifts >= 0.001", f"{kind} shift median", low=1e-3)
 
 
+NETWORKS = Part("Ways to downsample on a torus, p4", requests, run, report, conditions=tuple(_conditions()), mnist=True)
 EXPERIMENT = Experiment(
     "Subsampling that breaks no symmetry",
     "Group Equivariant Subsampling (Xu, Kim, Rainforth & Teh 2021)",
-    {
-        "networks": Part("Ways to downsample on a torus, p4", requests, run, report, mnist=True),
-        "autoencoder": autoencoder.PART,
-    },
-    (*_conditions(), *autoencoder.CONDITIONS),
+    {"networks": NETWORKS, "autoencoder": autoencoder.PART},
 )

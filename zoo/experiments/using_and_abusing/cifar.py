@@ -18,6 +18,7 @@ from zoo.experiments.harness.networks import predictions, trained
 from zoo.experiments.harness.runs import Job, RunRecord, grouped, values
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import plus_minus
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
 
 MODELS = tuple(f"{group}resnet44_{size}" for group in ("z2", "p4", "p4m") for size in (32, 33))
 EPOCHS = {"small": 30, "long": 200, "paper": 200}
@@ -98,4 +99,4 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
     return PartReport([Table(header, rows, "Accuracy", (note,))], series)
 
 
-PART = Part("CIFAR-10, ResNet44", requests, run, report, datasets, check=check)
+PART = Part("CIFAR-10, ResNet44", requests, run, report, datasets, CONDITIONS["cifar"], check=check)

@@ -23,7 +23,7 @@ from zoo.measure.feature_error import BROKEN_ERROR as BROKEN
 from zoo.measure.feature_error import EXACT_ERROR as EXACT
 from zoo.models.registry import create
 
-Result = dict[str, Any]
+Answer = dict[str, Any]
 
 STAGES = ("stem", "stage1", "stage2", "stage3")
 STAGED = ("p4resnet44_96", "p4resnet44_97")
@@ -43,7 +43,7 @@ WIDTH = 4
 """Fields in the first layer of the networks whose stages and pooling are measured."""
 
 
-def _stages() -> Result:
+def _stages() -> Answer:
     """The largest error over the quarter turns after each stage."""
     found = {}
     for name in STAGED:
@@ -70,7 +70,7 @@ def _outputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def _pooling() -> Result:
+def _pooling() -> Answer:
     """The relative change of the logits, and of the feature map turned back, under a quarter turn."""
     rows = []
     for name, pooled in POOLED:
@@ -84,7 +84,7 @@ def _pooling() -> Result:
     return {"rows": rows}
 
 
-def _rectangles() -> Result:
+def _rectangles() -> Answer:
     """The error of p4m-ResNet44 under every element of d4, and the elements that survive by arithmetic."""
     model, found = calibrated(create("p4mresnet44_33", width=2, seed=0), 33), {}
     for size in RECTANGLES:
@@ -95,7 +95,7 @@ def _rectangles() -> Result:
     return found
 
 
-def _parameters() -> Result:
+def _parameters() -> Answer:
     """Parameters with coset pooling, and without where that is published."""
     return {
         name: [_count(name, True)] + ([_count(name, False)] if without is not None else [])
@@ -107,7 +107,7 @@ def _count(name: str, coset_pool: bool) -> int:
     return sum(p.numel() for p in create(name, coset_pool=coset_pool).parameters())
 
 
-QUESTIONS: dict[str, tuple[dict[str, Any], Callable[[], Result]]] = {
+QUESTIONS: dict[str, tuple[dict[str, Any], Callable[[], Answer]]] = {
     "stages": ({"networks": list(STAGED), "width": WIDTH}, _stages),
     "pooling": ({"networks": [name for name, _ in POOLED], "width": WIDTH}, _pooling),
     "rectangles": (
@@ -119,7 +119,7 @@ QUESTIONS: dict[str, tuple[dict[str, Any], Callable[[], Result]]] = {
 """Key of the run -> its request, and what answers it."""
 
 
-def series(results: Mapping[str, Result]) -> dict[str, list[float]]:
+def series(results: Mapping[str, Answer]) -> dict[str, list[float]]:
     """The number of wrong answers to each of the four, for the bands."""
     checks = {
         "B3 wrong": [_exact_of(entry) != set(words.split()) for entry, words in _rectangle_rows(results)],
@@ -140,19 +140,19 @@ def series(results: Mapping[str, Result]) -> dict[str, list[float]]:
     return {name: [float(sum(wrong))] for name, wrong in checks.items()}
 
 
-def _rectangle_rows(results: Mapping[str, Result]) -> list[tuple[Result, str]]:
+def _rectangle_rows(results: Mapping[str, Answer]) -> list[tuple[Answer, str]]:
     return [(results["rectangles"][f"{h}x{w}"], words) for (h, w), words in RECTANGLES.items()]
 
 
-def _exact_of(entry: Result) -> set[str]:
+def _exact_of(entry: Answer) -> set[str]:
     """The elements that are exact where prediction and measurement agree; none where they do not."""
     measured = {e for e, error in entry["errors"].items() if error < EXACT}
     between = any(EXACT <= error <= BROKEN for error in entry["errors"].values())
     return measured if measured == set(entry["predicted"]) and not between else set()
 
 
-def tables(results: Mapping[str, Result]) -> tuple[Table, ...]:
-    """The four answers."""
+def tables(results: Mapping[str, Answer]) -> tuple[Table, ...]:
+    """The tables of the four answers."""
     stages = [(name, *(f"{results['stages'][name][stage]:.1e}" for stage in STAGES)) for name in STAGED]
     note = "Relative error of the feature map in float64, the largest of three turns. The first stride is in stage2."
     first = Table(("network", *STAGES), stages, "Error after each stage of P4-ResNet44", (note,))
@@ -165,7 +165,7 @@ def tables(results: Mapping[str, Result]) -> tuple[Table, ...]:
     return first, second, _rectangle_table(results), _parameter_table(results)
 
 
-def _rectangle_table(results: Mapping[str, Result]) -> Table:
+def _rectangle_table(results: Mapping[str, Answer]) -> Table:
     rows = []
     for (h, w), (entry, words) in zip(RECTANGLES, _rectangle_rows(results), strict=True):
         exact = " ".join(e for e, error in entry["errors"].items() if error < EXACT)
@@ -177,7 +177,7 @@ def _rectangle_table(results: Mapping[str, Result]) -> Table:
     return Table(header, rows, "Rectangles", (note,))
 
 
-def _parameter_table(results: Mapping[str, Result]) -> Table:
+def _parameter_table(results: Mapping[str, Answer]) -> Table:
     rows = []
     for name, (pooled, without) in PARAMETERS.items():
         ours = [f"{count:,}" for count in results["parameters"][name]]

@@ -26,6 +26,7 @@ from zoo.experiments.harness.experiment import Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.published import KNIGHT, KNIGHT_LOG, KnightRow
 from zoo.models.knight import Knight
 from zoo.models.registry import seeded
@@ -180,4 +181,4 @@ def _drawing(results: Mapping[KnightRow, Any]) -> Drawing:
     return Drawing("Loss of the knight network", tuple(lines), x_label="epoch", y_label="loss")
 
 
-PART = Part("A network that learns its own rotation (knight)", requests, run, report)
+PART = Part("A network that learns its own rotation (knight)", requests, run, report, conditions=CONDITIONS["knight"])

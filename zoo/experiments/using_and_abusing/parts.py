@@ -22,6 +22,7 @@ def _regime(name: str) -> Part:
         mnist.run,
         partial(accuracies.report, name),
         partial(mnist.datasets, name),
+        CONDITIONS[name],
         mnist=True,
     )
 
@@ -32,5 +33,4 @@ EXPERIMENT = Experiment(
     {"knight": knight.PART, "sizes": sizes.PART}
     | {name: _regime(name) for name in mnist.REGIMES}
     | {"cifar": cifar.PART},
-    CONDITIONS,
 )

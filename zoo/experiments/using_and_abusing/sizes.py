@@ -9,6 +9,7 @@ from zoo.experiments.harness.experiment import Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.using_and_abusing import depth
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.exactness import errors, measured_elements, narrow, noise
 from zoo.experiments.using_and_abusing.published import EXACT as RULES
 from zoo.experiments.using_and_abusing.published import SIZES
@@ -134,4 +135,4 @@ def _misalignment() -> Table:
     return Table(header, rows, "Misalignment", (note,))
 
 
-PART = Part("Exact input sizes", requests, run, report)
+PART = Part("Exact input sizes", requests, run, report, conditions=CONDITIONS["sizes"])

@@ -1,7 +1,8 @@
 """An experiment of the literature: parts that are run and reported one by one.
 
-A part declares its runs, the datasets they need, what one run measures, and the tables. The rest is here: making the
-datasets, running what is not recorded yet, the bands, the section.
+A part declares the datasets it needs, its runs, what one run measures, the tables and the bands. The rest is here: making
+the datasets, running what is not recorded yet, judging the bands, the section. A new experiment is a file that defines
+`EXPERIMENT`, and an entry of `CATALOG`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,7 +89,9 @@ class Experiment:
         """The report on the runs of a part."""
         kind = self.parts[part]
         found = kind.report(list(records), setting)
-        summary = found.summary or {name: summarise(values)._asdict() for name, values in found.series.items()}
+        summary = found.summary
+        if summary is None:
+            summary = {name: summarise(values)._asdict() for name, values in found.series.items()}
         verdicts = judge(found.series, setting.budget.name, kind.conditions)
         return Section(part, kind.title, tuple(records), tuple(found.tables), verdicts, found.drawing, summary)
 

@@ -1,7 +1,7 @@
 """An experiment of the literature: parts that are run and reported one by one.
 
-A part declares the datasets it needs, its runs, what one run measures, the tables and the bands. The rest is here: making
-the datasets, running what is not recorded yet, judging the bands, the section. A new experiment is a file that defines
+A part declares its datasets, its runs, what one run measures, the tables and the bands. The rest is here: making the
+datasets, running what is not recorded yet, judging the bands, the section. A new experiment is a file that defines
 `EXPERIMENT`, and an entry of `CATALOG`.
 """
 
@@ -28,11 +28,11 @@ where a run is repeated."""
 
 @dataclass(frozen=True)
 class PartReport:
-    """What a part says of its runs."""
+    """The tables and numbers of a part."""
 
     tables: Sequence[Table]
     series: Series
-    """What the bands are about."""
+    """The numbers that the bands bound."""
     drawing: Drawing | None = None
     summary: Mapping[str, Any] | None = None
     """Numbers for JSON; None: mean and deviation of every series."""

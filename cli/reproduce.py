@@ -1,6 +1,7 @@
-"""`symdata reproduce`: the experiments of a paper, run again, beside its numbers."""
+"""`symdata reproduce`: the experiments of the literature, run again, beside their numbers."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
@@ -9,7 +10,28 @@ from cli.options.basic import json_option, print_json
 from zoo.experiments.harness.catalog import CATALOG, check_part
 
 
-@click.command("reproduce")
+def _line(name: str) -> str:
+    """A line of the help: an experiment, what it measures, its parts."""
+    entry, indent = CATALOG[name], max(map(len, CATALOG)) + 2
+    text = f"{entry.summary}: {', '.join(entry.parts)}"
+    return fill(text, 112, initial_indent=name.ljust(indent), subsequent_indent=" " * indent)
+
+
+HELP = """Run an experiment of the literature again and print its tables, beside published numbers if there are any.
+
+\b
+{experiments}
+
+Stopped at any moment, the same command goes on from there.
+
+\b
+  symdata reproduce using-and-abusing --part knight --part sizes
+  symdata reproduce using-and-abusing --part upright --data data/mnist --seeds 3 --workers 2
+  symdata reproduce degree --data data/mnist
+"""
+
+
+@click.command("reproduce", help=HELP.format(experiments="\n".join(map(_line, CATALOG))))
 @click.argument("name", type=click.Choice(list(CATALOG)))
 @click.option("--part", "parts", multiple=True, help="May be given several times.  [all, but for biased40 and cifar]")
 @click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs of every network.")
@@ -41,28 +63,11 @@ from zoo.experiments.harness.catalog import CATALOG, check_part
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, a network each.")
 @json_option
 def command(name: str, parts: tuple[str, ...], budget: str, as_json: bool, **options: Any) -> None:
-    """Run an experiment of the literature again and print its tables, beside published numbers where there are some.
-
-    \b
-    using-and-abusing  subsampling breaks equivariance, and networks use it (Edixhoven, Lengyel & van Gemert 2023):
-                       parts knight, sizes, upright, uniform, biased, biased40, cifar
-    subsampling        subsampling that keeps equivariance, exactly (Xu et al. 2021): networks, autoencoder
-    augerino           learned ranges of augmentation (Benton et al. 2020): widths
-    relaxed            convolutions that may leave their group, where they must (five methods): mnist6-180
-    evidence           convolution or dense, by marginal likelihood (van der Ouderaa et al. 2023): quadrants
-    degree             what every method learned of the symmetry, beside the truth: graded, classes
-
-    Stopped at any moment, the same command goes on from there.
-
-    \b
-      symdata reproduce using-and-abusing --part knight --part sizes
-      symdata reproduce using-and-abusing --part upright --data data/mnist --seeds 3 --workers 2
-      symdata reproduce degree --data data/mnist
-    """
+    """Run an experiment and write its record."""
     from zoo.devices import check_device
     from zoo.errors import ModelError
     from zoo.experiments.harness.experiment import reproduce
-    from zoo.experiments.harness.results import section_text, to_dict, write
+    from zoo.experiments.harness.results import to_dict, write
     from zoo.experiments.harness.setting import BUDGETS, Setting
 
     for part in parts:
@@ -77,7 +82,7 @@ def command(name: str, parts: tuple[str, ...], budget: str, as_json: bool, **opt
     for section in reproduce(setting, lambda line: click.echo(line, err=True)):
         sections.append(section)
         if not as_json:
-            click.echo(section_text(section) + "\n")
+            click.echo(f"{section}\n")
     if as_json:
         print_json(to_dict(sections, setting))
     for file in write(sections, setting):

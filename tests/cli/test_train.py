@@ -11,7 +11,6 @@ from tests.support.commands import refused, run
 from tests.support.folders import contents
 from tests.support.training import dataset, lines, weights
 from zoo.training import TrainConfig, train
-from zoo.training.config import CHOICES
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +70,11 @@ def test_options_override_the_recipe(here):
 def test_every_field_is_an_option_with_the_same_choices():
     options = {option.name: option for option in command.params}
     for field in dataclasses.fields(TrainConfig):
-        option = options.pop(field.name)
-        if field.name in CHOICES:
-            assert tuple(option.type.choices) == CHOICES[field.name]
+        option, rule = options.pop(field.name), field.metadata["rule"]
+        if rule.kind == "word":
+            assert tuple(option.type.choices) == tuple(rule.words())
+        if field.name != "data":
+            assert option.help.startswith(field.metadata["help"])
         if field.default not in (None, dataclasses.MISSING) and not isinstance(field.default, bool):
             shown = (
                 "[1e-5]"
@@ -201,8 +202,16 @@ def test_divergence_is_a_sentence(here):
         ([], 2, "symdata train DATA"),
         (["data", "--model", "p4cnn_12", "--epochs", 0], 1, "epochs is 0, expected a whole number from 1"),
         (["data", "--model", "p4cnn_12", "--symmetry", "q4"], 2, "symmetry 'q4', character 1"),
-        (["data", "--model", "p4cnn_12", "--mean", "a"], 2, "'a' is not one number per channel"),
-        (["data", "--model", "p4cnn_12", "--width", "a"], 2, "'a' is not a width"),
+        (
+            ["data", "--model", "p4cnn_12", "--mean", "a"],
+            2,
+            "'a' is no list of numbers; write 0.5, or 0.49,0.48,0.45",
+        ),
+        (
+            ["data", "--model", "p4cnn_12", "--width", "a"],
+            2,
+            "'a' is no list of numbers; write 10, or 16,32,64",
+        ),
         (["data", "--model", "p4cnn"], 1, "says no size, which decides exactness"),
         (["data", "--model", "p5cnn_28"], 1, "did you mean"),
         (["nowhere", "--model", "p4cnn_12"], 1, "'nowhere' does not exist"),

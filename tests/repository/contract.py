@@ -10,6 +10,7 @@ MAY_IMPORT = {
         "_version": "",
         "lazy": "",
         "display": "",
+        "fields": "errors",
         "keys": "errors",
         "groups": "errors",
         "measures": "errors groups",
@@ -40,7 +41,7 @@ MAY_IMPORT = {
         "checkpoint": "errors evaluation exactness files measure models preprocessing",
         "hub": "checkpoint errors files models preprocessing",
         "references": "checkpoint devices errors files hub models preprocessing",
-        "training": "checkpoint devices errors exactness files models objectives preprocessing",
+        "training": "checkpoint devices errors exactness files layers models objectives preprocessing",
         "report": "errors evaluation exactness inference measure preprocessing",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"

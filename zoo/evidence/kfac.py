@@ -1,27 +1,29 @@
 """The generalised Gauss-Newton matrix of a classifier, layer by layer, as Kronecker products (KFAC).
 
-For logits f(x, theta) and the softmax likelihood, sum over images of J^T (diag p - p p^T) J, J = df / dtheta, is cut to
-one block for each layer, and each block to H = N A (x) B (Martens & Grosse 2015, Grosse & Martens 2016): A the mean of
-a a^T over images and places, a what the layer reads at a place with a 1 for the bias; B the mean over images of g g^T
-summed over places, g the derivative of the logits, weighed by a root of diag p - p p^T, in what the layer gives there.
+For logits f(x, theta) and the softmax likelihood, the matrix is the sum over images of J^T (diag p - p p^T) J, with
+J = df / dtheta. It is approximated by one block for each layer, and each block by H = N A (x) B (Martens & Grosse 2015,
+Grosse & Martens 2016). A is the mean of a a^T over images and pixels, where a is the input of the layer at a pixel,
+with a 1 for the bias. B is the mean over images of g g^T, summed over pixels, where g is the derivative of the logits
+in the output of the layer there, weighed by a root of diag p - p p^T.
 
-What is exact: one layer that is used at one place has H exactly if a a^T and g g^T are independent, as they are for one
-image; of several layers the blocks are right and what is between them is dropped. Places of a convolution are taken to
+For a layer that is used at one pixel, H is exact if a a^T and g g^T are independent, as they are for one image. The
+blocks of several layers are right, and the parts between them are dropped. The pixels of a convolution are assumed to
 be uncorrelated and alike.
 
 The factored layer's U maps each input channel by its own matrix and V makes each output channel by its own one, so each
-is a stack of small linear layers: A and B have a leading axis, over channels, and what is between channels is dropped.
-Dropping what is between blocks never makes log det(H + delta I) smaller (Fischer's inequality): the evidence of a
-factored layer is a cautious one.
+is a stack of small linear layers: A and B have a leading axis, over channels, and the parts between channels are
+dropped. Dropping them never makes log det(H + delta I) smaller (Fischer's inequality), so that the evidence of a
+factored layer is never too large.
 
-Written here and not taken from laplace-torch 0.3 or curvlinops 3.0: their KFAC knows `Linear` and `Conv2d` alone, reads
-circular padding as zeros, and gives weight and bias a block each. U and V have rules of their own, and the sum of
-log det(H + delta I) needs nothing but the eigenvalues of A and B.
+Written here and not taken from laplace-torch 0.3 or curvlinops 3.0: their KFAC has rules for `Linear` and `Conv2d`
+only, reads circular padding as zeros, and gives weight and bias a block each. U and V have rules of their own here, and
+the sum of log det(H + delta I) needs nothing but the eigenvalues of A and B.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -37,7 +39,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class LayerCurvature:
-    """The curvature of one layer: all that its part of the evidence needs."""
+    """The curvature of one layer."""
 
     name: str
     """Of the module."""
@@ -54,7 +56,7 @@ class LayerCurvature:
 
 @dataclass(frozen=True)
 class Curvature:
-    """Of a model on all images."""
+    """The curvature of a model on all images."""
 
     blocks: tuple[LayerCurvature, ...]
     log_likelihood: float
@@ -68,26 +70,24 @@ class Factors:
 
     def __init__(self, name: str, module: nn.Module) -> None:
         self.name, self.module = name, module
-        self.a: Tensor | None = None
-        self.b: Tensor | None = None
+        self.a: Any = 0
+        self.b: Any = 0
         self.images = 0
 
     def read(self, inputs: Tensor) -> None:
-        """Add the mean over places of a a^T of every image."""
-        a = _read(self.module, inputs.detach())  # (G, n, places, d)
+        """Add the mean over pixels of a a^T of every image."""
+        a = _read(self.module, inputs.detach())  # (G, n, pixels, d)
         if getattr(self.module, "bias", None) is not None:
             a = torch.cat([a, a.new_ones(*a.shape[:-1], 1)], -1)
         self.images += a.shape[1]
-        self.a = _plus(self.a, _outer(a) / a.shape[2])
+        self.a = self.a + _outer(a) / a.shape[2]
 
     def write(self, gradients: Tensor) -> None:
-        """Add the sum over places of g g^T of every image."""
-        self.b = _plus(self.b, _outer(_written(self.module, gradients)))
+        """Add the sum over pixels of g g^T of every image."""
+        self.b = self.b + _outer(_written(self.module, gradients))
 
     def block(self, examples: int) -> LayerCurvature:
         """Eigenvalues of N A (x) B."""
-        assert self.a is not None
-        assert self.b is not None
         a, b = (torch.linalg.eigvalsh(m / self.images).clamp(min=0) for m in (self.a, self.b))  # (G, d), (G, e)
         eigenvalues = examples * (a[:, :, None] * b[:, None, :]).flatten()
         norm = sum(float(p.detach().double().square().sum()) for p in self.module.parameters(recurse=False))
@@ -136,22 +136,20 @@ def curvature(
 
 def roots(p: Tensor, samples: int | None, generator: torch.Generator) -> Iterator[Tensor]:
     """Vectors r (b, classes) whose r r^T sum to diag p - p p^T, exactly or in the mean over draws."""
+    one_hot = torch.eye(p.shape[1], dtype=p.dtype)
     if samples is None:
-        for k in range(p.shape[1]):
-            yield p[:, k : k + 1].sqrt() * (_one_hot(torch.full((len(p),), k), p) - p)
+        yield from (p[:, k : k + 1].sqrt() * (one_hot[k] - p) for k in range(p.shape[1]))
         return
     for _ in range(samples):
         drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
-        yield (_one_hot(drawn, p) - p) / samples**0.5
+        yield (one_hot[drawn] - p) / samples**0.5
 
 
 def checked_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The layers that have parameters, in the order of the modules; `ModelError` for one without a rule."""
     found = [(name, m) for name, m in model.named_modules() if next(m.parameters(recurse=False), None) is not None]
     for name, module in found:
-        if not _is_plain(module) and not isinstance(
-            module, nn.Linear | DenseSpatial2d | ChannelReduction | ChannelExpansion
-        ):
+        if not _has_rule(module):
             raise ModelError(
                 f"{type(module).__name__} {name!r} has no Kronecker factors; expected a network of linear layers, "
                 "convolutions and free paths without norms, for example z2pathcnn_16"
@@ -159,35 +157,32 @@ def checked_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return found
 
 
-def _is_plain(module: nn.Module) -> bool:
-    """Whether it is a convolution with a rule."""
-    if not isinstance(module, nn.Conv2d) or isinstance(module.padding, str):
-        return False
-    return module.groups == 1 and module.padding_mode in ("zeros", "circular")
+def _has_rule(module: nn.Module) -> bool:
+    if isinstance(module, nn.Conv2d):
+        plain = module.groups == 1 and not isinstance(module.padding, str)
+        return plain and module.padding_mode in ("zeros", "circular")
+    return isinstance(module, nn.Linear | DenseSpatial2d | ChannelReduction | ChannelExpansion)
 
 
 @contextmanager
 def _recorded(layers: dict[str, Factors]) -> Iterator[dict[str, Tensor]]:
-    """What every layer gives in the forward inside; what it reads is added to its factors."""
+    """The outputs of every layer in the forward inside the block; its inputs are added to its factors."""
     outputs: dict[str, Tensor] = {}
 
-    def note(name: str, inputs: Any, output: Tensor) -> None:
+    def note(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         if name in outputs:
-            raise ModelError(
-                f"layer {name!r} is used twice in a forward, which its factors do not know; use two layers"
-            )
+            raise ModelError(f"layer {name!r} is used twice in a forward, and has factors for one use; use two layers")
         layers[name].read(inputs[0])
         outputs[name] = output
 
     with ExitStack() as hooks:
         for name, factors in layers.items():
-            hook = factors.module.register_forward_hook(lambda _, inputs, out, name=name: note(name, inputs, out))
-            hooks.callback(hook.remove)
+            hooks.callback(factors.module.register_forward_hook(partial(note, name)).remove)
         yield outputs
 
 
 def _read(module: nn.Module, x: Tensor) -> Tensor:
-    """What a layer reads, (stack, images, places, d)."""
+    """The inputs of a layer, (stack, images, pixels, d)."""
     if isinstance(module, nn.Conv2d):
         h, w = cast(tuple[int, int], module.padding)
         mode = "circular" if module.padding_mode == "circular" else "constant"
@@ -201,7 +196,7 @@ def _read(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _written(module: nn.Module, g: Tensor) -> Tensor:
-    """Derivatives in what a layer gives, (stack, images, places, e)."""
+    """The derivatives in the outputs of a layer, (stack, images, pixels, e)."""
     if isinstance(module, nn.Conv2d):
         return g.flatten(2).mT[None]
     if isinstance(module, ChannelReduction):
@@ -212,14 +207,6 @@ def _written(module: nn.Module, g: Tensor) -> Tensor:
 
 
 def _outer(rows: Tensor) -> Tensor:
-    """(G, n, places, d) to the sums of r r^T, (G, d, d) float64, on the CPU: not every device has that dtype."""
+    """(G, n, pixels, d) to the sums of r r^T, (G, d, d) float64, on the CPU: not every device has that dtype."""
     rows = rows.flatten(1, 2)
     return (rows.mT @ rows).cpu().double()
-
-
-def _plus(total: Tensor | None, part: Tensor) -> Tensor:
-    return part if total is None else total + part
-
-
-def _one_hot(index: Tensor, like: Tensor) -> Tensor:
-    return F.one_hot(index, like.shape[1]).to(like)

@@ -1,5 +1,5 @@
-"""The marginal likelihood of a classifier by Laplace's method: how well a model explains its training labels, less what
-it costs to know its weights that precisely. Comparable between models of the same images, and of training data alone.
+"""The marginal likelihood of a classifier by Laplace's method: how well a model explains its training labels, less the
+cost of fixing its weights that precisely. It needs training data only, and compares models of the same images.
 
 With a Gaussian prior of precision delta_l on the weights and biases of layer l, and the blocks H_l of
 `zoo.evidence.kfac` at the trained weights (van der Ouderaa, Immer & van der Wilk 2023; MacKay 1992):
@@ -9,7 +9,7 @@ With a Gaussian prior of precision delta_l on the weights and biases of layer l,
     d log q / d log delta_l = 1/2 (gamma_l - delta_l |theta_l|^2), which is 0 at delta_l = gamma_l / |theta_l|^2
 
 gamma_l is the effective dimension: how many of the layer's P_l numbers the data determine. A path whose precision
-grows without bound has none left, and the network does without it.
+grows without bound has none left, and contributes nothing to the network.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symdata.display import Result, Table
 from zoo.errors import ModelError
 from zoo.evidence.kfac import Batch, Curvature, LayerCurvature, curvature
 
@@ -28,7 +29,12 @@ LOWEST, HIGHEST = 1e-6, 1e8
 
 @dataclass(frozen=True)
 class LayerEvidence:
-    """What one layer takes part in."""
+    """The part of one layer.
+
+    Example:
+        >>> LayerEvidence("head", parameters=10, squared_norm=4.0, precision=0.5, effective_dimension=2.0)
+        LayerEvidence(name='head', parameters=10, squared_norm=4.0, precision=0.5, effective_dimension=2.0)
+    """
 
     name: str
     parameters: int
@@ -41,8 +47,18 @@ class LayerEvidence:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """The evidence of a model."""
+class Evidence(Result):
+    """The evidence of a model.
+
+    Example:
+        >>> layer = LayerEvidence("head", parameters=10, squared_norm=4.0, precision=0.5, effective_dimension=2.0)
+        >>> print(Evidence(-0.61, -0.42, 1000, (layer,)))
+        Log evidence -0.6100 nats per image, log likelihood -0.4200; 1,000 images.
+        <BLANKLINE>
+        layer  parameters  precision of the prior  effective dimension
+        -----  ----------  ----------------------  -------------------
+        head   10          0.5                     2.0
+    """
 
     log_evidence_per_sample: float
     """log q(D) / N, nats."""
@@ -52,8 +68,18 @@ class Evidence:
     """N."""
     layers: tuple[LayerEvidence, ...]
 
+    def parts(self) -> Iterable[str | Table]:
+        """The evidence, and a table of the layers."""
+        evidence, likelihood = f"{self.log_evidence_per_sample:.4f}", f"{self.log_likelihood_per_sample:.4f}"
+        yield f"Log evidence {evidence} nats per image, log likelihood {likelihood}; {self.examples:,} images."
+        header = ("layer", "parameters", "precision of the prior", "effective dimension")
+        rows = [
+            (x.name, f"{x.parameters:,}", f"{x.precision:.3g}", f"{x.effective_dimension:.1f}") for x in self.layers
+        ]
+        yield Table(header, rows)
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
+        """The evidence as plain data for JSON."""
         return asdict(self)
 
 
@@ -61,17 +87,21 @@ class Evidence:
 class LaplaceEvidence:
     """Laplace's approximation with Kronecker factors and one prior precision for each layer.
 
-    >>> model = nn.Linear(2, 3)
-    >>> evidence = LaplaceEvidence(iterations=0).fit(model, torch.zeros(4, 2), torch.tensor([0, 1, 2, 0]))
-    >>> evidence.layers[0].name, evidence.layers[0].parameters
-    ('', 9)
+    Example:
+        >>> from torch import manual_seed, nn
+        >>> _ = manual_seed(0)
+        >>> images = torch.randn(200, 2)
+        >>> labels = (images.sum(1) > 0).long()
+        >>> found = LaplaceEvidence().fit(nn.Linear(2, 2), images, labels)
+        >>> 0 < found.layers[0].effective_dimension < found.layers[0].parameters
+        True
     """
 
     precision: float = 1.0
-    """Where the precisions start, unless `fit` is given others."""
+    """Start of the precisions, unless `fit` is given others."""
     iterations: int = 20
     """Steps of the fixed point, each halfway in log delta; 0 leaves the precisions as they are. The weights and their
-    curvature stay meanwhile, so that the result is a maximum over precisions only, not over weights."""
+    curvature stay the same, so that the result is a maximum over precisions only, not over weights."""
     samples: int | None = None
     """Labels drawn for each image in place of the exact sum over the classes."""
     seed: int = 0
@@ -84,10 +114,10 @@ class LaplaceEvidence:
         """The evidence of a trained model.
 
         Args:
-            model: of layers that `zoo.evidence.kfac.curvature` knows; it is not changed.
+            model: of layers that `zoo.evidence.kfac.curvature` has rules for; it is not changed.
             images: all training images, normalised, (N, C, H, W).
             labels: (N,) int64.
-            precisions: where to start, name of a layer -> delta.
+            precisions: start of the fixed point, name of a layer -> delta.
 
         Raises:
             ModelError: for a layer without a rule, or no images.
@@ -105,7 +135,7 @@ class LaplaceEvidence:
         precisions: Mapping[str, float] | None = None,
         examples: int | None = None,
     ) -> Evidence:
-        """The same from batches of images; `examples` is N where they are a part of them."""
+        """`fit` with batches of images; `examples` is N if they are a part of all."""
         found = curvature(model, batches, samples=self.samples, seed=self.seed, examples=examples)
         start = [(precisions or {}).get(block.name, self.precision) for block in found.blocks]
         return summarise(found, fixed_point(found.blocks, start, self.iterations))
@@ -128,7 +158,7 @@ def effective_dimension(block: LayerCurvature, precision: float) -> float:
 
 
 def fixed_point(blocks: Sequence[LayerCurvature], precisions: Sequence[float], iterations: int) -> list[float]:
-    """Precisions towards delta = gamma / |theta|^2, halfway in log delta at each step, within the bounds."""
+    """Move precisions towards delta = gamma / |theta|^2, halfway in log delta at each step, within the bounds."""
     now = [min(max(delta, LOWEST), HIGHEST) for delta in precisions]
     for _ in range(iterations):
         wanted = [

@@ -1,4 +1,4 @@
-"""How much rotation a network finds out that its task allows: learned half-widths against the true ones.
+"""How much rotation a network learns that its task allows: learned half-widths beside the true ones.
 
 A plain CNN is averaged over rotations of its images within +- h, and h is learned (Benton, Finzi, Izmailov & Wilson
 2020, arXiv 2010.11882, "Augerino"). Three tasks, trained alike but for `reg`, the weight of the bonus for width:
@@ -8,33 +8,25 @@ A plain CNN is averaged over rotations of its images within +- h, and h is learn
     full      MNIST, every digit turned by any angle; the labels stay
     upright   MNIST as it is
 
-`reg` decides how far into the resistance of the cross-entropy the width goes. For `partial` it can be said what a
-classifier that knows the densities would settle at (`settles`): 49 degrees at 0.05 and 54 at 0.1, not 45.
+The larger `reg`, the further the width grows against the resistance of the cross-entropy. For `partial` it is known
+where a classifier that knows the densities would stop (`settles`): 49 degrees at 0.05 and 54 at 0.1, not 45.
 """
 
-import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from symdata.display import Table
 from symdata.recipes.plan import Spec
-from symdata.store import load, make
 from zoo.evaluation import accuracy
-from zoo.experiments.harness.bands import Condition, judge
-from zoo.experiments.harness.experiment import Experiment, Part
-from zoo.experiments.harness.mnist import mnist_folder
-from zoo.experiments.harness.runs import Job, RunRecord
-from zoo.experiments.harness.section import Drawing, Line, Section
+from zoo.experiments.harness.bands import Condition
+from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Requests
+from zoo.experiments.harness.networks import trained
+from zoo.experiments.harness.runs import Job, RunRecord, grouped, values
+from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import summarise
-from zoo.experiments.harness.tables import plus_minus
-from zoo.models.averaged import InvarianceAverage
-from zoo.references.loading import load as load_model
-from zoo.training import TrainConfig, train
+from zoo.experiments.harness.statistics import plus_minus
 
 IMAGES, TESTED = 8000, 2000
 LEARNING = {
@@ -53,70 +45,46 @@ LEARNING = {
 }
 """Of every run; chosen on seeds from 100 on, which are not reported. The half-width starts at 8.6 degrees."""
 
-TASKS: dict[str, tuple[str, tuple[float, ...], float]] = {
-    "partial": ("45", (0.1, 0.05), 0.1),
-    "full": ("180", (0.05, 0.0), 0.05),
-    "upright": ("small", (0.05,), 0.05),
-}
-"""Name -> the true half-width in degrees, the values of `reg` that are run, and the one that is judged: the paper's."""
+TASKS = {"partial": ("45", (0.1, 0.05)), "full": ("180", (0.05, 0.0)), "upright": ("small", (0.05,))}
+"""Name -> the true half-width in degrees, and the values of `reg` that are run; the first is the paper's."""
 
 CONDITIONS = (
-    Condition("A1", "widths", "partial, reg 0.1: 45±8°, every seed", {"partial 0.1": 1}, 37.0, 53.0, every=True),
-    Condition("A2", "widths", "full, reg 0.05: 180°, every seed", {"full 0.05": 1}, 180.0, 180.0, every=True),
-    Condition("A3", "widths", "upright, reg 0.05: below 15°, every seed", {"upright 0.05": 1}, high=15.0, every=True),
+    Condition("A1", "partial, reg 0.1: 45±8°, every seed", "partial 0.1", 37.0, 53.0, every=True),
+    Condition("A2", "full, reg 0.05: 180°, every seed", "full 0.05", 180.0, 180.0, every=True),
+    Condition("A3", "upright, reg 0.05: below 15°, every seed", "upright 0.05", high=15.0, every=True),
 )
 
 
-def check(setting: Setting) -> None:
-    """Refuse to run without MNIST."""
-    mnist_folder(setting.data, ["full", "upright"])
-
-
-def prepare(setting: Setting) -> None:
-    """Make the three datasets in OUT/data, as far as they are missing."""
-    source = str(mnist_folder(setting.data, ["full", "upright"]))
-    specs = {
+def datasets(setting: Setting) -> dict[str, Spec]:
+    """The three tasks."""
+    source = str(setting.data)
+    return {
         "partial": Spec(recipe="updown45"),
         "full": Spec(source=source, symmetry="so2", count=IMAGES),
         "upright": Spec(source=source, symmetry="none", count=IMAGES),
     }
-    for name, spec in specs.items():
-        make(spec, setting.out / "data" / name, resume=True)
 
 
-def jobs(setting: Setting) -> list[Job]:
-    """Every task, `reg` and seed; seeds go round first."""
-    return [
-        _job(task, reg, seed) for seed in range(setting.seeds) for task, (_, regs, _) in TASKS.items() for reg in regs
-    ]
-
-
-def _job(task: str, reg: float, seed: int) -> Job:
-    recipe = {**LEARNING, "objective": f"augerino:reg={reg:g}", "seed": seed}
-    return Job("widths", f"{task}-reg{reg:g}-seed{seed}", {"task": task, "reg": reg, "train": recipe}, run)
+def requests(setting: Setting) -> Requests:
+    """Every task, `reg` and seed; all tasks of one seed come before the next seed."""
+    for seed in range(setting.seeds):
+        for task, (_, regs) in TASKS.items():
+            for reg in regs:
+                recipe = LEARNING | {"objective": f"augerino:reg={reg:g}", "seed": seed}
+                yield f"{task}-reg{reg:g}-seed{seed}", {"task": task, "reg": reg, "train": recipe}
 
 
 def run(job: Job, setting: Setting) -> dict[str, Any]:
-    """Train one network; the model folder stays beside the record, and is not trained again."""
-    data, out = setting.out / "data" / job.request["task"], job.place(setting.out).with_suffix("")
-    train(TrainConfig(**job.request["train"], data=str(data), out=str(out), device=setting.device), resume=True)
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [line for line in lines if "seconds" in line]
+    """Train one network, and test it averaged over fixed copies."""
+    net = trained(job, setting, job.request["task"])
+    images, labels = net.test_images(TESTED)
+    right = accuracy(net.model, images, labels, net.model.preprocessing, device=setting.device)
     return {
-        "half_widths": [line["half_width rotation"] for line in epochs],
-        "accuracy": _tested(out, data, setting.device),
-        "loss": epochs[-1]["loss"],
-        "seconds": round(sum(line["seconds"] for line in epochs), 1),
+        "half_widths": [line["half_width rotation"] for line in net.epochs],
+        "accuracy": round(100 * right, 3),
+        "loss": net.facts["loss"],
+        "seconds": net.facts["seconds"],
     }
-
-
-def _tested(folder: Path, data: Path, device: str) -> float:
-    """Accuracy in percent on test images, averaged over fixed copies."""
-    model, test = load_model(folder, device=device), load(data, "test")
-    assert isinstance(model, InvarianceAverage)
-    images, labels = test.images(range(min(TESTED, len(test)))), torch.from_numpy(test.labels)
-    preprocessing: Any = model.preprocessing
-    return round(100 * accuracy(model, images, labels[: len(images)], preprocessing, device=device), 3)
 
 
 def settles(reg: float, degrees: float = 45.0) -> float:
@@ -142,59 +110,32 @@ def settles(reg: float, degrees: float = 45.0) -> float:
     return float(torch.rad2deg(min(halves, key=lambda half: loss(float(half)))))
 
 
-def report(records: list[RunRecord], setting: Setting) -> Section:
-    """Learned half-widths beside the true ones, and how they were learned."""
-    runs: dict[tuple[str, float], list[RunRecord]] = {}
-    for record in records:
-        runs.setdefault((record.request["task"], record.request["reg"]), []).append(record)
-    series = {f"{task} {reg:g}": [r.result["half_widths"][-1] for r in found] for (task, reg), found in runs.items()}
-    title = "Half-width of the rotations that were learned"
-    return Section(
-        "widths",
-        title,
-        tuple(records),
-        (_widths(runs),),
-        tuple(judge("widths", series, setting.budget.name, CONDITIONS)),
-        (_drawing(runs, title),),
-        {name: summarise(values)._asdict() for name, values in series.items()},
-    )
-
-
-def _widths(runs: dict[tuple[str, float], list[RunRecord]]) -> Table:
-    rows = []
-    for (task, reg), found in runs.items():
-        widths, hits = _column(found, "half_widths"), _column(found, "accuracy")
+def report(records: list[RunRecord], setting: Setting) -> PartReport:
+    """Learned half-widths beside the true ones, and over epochs."""
+    series, rows, lines = {}, [], []
+    for runs in grouped(records).values():
+        task, reg = runs[0].request["task"], runs[0].request["reg"]
+        epochs = list(zip(*values(runs, "half_widths"), strict=True))  # (epochs, seeds)
+        widths = series[f"{task} {reg:g}"] = epochs[-1]
         ideal = f"{settles(reg):.0f}" if task == "partial" else "-"
-        cells = (TASKS[task][0], ideal, plus_minus(summarise(widths), 1))
-        each = " ".join(f"{width:.1f}" for width in widths)
-        rows.append((task, f"{reg:g}", *cells, each, plus_minus(summarise(hits))))
+        each, accuracies = " ".join(f"{width:.1f}" for width in widths), plus_minus(values(runs, "accuracy"))
+        rows.append((task, f"{reg:g}", TASKS[task][0], ideal, plus_minus(widths, 1), each, accuracies))
+        means = tuple(sum(row) / len(runs) for row in epochs)
+        lines.append(Line(f"{task}, reg {reg:g}", tuple(float(k + 1) for k in range(len(epochs))), means))
     header = ("task", "reg", "true", "perfect classifier", "learned", "every seed", "accuracy")
     notes = (
         "Degrees, 180 is full rotation; mean ± population standard deviation over seeds; accuracy in percent on "
         f"up to {TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
         "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images.",
     )
-    return Table(header, tuple(rows), "Learned half-width", notes)
+    drawing = Drawing(TITLE, tuple(lines), x_label="epoch", y_label="half-width in degrees")
+    return PartReport([Table(header, rows, "Learned half-width", notes)], series, drawing)
 
 
-def _column(records: Sequence[RunRecord], name: str) -> list[float]:
-    values = [record.result[name] for record in records]
-    return [value[-1] if isinstance(value, list) else value for value in values]
-
-
-def _drawing(runs: dict[tuple[str, float], list[RunRecord]], title: str) -> Drawing:
-    curves = []
-    for (task, reg), found in runs.items():
-        rows = zip(*(record.result["half_widths"] for record in found), strict=True)
-        means = tuple(sum(row) / len(found) for row in rows)
-        epochs = tuple(float(k + 1) for k in range(len(means)))
-        curves.append(Line(f"{task}, reg {reg:g}", epochs, means))
-    return Drawing("widths", title, tuple(curves), x_label="epoch", y_label="half-width in degrees")
-
+TITLE = "Half-width of the rotations that were learned"
 
 EXPERIMENT = Experiment(
-    "augerino",
     "Learned invariances: how far a task may be turned",
     "Benton, Finzi, Izmailov & Wilson, Learning Invariances in Neural Networks, NeurIPS 2020, arXiv 2010.11882",
-    {"widths": Part(jobs, report, prepare, check)},
+    {"widths": Part(TITLE, requests, run, report, datasets, CONDITIONS, mnist=True)},
 )

@@ -1,45 +1,45 @@
-"""Objectives of training, one file per method; written as `name:field=value,field=value`, as in `augerino:reg=0.05`."""
+"""Objectives of training, one file per method; written as `name:field=value,field=value`, as in `augerino:reg=0.05`.
+
+A new objective is a new file in this folder: a dataclass that inherits `Objective`, decorated by `register`.
+"""
 
 import dataclasses
 from difflib import get_close_matches
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from torch import nn
 
 from zoo.errors import ModelError
-from zoo.objectives.objective import Objective as Objective
-from zoo.objectives.objective import read_number
+from zoo.objectives.objective import OBJECTIVES, Objective, read_number, register
+
+__all__ = ["AUTO", "OBJECTIVES", "Objective", "objective_of", "parse_objective", "register"]
 
 AUTO = "auto"
-OBJECTIVES = {
-    "cross-entropy": ("objective", "Objective"),
-    "likelihood": ("likelihood", "LikelihoodObjective"),
-    "residual": ("residual", "ResidualObjective"),
-    "banks": ("banks", "BanksObjective"),
-    "partial": ("partial", "PartialObjective"),
-    "augerino": ("augerino", "AugerinoObjective"),
-    "evidence": ("evidence", "EvidenceObjective"),
-}
-"""Name -> the module of this package and the class in it; imported when asked for."""
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 
 def parse_objective(text: str) -> Objective:
     """The objective that `text` writes.
 
-    >>> str(parse_objective("cross-entropy"))
-    'cross-entropy'
-
     Raises:
         ModelError: for an unknown name or field, with the nearest one, and for a value that is no number.
+
+    Example:
+        >>> parse_objective("augerino:reg=0.1")
+        AugerinoObjective(reg=0.1, lr_scale=5.0)
+        >>> str(parse_objective("augerino:reg=0.1,lr_scale=5"))
+        'augerino:reg=0.1'
     """
     name, _, rest = text.partition(":")
     if name not in OBJECTIVES:
         near = get_close_matches(name, OBJECTIVES, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(OBJECTIVES)}"
         raise ModelError(f"no objective {name[:80]!r}; {mend}")
-    kind = _class(name)
-    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(kind)}
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(OBJECTIVES[name])}
     given: dict[str, float] = {}
     for part in rest.split(",") if rest else ():
         key, equals, value = part.partition("=")
@@ -47,28 +47,29 @@ def parse_objective(text: str) -> Objective:
             known = ", ".join(f"{k}={v:g}" for k, v in defaults.items()) or "none"
             raise ModelError(f"objective {text[:120]!r} says {part[:40]!r}, expected each once of {known}")
         given[key] = read_number(name, key, value, defaults[key])
-    return kind(**given)
+    return OBJECTIVES[name](**given)
 
 
 def objective_of(model: nn.Module, text: str) -> Objective:
-    """The objective that `text` writes for this model; `auto` is that of the model's method, with its defaults: of an
-    average, whatever is inside it, else of the relaxed convolutions.
+    """The objective that `text` writes for this model.
+
+    `auto` is the objective of the model's method, with its defaults: that of an average, whatever network is inside,
+    otherwise the one that is named after its relaxed convolutions.
 
     Raises:
-        ModelError: as `parse_objective`, and where the objective has nothing to act on in this model.
+        ModelError: as `parse_objective`, and if the model has nothing that the objective acts on.
+
+    Example:
+        >>> import zoo
+        >>> str(objective_of(zoo.create("p4cnn_12", width=2, relax="banks"), "auto"))
+        'banks'
+        >>> str(objective_of(zoo.create("p4cnn_12", width=2), "auto"))
+        'cross-entropy'
     """
-    objective = parse_objective(_own(model) if text == AUTO else text)
+    if text == AUTO:
+        architecture = getattr(model, "architecture", {})
+        word = "augerino" if architecture.get("form") == "averaged" else architecture.get("relax")
+        text = word if word in OBJECTIVES else Objective.name
+    objective = parse_objective(text)
     objective.check(model)
     return objective
-
-
-def _own(model: nn.Module) -> str:
-    architecture = getattr(model, "architecture", {})
-    word = "augerino" if architecture.get("form") == "averaged" else architecture.get("relax", "")
-    return word if word in OBJECTIVES else "cross-entropy"
-
-
-def _class(name: str) -> type[Objective]:
-    module, kind = OBJECTIVES[name]
-    found: type[Objective] = getattr(import_module(f"zoo.objectives.{module}"), kind)
-    return found

@@ -6,11 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ModelError
 from zoo.layers.relaxed.filter_mixtures import BanksConv2d
-from zoo.objectives.objective import Objective, modules_of
+from zoo.objectives.objective import Objective, register
 
 
+@register
 @dataclass
 class BanksObjective(Objective):
     """alpha sum over layers and banks of |w_l(g) - w_l(h)|, over all pairs of elements.
@@ -20,11 +20,10 @@ class BanksObjective(Objective):
     """
 
     name: ClassVar[str] = "banks"
+    acts_on = BanksConv2d
+    missing = "no layer of the model mixes banks of filters; make it with relax='banks'"
+
     alpha: float = 1e-3
 
-    def check(self, model: nn.Module) -> None:
-        if not modules_of(model, BanksConv2d):
-            raise ModelError("no layer of the model mixes banks of filters; make it with relax='banks'")
-
     def penalty(self, model: nn.Module) -> Tensor | None:
-        return self.alpha * torch.stack([layer.spread() for layer in modules_of(model, BanksConv2d)]).sum()
+        return self.alpha * torch.stack([layer.spread() for layer in self.modules(model)]).sum()

@@ -11,18 +11,19 @@ from zoo.errors import ModelError
 from zoo.evidence.laplace import Evidence as Found
 from zoo.evidence.laplace import LaplaceEvidence
 from zoo.models.pathcnn import PathCNN
-from zoo.objectives.objective import Batches, Objective
+from zoo.objectives.objective import Batches, Objective, register
 
 
+@register
 @dataclass
 class EvidenceObjective(Objective):
     """The maximum a posteriori under Gaussian priors, whose precisions follow the evidence (van der Ouderaa, Immer &
     van der Wilk 2023).
 
     penalty = 1/2 sum over layers of delta |theta|^2 / N, beside the mean cross-entropy; after an epoch every delta goes
-    towards gamma / |theta|^2, the maximum of the evidence of `zoo.evidence`. What is learned stays in the buffers of
-    the model, and so in its checkpoint. The last epoch should be one of the updates: its numbers are in metrics.jsonl.
-    Weight decay would be one more prior, which the evidence does not know: train without.
+    towards gamma / |theta|^2, the maximum of the evidence of `zoo.evidence`. The deltas are buffers of the model, and
+    so in its checkpoint. The last epoch should be one of the updates: its numbers are in metrics.jsonl. Weight decay
+    would be one more prior, which the evidence leaves out: train without.
     """
 
     name: ClassVar[str] = "evidence"
@@ -42,7 +43,7 @@ class EvidenceObjective(Objective):
     def check(self, model: nn.Module) -> None:
         if not isinstance(model, PathCNN):
             raise ModelError(
-                f"objective 'evidence' is of networks with paths and without norms, and the model is a "
+                "objective 'evidence' is of networks with paths and without norms, and the model is a "
                 f"{type(model).__name__}; train a z2pathcnn_16 with path conv, dense, factored or residual"
             )
 
@@ -61,7 +62,7 @@ class EvidenceObjective(Objective):
             model.examples.fill_(sum(len(labels) for _, labels in batches()))
         examples = int(model.examples)
         wanted = min(self.images or examples, examples)
-        found = self._laplace().fit_batches(
+        found = LaplaceEvidence(iterations=self.steps, samples=self.samples or None).fit_batches(
             model,
             first(batches, wanted),
             precisions=dict(zip(model.layer_names, model.precisions.tolist(), strict=True)),
@@ -71,12 +72,9 @@ class EvidenceObjective(Objective):
         model.effective_dimensions.copy_(torch.tensor([layer.effective_dimension for layer in found.layers]))
         return numbers(found)
 
-    def _laplace(self) -> LaplaceEvidence:
-        return LaplaceEvidence(iterations=self.steps, samples=self.samples or None)
-
 
 def first(batches: Batches, count: int) -> list[tuple[Tensor, Tensor]]:
-    """As many batches as hold `count` images, the last one cut."""
+    """The first `count` images, in batches of which the last one is cut."""
     found: list[tuple[Tensor, Tensor]] = []
     for images, labels in islice(batches(), count):
         found.append((images[:count], labels[:count]))
@@ -87,7 +85,7 @@ def first(batches: Batches, count: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def numbers(found: Found) -> dict[str, float]:
-    """Of metrics.jsonl: the evidence per image in nats, and the effective dimension of every path."""
+    """The evidence per image in nats, and the effective dimension of every path, for metrics.jsonl."""
     sums = {"evidence": found.log_evidence_per_sample}
     for layer in found.layers:
         kind = path_of(layer.name)

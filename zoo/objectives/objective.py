@@ -1,4 +1,4 @@
-"""What a training minimises: the cross-entropy, and what a method adds to it."""
+"""What a training minimises: the cross-entropy, and the terms that a method adds to it."""
 
 import dataclasses
 import math
@@ -10,28 +10,67 @@ from torch import Tensor, nn
 
 from zoo.errors import ModelError
 
-M = TypeVar("M", bound=nn.Module)
+O = TypeVar("O", bound="type[Objective]")  # noqa: E741
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """The training images (b, C, H, W) as the model takes them, not augmented, with their labels (b,); all, in order."""
 
+OBJECTIVES: dict[str, "type[Objective]"] = {}
+"""Name -> class, as `register` fills it."""
 
+
+def register(kind: O) -> O:
+    """Add an objective to `OBJECTIVES`, under its name.
+
+    Example:
+        >>> from zoo.objectives import OBJECTIVES
+        >>> OBJECTIVES["cross-entropy"] is Objective
+        True
+    """
+    assert kind.name not in OBJECTIVES, kind.name
+    OBJECTIVES[kind.name] = kind
+    return kind
+
+
+@register
 @dataclass
 class Objective:
     """The mean cross-entropy and nothing else; the base of all others.
 
     The fields of a subclass are its numbers, which the text `name:field=value,field=value` sets.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass
+        ... class SmallHead(Objective):
+        ...     name = "small-head"
+        ...     weight: float = 0.01
+        ...
+        ...     def penalty(self, model):
+        ...         return self.weight * model.head.weight.square().sum()
+        >>> str(SmallHead(0.5))
+        'small-head:weight=0.5'
     """
 
     name: ClassVar[str] = "cross-entropy"
     shares_batches: ClassVar[bool] = True
     """Whether several processes may share a run."""
+    acts_on: ClassVar[type[nn.Module]] = nn.Module
+    """The modules that it regularises."""
+    missing: ClassVar[str] = ""
+    """What to say about a model without such modules."""
 
     def check(self, model: nn.Module) -> None:
-        """`ModelError` if this objective has nothing to act on in `model`."""
+        """Raise `ModelError` if `model` has nothing that this objective acts on."""
+        if not self.modules(model):
+            raise ModelError(self.missing.format(model=type(model).__name__))
+
+    def modules(self, model: nn.Module) -> list[Any]:
+        """The modules of `model` that this objective acts on, in their order; one that is shared counts once."""
+        return [module for module in model.modules() if isinstance(module, self.acts_on)]
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        """Added to the mean cross-entropy of every step: () with gradients, or None for nothing."""
+        """A term to add to the mean cross-entropy of every step: () with gradients, or None for nothing."""
         return None
 
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -39,7 +78,7 @@ class Objective:
         return [{"params": list(model.parameters()), "weight_decay": decay}]
 
     def after_epoch(self, model: nn.Module, epoch: int, batches: Batches) -> dict[str, float]:
-        """What is to be done after epoch 1, 2, ...; numbers for its line of metrics.jsonl.
+        """Do what is due after epoch 1, 2, ...; return numbers for its line of metrics.jsonl.
 
         The model is in eval mode. It may keep what it learns in the model, or in `state`.
         """
@@ -60,11 +99,6 @@ class Objective:
             if (value := getattr(self, field.name)) != field.default
         ]
         return f"{self.name}:{','.join(parts)}" if parts else self.name
-
-
-def modules_of(model: nn.Module, kind: type[M]) -> list[M]:
-    """The modules of a kind, in their order; one that is shared counts once."""
-    return [module for module in model.modules() if isinstance(module, kind)]
 
 
 def split_groups(

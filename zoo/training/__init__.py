@@ -1,17 +1,37 @@
 """Training: from a dataset folder and a config to a model folder.
 
-config.py    every choice of a run, validated        recipe.py   the same as YAML
-data.py      images in memory, batches               plan.py     a run checked before its first step
-loop.py      the loop                                schedule.py optimiser and learning rate
-trainee.py   weights and history                     meter.py    loss and accuracy
-folder.py    the folder while it runs, resuming      record.py   what the model says of its training
-engine.py    accelerate
+config.py      every choice of a run, checked          recipe.py   the same as YAML
+data.py        images in memory, batches               plan.py     a run checked before its first step
+loop.py        the loop                                schedule.py optimiser and learning rate
+state.py       weights and history                     meter.py    loss and accuracy
+run_folder.py  the folder while it runs, resuming      record.py   what config.json holds of the training
+engine.py      accelerate                              result.py   a finished model, for a person
 """
 
-from zoo.training.config import TrainConfig
-from zoo.training.loop import train
-from zoo.training.meter import DivergedError
-from zoo.training.plan import TrainingPlan, prepare
-from zoo.training.recipe import read_recipe
+from typing import TYPE_CHECKING
 
-__all__ = ["DivergedError", "TrainConfig", "TrainingPlan", "prepare", "read_recipe", "train"]
+from symdata.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from zoo.training.config import TrainConfig as TrainConfig
+    from zoo.training.loop import train as train
+    from zoo.training.meter import DivergedError as DivergedError
+    from zoo.training.plan import TrainingPlan as TrainingPlan
+    from zoo.training.plan import prepare as prepare
+    from zoo.training.recipe import read_recipe as read_recipe
+    from zoo.training.result import TrainedModel as TrainedModel
+
+_HOMES = {
+    "DivergedError": "meter",
+    "TrainConfig": "config",
+    "TrainedModel": "result",
+    "TrainingPlan": "plan",
+    "prepare": "plan",
+    "read_recipe": "recipe",
+    "train": "loop",
+}
+"""Public name -> the module of this package that defines it."""
+
+__all__ = [*_HOMES]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -1,8 +1,9 @@
-"""The training images: opened, checked, held in memory, and served as batches that no process or restart can change.
+"""The training images: opened, checked, held in memory, and served as batches.
 
-What a batch is, is a pure function of (seed, epoch, step): the order is a permutation by keyed hash, and the element
-that moves an image has its key from the image's row in the dataset. Batches of one epoch differ in size by one at most:
-6,000 images at 64 make 94 batches of 63 or 64, so that every image is seen and no small one is left for batch norm.
+A batch is a pure function of (seed, epoch, step), whatever the number of processes and restarts: the order is a
+permutation by keyed hash, and the element that moves an image has its key from the image's row in the dataset. Batches
+of one epoch differ in size by one at most: 6,000 images at 64 make 94 batches of 63 or 64, so that every image is seen
+and no batch is too small for batch norm.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from symdata.keys import permutation, split_keys
-from symdata.store import ImageDataset, load, read_manifest, splits
+from symdata.store import ImageDataset, load, splits
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import RandomSymmetry
@@ -43,13 +44,13 @@ class Share:
 
     @cached_property
     def images(self) -> Tensor:
-        """(n, C, H, W) uint8, as stored; decoded when they are first asked for."""
+        """(n, C, H, W) uint8, as stored; decoded at the first use."""
         return self.dataset.images(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What a run trains on and what it holds out."""
+    """The images that a run trains on, and those that it holds out."""
 
     train: Share
     validation: Share | None
@@ -66,9 +67,8 @@ def open_data(config: TrainConfig) -> TrainingData:
         ModelError: if the folder is no dataset, has no train split, or has too few images for a batch.
     """
     _check_folder(Path(config.data))
-    dataset = load(config.data, "train")
+    dataset = _opened(config.data, "train")
     Symmetry.parse(config.symmetry).check_classes(len(dataset.classes))
-    _check_labels(dataset)
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
     held = 0 if "validation" in splits(config.data) else round(config.validation * len(order))
     if len(order) - held < config.batch_size:
@@ -85,18 +85,19 @@ def open_data(config: TrainConfig) -> TrainingData:
         raise ModelError(
             f"a share of {config.validation:g} of {len(order)} images is none; use --validation 0 for no validation"
         )
-    own = load(config.data, "validation")
-    _check_labels(own)
+    own = _opened(config.data, "validation")
     return TrainingData(train, Share(own, np.arange(len(own))))
 
 
-def _check_labels(dataset: ImageDataset) -> None:
+def _opened(folder: str, split: str) -> ImageDataset:
+    dataset = load(folder, split)
     low, high = int(dataset.labels.min()), int(dataset.labels.max())
     if low < 0 or high >= len(dataset.classes):
         raise ModelError(
             f"{str(dataset.folder)!r} has labels {low} to {high} for {len(dataset.classes)} classes: it was changed; "
             "build the dataset again"
         )
+    return dataset
 
 
 def _check_folder(folder: Path) -> None:
@@ -110,7 +111,7 @@ def _check_folder(folder: Path) -> None:
             f"{str(folder)!r} is not a symdata dataset; if it holds images, make it one with "
             f"`symdata make {folder} --symmetry none --out {name}-none` and train on {name}-none"
         )
-    if "train" not in (found := list(read_manifest(folder)["splits"])):
+    if "train" not in (found := splits(folder)):
         raise ModelError(f"{str(folder)!r} has no split 'train', only {', '.join(found)}; train on another dataset")
 
 
@@ -136,7 +137,7 @@ def make_preprocessing(config: TrainConfig, size: int, train: Share) -> Preproce
 
 
 def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, of values in [0, 1]; from histograms, exact whatever the number."""
+    """Mean and standard deviation per channel, of values in [0, 1]; computed from histograms, exact for any number."""
     value = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
     for channel in range(images.shape[1]):
@@ -149,7 +150,7 @@ def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class Batches:
-    """Images on the device, resized once; each epoch serves them in its own order, moved by its own elements."""
+    """Images on the device, resized once; each epoch has its own order and its own elements."""
 
     def __init__(
         self,
@@ -174,7 +175,7 @@ class Batches:
         return -(-len(self.rows) // self.config.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Of every batch of epoch 0, 1, ...: this process's images (b, C, H, W), their labels (b,), the size of all."""
+        """For every batch of epoch 0, 1, ...: this process's images (b, C, H, W), their labels (b,), its full size."""
         order = torch.from_numpy(permutation(self.config.seed, "train", f"epoch-{epoch}", len(self.rows)))
         order = order.to(self.device)
         keys = self._keys(epoch, self.rows[order])
@@ -200,7 +201,7 @@ class Batches:
         return split_keys(self.config.seed, "train", f"augment-{epoch}", rows)
 
     def _ready(self, images: Tensor, labels: Tensor, keys: Tensor | None) -> Tensor:
-        """What the model takes, (b, C, H, W) float32."""
+        """The images as the model takes them, (b, C, H, W) float32."""
         unit = images.float() / 255
         if keys is not None and self.augment is not None and self.config.fill == "background":
             unit = self.augment(unit, labels=labels, keys=keys)
@@ -213,7 +214,7 @@ class Batches:
 def make_batches(
     config: TrainConfig, data: TrainingData, preprocessing: Preprocessing, accelerator: Any
 ) -> tuple[Batches, Batches | None]:
-    """This process's batches to train on, and those that are held out."""
+    """This process's batches to train on, and those of the held out images."""
     part = (accelerator.process_index, accelerator.num_processes)
     train = Batches(config, data.train, preprocessing, accelerator.device, part)
     if (least := len(train.rows) // len(train)) < part[1]:
@@ -232,5 +233,5 @@ def make_augmentation(config: TrainConfig) -> RandomSymmetry | None:
 
 
 def _parts(n: int, count: int) -> list[tuple[int, int]]:
-    """0..n cut into `count` neighbouring ranges whose lengths differ by one at most."""
+    """0..n in `count` consecutive ranges, whose lengths differ by one at most."""
     return [(n * k // count, n * (k + 1) // count) for k in range(count)]

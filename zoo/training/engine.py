@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from symdata.installation.hints import install_line
 from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
@@ -17,7 +18,7 @@ from zoo.training.recipe import public_fields
 
 @contextmanager
 def engine(plan: TrainingPlan) -> Iterator[Any]:
-    """An `accelerate.Accelerator` for the length of a block; afterwards no process group and no setting is left.
+    """An `accelerate.Accelerator` for a block; afterwards no process group and no setting of it is left.
 
     Raises:
         ImportError: without accelerate, or without the tracker that the config asks for.
@@ -28,14 +29,14 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState, PartialState
     except ImportError:
-        raise ImportError("training needs accelerate: pip install 'symdata[train]'") from None
+        raise ImportError(f"training needs accelerate: {install_line('train')}") from None
     if config.tracker is not None and find_spec(config.tracker) is None:
-        raise ImportError(f"{config.tracker} is not installed: pip install 'symdata[trackers]'")
+        raise ImportError(f"{config.tracker} is not installed: {install_line('trackers')}")
     device = _device(config.device)
     if config.precision == "fp16" and device is not None and device.type == "cpu":
         raise ModelError("precision 'fp16' needs an accelerator, and the device is cpu; use --precision bf16 or no")
     grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
-    # Accelerate has one state for a whole program; this run has its own, and puts back what was there.
+    # Accelerate has one state for the whole program; this run has its own, and restores the other afterwards.
     shared = [(state._shared_state, dict(state._shared_state)) for state in (AcceleratorState, PartialState)]
     for now, _ in shared:
         now.clear()
@@ -48,7 +49,7 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
     finally:
         if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
             if accelerator is not None:
-                accelerator.free_memory()  # what holds the group goes first: the last to let go of it would wait
+                accelerator.free_memory()  # first what uses the group: the last process to leave it would wait
             torch.distributed.destroy_process_group()
         for now, before in shared:
             now.clear()
@@ -80,13 +81,13 @@ def start_trackers(accelerator: Any, plan: TrainingPlan) -> None:
 
 
 def track(accelerator: Any, line: dict[str, Any]) -> None:
-    """A line of metrics.jsonl to the trackers, if there are any."""
+    """Send a line of metrics.jsonl to the trackers, if there are any."""
     values = {key: value for key, value in line.items() if key not in ("step", "seconds")}
     accelerator.log(values, step=line["step"])
 
 
 def _device(wish: str) -> torch.device | None:
-    """The device of that name; None where accelerate shall choose, by the rank of the process."""
+    """The device of that name; None to let accelerate choose, by the rank of the process."""
     device = check_device(wish, auto=True)
     if device is None and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         return torch.device("cpu")

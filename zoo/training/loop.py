@@ -1,12 +1,12 @@
 """The training loop, to be read from top to bottom.
 
-Nothing in a run depends on when it was stopped, how many processes share it, or what ran before it: the order of the
+A run does not depend on when it was stopped, how many processes share it, or what ran before it: the order of the
 images, their augmentation and dropout follow from (seed, epoch), the learning rate from the step.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -19,24 +19,13 @@ from symdata.keys import split_keys
 from zoo.checkpoint.folder import save_checkpoint
 from zoo.errors import ModelError
 from zoo.objectives import objective_of
+from zoo.training import run_folder
 from zoo.training.config import TrainConfig
 from zoo.training.data import Batches, make_batches
 from zoo.training.engine import engine, start_trackers, track
 from zoo.training.meter import Meter
 from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.record import check_finished, dataset_record, golden_images, training_record
-from zoo.training.run_folder import (
-    MetricsLog,
-    begin,
-    check_folder,
-    check_state,
-    end,
-    is_finished,
-    locked,
-    noting_divergence,
-    read_state,
-    write_state,
-)
 from zoo.training.schedule import set_rate
 from zoo.training.state import TrainingState
 
@@ -57,9 +46,9 @@ def train(
     `torchrun` every process takes its part of each batch, and the result is that of one process, to rounding.
 
     Args:
-        what: the run, or what `prepare` made of it.
-        resume: go on with a run that was stopped; begin where there is none; leave a finished one as it is.
-        overwrite: replace a model or a run that stands there.
+        what: the run, or its plan by `prepare`.
+        resume: go on with a run that was stopped; begin if there is none; leave a finished one as it is.
+        overwrite: replace a model or a run in the folder.
         progress: called with the number of images that were trained on since the last call.
         report: called at the end of every epoch with its line of metrics.jsonl.
 
@@ -70,24 +59,34 @@ def train(
         ModelError: in any case of bad input, before anything is written.
         DivergedError: if the loss is not finite; the last good state is kept.
         ImportError: without accelerate.
+
+    Example:
+        >>> from symdata import Spec, make
+        >>> from zoo.training import TrainConfig
+        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=16), "letters")
+        >>> folder = train(TrainConfig(data="letters", model="p4cnn_12", epochs=1, width=2, batch_size=8, out="model"))
+        >>> sorted(path.name for path in folder.glob("*.safetensors"))
+        ['golden.safetensors', 'model.safetensors']
     """
     plan = what if isinstance(what, TrainingPlan) else prepare(what)
     config, folder = plan.config, plan.folder
-    if resume and not overwrite and is_finished(folder):
+    if resume and not overwrite and run_folder.is_finished(folder):
         check_finished(plan)
         return folder
-    check_folder(folder, resume=resume, overwrite=overwrite)
-    state = None if overwrite else read_state(folder)
-    changes = {} if state is None else check_state(state, config, plan.data_digest, folder)
-    with engine(plan) as accelerator, _own_randomness(accelerator.device):
-        _run(plan, accelerator, state, changes, progress, report)
+    run_folder.check_folder(folder, resume=resume, overwrite=overwrite)
+    saved = None if overwrite else run_folder.read_state(folder)
+    changes = {} if saved is None else run_folder.check_state(saved, config, plan.data_digest, folder)
+    with engine(plan) as accelerator:
+        devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # torch's generators are afterwards as they were
+            _run(plan, accelerator, saved, changes, progress, report)
     return folder
 
 
 def _run(
     plan: TrainingPlan,
     accelerator: Any,
-    state: dict[str, Any] | None,
+    saved: dict[str, Any] | None,
     changes: dict[str, Any],
     progress: Callable[[int], None],
     report: Callable[[Metrics], None],
@@ -99,46 +98,47 @@ def _run(
         if accelerator.num_processes > 1 and not objective.shares_batches:
             raise ModelError(f"objective {str(objective)!r} looks at all images at once; train in one process")
         batches, held_out = make_batches(config, plan.data, plan.preprocessing, accelerator)
-        trainee = TrainingState(accelerator, config, deepcopy(plan.model), objective)
-        trainee.restore(state, changes)
-        accelerator.wait_for_everyone()  # until all have looked at the folder
+        state = TrainingState(accelerator, config, deepcopy(plan.model), objective)
+        state.restore(saved, changes)
+        accelerator.wait_for_everyone()  # until all have read the folder
         if accelerator.is_main_process:
-            stack.enter_context(locked(folder))
-            if state is None:
-                begin(folder, config)
-                _save(plan, trainee)
+            stack.enter_context(run_folder.locked(folder))
+            if saved is None:
+                run_folder.begin(folder, config)
+                _save(plan, state)
         accelerator.wait_for_everyone()
         start_trackers(accelerator, plan)
-        log = MetricsLog(folder, trainee.metrics_bytes, accelerator.is_main_process, partial(track, accelerator))
-        progress(trainee.epochs * len(plan.data.train))
-        for epoch in range(trainee.epochs, config.epochs):
+        writes = accelerator.is_main_process
+        log = run_folder.MetricsLog(folder, state.metrics_bytes, writes, partial(track, accelerator))
+        progress(state.epochs * len(plan.data.train))
+        for epoch in range(state.epochs, config.epochs):
             started = time.perf_counter()
-            with noting_divergence(folder, accelerator.is_main_process):
-                metrics = _epoch(epoch, trainee, batches, log, progress)
-                trainee.check_finite(metrics)
-            metrics |= trainee.objective.after_epoch(trainee.plain.eval(), epoch + 1, batches.plain)
-            metrics |= _validate(trainee, held_out)
+            with run_folder.noting_divergence(folder, writes):
+                metrics = _epoch(epoch, state, batches, log, progress)
+                state.check_finite(metrics)
+            metrics |= state.objective.after_epoch(state.plain.eval(), epoch + 1, batches.plain)
+            metrics |= _validate(state, held_out)
             metrics["seconds"] = round(time.perf_counter() - started, 3)
             log.add(metrics)
-            trainee.end_epoch(metrics, log.length)
-            if trainee.epochs % config.checkpoint_every == 0 or trainee.epochs == config.epochs:
-                _save(plan, trainee)
+            state.end_epoch(metrics, log.length)
+            if state.epochs % config.checkpoint_every == 0 or state.epochs == config.epochs:
+                _save(plan, state)
             report(metrics)
         if accelerator.is_main_process:
-            _publish(plan, trainee)
-            end(folder)
+            _publish(plan, state)
+            run_folder.end(folder)
         accelerator.wait_for_everyone()
 
 
 def _epoch(
-    epoch: int, trainee: TrainingState, batches: Batches, log: MetricsLog, progress: Callable[[int], None]
+    epoch: int, state: TrainingState, batches: Batches, log: run_folder.MetricsLog, progress: Callable[[int], None]
 ) -> Metrics:
     """One pass over the images; its line of metrics.jsonl."""
-    config, accelerator, steps = trainee.config, trainee.accelerator, len(batches)
+    config, accelerator, steps = state.config, state.accelerator, len(batches)
     meter, lr = Meter(accelerator, epoch + 1, epoch * steps), config.lr
     _seed_dropout(config.seed, epoch, accelerator)
-    model, optimizer = trainee.model.train(), trainee.optimizer
-    # Where reading a number waits for nobody, a loss that is not finite stops the run in its own step.
+    model, optimizer = state.model.train(), state.optimizer
+    # Where reading a number costs nothing, a loss that is not finite stops the run in its own step.
     every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
     for k, (images, labels, size) in enumerate(batches.epoch(epoch), 1):
         lr = set_rate(optimizer, config, epoch * steps + k - 1, steps)
@@ -146,7 +146,7 @@ def _epoch(
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="sum")
         # Gradients are averaged over processes: sum of all parts x processes / size is the mean over the whole batch.
         mean = loss * (accelerator.num_processes / size)
-        penalty = trainee.objective.penalty(trainee.plain)
+        penalty = state.objective.penalty(state.plain)
         accelerator.backward(mean if penalty is None else mean + penalty)
         optimizer.step()
         optimizer.zero_grad()
@@ -160,51 +160,45 @@ def _epoch(
 
 
 @torch.no_grad()
-def _validate(trainee: TrainingState, held_out: Batches | None) -> Metrics:
-    """Loss and accuracy on the images that are held out, if any; every process looks at its part of them."""
+def _validate(state: TrainingState, held_out: Batches | None) -> Metrics:
+    """Loss and accuracy on the images that are held out, if any; every process takes its part of them."""
     if held_out is None:
         return {}
-    model = trainee.plain.eval()
+    model = state.plain.eval()
     sums = torch.zeros(3, device=held_out.device)
     for images, labels in held_out.plain():
         logits = model(images)
         loss = F.cross_entropy(logits, labels, reduction="sum")
         sums += torch.stack([loss, (logits.argmax(1) == labels).sum(), torch.full_like(loss, len(labels))])
-    loss, hits, count = trainee.accelerator.reduce(sums, "sum").tolist()
+    loss, hits, count = state.accelerator.reduce(sums, "sum").tolist()
     return {"validation_loss": loss / count, "validation_accuracy": hits / count}
 
 
-def _save(plan: TrainingPlan, trainee: TrainingState) -> None:
-    """The state from which a stopped run resumes."""
-    if trainee.accelerator.is_main_process:
-        write_state(plan.folder, trainee.state() | {"config": plan.config.to_dict(), "data_digest": plan.data_digest})
+def _save(plan: TrainingPlan, state: TrainingState) -> None:
+    """Write the state from which a stopped run resumes."""
+    if state.accelerator.is_main_process:
+        origin = {"config": plan.config.to_dict(), "data_digest": plan.data_digest}
+        run_folder.write_state(plan.folder, state.saved() | origin)
 
 
-def _publish(plan: TrainingPlan, trainee: TrainingState) -> None:
-    """The model folder."""
+def _publish(plan: TrainingPlan, state: TrainingState) -> None:
+    """Write the model folder."""
     model = deepcopy(plan.model)
-    model.load_state_dict(trainee.kept())
+    model.load_state_dict(state.kept())
     save_checkpoint(
         plan.folder,
         model.eval(),
         name=plan.name,
         preprocessing=plan.preprocessing,
         classes=plan.data.classes,
-        training=training_record(plan, trainee),
+        training=training_record(plan, state),
         dataset=dataset_record(plan),
         golden_images=golden_images(plan),
     )
 
 
-@contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """A block that leaves torch's generators as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-
-
 def _seed_dropout(seed: int, epoch: int, accelerator: Any) -> None:
-    """Dropout of an epoch is its own stream, in each process another one."""
+    """Seed the dropout of an epoch, in each process differently."""
     key = int(split_keys(seed, "train", f"dropout-{epoch}", torch.tensor([accelerator.process_index]))[0])
     torch.default_generator.manual_seed(key % 2**63)
     if accelerator.device.type == "cuda":

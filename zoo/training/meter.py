@@ -1,4 +1,4 @@
-"""Loss and hits of an epoch, left on the device until somebody reads them, so that no step waits for a number."""
+"""Loss and hits of an epoch; they stay on the device until they are read, so that no step waits for a number."""
 
 import math
 from typing import Any
@@ -10,7 +10,13 @@ from zoo.errors import ModelError
 
 
 class DivergedError(ModelError):
-    """The loss is not a number any more."""
+    """The loss or a weight is not a finite number any more.
+
+    Example:
+        >>> error = DivergedError(epoch=2, step=9, lr=0.1)
+        >>> error.step, "--resume and a smaller --lr" in str(error)
+        (9, True)
+    """
 
     def __init__(self, epoch: int, step: int, lr: float) -> None:
         super().__init__(
@@ -24,20 +30,20 @@ class Meter:
     """Sums over the batches of one epoch, of all processes together."""
 
     def __init__(self, accelerator: Any, epoch: int, step: int) -> None:
-        """Before the first batch of `epoch` (from 1), after `step` steps of the run."""
+        """Begin with the first batch of `epoch` (from 1), after `step` steps of the run."""
         self.accelerator, self.epoch, self.step = accelerator, epoch, step
         self.loss, self.hits, self.images = 0.0, 0, 0
         self._window = (0.0, 0)
         self._waiting: list[tuple[Tensor, int, float]] = []
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor, size: int, lr: float) -> None:
-        """One step: the summed loss of this process's part of the batch, its logits (b, classes) and labels (b,), how
-        many images the whole batch has, and the learning rate."""
+        """Add a step: the summed loss of this process's part of the batch, its logits (b, classes) and labels (b,), the
+        number of images of the whole batch, and the learning rate."""
         hits = (logits.argmax(1) == labels).sum()
         self._waiting.append((torch.stack([loss.detach(), hits.to(loss.dtype)]), size, lr))
 
     def read(self) -> None:
-        """Take in what was added; `DivergedError`, in every process alike, for a loss that is not finite."""
+        """Sum up the steps that were added; `DivergedError`, in every process, for a loss that is not finite."""
         if not self._waiting:
             return
         values = self.accelerator.reduce(torch.stack([pair for pair, _, _ in self._waiting]), "sum").tolist()
@@ -50,7 +56,7 @@ class Meter:
         self._waiting = []
 
     def window(self) -> float:
-        """Mean loss of what was read since the last call."""
+        """Mean loss of the steps that were read since the last call."""
         loss, images = self._window
         self._window = (0.0, 0)
         return loss / images

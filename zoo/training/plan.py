@@ -1,11 +1,16 @@
 """A training run with every choice made and checked, before the first step: images, preprocessing, network, audit."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from symdata.display import Result
+from symdata.store.files import sha256
+from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device
 from zoo.exactness.audits import Audit, audit
@@ -15,12 +20,20 @@ from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
-from zoo.training.run_folder import manifest_digest
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingPlan:
-    """What `train` is about to do."""
+class TrainingPlan(Result):
+    """What `train` is about to do.
+
+    Example:
+        >>> from symdata import Spec, make
+        >>> from zoo.training import TrainConfig, prepare
+        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=80), "letters")
+        >>> print(prepare(TrainConfig(data="letters", model="p4cnn_13", width=2, batch_size=16)))
+        p4cnn_13.glyphs-none: 1,048 parameters, 80 images 12x12x1, 13 held out
+        approximate: at 13x13 ...
+    """
 
     config: TrainConfig
     name: str
@@ -42,22 +55,52 @@ class TrainingPlan:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return -(-len(self.data.train) // self.config.batch_size)
+    def steps(self) -> int:
+        """Batches in all epochs."""
+        return self.config.epochs * -(-len(self.data.train) // self.config.batch_size)
 
     @property
     def images(self) -> int:
         """Images of all epochs together."""
         return self.config.epochs * len(self.data.train)
 
+    def parts(self) -> Iterable[str]:
+        """The network, the images, and whether it is exact, on two lines."""
+        train, held_out = self.data.train, self.data.validation
+        c, h, w = train.dataset.shape
+        images = f"{len(train):,} images {h}x{w}x{c}" + (f", {len(held_out):,} held out" if held_out else "")
+        free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
+        yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data for JSON."""
+        return {
+            "folder": str(self.folder),
+            "name": self.name,
+            "parameters": self.parameters,
+            "images": len(self.data.train),
+            "held_out": len(self.data.validation or ()),
+            "steps": self.steps,
+            "preprocessing": self.preprocessing.to_dict(),
+            "exactness": self.audit.verdict,
+            "config": self.config.to_dict(),
+        }
+
 
 def prepare(config: TrainConfig) -> TrainingPlan:
-    """Open the dataset, build the network, check that they fit; nothing is written.
+    """Open the dataset, build the network, and check that they fit; nothing is written.
 
     Raises:
         ModelError: if they do not fit, the folder is no dataset with a train split, or there is no such device.
         SymdataError: if the dataset is damaged.
+
+    Example:
+        >>> from symdata import Spec, make
+        >>> from zoo.training import TrainConfig
+        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=80), "glyphs")
+        >>> plan = prepare(TrainConfig(data="glyphs", model="p4cnn_12", width=2, batch_size=16))
+        >>> plan.steps, plan.audit.exact
+        (50, True)
     """
     name = ModelName.parse(config.model)
     check_device(config.device, auto=True)
@@ -73,14 +116,14 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         **config.choices(),
         seed=config.seed,
     )
-    objective_of(model, config.objective)  # refuses what does not fit
+    objective_of(model, config.objective)  # raises if it does not fit
     full = checkpoint_name(config, name, data)
     return TrainingPlan(
         config=config,
         name=full,
         folder=Path(config.out or full),
         data=data,
-        data_digest=manifest_digest(config.data),
+        data_digest=sha256(Path(config.data, MANIFEST)),
         preprocessing=preprocessing,
         model=model,
         audit=audit(export(model), name.size, channels=preprocessing.channels),
@@ -88,7 +131,7 @@ def prepare(config: TrainConfig) -> TrainingPlan:
 
 
 def checkpoint_name(config: TrainConfig, name: ModelName, data: TrainingData) -> str:
-    """`p4cnn_28.mnist-none`: as the config says, or after the dataset and what augments it."""
+    """`p4cnn_28.mnist-none`: as the config says, or after the dataset and its augmentation."""
     if name.data is not None:
         return str(name)
     words = str(data.train.dataset.manifest["name"])

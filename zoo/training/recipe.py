@@ -1,4 +1,4 @@
-"""Training recipes as YAML: what `--config` reads, and what a run writes beside its weights."""
+"""Training recipes as YAML: `--config` reads them, and a run writes one beside its weights."""
 
 from pathlib import Path, PurePath
 from reprlib import repr as short
@@ -12,10 +12,10 @@ from zoo.training.config import TrainConfig
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only, and a key that comes twice is an error."""
+    """Reads plain data only; a repeated key is an error."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """A mapping, whose keys are texts and differ."""
+        """A mapping whose keys are texts and differ."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen if isinstance(key.value, str) else True:
@@ -29,6 +29,11 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
 
     Raises:
         ModelError: if the file is not YAML, or not a mapping from fields to values.
+
+    Example:
+        >>> _ = Path("recipe.yaml").write_text("model: p4cnn_28\\nepochs: 3")
+        >>> read_recipe("recipe.yaml")
+        {'model': 'p4cnn_28', 'epochs': 3}
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
@@ -42,13 +47,12 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
 
 
 def recipe_text(config: TrainConfig) -> str:
-    """The config as YAML, without paths of this machine: `symdata train DATA --config recipe.yaml` does it again."""
-    fields = public_fields(config)
-    return yaml.safe_dump(fields, sort_keys=False, default_flow_style=False)
+    """The config as YAML, without paths of this machine; `symdata train DATA --config recipe.yaml` repeats the run."""
+    return yaml.safe_dump(public_fields(config), sort_keys=False, default_flow_style=False)
 
 
 def public_fields(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a config that may be published: not where it was written, and the name of the dataset's folder."""
+    """The fields of a config that may be published: without `out`, and without the path of the dataset's folder."""
     fields = config.to_dict()
     del fields["out"]
     place = PurePath(fields["data"])

@@ -1,10 +1,10 @@
-"""What a trained model says of its training: plain data for config.json, without paths of this machine."""
+"""What config.json holds of a model's training: plain data, without paths of this machine."""
 
-import json
 from typing import Any
 
 from torch import Tensor
 
+from symdata.store.files import read_json
 from zoo.errors import ModelError
 from zoo.files import CONFIG
 from zoo.training.config import TrainConfig
@@ -17,30 +17,29 @@ GOLDEN = 8
 """Images whose logits are kept beside the weights."""
 
 
-def training_record(plan: TrainingPlan, trainee: TrainingState) -> dict[str, Any]:
-    """The resolved config, and what came of it."""
-    kept = trainee.epochs if trainee.best is None else trainee.best["epoch"]
+def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
+    """The resolved config, and the numbers of the run."""
+    best = state.best or state.last
     facts = {
         "command": command(plan.config),
         **public_fields(plan.config),
         "mean": list(plan.preprocessing.mean),
         "std": list(plan.preprocessing.std),
         "parameters": plan.parameters,
-        "steps": plan.steps_per_epoch * plan.config.epochs,
+        "steps": plan.steps,
         "images": plan.images,
-        "kept_epoch": kept,
-        "seconds": round(trainee.seconds, 1),
-        "processes": trainee.accelerator.num_processes,
-        "device_type": trainee.accelerator.device.type,
+        "kept_epoch": best["epoch"],
+        "seconds": round(state.seconds, 1),
+        "processes": state.accelerator.num_processes,
+        "device_type": state.accelerator.device.type,
     }
-    facts |= {k: trainee.last[k] for k in ("loss", "accuracy", "validation_loss") if k in trainee.last}
-    accuracy = trainee.last.get("validation_accuracy") if trainee.best is None else trainee.best["validation_accuracy"]
-    facts |= {} if accuracy is None else {"validation_accuracy": accuracy}
-    return facts | ({"changes": trainee.changes} if trainee.changes else {})
+    facts |= {name: state.last[name] for name in ("loss", "accuracy", "validation_loss") if name in state.last}
+    facts |= {name: best[name] for name in ("validation_accuracy",) if name in best}
+    return facts | ({"changes": state.changes} if state.changes else {})
 
 
 def dataset_record(plan: TrainingPlan) -> dict[str, Any]:
-    """What it was trained on: enough to build the dataset again and to know it by its hash."""
+    """The dataset of the training: enough to build it again and to recognise it by its hash."""
     train, validation = plan.data.train, plan.data.validation
     manifest = train.dataset.manifest
     source = {key: manifest["source"].get(key) for key in ("ref", "name", "license", "fingerprint", "revision")}
@@ -54,7 +53,7 @@ def dataset_record(plan: TrainingPlan) -> dict[str, Any]:
         "split": train.dataset.split,
         "rows": len(train),
         "validation_split": None if validation is None else validation.dataset.split,
-        "validation_rows": 0 if validation is None else len(validation),
+        "validation_rows": len(validation or ()),
     }
 
 
@@ -81,19 +80,18 @@ def command(config: TrainConfig) -> str:
 
 
 def check_finished(plan: TrainingPlan) -> None:
-    """`ModelError` if the model that stands in the folder is of another run, naming what differs."""
-    config = json.loads((plan.folder / CONFIG).read_text(encoding="utf-8"))
+    """Raise `ModelError` if the model in the folder is of another run; it names a field that differs."""
+    config = read_json(plan.folder / CONFIG) or {}
     before, now = config.get("training", {}), public_fields(plan.config)
     ignored = {*MAY_DIFFER, *(name for change in before.get("changes", []) for name in change)}
-    ignored |= {name for name in ("mean", "std") if now[name] is None}  # it holds the measured ones
+    ignored |= {name for name in ("mean", "std") if now[name] is None}  # the model has the measured ones
     default = TrainConfig(data=plan.config.data, model=plan.config.model).to_dict()  # of fields that came later
-    differ = [name for name, value in now.items() if name not in ignored and before.get(name, default[name]) != value]
+    pairs = {name: (before.get(name, default[name]), value) for name, value in now.items() if name not in ignored}
     if config.get("dataset", {}).get("manifest_sha256") != plan.data_digest:
-        differ = ["dataset"]
-    if differ:
-        name = differ[0]
-        old, new = (before.get(name), now[name]) if name != "dataset" else ("another", plan.config.data)
-        raise ModelError(
-            f"{str(plan.folder)!r} is a finished model with {name} = {old!r}, and now it is {new!r}; "
-            "choose another --out, or replace it with --overwrite"
-        )
+        pairs = {"dataset": ("another", plan.config.data)}
+    for name, (old, new) in pairs.items():
+        if old != new:
+            raise ModelError(
+                f"{str(plan.folder)!r} is a finished model with {name} = {old!r}, and now it is {new!r}; "
+                "choose another --out, or replace it with --overwrite"
+            )

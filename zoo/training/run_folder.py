@@ -3,8 +3,8 @@
     recipe.yaml  metrics.jsonl  .state/run.json  .state/state.pt  [.state/diverged.json]
 
 The state is one file, replaced by a rename after every few epochs, so a kill at any moment leaves the last one whole.
-It is read with `weights_only=True`: tensors and plain data, no code. At the end the model's own files join the first
-two, and `.state` goes.
+It is read with `weights_only=True`: tensors and plain data, no code. At the end the model's files are written beside
+the first two, and `.state` is removed.
 """
 
 import json
@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from hashlib import file_digest
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -21,8 +20,7 @@ import torch
 
 from symdata.errors import StoreError
 from symdata.store import lock
-from symdata.store.files import read_json
-from symdata.store.manifest import MANIFEST
+from symdata.store.files import read_json, write_file, write_json
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.training.config import TrainConfig
@@ -31,32 +29,23 @@ from zoo.training.recipe import read_recipe, recipe_text
 
 STATE = ".state"
 RUN, DIVERGED = "run.json", "diverged.json"
-"""In STATE: by the first a folder is known as that of a run of ours, the second notes that the loss diverged."""
+"""In STATE: the first marks the folder of a run, the second notes that the loss diverged."""
 FORMAT = 1
-OURS = (
-    *(STATE, METRICS, RECIPE, CONFIG, WEIGHTS, GOLDEN, EVALUATION, CARD, PICTURE),
-    *(".eval_results", "tensorboard"),
-)
-"""What a training run, or what follows it, puts into its folder; nothing else is ever removed."""
+OURS = (METRICS, RECIPE, CONFIG, WEIGHTS, GOLDEN, EVALUATION, CARD, PICTURE, ".eval_results", "tensorboard")
+"""What a training run, or a later command, writes into its folder beside STATE; nothing else is ever removed."""
 MAY_DIFFER = ("out", "data", "device", "tracker", "checkpoint_every")
-"""Fields of a config that change no weight; the dataset is told by its hash, not by its path."""
+"""Fields of a config that change no weight; the dataset is identified by its hash, not by its path."""
 MENDS = ("lr", "precision")
-"""Fields that may change too once the loss has diverged."""
-
-
-def manifest_digest(data: str) -> str:
-    """sha256 of a dataset's manifest."""
-    with Path(data, MANIFEST).open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+"""Fields that may change as well after the loss has diverged."""
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a whole model stands there, and no run that is under way."""
+    """Whether the folder holds a whole model, and no run that is under way."""
     return (folder / CONFIG).exists() and not (folder / STATE).exists() and _is_ours(folder / CONFIG)
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a target that is in the way; `ModelError` with what may be done about it."""
+    """Raise `ModelError` if the folder holds something that the run must not replace; it says what to do instead."""
     what = repr(str(folder))
     if not folder.exists() and not folder.is_symlink():
         return
@@ -87,7 +76,7 @@ def _is_ours(path: Path) -> bool:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder, made if it is not there, for this process alone."""
+    """Make the folder if it is not there, and keep other processes from training in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,26 +94,25 @@ def _unwritable(folder: Path, error: OSError) -> ModelError:
 
 
 def begin(folder: Path, config: TrainConfig) -> None:
-    """An empty run: what an earlier one left is removed, and only that."""
+    """Begin an empty run: remove what an earlier one left, and nothing else."""
     try:
         (folder / STATE).mkdir(exist_ok=True)
         for left in (folder / STATE).iterdir():
             left.unlink()
-        _write(folder / STATE / RUN, b'{"library_name": "symdata"}')
-        for name in OURS:
-            path = folder / name
-            if name != STATE and path.is_dir() and not path.is_symlink():
+        write_json(folder / STATE / RUN, {"library_name": "symdata"})
+        for path in (folder / name for name in OURS):
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif name != STATE:
+            else:
                 path.unlink(missing_ok=True)
-        _write(folder / RECIPE, recipe_text(config).encode())
+        write_file(folder / RECIPE, recipe_text(config))
         (folder / METRICS).write_bytes(b"")
     except OSError as error:
         raise _unwritable(folder, error) from None
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the state in one step."""
+    """Replace the state in one step; it is streamed, since it may be large."""
     path = folder / STATE / "state.pt"
     partial = path.with_suffix(".partial")
     try:
@@ -141,7 +129,7 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
-    """The last state, on the CPU; None if the run was stopped before there was one."""
+    """The last state, on the CPU; None if there is none yet."""
     path = folder / STATE / "state.pt"
     if not _is_ours(folder / STATE / RUN) or not path.exists():
         return None
@@ -156,10 +144,10 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """The fields of the run that stands there: of its state, which knows the path of its dataset, or its recipe.
+    """The fields of the run in a folder: from its state, which has the path of the dataset, or else from its recipe.
 
     Raises:
-        ModelError: if no run of ours was begun there.
+        ModelError: if no run was begun there.
     """
     state = read_state(folder)
     if state is not None:
@@ -173,7 +161,7 @@ def recorded(folder: Path) -> dict[str, Any]:
 
 
 def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, folder: Path) -> dict[str, Any]:
-    """The fields that a resumed run may change and does, with their old and new values; `ModelError` for others."""
+    """The fields that a resumed run may change and does: name -> [old, new]; `ModelError` for any other change."""
     if state["data_digest"] != data_digest:
         raise ModelError(
             f"the run in {str(folder)!r} was on another dataset than {config.data!r}; name that one, or --overwrite"
@@ -192,20 +180,20 @@ def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, fo
 
 @contextmanager
 def noting_divergence(folder: Path, writes: bool) -> Iterator[None]:
-    """A block that, if the loss diverges in it, leaves a note, which lets the next run change `MENDS`."""
+    """Leave a note if the loss diverges in the block; it lets the next run change `MENDS`."""
     try:
         yield
     except DivergedError as error:
         if writes:
-            _write(folder / STATE / DIVERGED, json.dumps(vars(error)).encode())
+            write_json(folder / STATE / DIVERGED, vars(error))
         raise
 
 
 class MetricsLog:
-    """metrics.jsonl, a JSON object per line; cut back to what the state knows of when a run resumes."""
+    """metrics.jsonl, a JSON object per line; cut back to the lines of the state when a run resumes."""
 
     def __init__(self, folder: Path, length: int, writes: bool, also: Callable[[dict[str, Any]], None]) -> None:
-        """Of several processes one `writes`; `also` is told every line too, for the trackers."""
+        """Of several processes one `writes`; `also` is called with every line, for the trackers."""
         self.path, self.length, self.also, self.writes = folder / METRICS, length, also, writes
         if not writes:
             return
@@ -215,7 +203,7 @@ class MetricsLog:
         os.truncate(self.path, length)
 
     def add(self, line: dict[str, Any]) -> None:
-        """One line, on disk at once."""
+        """Append a line to the file at once."""
         self.also(line)
         data = json.dumps(line).encode() + b"\n"
         self.length += len(data)
@@ -225,11 +213,5 @@ class MetricsLog:
 
 
 def end(folder: Path) -> None:
-    """The run is over: its state goes."""
+    """Remove the state of a finished run."""
     shutil.rmtree(folder / STATE, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

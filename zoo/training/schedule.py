@@ -1,4 +1,4 @@
-"""The optimiser, and the learning rate as a function of the step: nothing of a schedule needs to be stored."""
+"""The optimiser, and the learning rate as a function of the step, so that no state of a schedule is stored."""
 
 import math
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ MOMENTA = (0.95, 0.85)
 def make_optimizer(
     config: TrainConfig, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 ) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD with momentum, of parameters or of groups of them."""
+    """Adam, AdamW or SGD with momentum, for parameters or groups of them."""
     lr, decay = config.lr, config.weight_decay
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum, weight_decay=decay)
@@ -29,8 +29,8 @@ def make_optimizer(
 
 
 def set_rate(optimizer: Any, config: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """Give the optimiser the lr of `step` (from 0), times what a group has as `lr_scale`, and the momentum if the
-    schedule moves it; returns lr."""
+    """Set the lr of `step` (from 0), times the `lr_scale` of a group, and the momentum if the schedule moves it; return
+    the lr."""
     lr = learning_rate(config, step, steps_per_epoch)
     for group in optimizer.param_groups:
         group["lr"] = lr * group.get("lr_scale", 1.0)

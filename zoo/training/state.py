@@ -1,7 +1,7 @@
-"""What changes in a run: the weights, the optimiser, how far it has come, and the best so far."""
+"""What changes during a run: the weights, the optimiser, how far it has come, and the best so far."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from zoo.training.schedule import make_optimizer
 
 StateDict = dict[str, Tensor]
 
+HISTORY = ("epochs", "seconds", "metrics_bytes", "last", "best", "changes")
+"""The attributes of `TrainingState` that are saved as they are."""
+
 
 class TrainingState:
     """A network and its optimiser, ready to train on the accelerator's device, and the history of their run."""
@@ -23,7 +26,7 @@ class TrainingState:
         if config.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-            # Our own norms look at all processes anyway; this is for networks of escnn, and torch has it for CUDA only.
+            # Our own norms use the images of all processes; this is for escnn's, and torch has it for CUDA only.
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         groups = objective.groups(model, config.weight_decay)
         self.model, self.optimizer = accelerator.prepare(model, make_optimizer(config, groups))
@@ -33,50 +36,42 @@ class TrainingState:
         self.best: dict[str, Any] | None = None
         self.changes: list[dict[str, Any]] = []
 
-    def restore(self, state: dict[str, Any] | None, changes: dict[str, Any]) -> None:
-        """Go back to a state of `state()`; `changes` are the fields that are different from now on."""
-        if state is None:
+    def restore(self, saved: dict[str, Any] | None, changes: dict[str, Any]) -> None:
+        """Go back to what `saved()` returned; `changes` are the fields that are different from now on."""
+        if saved is None:
             return
-        self.plain.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.scaler is not None and state["scaler"] is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.epochs, self.seconds, self.metrics_bytes = state["epochs"], state["seconds"], state["metrics_bytes"]
-        self.last, self.best, self.changes = state["last"], state["best"], list(state["changes"])
-        self.objective.restore(state.get("objective", {}))
+        self.plain.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.accelerator.scaler is not None and saved["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        for name in HISTORY:
+            setattr(self, name, saved[name])
+        self.objective.restore(saved.get("objective", {}))
         if changes:
-            self.changes.append({"after_epoch": self.epochs, **changes})
+            self.changes = [*self.changes, {"after_epoch": self.epochs, **changes}]
 
-    def state(self) -> dict[str, Any]:
+    def saved(self) -> dict[str, Any]:
         """Everything that a resumed run needs, as tensors and plain data."""
         scaler = self.accelerator.scaler
         return {
             "model": self.weights(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
-            "epochs": self.epochs,
-            "seconds": self.seconds,
-            "metrics_bytes": self.metrics_bytes,
-            "last": self.last,
-            "best": self.best,
-            "changes": self.changes,
+            **{name: getattr(self, name) for name in HISTORY},
             "objective": self.objective.state(),
         }
 
     def weights(self) -> StateDict:
         """A copy of the weights on the CPU."""
-        self.plain.train()  # in eval mode networks of escnn hold expanded filters besides
+        self.plain.train()  # in eval mode networks of escnn hold expanded filters as well
         return {key: value.detach().to("cpu", copy=True) for key, value in self.plain.state_dict().items()}
 
     def kept(self) -> StateDict:
-        """The weights that the run is for."""
-        if self.config.keep == "best" and self.best is not None:
-            best: StateDict = self.best["model"]
-            return best
-        return self.weights()
+        """The weights that the finished model has: the last, or the best."""
+        return self.weights() if self.best is None else cast(StateDict, self.best["model"])
 
     def end_epoch(self, metrics: dict[str, Any], metrics_bytes: int) -> None:
-        """Take the results of an epoch into the history."""
+        """Add the results of an epoch to the history."""
         self.epochs += 1
         self.seconds += metrics["seconds"]
         self.metrics_bytes, self.last = metrics_bytes, deepcopy(metrics)
@@ -85,7 +80,7 @@ class TrainingState:
             self.best = {"epoch": self.epochs, "validation_accuracy": accuracy, "model": self.weights()}
 
     def check_finite(self, metrics: dict[str, Any]) -> None:
-        """`DivergedError` if some weight is not finite: the last step of an epoch shows in no loss of that epoch."""
+        """Raise `DivergedError` if a weight is not finite: no loss of an epoch shows what its last step did."""
         with torch.no_grad():
             tensors = [v for v in self.plain.state_dict().values() if v.is_floating_point()]
             finite = torch.stack([v.isfinite().all() for v in tensors]).all()

@@ -1,4 +1,4 @@
-"""The evidence by Laplace's method: held against the whole Gauss-Newton matrix, and against Gaussians."""
+"""The evidence by Laplace's method, compared with the whole Gauss-Newton matrix and with Gaussians."""
 
 import math
 

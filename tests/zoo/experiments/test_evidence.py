@@ -16,7 +16,7 @@ def setting(out, **changes):
 
 
 def test_every_task_path_and_seed_has_a_job(tmp_path):
-    jobs = evidence.jobs(setting(tmp_path, seeds=2))
+    jobs = evidence.EXPERIMENT.jobs("quadrants", setting(tmp_path, seeds=2))
     assert len({job.key for job in jobs}) == len(jobs) == 2 * len(PATHS) * 2
     assert {job.part for job in jobs} == set(find_experiment("evidence").parts) == {"quadrants"}
 
@@ -24,7 +24,11 @@ def test_every_task_path_and_seed_has_a_job(tmp_path):
 def test_a_job_runs_from_data_to_evidence(tmp_path):
     data = make(Spec(source="glyphs:OXAF", recipe="quadrant", count=96, validation=0.0), tmp_path / "data" / "quadrant")
     assert data is not None
-    whole = next(job for job in evidence.jobs(setting(tmp_path)) if "quadrant/residual-factored" in job.key)
+    whole = next(
+        job
+        for job in evidence.EXPERIMENT.jobs("quadrants", setting(tmp_path))
+        if "quadrant/residual-factored" in job.key
+    )
     small = {"epochs": 2, "limit": 64, "batch_size": 16, "path": "residual-factored"}
     request = whole.request | {"train": whole.request["train"] | small, "data": {"recipe": "quadrant"}}
     result = evidence.run(Job(whole.part, whole.key, request, whole.run), setting(tmp_path))
@@ -60,7 +64,7 @@ RIGHT = {
 
 def reported(tmp_path, level):
     records = [record(task, path, seed, level) for task in evidence.TASKS for path in PATHS for seed in (0, 1)]
-    return evidence.report(records, setting(tmp_path, seeds=2))
+    return evidence.EXPERIMENT.section("quadrants", records, setting(tmp_path, seeds=2))
 
 
 def test_the_report_judges_and_adds_up(tmp_path):

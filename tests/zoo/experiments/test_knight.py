@@ -5,16 +5,15 @@ import math
 import pytest
 import torch
 
-from zoo.experiments.harness.runs import RunRecord
+from zoo.experiments.harness.runs import Job, RunRecord
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.using_and_abusing import knight
+from zoo.experiments.using_and_abusing.parts import EXPERIMENT
 from zoo.experiments.using_and_abusing.published import KNIGHT
 
 
-def learned(row, seed=0, epochs=knight.EPOCHS, title=knight.FIRST):
-    job = knight._job(row, title, 1)
-    job.request["epochs"] = epochs
-    return knight.run(job, Setting(out=None))
+def learned(row, title=knight.FIRST):
+    return knight.run(Job("knight", *knight.request(row, title, 1), knight.run), Setting(out=None))
 
 
 def test_the_picture_has_no_symmetry_and_the_range_of_a_palette():
@@ -52,12 +51,12 @@ def test_padding_and_cropping_keep_the_picture():
 def test_the_report_says_inside_and_outside(tmp_path):
     setting = Setting(tmp_path, seeds=5)
     records = []
-    for job in knight.jobs(setting):
+    for job in EXPERIMENT.jobs("knight", setting):
         exact = "exact" if (job.request["size"] + 2 * job.request["padding"] - job.request["kernel"]) % 2 == 0 else ""
         loss = math.log(2) if exact else 0.03
         result = {"curves": [[loss] * 81] * 5, "losses": [loss] * 5, "accuracies": [0.5 if exact else 1.0] * 5}
         records.append(RunRecord("knight", job.key, job.request, result, 1.0, 1.0, "now"))
-    section = knight.report(records, setting)
+    section = EXPERIMENT.section("knight", records, setting)
     verdicts = {v.condition.text: v.word for v in section.verdicts}
     assert verdicts["32 px: loss < 0.02, every seed"] == "OUTSIDE"
     assert verdicts["33 px: loss = ln 2 to within 0.001, every seed"] == "inside"

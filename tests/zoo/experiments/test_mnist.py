@@ -8,10 +8,12 @@ import torch
 from symdata.store import load
 from zoo.errors import ModelError
 from zoo.experiments.harness.experiment import reproduce
+from zoo.experiments.harness.mnist import mnist_folder
 from zoo.experiments.harness.results import header, write
 from zoo.experiments.harness.runs import RunRecord, do
 from zoo.experiments.harness.setting import PAPER, Budget, Setting
-from zoo.experiments.using_and_abusing import accuracies, mnist
+from zoo.experiments.using_and_abusing import mnist
+from zoo.experiments.using_and_abusing.parts import EXPERIMENT
 from zoo.experiments.using_and_abusing.published import MODELS
 from zoo.training import TrainConfig
 
@@ -21,7 +23,7 @@ TINY = Budget("tiny", {"limit": 128, "epochs": 1, "batch_size": 64, "schedule": 
 def made_up(regime, setting, seeds=2):
     """Records as runs leave them: models differ, and the turns of all but the exact one."""
     records = []
-    for job in mnist.jobs(regime, setting):
+    for job in EXPERIMENT.jobs(regime, setting):
         model, seed = job.request["train"]["model"], job.request["train"]["seed"]
         k = MODELS.index(model)
         curve = [90.0 - (5 * k + seed) * (a % 9 != 0) for a in range(36)]
@@ -43,7 +45,7 @@ def setting(tmp_path):
 
 
 def test_the_tables_stand_beside_the_published_numbers(setting):
-    section = accuracies.report("upright", made_up("upright", setting), setting)
+    section = EXPERIMENT.section("upright", made_up("upright", setting), setting)
     table = section.tables[0]
     assert table.rows[0] == ("p4cnn_28", "published (100)", *["97.69±0.17"] * 5, "73.55±2.56", "87.22±1.11")
     assert table.rows[1][1:4] == ("ours (2)", "97.55±0.05", "97.55±0.05")
@@ -54,12 +56,12 @@ def test_the_tables_stand_beside_the_published_numbers(setting):
     assert words["p4cnn_28: |180° - 0°| <= 0.05, every seed"] == "inside"
     assert words["p4cnn_27: 180° < min(90°, 270°), every seed"] == "inside"  # equal is not above
     assert words["z2cnn_28: 90° <= 25"] == "OUTSIDE"
-    drawn = [curve.name for curve in section.drawings[0].curves]
+    drawn = [line.name for line in section.drawing.lines]
     assert drawn[:2] == ["p4cnn_28", "p4cnn_28, published"] and "p4cnn_29, published" not in drawn
 
 
 def test_results_are_written_whole_and_notes_are_kept(setting):
-    sections = [accuracies.report("biased", made_up("biased", setting), setting)]
+    sections = [EXPERIMENT.section("biased", made_up("biased", setting), setting)]
     setting.out.mkdir()
     (setting.out / "notes.md").write_text("## What misses its band\n\nBecause.\n")
     files = write(sections, setting)
@@ -82,7 +84,7 @@ def test_the_header_says_what_a_number_needs(setting):
 
 def test_the_paper_budget_is_a_valid_recipe():
     for budget in (PAPER, TINY):
-        for job in mnist.jobs("biased", Setting(out=None, seeds=1, budget=budget)):
+        for job in EXPERIMENT.jobs("biased", Setting(out=None, seeds=1, budget=budget)):
             config = TrainConfig(**job.request["train"], data="x")
             assert config.symmetry == "so2@45~20" and config.augment_per == "batch" and config.fill == "zero"
     assert (config.mean, config.std) == ((0.13084,), (0.043477,))
@@ -101,18 +103,19 @@ def test_half_of_mnist_is_refused(tmp_path, data):
     for path in (data / "mnist").glob("t10k*"):
         (tmp_path / path.name).symlink_to(path)
     with pytest.raises(ModelError, match=r"does not hold MNIST's train split"):
-        mnist.mnist_folder(tmp_path, ["upright"])
+        mnist_folder(tmp_path, ["upright"])
     for path in (data / "mnist").glob("t10k*"):
         (tmp_path / path.name.replace("t10k", "train")).symlink_to(path)
     with pytest.raises(ModelError, match="expected MNIST's 60,000 and 10,000"):
-        mnist.mnist_folder(tmp_path, ["upright"])
+        mnist_folder(tmp_path, ["upright"])
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, data):
     out = tmp_path_factory.mktemp("experiment")
-    setting = Setting(out, parts=("upright",), seeds=1, budget=TINY, data=data / "mnist")
-    mnist.prepare(["upright", "biased"], setting)
+    setting = Setting(out, parts=("upright", "biased"), seeds=1, budget=TINY, data=data / "mnist")
+    for part in setting.parts:
+        EXPERIMENT.prepare(part, setting)
     return setting
 
 
@@ -136,7 +139,7 @@ def test_the_splits_change_places(prepared):
 
 
 def test_a_tiny_run_from_end_to_end_is_resumed_and_tested_again(prepared):
-    job = mnist.jobs("upright", prepared)[0]
+    job = EXPERIMENT.jobs("upright", prepared)[0]
     record = do(job, prepared)
     assert set(record.result["lattice"].values()) == {record.result["lattice"]["0"]}  # untrained, but exact
     assert record.result["changed"] == {"90": 0, "180": 0, "270": 0}

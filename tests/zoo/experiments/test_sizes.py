@@ -8,7 +8,8 @@ import torch
 from zoo.experiments.harness.runs import Job, RunRecord
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.using_and_abusing import depth, sizes
-from zoo.experiments.using_and_abusing.exactness import calibrated, errors, narrow, noise, touchstones
+from zoo.experiments.using_and_abusing.exactness import calibrated, errors, measured_elements, narrow, noise
+from zoo.experiments.using_and_abusing.parts import EXPERIMENT
 from zoo.experiments.using_and_abusing.published import SIZES
 from zoo.models.registry import create, list_models
 
@@ -16,10 +17,9 @@ SETTING = Setting(out=None)
 
 
 def measured(network, kind, wanted=SIZES):
-    job = Job(
-        "sizes", f"exact-{network}", {"network": network, "architecture": kind, "sizes": list(wanted)}, sizes.measure
-    )
-    return RunRecord("sizes", job.key, job.request, sizes.measure(job, SETTING), 1.0, 1.0, "now")
+    request = {"network": network, "architecture": kind, "sizes": list(wanted)}
+    job = Job("sizes", f"exact-{network}", request, sizes.run)
+    return RunRecord("sizes", job.key, job.request, sizes.run(job, SETTING), 1.0, 1.0, "now")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_calibrated_narrow_network_is_not_dead():
 
 def test_an_untied_filter_is_found_out():
     model = calibrated(create("p4resnet44_33", width=1, seed=0), 33)
-    images, tried = noise(2, 3, (33, 33)), touchstones(model)
+    images, tried = noise(2, 3, (33, 33)), measured_elements(model)
     assert max(errors(model, images, tried)) < 1e-9
     conv = model.trunk.stage1[0].conv1
     conv.forward = lambda x, inner=conv.forward: inner(x) + 1e-3 * torch.roll(inner(x), 1, -1)
@@ -75,7 +75,7 @@ def test_an_untied_filter_is_found_out():
 
 @pytest.fixture(scope="module")
 def answers():
-    return {job.key: depth._answer(job, SETTING) for job in depth.jobs()}
+    return {key: sizes.run(Job("sizes", key, {}, sizes.run), SETTING) for key in depth.QUESTIONS}
 
 
 def test_stages_pooling_rectangles_and_parameters(answers):
@@ -104,9 +104,9 @@ def test_the_report_counts_what_is_wrong(answers):
             RunRecord("sizes", f"exact-{network}", {"network": network, "architecture": kind}, result, 1, 1, "")
         )
     records += [RunRecord("sizes", key, {}, result, 1.0, 1.0, "") for key, result in answers.items()]
-    section = sizes.report(records, SETTING)
+    section = EXPERIMENT.section("sizes", records, SETTING)
     assert [verdict.word for verdict in section.verdicts] == ["inside"] * 5
     assert section.tables[0].rows[0][:5] == ("cnn", "0 mod 2", "20, 22, 24, ..., 98, 100, 224", "1 x 83", "0")
     assert section.tables[1].rows[0][1:4] == ("1", "0", "1")
     records[0].result["errors"]["27"] = 1e-15
-    assert sizes.report(records, SETTING).verdicts[0].word == "OUTSIDE"
+    assert EXPERIMENT.section("sizes", records, SETTING).verdicts[0].word == "OUTSIDE"

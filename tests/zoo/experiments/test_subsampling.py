@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from zoo.errors import ModelError
-from zoo.experiments.harness.experiment import find_experiment
 from zoo.experiments.harness.runs import RunRecord, do
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.subsampling import autoencoder as subsampling_autoencoder
 from zoo.experiments.subsampling import classifier as subsampling
+from zoo.experiments.subsampling.classifier import EXPERIMENT
 from zoo.experiments.subsampling.torus import digits, each_moved, fit, moved
 from zoo.layers.subsampling.downsampling import KINDS
 
@@ -34,9 +34,9 @@ def network_result(request, broken=None):
 
 
 def test_every_kind_has_every_seed(tmp_path):
-    jobs = find_experiment("subsampling").parts["networks"].jobs(setting(tmp_path, seeds=2))
+    jobs = EXPERIMENT.jobs("networks", setting(tmp_path, seeds=2))
     assert [job.key for job in jobs] == [f"{kind}-seed{seed}" for seed in (0, 1) for kind in KINDS]
-    pair = find_experiment("subsampling").parts["autoencoder"].jobs(setting(tmp_path, seeds=2))
+    pair = EXPERIMENT.jobs("autoencoder", setting(tmp_path, seeds=2))
     assert len({job.key for job in pair}) == 4 and all(json.dumps(job.request) for job in (*jobs, *pair))
 
 
@@ -51,8 +51,8 @@ def test_the_two_autoencoders_are_nearly_of_one_size():
 @pytest.mark.parametrize(("broken", "words"), [(None, {"inside"}), ("equivariant", {"inside", "OUTSIDE"})])
 def test_the_report_judges_what_was_measured(tmp_path, broken, words):
     given = setting(tmp_path, seeds=2)
-    found = records(subsampling.jobs(given), lambda request: network_result(request, broken))
-    section = subsampling.report(found, given)
+    found = records(EXPERIMENT.jobs("networks", given), lambda request: network_result(request, broken))
+    section = EXPERIMENT.section("networks", found, given)
     assert {verdict.word for verdict in section.verdicts} == words
     outside = [v.condition.text for v in section.verdicts if v.inside is False]
     assert outside == ([] if broken is None else ["equivariant: largest change under both <= 1e-9"])
@@ -65,15 +65,15 @@ def test_the_report_of_the_autoencoders(tmp_path):
         "equivariant": {"parameters": 5, "upright": 30.0, "moved": 30.0, "change": 1e-15},
         "plain": {"parameters": 5, "upright": 25.0, "moved": 90.0, "change": 1.0},
     }
-    found = records(subsampling_autoencoder.jobs(given), lambda request: results[request["kind"]])
-    section = subsampling_autoencoder.report(found, given)
+    found = records(EXPERIMENT.jobs("autoencoder", given), lambda request: results[request["kind"]])
+    section = EXPERIMENT.section("autoencoder", found, given)
     assert {verdict.word for verdict in section.verdicts} == {"inside"} and json.dumps(section.to_dict())
 
 
 def test_data_are_asked_for_before_anything_runs(tmp_path):
-    for part in find_experiment("subsampling").parts.values():
-        with pytest.raises(ModelError, match="--data"):
-            part.check(setting(tmp_path))
+    for part in EXPERIMENT.parts:
+        with pytest.raises(ModelError, match=f"{part} train on MNIST.*--data"):
+            EXPERIMENT.check(setting(tmp_path, parts=(part,)))
 
 
 def test_moves_permute_pixels_and_none_is_the_identity(data):
@@ -105,9 +105,11 @@ def test_one_small_run_of_each_part(tmp_path, data, monkeypatch):
     monkeypatch.setattr(subsampling_autoencoder, "TESTED", 20)
     monkeypatch.setattr(subsampling_autoencoder, "COMPARED", 4)
     given = setting(tmp_path, data, seeds=1)
-    by_kind = {job.request["kind"]: do(job, given).result for job in subsampling.jobs(given) if job.key[0] in "es"}
+    by_kind = {
+        job.request["kind"]: do(job, given).result for job in EXPERIMENT.jobs("networks", given) if job.key[0] in "es"
+    }
     assert by_kind["equivariant"]["both max"] < 1e-9 and by_kind["equivariant"]["same"] == 100
     assert by_kind["stride"]["shift max"] > 1e-3
-    pair = {job.request["kind"]: do(job, given).result for job in subsampling_autoencoder.jobs(given)}
+    pair = {job.request["kind"]: do(job, given).result for job in EXPERIMENT.jobs("autoencoder", given)}
     assert pair["equivariant"]["change"] < 1e-9 < pair["plain"]["change"]
     assert pair["equivariant"]["moved"] == pytest.approx(pair["equivariant"]["upright"], rel=1e-3)

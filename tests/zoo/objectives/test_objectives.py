@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 import zoo
 from tests.support.training import dataset, lines, weights
-from zoo import objectives
 from zoo.errors import ModelError
-from zoo.objectives import objective_of, parse_objective
+from zoo.objectives import OBJECTIVES, objective_of, parse_objective, register
 from zoo.objectives.objective import Objective, split_groups
 from zoo.training import TrainConfig, train
 
@@ -47,9 +46,7 @@ class Shrink(Objective):
 
 @pytest.fixture(autouse=True)
 def shrink(monkeypatch):
-    monkeypatch.setitem(objectives.OBJECTIVES, "shrink", ("shrink", "Shrink"))
-    plain = objectives._class
-    monkeypatch.setattr(objectives, "_class", lambda name: Shrink if name == "shrink" else plain(name))
+    monkeypatch.setitem(OBJECTIVES, "shrink", Shrink)
 
 
 @pytest.mark.parametrize("text", ["cross-entropy", "shrink", "shrink:by=0.5", "shrink:by=0.5,every=3"])
@@ -71,7 +68,7 @@ def test_a_text_keeps_all_digits(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("shrnk", "did you mean shrink"),
         ("xyz", "there are cross-entropy"),
@@ -85,8 +82,8 @@ def test_a_text_keeps_all_digits(text):
         ("cross-entropy:a=1", "expected each once of none"),
     ],
 )
-def test_bad_texts_are_refused_with_the_mend(text, told):
-    with pytest.raises(ModelError, match=told.replace("(", r"\(")):
+def test_bad_texts_are_refused_with_the_mend(text, sentence):
+    with pytest.raises(ModelError, match=sentence.replace("(", r"\(")):
         parse_objective(text)
 
 
@@ -141,3 +138,10 @@ def test_a_group_has_its_own_rate():
     optimizer = make_optimizer(config, groups)
     set_rate(optimizer, config, 0, 1)
     assert [g["lr"] for g in optimizer.param_groups] == [0.5, 1.5]
+
+
+def test_every_file_of_the_folder_is_registered_once():
+    assert set(OBJECTIVES) >= {"cross-entropy", "likelihood", "residual", "banks", "partial", "augerino", "evidence"}
+    assert all(kind.name == name for name, kind in OBJECTIVES.items())
+    with pytest.raises(AssertionError, match="shrink"):
+        register(Shrink)

@@ -11,9 +11,9 @@ from tests.support.checkpoints import SIZE, golden, network, save
 from tests.support.hub_server import LoopbackHub
 from zoo.checkpoint.card import render_card
 from zoo.evaluation.structure import RELAXED, structure
+from zoo.layers.relaxed import RELAXATIONS
 from zoo.measure.learned_degree import learned
 from zoo.models.registry import create
-from zoo.training.config import RELAXATIONS
 
 pytest_plugins = ["tests.support.hub_fixture"]
 

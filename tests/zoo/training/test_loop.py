@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from symdata.installation.hints import install_line
 from symdata.store import load
 from symdata.store.lock import locked
 from tests.support.folders import contents
@@ -270,7 +272,7 @@ def test_devices_and_precisions_that_are_not_there(data, out, monkeypatch):
 
 def test_without_accelerate(data, out, monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(ImportError, match=r"training needs accelerate: pip install 'symdata\[train\]'"):
+    with pytest.raises(ImportError, match=re.escape(f"training needs accelerate: {install_line('train')}")):
         run(data, out=out)
     assert not os.path.exists(out)
 

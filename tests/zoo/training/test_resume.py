@@ -23,7 +23,7 @@ CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 from tests.support.training import config
-from zoo.training import loop, run_folder, train
+from zoo.training import run_folder, train
 
 def kill(*arguments, **keywords):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -52,7 +52,7 @@ if where == "torn":       # half of a state is on disk
             kill()
     run_folder.torch.save = torn
 if where == "published":  # the model is whole, and its state still there
-    loop.end = kill
+    run_folder.end = kill
 if where == "log":        # the lines of an epoch are written, its state is not
     run_folder.MetricsLog.add = log
 print("begun", flush=True)

@@ -1,1 +1,1 @@
-"""What all experiments share: jobs and their records, tables, bands, pictures."""
+"""What all experiments share: runs and their records, the training of a network, tables, bands, pictures."""

@@ -1,4 +1,4 @@
-"""Which experiments there are, and their parts: names alone, so that asking for help imports nothing."""
+"""The experiments and their parts by name: plain words, so that the command's help imports no experiment."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +11,9 @@ class CatalogEntry:
     """An experiment by name."""
 
     module: str
-    """In this package; holds `EXPERIMENT`."""
+    """In this package; defines `EXPERIMENT`."""
+    summary: str
+    """For the help: what it measures, and the paper."""
     parts: tuple[str, ...]
     """In the order in which they run and are reported."""
     optional: tuple[str, ...] = ()
@@ -28,20 +30,32 @@ class CatalogEntry:
 CATALOG = {
     "using-and-abusing": CatalogEntry(
         "using_and_abusing.parts",
+        "subsampling breaks equivariance, and networks use it (Edixhoven, Lengyel & van Gemert 2023)",
         ("knight", "sizes", "upright", "uniform", "biased", "biased40", "cifar"),
         optional=("biased40", "cifar"),
         budgets=True,
     ),
-    "subsampling": CatalogEntry("subsampling.classifier", ("networks", "autoencoder")),
-    "augerino": CatalogEntry("augerino", ("widths",)),
-    "relaxed": CatalogEntry("relaxed", ("mnist6-180",)),
-    "evidence": CatalogEntry("evidence", ("quadrants",)),
-    "degree": CatalogEntry("degree", ("graded", "classes")),
+    "subsampling": CatalogEntry(
+        "subsampling.classifier",
+        "subsampling that keeps equivariance, exactly (Xu et al. 2021)",
+        ("networks", "autoencoder"),
+    ),
+    "augerino": CatalogEntry("augerino", "learned ranges of augmentation (Benton et al. 2020)", ("widths",)),
+    "relaxed": CatalogEntry(
+        "relaxed", "convolutions that may leave their group, where they must (five methods)", ("mnist6-180",)
+    ),
+    "evidence": CatalogEntry(
+        "evidence", "convolution or dense, by marginal likelihood (van der Ouderaa et al. 2023)", ("quadrants",)
+    ),
+    "degree": CatalogEntry(
+        "degree", "what every method learned of the symmetry, beside the truth", ("graded", "classes")
+    ),
 }
+"""Name -> experiment."""
 
 
 def check_part(part: str, experiment: str = "using-and-abusing") -> str:
-    """The name of a part as it came; `ModelError` with the nearest one for anything else."""
+    """The name of a part, unchanged; `ModelError` with the nearest one for any other."""
     parts = CATALOG[experiment].parts
     if part in parts:
         return part

@@ -13,32 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 import symdata
-from zoo.experiments.harness import plots
+from symdata.pictures.contact_sheet import save
+from symdata.pictures.figure import as_picture
+from symdata.store.files import write_file, write_json
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.experiment import find_experiment
-from zoo.experiments.harness.runs import write_json
 from zoo.experiments.harness.section import Section
 from zoo.experiments.harness.setting import Setting
 
 NOTES = "notes.md"
-"""In the folder of the record: what is written there by hand is put below the tables whenever it is made anew."""
+"""In the folder of the record: written by hand, and repeated below the tables whenever the record is written."""
+PALETTE = 128
+"""Colours of a picture's file: lines on white need no more, and it is half as large."""
 
 
 def header(setting: Setting) -> dict[str, str]:
-    """What has to be known to judge a number: code, machine, command, date."""
+    """What a reader needs to judge a number: code, machine, command, date."""
     threads = max(1, (os.cpu_count() or 1) // setting.workers) if setting.workers > 1 else torch.get_num_threads()
-    return {
+    device = setting.device
+    facts = {
         "paper": find_experiment(setting.experiment).paper,
         "command": setting.command,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{cpu()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
-        "device": _device(setting.device),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "software": f"symdata {symdata.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
-        **({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {}),
     }
+    return facts | ({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {})
 
 
 def _budget(setting: Setting) -> str:
@@ -52,19 +57,14 @@ def commit() -> str:
     """The commit of this checkout, marked if files differ from it; the version where there is no checkout."""
     root = Path(__file__).parents[3]
     try:
-        top, name, changed = (_git(root, *words) for words in _QUESTIONS)
+        top = _git(root, "rev-parse", "--show-toplevel")
+        name = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return f"version {symdata.__version__}"
     if Path(top).resolve() != root.resolve():  # a wheel inside somebody else's checkout
         return f"version {symdata.__version__}"
     return f"{name[:12]} with changes" if changed else name[:12]
-
-
-_QUESTIONS = (
-    ("rev-parse", "--show-toplevel"),
-    ("rev-parse", "HEAD"),
-    ("status", "--porcelain", "--untracked-files=no"),
-)
 
 
 def _git(root: Path, *words: str) -> str:
@@ -82,45 +82,30 @@ def cpu() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _device(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
 def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:
     """Everything as plain data for JSON."""
     facts = header(setting)
     return {"experiment": setting.experiment, **facts, "parts": {s.part: s.to_dict() for s in sections}}
 
 
-def section_text(section: Section) -> str:
-    """A part for a terminal."""
-    tables = [*section.tables, *([section.bands] if section.bands else [])]
-    return "\n\n".join([section.title, *map(str, tables), f"Cost: {section.cost}."])
-
-
-def section_markdown(section: Section) -> str:
-    """A part for a document."""
-    tables = [*section.tables, *([section.bands] if section.bands else [])]
-    drawings = [f"![{drawing.title}]({drawing.name}.png)" for drawing in section.drawings]
-    body = [f"## {section.title}", *(table.markdown for table in tables), *drawings, f"Cost: {section.cost}."]
-    return "\n\n".join(body)
-
-
 def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     """The files of the record, into `setting.record` or `setting.out`."""
-    out, facts = setting.record or setting.out, header(setting)
+    out, notes = setting.record or setting.out, (setting.record or setting.out) / NOTES
     out.mkdir(parents=True, exist_ok=True)
-    files = [out / "README.md", out / "results.json", out / "runs.jsonl"]
-    facts_text = "\n".join(f"- {name}: {f'`{value}`' if name == 'command' else value}" for name, value in facts.items())
-    body = [
-        f"# {find_experiment(setting.experiment).title}",
-        facts_text,
-        *(section_markdown(section) for section in sections),
-    ]
-    notes = out / NOTES
+    facts = header(setting) | {"command": f"`{setting.command}`"}
+    body = [f"# {find_experiment(setting.experiment).title}"]
+    body += ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
+    body += [section.markdown for section in sections]
     body += [notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
-    files[0].write_text("\n\n".join(body) + "\n", encoding="utf-8")
-    write_json(files[1], to_dict(sections, setting))
-    lines = [json.dumps(record.to_dict()) for section in sections for record in section.records]
-    files[2].write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return files + [plots.write(drawing, out) for section in sections for drawing in section.drawings]
+    runs = [json.dumps(record.to_dict()) for section in sections for record in section.records]
+    return [
+        write_file(out / "README.md", "\n\n".join(body) + "\n"),
+        write_json(out / "results.json", to_dict(sections, setting), indent=1),
+        write_file(out / "runs.jsonl", "\n".join(runs) + "\n"),
+        *(_picture(section, out) for section in sections if section.drawing),
+    ]
+
+
+def _picture(section: Section, out: Path) -> Path:
+    small = as_picture(section.plot()).quantize(PALETTE, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    return save(small, out / f"{section.part}.png")

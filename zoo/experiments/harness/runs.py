@@ -1,4 +1,4 @@
-"""Runs and their records: what is finished is never done again, and a record is whole or not there.
+"""Runs and their records: a finished run is never repeated, and a record is whole or not there.
 
 Every run of an experiment (one network and seed, one architecture's sizes) is a `Job`; its result is one JSON file,
 `OUT/runs/<part>/<key>.json`. A record counts only for the request it was made for.
@@ -8,13 +8,16 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from symdata.store.files import read_json, write_json
 from zoo.experiments.harness.setting import Setting
 
 FORMAT = 1
@@ -35,50 +38,82 @@ class Job:
     run: Run
 
     def place(self, out: Path) -> Path:
-        """The file of its record; what else the run leaves stands beside it, under the same name without `.json`."""
+        """The file of its record; its other files are beside it, in a folder of the same name without `.json`."""
         return out / "runs" / self.part / f"{self.key}.json"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A job that is done."""
+    """A finished job."""
 
     part: str
     key: str
     request: dict[str, Any]
     result: dict[str, Any]
     seconds: float
-    """Of wall-clock time, in one process."""
+    """Wall-clock time, in one process."""
     cpu_seconds: float
-    """Of all threads of that process; an accelerator's work is not in it."""
+    """Time of all threads of that process; an accelerator's work is not in it."""
     finished: str
     """UTC, ISO 8601."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
+        """The record as plain data for JSON."""
         return {"format": FORMAT, **self.__dict__}
 
 
+def grouped(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Network, the key of a run without its seed -> its runs, in the order of the records."""
+    found: dict[str, list[RunRecord]] = {}
+    for record in records:
+        found.setdefault(record.key.partition("-seed")[0], []).append(record)
+    return found
+
+
+def values(records: Iterable[RunRecord], *names: str) -> list[Any]:
+    """What the results hold under a name, or under one inside of another; a value of None is left out."""
+    found = (reduce(getitem, names, record.result) for record in records)
+    return [value for value in found if value is not None]
+
+
+def series_of(groups: Mapping[str, Sequence[RunRecord]], names: Iterable[str]) -> dict[str, list[float]]:
+    """The values of every group under every name, as `group name`."""
+    names = list(names)
+    return {f"{group} {name}": values(records, name) for group, records in groups.items() for name in names}
+
+
+def cpu_seconds(records: Sequence[RunRecord]) -> float:
+    """The mean CPU time of the runs."""
+    return sum(record.cpu_seconds for record in records) / len(records)
+
+
 def find(job: Job, out: Path) -> RunRecord | None:
-    """The record of a job, if it was made for the same request."""
+    """The record of a job, if there is one for the same request."""
+    fields = read_json(job.place(out))
     try:
-        fields = json.loads(job.place(out).read_text(encoding="utf-8"))
-        record = RunRecord(**{name: fields[name] for name in RunRecord.__dataclass_fields__})
-        same = fields["format"] == FORMAT and record.request == json.loads(json.dumps(job.request))
-    except (OSError, ValueError, KeyError, TypeError):
+        same = fields.pop("format") == FORMAT and fields["request"] == _plain(job.request)
+        return RunRecord(**fields) if same else None
+    except (AttributeError, KeyError, TypeError):
         return None
-    return record if same else None
 
 
 def do(job: Job, setting: Setting) -> RunRecord:
-    """Run a job and write its record, in one step at the end."""
+    """Run a job, then write its record."""
     started, busy = time.perf_counter(), time.process_time()
-    result = json.loads(json.dumps(job.run(job, setting)))  # what a record holds is what is read back
+    result = _plain(job.run(job, setting))
     seconds, cpu = round(time.perf_counter() - started, 2), round(time.process_time() - busy, 2)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = RunRecord(job.part, job.key, json.loads(json.dumps(job.request)), result, seconds, cpu, now)
-    write_json(job.place(setting.out), record.to_dict())
+    record = RunRecord(job.part, job.key, _plain(job.request), result, seconds, cpu, now)
+    place = job.place(setting.out)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_json(place, record.to_dict(), indent=1)
     return record
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """The value as JSON gives it back."""
+    plain: dict[str, Any] = json.loads(json.dumps(value))
+    return plain
 
 
 def run_all(jobs: Sequence[Job], setting: Setting, say: Callable[[str], None]) -> list[RunRecord]:
@@ -96,7 +131,7 @@ def _made(jobs: Sequence[Job], missing: Sequence[int], setting: Setting) -> Iter
     if setting.workers == 1 or len(missing) < 2:
         yield from ((k, do(jobs[k], setting)) for k in missing)
         return
-    # A forked child would inherit torch's threads in any state; each process of its own takes its share of the cores.
+    # A forked child would inherit torch's threads in an unknown state; each new process uses its share of the cores.
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // setting.workers)
     with ProcessPoolExecutor(setting.workers, context, _start, (threads,)) as pool:
@@ -113,11 +148,3 @@ def _start(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)

@@ -1,21 +1,26 @@
-"""What a part of an experiment reports: tables, series to judge, curves to draw."""
+"""The report on a part of an experiment: tables, bands, a drawing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from symdata.display import Table
+from symdata.display import Result, Table
+from zoo.errors import ModelError
 from zoo.experiments.harness.bands import Verdict
+from zoo.experiments.harness.plots import draw
 from zoo.experiments.harness.runs import RunRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a picture."""
+    """One line of a drawing."""
 
     name: str
     x: tuple[float, ...]
-    """Degrees of a polar picture, epochs of another."""
+    """Degrees in a polar drawing."""
     y: tuple[float, ...]
     published: bool = False
     """Drawn dashed."""
@@ -25,25 +30,23 @@ class Line:
 class Drawing:
     """A picture, as data."""
 
-    name: str
-    """Of its file, without `.png`."""
     title: str
-    curves: tuple[Line, ...]
+    lines: tuple[Line, ...]
     polar: bool = False
     x_label: str = ""
     y_label: str = ""
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part, reported."""
+class Section(Result):
+    """What the runs of a part found."""
 
     part: str
     title: str
     records: tuple[RunRecord, ...]
     tables: tuple[Table, ...]
     verdicts: tuple[Verdict, ...]
-    drawings: tuple[Drawing, ...] = ()
+    drawing: Drawing | None = None
     summary: Mapping[str, Any] = field(default_factory=dict)
     """The numbers of the tables, as plain data."""
 
@@ -54,19 +57,35 @@ class Section:
         return f"{n} runs, on average {wall / n:.3g} s ({cpu / n:.3g} CPU-s) each; {wall / 60:.1f} minutes in all"
 
     @property
-    def bands(self) -> Table | None:
-        """The verdicts as a table; None for a part without bands."""
-        if not self.verdicts:
-            return None
+    def every_table(self) -> tuple[Table, ...]:
+        """The tables, and the bands if the part has some."""
         header = ("band", "claim", "measured", "verdict")
-        return Table(header, tuple(verdict.row for verdict in self.verdicts), "Bands")
+        bands = Table(header, tuple(verdict.row for verdict in self.verdicts), "Bands")
+        return (*self.tables, bands) if self.verdicts else self.tables
+
+    def parts(self) -> Iterable[str | Table]:
+        """The title, the tables, the cost."""
+        return self.title, *self.every_table, f"Cost: {self.cost}."
+
+    @property
+    def markdown(self) -> str:
+        """The section for a document beside which the drawing is `<part>.png`."""
+        picture = [f"![{self.drawing.title}]({self.part}.png)"] if self.drawing else []
+        tables = [table.markdown for table in self.every_table]
+        return "\n\n".join([f"## {self.title}", *tables, *picture, f"Cost: {self.cost}."])
+
+    def plot(self) -> "Figure":
+        """The drawing as a figure of matplotlib; `ModelError` for a part without one."""
+        if self.drawing is None:
+            raise ModelError(f"part {self.part!r} has no drawing; print the section for its tables")
+        return draw(self.drawing)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON; without the runs, which have a file of their own."""
+        """The section as plain data for JSON; without the runs, which have a file of their own."""
         return {
             "title": self.title,
             "cost": self.cost,
             "tables": [table.to_dict() for table in self.tables],
-            "bands": [verdict.to_dict() for verdict in self.verdicts],
+            "bands": [verdict.to_dict(self.part) for verdict in self.verdicts],
             "summary": dict(self.summary),
         }

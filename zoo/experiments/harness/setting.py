@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from symdata.errors import whole
 from zoo.errors import ModelError
 from zoo.experiments.harness.catalog import CATALOG, check_part
 
@@ -17,9 +18,9 @@ class Budget:
     train: Mapping[str, Any]
     """Fields of a `zoo.TrainConfig`: epochs, batch size, schedule, number of images."""
     lattice: int
-    """Test images (T1) that are turned by 0, 90, 180 and 270 degrees."""
+    """Test images that are turned by 0, 90, 180 and 270 degrees."""
     curve: int
-    """Test images (T2), the first of those, that are turned by 36 angles, once for each fill."""
+    """Test images, the first of those, that are turned by 36 angles, once for each fill."""
 
 
 SMALL = Budget(
@@ -39,7 +40,7 @@ PAPER = Budget(
 """As published: 8,000 images, 50 epochs, all 60,000 test images at all angles."""
 
 LONG = Budget("long", PAPER.train, lattice=10_000, curve=2_000)
-"""Trained as published, tested on fewer images: what of a difference is the training's."""
+"""Trained as published, tested on fewer images: it shows how much of a difference comes from the training."""
 
 BUDGETS = {budget.name: budget for budget in (SMALL, LONG, PAPER)}
 
@@ -60,7 +61,7 @@ class Setting:
     """0, 1, ... of every network."""
     budget: Budget = SMALL
     data: Path | None = None
-    """MNIST as idx files; of the parts that train on it."""
+    """MNIST as idx files; for the parts that train on it."""
     cifar: str | None = None
     """A source of CIFAR-10 images, as for `symdata make`."""
     device: str = "cpu"
@@ -76,8 +77,7 @@ class Setting:
         wanted = {check_part(part, self.experiment) for part in self.parts} or set(entry.default)
         object.__setattr__(self, "parts", tuple(part for part in entry.parts if part in wanted))
         for name in ("seeds", "workers"):
-            if not 1 <= getattr(self, name) <= 1000:
-                raise ModelError(f"{name} is {getattr(self, name)}, expected a number from 1 to 1000")
+            whole(name, getattr(self, name), 1, 1000, ModelError)
 
     @property
     def lattice(self) -> int:
@@ -87,12 +87,16 @@ class Setting:
     @property
     def command(self) -> str:
         """The command line that asks for this, with the names of folders only."""
-        words = [f"symdata reproduce {self.experiment}", *(f"--part {part}" for part in self.parts)]
-        words += [f"--seeds {self.seeds}"]
-        words += [f"--budget {self.budget.name}"] if CATALOG[self.experiment].budgets else []
-        words += [f"--data {self.data.name}"] if self.data is not None else []
-        words += [f"--cifar {Path(self.cifar).name}"] if self.cifar is not None else []
-        words += [f"--width {self.width}"] if self.width is not None else []
-        words += ["--full-test"] if self.full_test else []
-        words += [f"--device {self.device}"] if self.device != "cpu" else []
-        return " ".join([*words, f"--out {self.out.name}"])
+        options = {
+            "seeds": self.seeds,
+            "budget": self.budget.name if CATALOG[self.experiment].budgets else None,
+            "data": self.data and self.data.name,
+            "cifar": self.cifar and Path(self.cifar).name,
+            "width": self.width,
+            "full-test": "" if self.full_test else None,
+            "device": None if self.device == "cpu" else self.device,
+            "out": self.out.name,
+        }
+        words = [f"--part {part}" for part in self.parts]
+        words += [f"--{name} {value}".rstrip() for name, value in options.items() if value is not None]
+        return " ".join([f"symdata reproduce {self.experiment}", *words])

@@ -1,4 +1,4 @@
-"""Means over seeds, and how far two of them are apart."""
+"""Means over seeds, how they are written, and how far two of them are apart."""
 
 import math
 from collections.abc import Sequence
@@ -7,26 +7,36 @@ from typing import NamedTuple
 
 
 class Figure(NamedTuple):
-    """A published mean over seeds."""
+    """A mean over seeds."""
 
     mean: float
     sd: float | None
     """Population standard deviation over seeds; None where none is known."""
     n: int
-    """Seeds."""
+    """Number of seeds."""
+
+    def text(self, digits: int = 2) -> str:
+        """`97.69±0.17`; without a deviation, the mean alone."""
+        spread = "" if self.sd is None else f"±{self.sd:.{digits}f}"
+        return f"{self.mean:.{digits}f}{spread}"
 
 
 def summarise(values: Sequence[float]) -> Figure:
-    """Mean and population standard deviation, as in the published tables; one value has no spread."""
+    """Mean and population standard deviation, as in the published tables; a single value has no deviation."""
     n = len(values)
     mean = math.fsum(values) / n
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / n) if n > 1 else None
     return Figure(mean, sd, n)
 
 
+def plus_minus(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and deviation of some values as text; `-` for none."""
+    return summarise(values).text(digits) if values else "-"
+
+
 @dataclass(frozen=True)
 class Difference:
-    """The difference of two independent means, after Welch: the two spreads need not be equal."""
+    """The difference of two independent means, after Welch: the two deviations may differ."""
 
     value: float
     error: float
@@ -36,12 +46,12 @@ class Difference:
 
     @property
     def t(self) -> float:
-        """Difference in standard errors."""
+        """The difference in standard errors."""
         return self.value / self.error if self.error else math.copysign(math.inf, self.value)
 
 
 def difference(a: Figure, b: Figure) -> Difference | None:
-    """a - b with its standard error; None if one of them has no spread to judge by."""
+    """a - b with its standard error; None if one of them has no deviation."""
     if a.sd is None or b.sd is None or min(a.n, b.n) < 2:
         return None
     # sd^2 / (n - 1): the unbiased variance, sd^2 n / (n - 1), of a mean of n

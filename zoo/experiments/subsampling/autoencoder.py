@@ -1,6 +1,6 @@
 """Autoencoders on a torus: one that separates what from where, and a plain one of the same size.
 
-Both are trained on digits in one place, upright, and tested on other digits: in that place, and after random circular
+Both are trained on upright digits in one place, and tested on other digits: in that place, and after random circular
 shifts and quarter turns that training never showed (Xu, Kim, Rainforth & Teh 2021, section 5).
 """
 
@@ -11,13 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.display import Table
-from zoo.experiments.harness.bands import Condition, judge
-from zoo.experiments.harness.mnist import mnist_folder
-from zoo.experiments.harness.runs import Job, RunRecord
-from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.bands import Condition
+from zoo.experiments.harness.experiment import Part, PartReport, Requests
+from zoo.experiments.harness.runs import Job, RunRecord, grouped, series_of, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import summarise
-from zoo.experiments.harness.tables import plus_minus
+from zoo.experiments.harness.statistics import plus_minus
 from zoo.experiments.subsampling.torus import TEST_SEED, TURNS, digits, each_moved, fit, in_parts, moved, random_moves
 from zoo.layers.subsampling.indexing import GroupIndex
 from zoo.models.autoencoder import GroupEquivariantAutoencoder
@@ -29,6 +27,14 @@ TESTED, COMPARED = 1000, 100
 KINDS = {"equivariant": 5, "plain": 8}
 """Fields of the first layer: as many as make the two nearly the same size."""
 
+_CHANGE, _GAP = "equivariant change", "equivariant moved - equivariant upright"
+_ADVANTAGE = "plain moved - equivariant moved"
+CONDITIONS = (
+    Condition("S5", "equivariant: the reconstruction moves with the image, to 1e-9", _CHANGE, 0.0, 1e-9, every=True),
+    Condition("S5", "equivariant: moved digits are rebuilt as well as upright ones", _GAP, -0.5, 0.5, every=True),
+    Condition("S6", "plain - equivariant on moved digits: >= 10 points", _ADVANTAGE, 10.0, 1e9, every=True),
+)
+
 
 class PlainAutoencoder(GroupEquivariantAutoencoder):
     """The same layers over the trivial group, on fixed lattices: an ordinary convolutional autoencoder."""
@@ -39,25 +45,24 @@ class PlainAutoencoder(GroupEquivariantAutoencoder):
 
 
 def autoencoder(kind: str) -> GroupEquivariantAutoencoder:
-    """The equivariant one keeps three whole numbers beside its latents, so the plain one has three latents more."""
+    """The autoencoder; the equivariant one has three whole numbers beside its latents, the plain one three latents more
+    instead."""
     if kind == "equivariant":
         return GroupEquivariantAutoencoder("c4", LATENT, size=SIZE, fields=KINDS[kind])
     return PlainAutoencoder("c1", LATENT + 3, size=SIZE, fields=KINDS[kind])
 
 
-def jobs(setting: Setting) -> list[Job]:
+def requests(setting: Setting) -> Requests:
     """Both, with every seed."""
     recipe = RECIPE | {"size": SIZE, "latent": LATENT, "tested": TESTED, "compared": COMPARED}
-    return [
-        Job("autoencoder", f"{kind}-seed{seed}", {"kind": kind, "fields": KINDS[kind], "seed": seed, **recipe}, run)
-        for seed in range(setting.seeds)
-        for kind in KINDS
-    ]
+    for seed in range(setting.seeds):
+        for kind, fields in KINDS.items():
+            yield f"{kind}-seed{seed}", {"kind": kind, "fields": fields, "seed": seed, **recipe}
 
 
 def run(job: Job, setting: Setting) -> dict[str, Any]:
     """Train one autoencoder and measure it."""
-    q, folder = job.request, mnist_folder(setting.data, ["autoencoder"])
+    q, folder = job.request, str(setting.data)
     images, _ = digits(folder, "train", q["images"], q["seed"], q["size"])
     with seeded(q["seed"]):
         model = autoencoder(q["kind"]).to(setting.device)
@@ -76,7 +81,7 @@ def unexplained(model: nn.Module, images: Tensor) -> float:
 
 
 def change(model: nn.Module, images: Tensor) -> float:
-    """Largest |decode(encode(g x)) - g decode(encode(x))| over images and moves, in parts of the norm; float64."""
+    """Largest |decode(encode(g x)) - g decode(encode(x))| over images and moves, relative to the norm; float64."""
     model, images = model.double(), images.double()
     before, worst = in_parts(model, images), 0.0
     for how in random_moves(2 * len(TURNS), images.shape[-1], turn=True, shift=True):
@@ -86,23 +91,12 @@ def change(model: nn.Module, images: Tensor) -> float:
     return worst
 
 
-def report(records: list[RunRecord], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> PartReport:
     """The error of reconstruction, in the place of training and elsewhere."""
-    series = {
-        f"{kind} {name}": [r.result[name] for r in records if r.request["kind"] == kind]
-        for kind in KINDS
-        for name in ("parameters", "upright", "moved", "change")
-    }
-    rows = tuple(
-        (
-            kind,
-            f"{series[f'{kind} parameters'][0]:,}",
-            plus_minus(summarise(series[f"{kind} upright"])),
-            plus_minus(summarise(series[f"{kind} moved"])),
-            f"{max(series[f'{kind} change']):.2g}",
-        )
-        for kind in KINDS
-    )
+    runs, rows = grouped(records), []
+    for kind, found in runs.items():
+        errors, largest = (plus_minus(values(found, name)) for name in ("upright", "moved")), values(found, "change")
+        rows.append((kind, f"{found[0].result['parameters']:,}", *errors, f"{max(largest):.2g}"))
     header = ("autoencoder", "parameters", "same place", "shifted and turned", "largest change")
     note = (
         f"Squared error of {TESTED:,} test digits in percent of the variance of their pixels, mean and spread over "
@@ -110,19 +104,7 @@ def report(records: list[RunRecord], setting: Setting) -> Section:
         f"a moved digit from the moved reconstruction, in parts of its norm, {COMPARED} digits in float64."
     )
     table = Table(header, rows, "Error of reconstruction", (note,))
-    judged = tuple(judge("autoencoder", series, setting.budget.name, conditions()))
-    summary = {name: summarise(values)._asdict() for name, values in series.items()}
-    return Section("autoencoder", "What and where: autoencoders on a torus", tuple(records), (table,), judged,
-                   summary=summary)  # fmt: skip
+    return PartReport([table], series_of(runs, ("parameters", "upright", "moved", "change")))
 
 
-def conditions() -> list[Condition]:
-    """What has to come out, for every seed."""
-    gap = {"equivariant moved": 1.0, "equivariant upright": -1.0}
-    better = {"plain moved": 1.0, "equivariant moved": -1.0}
-    found = [
-        ("S5", "equivariant: the reconstruction moves with the image, to 1e-9", {"equivariant change": 1.0}, 0.0, 1e-9),
-        ("S5", "equivariant: moved digits are rebuilt as well as upright ones", gap, -0.5, 0.5),
-        ("S6", "plain - equivariant on moved digits: >= 10 points", better, 10.0, 1e9),
-    ]
-    return [Condition(b, "autoencoder", text, terms, low, high, every=True) for b, text, terms, low, high in found]
+PART = Part("What and where: autoencoders on a torus", requests, run, report, conditions=CONDITIONS, mnist=True)

@@ -1,4 +1,4 @@
-"""Digits on a torus, moved by circular shifts and quarter turns, and a short training: what the subsampling needs."""
+"""Digits on a torus, moved by circular shifts and quarter turns, and a short training on them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,10 +25,10 @@ Move = tuple[int, tuple[int, int]]
 """Quarter turns, then a shift by (rows, columns)."""
 
 
-def digits(folder: Path, split: str, count: int, seed: int, size: int) -> tuple[Tensor, Tensor]:
+def digits(folder: Path | str, split: str, count: int, seed: int, size: int) -> tuple[Tensor, Tensor]:
     """`count` images of a split drawn with a seed, normalised float32 (count, 1, size, size), and their labels.
 
-    At 28 pixels and more there are zeros around them; smaller ones are means over pixels.
+    A larger size adds zeros around them; a smaller one averages pixels.
     """
     source = open_source(str(folder))
     rows = np.random.default_rng(seed).permutation(source.splits[split])[:count]
@@ -58,7 +58,7 @@ def each_moved(images: Tensor, seed: int = TEST_SEED) -> Tensor:
 
 
 def random_moves(count: int, size: int, *, turn: bool, shift: bool, seed: int = TEST_SEED) -> list[Move]:
-    """Moves that no lattice of a stride survives: shifts are by odd numbers of pixels, and turns go round."""
+    """Moves under which no strided lattice is invariant: shifts by odd numbers of pixels, turns by 90, 180, 270, ..."""
     generator = torch.Generator().manual_seed(seed)
     drawn = (2 * torch.randint(size // 2, (count, 2), generator=generator) + 1).tolist()
     return [(1 + k % 3 if turn else 0, (row, column) if shift else (0, 0)) for k, (row, column) in enumerate(drawn)]

@@ -5,28 +5,23 @@ on turned ones the exact ones are better. Training follows the authors' script (
 1e-5, batches of 256, a mirror half of the time) but for its random crops, which `zoo.train` does not have.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from symdata.display import Table
 from symdata.recipes.plan import Spec
-from symdata.store import load, make, splits
+from symdata.store import load, splits
 from zoo.errors import ModelError
-from zoo.experiments.harness.mnist import predictions, training_facts
-from zoo.experiments.harness.runs import Job, RunRecord
-from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.experiment import Part, PartReport, Requests
+from zoo.experiments.harness.networks import predictions, trained
+from zoo.experiments.harness.runs import Job, RunRecord, grouped, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import summarise
-from zoo.experiments.harness.tables import plus_minus
-from zoo.experiments.using_and_abusing.claims import verdicts
-from zoo.references.loading import load as load_model
-from zoo.training import TrainConfig, train
+from zoo.experiments.harness.statistics import plus_minus
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
 
 MODELS = tuple(f"{group}resnet44_{size}" for group in ("z2", "p4", "p4m") for size in (32, 33))
-EPOCHS = {"small": 30, "paper": 200}
+EPOCHS = {"small": 30, "long": 200, "paper": 200}
 """Budget -> epochs; 200 as in the authors' script."""
 LEARNING = {
     "optimizer": "adam",
@@ -53,66 +48,55 @@ def check(setting: Setting) -> None:
         )
 
 
-def prepare(setting: Setting) -> None:
-    """Make the dataset in OUT/data, if it is missing."""
-    make(Spec(source=setting.cifar), setting.out / "data" / "cifar", resume=True)
+def datasets(setting: Setting) -> dict[str, Spec]:
+    """CIFAR-10 as it is."""
+    return {"cifar": Spec(source=setting.cifar)}
 
 
-def jobs(setting: Setting) -> list[Job]:
-    """Every model and seed; seeds go round first."""
-    return [_job(model, seed, setting) for seed in range(setting.seeds) for model in MODELS]
-
-
-def _job(model: str, seed: int, setting: Setting) -> Job:
+def requests(setting: Setting) -> Requests:
+    """Every model and seed; all models of one seed come before the next seed."""
     precision = {"precision": "bf16", "channels_last": True} if setting.device.startswith("cuda") else {}
     width = {} if setting.width is None else {"width": setting.width}
-    recipe = {**LEARNING, **precision, **width, "epochs": EPOCHS[setting.budget.name], "model": model, "seed": seed}
+    shared = LEARNING | precision | width | {"epochs": EPOCHS[setting.budget.name]}
     place = setting.budget.name if setting.width is None else f"{setting.budget.name}-width{setting.width}"
-    return Job("cifar", f"{place}/{model}-seed{seed}", {"train": recipe}, run)
+    for seed in range(setting.seeds):
+        for model in MODELS:
+            yield f"{place}/{model}-seed{seed}", {"train": shared | {"model": model, "seed": seed}}
 
 
 def run(job: Job, setting: Setting) -> dict[str, Any]:
-    """Train and test one network; the model folder stays beside the record, and is not trained again."""
-    data, out = setting.out / "data" / "cifar", job.place(setting.out).with_suffix("")
-    train(TrainConfig(**job.request["train"], data=str(data), out=str(out), device=setting.device), resume=True)
-    return measure(out, data, setting.device) | {"training": training_facts(out)}
-
-
-def measure(folder: Path, data: Path, device: str) -> dict[str, Any]:
-    """Accuracy in percent under quarter turns, on all images of all splits but the one that was trained on."""
-    model = load_model(folder, device=device)
+    """Train one network; test it under quarter turns, on all images of all splits but the one that was trained on."""
+    net = trained(job, setting, "cifar")
+    data = net.config.data
     others = [load(data, split) for split in splits(data) if split != "train"]
-    found = [(other.images(), torch.from_numpy(other.labels)) for other in others]
-    images, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    answers = predictions(model, images, model.preprocessing, device)
+    images = torch.cat([other.images() for other in others])
+    labels = torch.cat([torch.from_numpy(other.labels) for other in others])
+    answers = predictions(net.model, images, setting.device)
     hits = (answers == labels).double().mean(1) * 100
-    changed = {turn: int((answers[k] != answers[0]).sum()) for k, turn in enumerate(TURNS) if k}
-    return {"lattice": dict(zip(TURNS, hits.tolist(), strict=True)), "changed": changed, "images": len(labels)}
+    return {
+        "lattice": dict(zip(TURNS, hits.tolist(), strict=True)),
+        "changed": {turn: int((answers[k] != answers[0]).sum()) for k, turn in enumerate(TURNS) if k},
+        "images": len(labels),
+        "training": net.facts,
+    }
 
 
-def report(records: list[RunRecord], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> PartReport:
     """Accuracies under quarter turns, and the signs that the abstract names."""
     series: dict[str, list[float]] = {}
-    for record in records:
-        model, lattice = record.request["train"]["model"], record.result["lattice"]
-        for name, value in {**lattice, "quarters": sum(lattice.values()) / 4}.items():
-            series.setdefault(f"{model} {name}", []).append(value)
-    figures = {name: summarise(values) for name, values in series.items()}
     rows = []
-    for model in MODELS:
-        cells = [plus_minus(figures[f"{model} {name}"]) for name in (*TURNS, "quarters")]
-        found = [r for r in records if r.request["train"]["model"] == model]
-        kind = "exact" if model.endswith("33") and not model.startswith("z2") else "approximate"
-        rows.append((model, "plain" if model.startswith("z2") else kind, *cells, _seconds(found)))
+    for model, runs in ((name.rpartition("/")[2], found) for name, found in grouped(records).items()):
+        hits = {turn: values(runs, "lattice", turn) for turn in TURNS}
+        hits["quarters"] = [sum(each) / 4 for each in zip(*hits.values(), strict=True)]
+        series |= {f"{model} {name}": each for name, each in hits.items()}
+        kind = "plain" if model.startswith("z2") else "exact" if model.endswith("33") else "approximate"
+        seconds = " ".join(f"{value:.0f}" for value in values(runs, "training", "seconds"))
+        rows.append((model, kind, *map(plus_minus, hits.values()), seconds))
     header = ("model", "", "0°", "90°", "180°", "270°", "mean of the four", "training s")
     width = "as published" if setting.width is None else f"{setting.width} fields in the first stage"
     tested = f"{records[0].result['images']:,} images that were not trained on"
     note = f"Percent on {tested}; {setting.seeds} seed(s), widths {width}. Nothing is published to compare with."
-    judged = verdicts("cifar", series, setting.budget.name)
-    summary = {name: figure._asdict() for name, figure in figures.items()}
-    table = Table(header, tuple(rows), "Accuracy", (note,))
-    return Section("cifar", "CIFAR-10, ResNet44", tuple(records), (table,), judged, summary=summary)
+    return PartReport([Table(header, rows, "Accuracy", (note,))], series)
 
 
-def _seconds(records: Sequence[RunRecord]) -> str:
-    return " ".join(f"{record.result['training']['seconds']:.0f}" for record in records)
+PART = Part("CIFAR-10, ResNet44", requests, run, report, datasets, CONDITIONS["cifar"], check=check)

@@ -9,14 +9,21 @@ from torch import Tensor, nn
 from symdata.display import Table
 from symdata.groups import Element, Group
 from zoo.exactness.audits import audit
-from zoo.experiments.harness.runs import Job
-from zoo.experiments.harness.setting import Setting
-from zoo.experiments.using_and_abusing.exactness import BROKEN, EXACT, acted, calibrated, errors, group_of, noise
+from zoo.experiments.using_and_abusing.exactness import (
+    acted,
+    calibrated,
+    errors,
+    group_of,
+    noise,
+    relative_error,
+)
 from zoo.experiments.using_and_abusing.published import PARAMETERS
 from zoo.layers.regular import move
+from zoo.measure.feature_error import BROKEN_ERROR as BROKEN
+from zoo.measure.feature_error import EXACT_ERROR as EXACT
 from zoo.models.registry import create
 
-Result = Mapping[str, Any]
+Answer = dict[str, Any]
 
 STAGES = ("stem", "stage1", "stage2", "stage3")
 STAGED = ("p4resnet44_96", "p4resnet44_97")
@@ -33,31 +40,10 @@ RECTANGLES = {
 POOLED = (("p4resnet44_33", True), ("p4resnet44_33", False), ("p4cnn_28", True), ("p4cnn_28", False))
 """Networks at exact sizes, with and without coset pooling."""
 WIDTH = 4
-"""Fields in the first layer of the networks of all but the parameters."""
+"""Fields in the first layer of the networks whose stages and pooling are measured."""
 
 
-def jobs() -> list[Job]:
-    """One for each question."""
-    asked: dict[str, dict[str, Any]] = {
-        "stages": {"networks": list(STAGED), "width": WIDTH},
-        "pooling": {"networks": [name for name, _ in POOLED], "width": WIDTH},
-        "rectangles": {"network": "p4mresnet44_33", "width": 2, "sizes": [list(size) for size in RECTANGLES]},
-        "parameters": {"networks": list(PARAMETERS)},
-    }
-    return [Job("sizes", key, request, _answer) for key, request in asked.items()]
-
-
-def _answer(job: Job, setting: Setting) -> dict[str, Any]:
-    questions: dict[str, Callable[[], dict[str, Any]]] = {
-        "stages": _stages,
-        "pooling": _pooling,
-        "rectangles": _rectangles,
-        "parameters": _parameters,
-    }
-    return questions[job.key]()
-
-
-def _stages() -> dict[str, Any]:
+def _stages() -> Answer:
     """The largest error over the quarter turns after each stage."""
     found = {}
     for name in STAGED:
@@ -69,14 +55,13 @@ def _stages() -> dict[str, Any]:
             after = _outputs(model, move(images, e))
             for stage in STAGES:
                 expected = acted(before[stage], e, group_of(model))
-                error = float((after[stage] - expected).norm() / before[stage].norm())
-                worst[stage] = max(worst[stage], error)
+                worst[stage] = max(worst[stage], relative_error(expected, after[stage], before[stage]))
         found[name] = worst
     return found
 
 
 def _outputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """What each stage of a ResNet hands on."""
+    """The output of each stage of a ResNet."""
     x, found = images, {}
     with torch.no_grad():
         for name, module in model.trunk.named_children():  # type: ignore[union-attr]
@@ -85,7 +70,7 @@ def _outputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def _pooling() -> dict[str, Any]:
+def _pooling() -> Answer:
     """The relative change of the logits, and of the feature map turned back, under a quarter turn."""
     rows = []
     for name, pooled in POOLED:
@@ -94,41 +79,54 @@ def _pooling() -> dict[str, Any]:
         images = noise(8, 3, (size, size))
         with torch.no_grad():
             before, after = model(images), model(move(images, turn))
-        change = float((after - before).norm() / before.norm())
+        change = relative_error(before, after, before)
         rows.append({"network": name, "pooled": pooled, "logits": change, "features": errors(model, images, [turn])[0]})
     return {"rows": rows}
 
 
-def _rectangles() -> dict[str, Any]:
-    """The error of p4m-ResNet44 under every element of d4, and what arithmetic says survives."""
+def _rectangles() -> Answer:
+    """The error of p4m-ResNet44 under every element of d4, and the elements that survive by arithmetic."""
     model, found = calibrated(create("p4mresnet44_33", width=2, seed=0), 33), {}
     for size in RECTANGLES:
         elements = group_of(model).elements
         measured = dict(zip(map(str, elements), errors(model, noise(4, 3, size), elements), strict=True))
-        found["x".join(map(str, size))] = {
-            "errors": measured,
-            "predicted": [str(e) for e in audit(model, size).survivors],
-        }
+        predicted = [str(e) for e in audit(model, size).survivors]
+        found[f"{size[0]}x{size[1]}"] = {"errors": measured, "predicted": predicted}
     return found
 
 
-def _parameters() -> dict[str, Any]:
-    found = {}
-    for name, (_, without) in PARAMETERS.items():
-        counts = [_count(name, True)] + ([_count(name, False)] if without is not None else [])
-        found[name] = counts
-    return found
+def _parameters() -> Answer:
+    """Parameters with coset pooling, and without where that is published."""
+    return {
+        name: [_count(name, True)] + ([_count(name, False)] if without is not None else [])
+        for name, (_, without) in PARAMETERS.items()
+    }
 
 
 def _count(name: str, coset_pool: bool) -> int:
     return sum(p.numel() for p in create(name, coset_pool=coset_pool).parameters())
 
 
-def series(results: Mapping[str, Result]) -> dict[str, list[float]]:
-    """How much is wrong with each of the four, for the bands."""
+QUESTIONS: dict[str, tuple[dict[str, Any], Callable[[], Answer]]] = {
+    "stages": ({"networks": list(STAGED), "width": WIDTH}, _stages),
+    "pooling": ({"networks": [name for name, _ in POOLED], "width": WIDTH}, _pooling),
+    "rectangles": (
+        {"network": "p4mresnet44_33", "width": 2, "sizes": [list(size) for size in RECTANGLES]},
+        _rectangles,
+    ),
+    "parameters": ({"networks": list(PARAMETERS)}, _parameters),
+}
+"""Key of the run -> its request, and what answers it."""
+
+
+def series(results: Mapping[str, Answer]) -> dict[str, list[float]]:
+    """The number of wrong answers to each of the four, for the bands."""
     checks = {
         "B3 wrong": [_exact_of(entry) != set(words.split()) for entry, words in _rectangle_rows(results)],
-        "B4 wrong": [list(results["parameters"][name]) != _published(name) for name in PARAMETERS],
+        "B4 wrong": [
+            list(results["parameters"][name]) != [count for count in counts if count is not None]
+            for name, counts in PARAMETERS.items()
+        ],
         "B13 wrong": [
             not (error > BROKEN_STAGE if name == STAGED[0] and stage in STAGES[2:] else error < EXACT)
             for name in STAGED
@@ -142,51 +140,47 @@ def series(results: Mapping[str, Result]) -> dict[str, list[float]]:
     return {name: [float(sum(wrong))] for name, wrong in checks.items()}
 
 
-def _published(name: str) -> list[int]:
-    return [count for count in PARAMETERS[name] if count is not None]
+def _rectangle_rows(results: Mapping[str, Answer]) -> list[tuple[Answer, str]]:
+    return [(results["rectangles"][f"{h}x{w}"], words) for (h, w), words in RECTANGLES.items()]
 
 
-def _rectangle_rows(results: Mapping[str, Result]) -> list[tuple[Result, str]]:
-    return [(results["rectangles"]["x".join(map(str, size))], words) for size, words in RECTANGLES.items()]
-
-
-def _exact_of(entry: Result) -> set[str]:
+def _exact_of(entry: Answer) -> set[str]:
     """The elements that are exact where prediction and measurement agree; none where they do not."""
     measured = {e for e, error in entry["errors"].items() if error < EXACT}
     between = any(EXACT <= error <= BROKEN for error in entry["errors"].values())
     return measured if measured == set(entry["predicted"]) and not between else set()
 
 
-def tables(results: Mapping[str, Result]) -> tuple[Table, ...]:
-    """The four answers."""
-    stages = tuple((name, *(f"{results['stages'][name][stage]:.1e}" for stage in STAGES)) for name in STAGED)
+def tables(results: Mapping[str, Answer]) -> tuple[Table, ...]:
+    """The tables of the four answers."""
+    stages = [(name, *(f"{results['stages'][name][stage]:.1e}" for stage in STAGES)) for name in STAGED]
     note = "Relative error of the feature map in float64, the largest of three turns. The first stride is in stage2."
     first = Table(("network", *STAGES), stages, "Error after each stage of P4-ResNet44", (note,))
-    rows = tuple(
+    rows = [
         (row["network"], "yes" if row["pooled"] else "no", f"{row['features']:.1e}", f"{row['logits']:.1e}")
         for row in results["pooling"]["rows"]
-    )
+    ]
     note = "Relative change under a quarter turn, at exact sizes: without coset pooling logits weigh orientations."
     second = Table(("network", "coset pooling", "features", "logits"), rows, "With and without coset pooling", (note,))
     return first, second, _rectangle_table(results), _parameter_table(results)
 
 
-def _rectangle_table(results: Mapping[str, Result]) -> Table:
+def _rectangle_table(results: Mapping[str, Answer]) -> Table:
     rows = []
-    for size, (entry, words) in zip(RECTANGLES, _rectangle_rows(results), strict=True):
+    for (h, w), (entry, words) in zip(RECTANGLES, _rectangle_rows(results), strict=True):
         exact = " ".join(e for e, error in entry["errors"].items() if error < EXACT)
         rest = [error for error in entry["errors"].values() if error >= EXACT]
         least = f"{min(rest):.1e}" if rest else "-"
-        rows.append((f"{size[0]} x {size[1]}", words, " ".join(entry["predicted"]), exact, least))
+        rows.append((f"{h} x {w}", words, " ".join(entry["predicted"]), exact, least))
     header = ("height x width", "published", "predicted", "measured", "others, at least")
     note = "Elements of d4 under which P4M-ResNet44 is exact: m mirrors left and right, then r turns."
-    return Table(header, tuple(rows), "Rectangles", (note,))
+    return Table(header, rows, "Rectangles", (note,))
 
 
-def _parameter_table(results: Mapping[str, Result]) -> Table:
+def _parameter_table(results: Mapping[str, Answer]) -> Table:
     rows = []
     for name, (pooled, without) in PARAMETERS.items():
         ours = [f"{count:,}" for count in results["parameters"][name]]
         rows.append((name, f"{pooled:,}", ours[0], "-" if without is None else f"{without:,}", (*ours, "-")[1]))
     header = ("network", "published", "ours", "published, no coset pooling", "ours")
-    return Table(header, tuple(rows), "Parameters", ("10 classes and 3 channels; knight 2 and 1, PCam 2 and 3.",))
+    return Table(header, rows, "Parameters", ("10 classes and 3 channels; knight 2 and 1, PCam 2 and 3.",))

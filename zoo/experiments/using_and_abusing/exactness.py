@@ -1,6 +1,6 @@
 """Where networks are exact: measured on feature maps in float64, element by element, narrow networks of full depth.
 
-Random logits look equivariant when they are not, and dead ReLUs look equivariant when nothing else is. So the last
+Random logits look invariant when they are not, and dead ReLUs look equivariant when nothing else is. So the last
 feature map is compared, and every norm first takes the statistics of a batch, as in a trained network.
 """
 
@@ -16,10 +16,8 @@ from zoo.layers.regular import act_on_features, move
 from zoo.measure.feature_error import isotropise
 from zoo.models.registry import create
 
-TOUCHSTONES = (Element(90.0), Element(180.0), Element(0.0, True))
+GENERATORS = (Element(90.0), Element(180.0), Element(0.0, True))
 """Those of them that are in a group generate it, and reverse each axis alone or both."""
-EXACT, BROKEN = 1e-9, 1e-3
-"""Relative errors below the first are exact, above the second broken; nothing lies between."""
 
 
 class TorchvisionStem(nn.Sequential):
@@ -42,16 +40,16 @@ def noise(images: int, channels: int, size: tuple[int, int], seed: int = 0) -> T
 
 def calibrated(model: nn.Module, size: int) -> nn.Module:
     """The model in float64 and eval mode, its norms set to the statistics of a batch of noise; plain filters are
-    averaged over d4, so that what breaks is the grid."""
-    work = model.double()
-    if len(group_of(work).elements) == 1:
-        isotropise(work)
-    norms = [m for m in work.modules() if isinstance(m, GroupBatchNorm2d | nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
+    averaged over d4, so that only the grid can break equivariance."""
+    model = model.double()
+    if len(group_of(model).elements) == 1:
+        isotropise(model)
+    for module in model.modules():
+        if isinstance(module, GroupBatchNorm2d | nn.BatchNorm2d):
+            module.momentum = 1.0
     with torch.no_grad():
-        work.train()(noise(8, int(work.channels), (size, size), seed=1))  # type: ignore[arg-type]
-    return work.eval()
+        model.train()(noise(8, int(model.channels), (size, size), seed=1))  # type: ignore[arg-type]
+    return model.eval()
 
 
 def group_of(model: nn.Module) -> Group:
@@ -62,14 +60,13 @@ def group_of(model: nn.Module) -> Group:
 
 def narrow(name: str, size: int) -> nn.Module:
     """The network of that name with one field in its first layer, calibrated."""
-    model = TorchvisionStem() if name == "torchvision" else create(name, width=1, seed=0)
-    return calibrated(model, size)
+    return calibrated(TorchvisionStem() if name == "torchvision" else create(name, width=1, seed=0), size)
 
 
-def touchstones(model: nn.Module) -> tuple[Element, ...]:
-    """The elements that are tried: of the model's group, and of d4 for a plain model."""
+def measured_elements(model: nn.Module) -> tuple[Element, ...]:
+    """The generators that are in the model's group, or in d4 for a plain model."""
     group = group_of(model)
-    return tuple(e for e in TOUCHSTONES if e in (group if len(group.elements) > 1 else D4))
+    return tuple(e for e in GENERATORS if e in (group if len(group.elements) > 1 else D4))
 
 
 def errors(model: nn.Module, images: Tensor, elements: Sequence[Element]) -> list[float]:
@@ -77,7 +74,7 @@ def errors(model: nn.Module, images: Tensor, elements: Sequence[Element]) -> lis
     features, group = getattr(model, "features", model), group_of(model)
     with torch.no_grad():
         before = features(images)
-        return [_error(acted(before, e, group), features(move(images, e)), before) for e in elements]
+        return [relative_error(acted(before, e, group), features(move(images, e)), before) for e in elements]
 
 
 def acted(features: Tensor, e: Element, group: Group) -> Tensor:
@@ -85,7 +82,8 @@ def acted(features: Tensor, e: Element, group: Group) -> Tensor:
     return move(features, e) if len(group.elements) == 1 else act_on_features(features, e, group)
 
 
-def _error(expected: Tensor, got: Tensor, before: Tensor) -> float:
+def relative_error(expected: Tensor, got: Tensor, before: Tensor) -> float:
+    """|expected - got| / |before|; 1 for maps of different sizes."""
     if expected.shape != got.shape:
         return 1.0
     return float((expected - got).norm() / before.norm())

@@ -5,15 +5,17 @@ from typing import Any
 
 from symdata.display import Table
 from zoo.exactness.audits import exact_sizes
+from zoo.experiments.harness.experiment import Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord
-from zoo.experiments.harness.section import Section
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.using_and_abusing import depth
-from zoo.experiments.using_and_abusing.claims import verdicts
-from zoo.experiments.using_and_abusing.exactness import BROKEN, EXACT, errors, narrow, noise, touchstones
+from zoo.experiments.using_and_abusing.claims import CONDITIONS
+from zoo.experiments.using_and_abusing.exactness import errors, measured_elements, narrow, noise
 from zoo.experiments.using_and_abusing.published import EXACT as RULES
 from zoo.experiments.using_and_abusing.published import SIZES
 from zoo.experiments.using_and_abusing.published import exact_sizes as published_sizes
+from zoo.measure.feature_error import BROKEN_ERROR as BROKEN
+from zoo.measure.feature_error import EXACT_ERROR as EXACT
 from zoo.models.architecture_facts import ARCHITECTURES
 from zoo.models.names import LATTICE_WORDS, known_prefixes
 from zoo.models.registry import describe
@@ -24,13 +26,12 @@ SHOWN = (27, 28, 29, 32, 33, 96, 97, 224, 225)
 """Sizes of the literature, whose misalignment is tabled."""
 
 
-def jobs(setting: Setting) -> list[Job]:
-    """One job for each network at all sizes, and one for each of the other questions."""
-    named = [
-        Job("sizes", f"exact-{head}", {"network": head, "architecture": kind, "sizes": list(SIZES)}, measure)
-        for head, kind in networks().items()
-    ]
-    return [*depth.jobs(), *named]
+def requests(setting: Setting) -> Requests:
+    """A run for each of the questions of `depth`, and one for each network at all sizes."""
+    for key, (request, _) in depth.QUESTIONS.items():
+        yield key, request
+    for head, kind in networks().items():
+        yield f"exact-{head}", {"network": head, "architecture": kind, "sizes": list(SIZES)}
 
 
 def networks() -> dict[str, str]:
@@ -43,18 +44,24 @@ def networks() -> dict[str, str]:
     return found | {"torchvision": "torchvision resnet18"}
 
 
-def measure(job: Job, setting: Setting) -> dict[str, Any]:
+def run(job: Job, setting: Setting) -> dict[str, Any]:
+    """Answer a question, or measure a network."""
+    if job.key in depth.QUESTIONS:
+        return depth.QUESTIONS[job.key][1]()
+    return measure(**job.request)
+
+
+def measure(network: str, architecture: str, sizes: list[int]) -> dict[str, Any]:
     """Predicted exact sizes, and the largest error over elements at every size."""
-    head, sizes = job.request["network"], job.request["sizes"]
-    first = 33 if head == "torchvision" else ARCHITECTURES[job.request["architecture"]].sizes[0]
-    model = narrow(head if head == "torchvision" else f"{head}_{first}", 33)
+    name = network if network == "torchvision" else f"{network}_{ARCHITECTURES[architecture].sizes[0]}"
+    model = narrow(name, 33)
     can = [size for size in sizes if size >= getattr(model, "minimum", 1)]
-    tried = touchstones(model)
-    found = {size: max(errors(model, noise(IMAGES, int(model.channels), (size, size)), tried)) for size in can}  # type: ignore[arg-type]
+    elements, channels = measured_elements(model), int(model.channels)  # type: ignore[arg-type]
+    found = {size: max(errors(model, noise(IMAGES, channels, (size, size)), elements)) for size in can}
     return {
         "predicted": list(exact_sizes(model, can)),
         "errors": {str(size): float(f"{error:.2g}") for size, error in found.items()},
-        "elements": [str(e) for e in tried],
+        "elements": [str(e) for e in elements],
         "too small": [size for size in sizes if size not in can],
     }
 
@@ -71,16 +78,14 @@ def wrong_sizes(record: RunRecord) -> list[int]:
     return wrong
 
 
-def report(records: list[RunRecord], setting: Setting) -> Section:
+def report(records: list[RunRecord], setting: Setting) -> PartReport:
     """The table of exact sizes and their misalignment; layers, coset pooling, rectangles, parameters."""
-    sized = [r for r in records if r.key.startswith("exact-")]
-    others = {r.key: r.result for r in records if r not in sized}
+    sized = [record for record in records if record.key not in depth.QUESTIONS]
+    answers = {record.key: record.result for record in records if record.key in depth.QUESTIONS}
     wrong = {record.request["network"]: wrong_sizes(record) for record in sized}
-    series = {"B1 wrong": [float(sum(map(len, wrong.values())))], **depth.series(others)}
-    tables = (_exact(sized, wrong), _misalignment(), *depth.tables(others))
-    summary: Mapping[str, Any] = {"wrong sizes": {name: found for name, found in wrong.items() if found}}
-    judged = verdicts("sizes", series, setting.budget.name)
-    return Section("sizes", "Exact input sizes", tuple(records), tables, judged, summary=summary)
+    series = {"B1 wrong": [float(sum(map(len, wrong.values())))], **depth.series(answers)}
+    tables = (_exact(sized, wrong), _misalignment(), *depth.tables(answers))
+    return PartReport(tables, series, summary={"wrong sizes": {name: found for name, found in wrong.items() if found}})
 
 
 def _exact(records: list[RunRecord], wrong: Mapping[str, list[int]]) -> Table:
@@ -88,31 +93,22 @@ def _exact(records: list[RunRecord], wrong: Mapping[str, list[int]]) -> Table:
     for kind, (modulus, remainder) in RULES.items():
         found = [r for r in records if r.request["architecture"] == kind]
         pairs = [(int(size), error) for r in found for size, error in r.result["errors"].items()]
+        sizes = {size for size, _ in pairs}
         fine = [error for _, error in pairs if error <= EXACT]
         bad = [error for _, error in pairs if error > EXACT]
-        misses = sum(len(wrong[r.request["network"]]) for r in found)
-        least = min(size for size, _ in pairs)
-        listed = [size for size in published_sizes(kind) if size >= least]
         rows.append(
             (
                 kind,
                 f"{remainder} mod {modulus}",
-                _abridged(listed),
-                f"{len(found)} x {len({size for size, _ in pairs})}",
-                str(misses),
+                _abridged([size for size in published_sizes(kind) if size >= min(sizes)]),
+                f"{len(found)} x {len(sizes)}",
+                str(sum(len(wrong[r.request["network"]]) for r in found)),
                 f"{max(fine):.0e}" if fine else "-",
                 f"{min(bad):.0e}" if bad else "-",
             )
         )
-    header = (
-        "architecture",
-        "published rule",
-        "exact sizes",
-        "networks x sizes",
-        "wrong",
-        "exact, at most",
-        "else, at least",
-    )
+    sides = ("exact, at most", "else, at least")
+    header = ("architecture", "published rule", "exact sizes", "networks x sizes", "wrong", *sides)
     notes = (
         f"Sizes {SIZES[0]} to 100, {SIZES[-2]} and {SIZES[-1]}. Wrong: sizes at which rule, prediction and "
         "measurement are not all the same. Last two columns: relative errors of the last feature map in float64.",
@@ -120,7 +116,7 @@ def _exact(records: list[RunRecord], wrong: Mapping[str, list[int]]) -> Table:
         f"with one field in its first layer; {IMAGES} images of noise under the elements r90, r180 and m of its group. "
         "Plain networks (c1, and torchvision's strides without the blocks) have their filters averaged over d4.",
     )
-    return Table(header, tuple(rows), "Predicted and measured exact sizes", notes)
+    return Table(header, rows, "Predicted and measured exact sizes", notes)
 
 
 def _abridged(sizes: list[int]) -> str:
@@ -129,11 +125,14 @@ def _abridged(sizes: list[int]) -> str:
 
 def _misalignment() -> Table:
     rows = []
-    for kind, design in ARCHITECTURES.items():
-        heads_at = [f"p4{kind}_{size}" for size in SHOWN]
-        rows.append((kind, *(str(describe(name).phi) for name in heads_at), str(design.period - 1)))
+    for kind, facts in ARCHITECTURES.items():
+        phis = [str(describe(f"p4{kind}_{size}").phi) for size in SHOWN]
+        rows.append((kind, *phis, str(facts.period - 1)))
     header = ("architecture", *(f"{size} px" for size in SHOWN), "at most")
     note = (
         "Misalignment phi in input pixels; 0 is exact. One pixel changes it, and 224 is the worst size for a ResNet18."
     )
-    return Table(header, tuple(rows), "Misalignment", (note,))
+    return Table(header, rows, "Misalignment", (note,))
+
+
+PART = Part("Exact input sizes", requests, run, report, conditions=CONDITIONS["sizes"])

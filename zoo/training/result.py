@@ -1,0 +1,51 @@
+"""A finished model, as a person reads about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symdata.display import Result
+from zoo.checkpoint.manifest import read_config
+
+
+@dataclass(frozen=True)
+class TrainedModel(Result):
+    """What a training made.
+
+    Example:
+        >>> from symdata import Spec, make
+        >>> from zoo.training import TrainConfig, train
+        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=16), "letters")
+        >>> config = TrainConfig(data="letters", model="p4cnn_12", epochs=1, width=2, batch_size=8, out="model")
+        >>> print(TrainedModel(train(config), "letters"))
+        model        model
+        parameters   1,048
+        validation   ...%
+        equivariant  exact: at 12x12 every subsampling maps to itself under c4
+        next         symdata evaluate model --data letters
+    """
+
+    folder: Path
+    data: str
+    """The dataset, as the next command names it."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's config.json."""
+        return read_config(self.folder)
+
+    def parts(self) -> Iterable[str]:
+        """The model, its accuracy on images that were held out, and what to do next, a line each."""
+        config = self.config
+        training = config["training"]
+        rows = {"model": str(self.folder), "parameters": f"{training['parameters']:,}"}
+        if "validation_accuracy" in training:
+            rows["validation"] = f"{training['validation_accuracy']:.2%}"
+        rows |= {"equivariant": config["exactness"]["verdict"]}
+        rows |= {"next": f"symdata evaluate {self.folder} --data {self.data}"}
+        yield "\n".join(f"{name:<11}  {value}" for name, value in rows.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The folder and the model's config.json."""
+        return {"folder": str(self.folder), "config": self.config}

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from symdata.store import make as make
     from symdata.store import verify as verify
     from symdata.symmetry import Symmetry as Symmetry
-    from symdata.transforms.action import RandomSymmetry as RandomSymmetry
     from symdata.transforms.action import act as act
+    from symdata.transforms.augmentation import RandomSymmetry as RandomSymmetry
     from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
 _HOMES = {
@@ -36,7 +36,7 @@ _HOMES = {
     "Elements": "groups",
     "Group": "groups",
     "LearnableAffine": "transforms.learnable",
-    "RandomSymmetry": "transforms.action",
+    "RandomSymmetry": "transforms.augmentation",
     "Recipe": "recipes.catalog",
     "Spec": "recipes.plan",
     "SymdataError": "errors",

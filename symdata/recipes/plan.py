@@ -187,8 +187,7 @@ class DatasetPlan:
         elements = self.elements(split, rows)
         upright = self.upright(split, rows).to(device)
         moved = [
-            move(upright[:, part].contiguous(), each.to(upright.device), None, self.how)
-            for part, each in enumerate(elements)
+            move(upright[:, part].contiguous(), each.to(upright.device), self.how) for part, each in enumerate(elements)
         ]
         images, labels = compose(self.canvas, moved, quadrant), self.labels(split, rows)
         return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)

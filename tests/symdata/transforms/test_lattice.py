@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from symdata import Element, Elements, Group, act
 from symdata.errors import ShapeError
 from symdata.transforms import lattice as lattice_module
-from symdata.transforms.lattice import permutation_table, permute, turn
+from symdata.transforms.lattice import permutation_table, permute, permute_all
 from tests.support.pixels import by_definition, letter_f, noise
 from tests.support.steerable import require_escnn
 
@@ -161,7 +161,7 @@ def test_the_tables_are_permutations():
 def test_turn_is_the_definition(height, width, k):
     pixels = torch.arange(height * width).view(1, height, width)
     expected = by_definition(pixels, 90 * (k % 4), k >= 4)
-    assert turn(pixels.numpy(), k).tolist() == expected.tolist()
+    assert permute_all(pixels.numpy(), k).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("resample", ["auto", "exact"])

@@ -188,7 +188,7 @@ def test_what_was_cached_in_inference_mode_serves_autograd():
             Element(9),
             {"resample": "best"},
             SymmetryError,
-            "resample 'best' is not one of exact",
+            "resample is 'best', expected one of exact",
         ),
     ],
 )

@@ -1,14 +1,11 @@
 """`symdata make`: a source or recipe, a symmetry, a seed: a dataset folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar, table
-
-if TYPE_CHECKING:
-    from symdata.recipes.plan import DatasetPlan, Spec
+from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
 
 
 @click.command("make")
@@ -107,50 +104,27 @@ def _is_recipe(what: str, source: str | None) -> bool:
 
 def _make_one(fields: dict[str, Any], out: Path | None, run: dict[str, Any], dry_run: bool, quiet: bool) -> Any:
     """Build one dataset and say so; what `--json` prints of it."""
-    from symdata.recipes.plan import Spec, resolve
+    from symdata.recipes.plan import resolve
+    from symdata.recipes.spec import Spec
     from symdata.store.dataset_folder import check_target, make
 
-    spec = Spec(**fields)
-    plan = resolve(spec, run["device"])
+    plan = resolve(Spec(**fields), run["device"])
     folder = out if out is not None else Path(plan.name)
     total = sum(len(samples) for samples in plan.samples.values())
     if dry_run:
         check_target(folder, run["overwrite"])
-        _say(quiet, _summary(plan), f"would be written to {folder}")
-        return _plan_fields(spec, plan, folder)
+        _say(quiet, str(plan), f"would be written to {folder}")
+        return {"folder": str(folder), **plan.to_dict()}
     with progress_bar(total, plan.name) as bar:
         try:
             made = make(plan, folder, progress=bar.update, **run)
         except KeyboardInterrupt:
             click.echo("\nstopped; the same command with --resume goes on from here", err=True)
             raise
-    _say(quiet, _summary(plan), f"dataset  {made.folder}", f"picture  {made.preview}")
+    _say(quiet, str(plan), f"dataset  {made.folder}", f"picture  {made.preview}")
     return {"folder": str(made.folder), "preview": str(made.preview), "manifest": made.manifest}
 
 
 def _say(quiet: bool, *lines: str) -> None:
     if not quiet:
         click.echo("\n".join(lines))
-
-
-def _plan_fields(spec: "Spec", plan: "DatasetPlan", folder: Path) -> dict[str, Any]:
-    splits = {
-        split: {"num_examples": len(samples), "symmetry": str(plan.symmetries[split])}
-        for split, samples in plan.samples.items()
-    }
-    return {"folder": str(folder), "spec": spec.to_dict(), "shape": list(plan.shape), "splits": splits}
-
-
-def _summary(plan: "DatasetPlan") -> str:
-    c, h, w = plan.shape
-    rows = [
-        [
-            split,
-            f"{len(samples):,}",
-            f"{h}x{w}x{c}",
-            str(plan.symmetries[split]),
-            f"{plan.symmetries[split].degree:.3f}",
-        ]
-        for split, samples in plan.samples.items()
-    ]
-    return table(rows, ["split", "images", "size", "symmetry", "degree"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from symdata.keys import split_keys as split_keys
     from symdata.recipes.catalog import Recipe as Recipe
     from symdata.recipes.catalog import list_recipes as list_recipes
-    from symdata.recipes.plan import Spec as Spec
+    from symdata.recipes.spec import Spec as Spec
     from symdata.sources import list_sources as list_sources
     from symdata.sources import open_source as open_source
     from symdata.store import load as load
@@ -38,7 +38,7 @@ _HOMES = {
     "LearnableAffine": "transforms.learnable",
     "RandomSymmetry": "transforms.augmentation",
     "Recipe": "recipes.catalog",
-    "Spec": "recipes.plan",
+    "Spec": "recipes.spec",
     "SymdataError": "errors",
     "Symmetry": "symmetry",
     "act": "transforms.action",

@@ -1,9 +1,10 @@
-"""The literature's datasets as one table: source filter x pose and label x symmetry x canvas.
+"""The datasets of the literature: classes of a source, poses with labels, a symmetry, a canvas.
 
-A *pose* is a transformation that the label speaks of (mnist6-180: was the 6 turned?); a *symmetry* moves the image
-afterwards and leaves the label alone. Splits are always made over source images, never over transformed copies.
+A *pose* is a transformation that decides the label (mnist6-180: was the 6 turned?). A *symmetry* moves the image
+afterwards and does not change the label. Splits are made over source images, never over transformed copies. Sizes are
+those of the paper if it states them.
 
-Facts are cited by paper; sizes are those of the paper where it states them.
+To add a recipe, add an entry to `_LISTED`.
 """
 
 import re
@@ -17,12 +18,12 @@ from symdata.symmetry import Symmetry
 MNIST = "hub:ylecun/mnist"
 UPRIGHT, TURNED, MIRRORED, QUARTER = Element(), Element(180.0), Element(0.0, True), Element(90.0)
 GRADES = 10
-"""Levels of a graded dataset: weights 0, 1/9, ..., 1."""
+"""Levels of a graded dataset, with weights 0, 1/9, ..., 1."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """One labelled copy of a source image: moved by `element`, called `label`."""
+    """A copy of a source image that is moved by `element` and has this label."""
 
     element: Element
     label: int
@@ -30,38 +31,48 @@ class Pose:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one dataset of the literature from a source of upright images."""
+    """How to make one dataset of the literature from a source of upright images.
+
+    Example:
+        >>> from symdata import list_recipes
+        >>> recipes = {recipe.name: recipe for recipe in list_recipes()}
+        >>> recipes["rotmnist"].symmetry, dict(recipes["rotmnist"].counts)
+        ('so2', {'train': 10000, 'validation': 2000, 'test': 50000})
+    """
 
     name: str
     about: str
-    """One line: what is special about it."""
+    """One line on what is special about it."""
     paper: str
-    """Where it comes from."""
+    """The paper that it comes from."""
     source: str = MNIST
-    """The source if none is given."""
+    """Default source."""
     symmetry: str = "none"
     test_symmetry: str | None = None
-    """Of the test split, where it differs."""
+    """Of the test split, if it differs."""
     poses: Mapping[str, tuple[Pose, ...]] = field(default_factory=dict)
-    """Copies made of each image of a source class, by class name; other classes are left out. Empty: all as they
-    came."""
+    """The copies of each image of a source class, by class name; other classes are left out. Empty: one upright copy
+    of every image."""
     keep: Mapping[str, float] = field(default_factory=dict)
-    """Share of a source class that is used, from the front of the split; 1 where nothing is said."""
+    """Share of a source class that is used, from the start of the split; by default 1."""
     class_names: tuple[str, ...] = ()
     """Names of the labels; empty: those of the source."""
     canvas: str = "plain"
-    """`plain`; `pair`: two images side by side on a doubled canvas, label 10 a + b, moved independently;
-    `quadrant` or `quadrant-label`: the image in a random quadrant of a doubled canvas, then 32x32; the latter's label
-    is y + n q with n classes, 10 for digits."""
+    """`plain`; `pair`: two images, moved independently, side by side on a doubled canvas, with label 10 a + b;
+    `quadrant` or `quadrant-label`: the image in a random quadrant of a doubled canvas, resized to 32x32; with
+    `quadrant-label` and n classes, label y in quadrant q becomes y + n q."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Images per split, drawn from all splits together (`pool`) or made by pairing; empty: as the source has them."""
+    """Images per split, drawn from all splits together (`pool`) or made by pairing; empty: those of the source."""
     pool: bool = False
-    """Whether the source's splits are thrown together and divided anew."""
+    """Whether the source's splits are joined and divided anew."""
     validation: float = 1 / 6
     """Share of the source's training images that become the validation split, if the source has none."""
     resample: str = "auto"
-    """`spline` where upright levels must take the resampled path too."""
+    """`spline` if upright images must be resampled too."""
 
+
+PLAIN = Recipe("", "", "", source="glyphs", validation=0.0)
+"""In place of a recipe if there is none: the images of the source as they are."""
 
 _ROTMNIST = Recipe(
     "rotmnist",
@@ -81,7 +92,7 @@ def _two(first: Element, second: Element, labels: tuple[int, int]) -> tuple[Pose
     return Pose(first, labels[0]), Pose(second, labels[1])
 
 
-_TABLE = (
+_LISTED = (
     _ROTMNIST,
     replace(_ROTMNIST, name="rotmnist-60", about="angles within 60 degrees", paper=_SSL_SYM, symmetry="so2@-60..60"),
     replace(
@@ -180,36 +191,42 @@ _TABLE = (
         for group in ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")
     ),
 )
+_RECIPES = {recipe.name: recipe for recipe in _LISTED}
 
 
 def list_recipes() -> list[Recipe]:
-    """Every recipe by name; `graded-<group>` stands for its ten levels with any group."""
+    """Every recipe; `graded-<group>` stands for ten levels with any group.
+
+    Example:
+        >>> from symdata import list_recipes
+        >>> [recipe.name for recipe in list_recipes() if recipe.name.startswith("mnist6")]
+        ['mnist6-180', 'mnist6-m', 'mnist67-180', 'mnist678-180']
+    """
     about = "ten levels of partial symmetry, graded-c4-0 to graded-c4-9"
     graded = replace(_graded("graded-c4-0", "c4", 0), name="graded-<group>", about=about)
-    return [*_TABLE, graded]
+    return [*_RECIPES.values(), graded]
 
 
 def is_recipe(name: str) -> bool:
-    """Whether `name` names a recipe, or a family of graded ones."""
-    return name.startswith("graded-") or any(recipe.name == name for recipe in _TABLE)
+    """Whether this is the name of a recipe, or begins like that of a graded one."""
+    return name.startswith("graded-") or name in _RECIPES
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of this name; `RecipeError` names the others."""
+    """The recipe of this name; raises RecipeError, with all names, if there is none."""
     if name.startswith("graded-"):
         group, _, level = name.removeprefix("graded-").rpartition("-")
         if not group or not re.fullmatch("[0-9]{1,3}", level) or int(level) >= GRADES:
             last = GRADES - 1
             raise RecipeError(f"recipe {name!r} is not graded-<group>-<level>, level 0 to {last}, as in graded-c4-3")
         return _graded(name, group, int(level))
-    for recipe in _TABLE:
-        if recipe.name == name:
-            return recipe
-    raise RecipeError(f"no recipe {name!r}; there are {', '.join(r.name for r in list_recipes())}")
+    if name not in _RECIPES:
+        raise RecipeError(f"no recipe {name!r}; there are {', '.join(r.name for r in list_recipes())}")
+    return _RECIPES[name]
 
 
 def levels(name: str) -> list[str]:
-    """The names of all levels for `graded-<group>` without a level, else just the name."""
+    """The names of all levels if `name` is `graded-<group>`, else `name` alone."""
     family = name.startswith("graded-") and not name.rpartition("-")[2].isdigit()
     return [f"{name}-{level}" for level in range(GRADES)] if family else [name]
 
@@ -219,7 +236,7 @@ def _graded(name: str, group: str, level: int) -> Recipe:
         lattice = Group.parse(group).is_lattice
     except SymmetryError as error:
         raise RecipeError(f"recipe {name!r}: {error}") from None
-    # repr of the nearest double: the same text, hence the same dataset, on every machine.
+    # The repr of a float is the same on every machine, so the text of the symmetry is too.
     symmetry = Symmetry.parse(f"{group}-partial@{level / (GRADES - 1)!r}")
     return Recipe(
         f"graded-{group}-{level}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from symdata.errors import SourceError
+from symdata.errors import SourceError, SymdataError
 
 if TYPE_CHECKING:
     import torch
@@ -199,6 +199,17 @@ def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.nda
             f"source {ref!r} holds one class only ({classes[int(present[0])]!r}); a labelled dataset needs two or "
             "more: add images of another class."
         )
+
+
+def check_device(device: str, kind: type[SymdataError] = SourceError) -> None:
+    """Raise an error of class `kind` unless images can be computed on the device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).cpu()  # the copy fails on the device "meta", which stores no values
+    except (RuntimeError, AssertionError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise kind(f"device {device!r} cannot be used here ({reason}); use --device cpu") from None
 
 
 def check_split(source: Source, split: str) -> str:

@@ -21,7 +21,8 @@ import torch
 
 from symdata.errors import StoreError, SymdataError
 from symdata.pictures.contact_sheet import choose, contact_sheet
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.store.card import render_card
 from symdata.store.lock import locked
 from symdata.store.manifest import FORMAT, MANIFEST, describe, read_json, read_manifest, versions
@@ -256,6 +257,6 @@ def preview(plan: DatasetPlan) -> Any:
     split, samples = next(iter(plan.samples.items()))
     columns = max(2, min(12, PREVIEW_BYTES // (10 * math.prod(plan.shape))))
     rows = choose(plan.labels(split, range(len(samples))), len(plan.classes), rows=10, columns=columns)
-    block = plan.block(split, rows)
-    images = block.images.cpu().numpy()
-    return contact_sheet(images, block.labels, plan.classes, block.elements[0], rows=10, columns=columns)
+    batch = plan.batch(split, rows)
+    images = batch.images.cpu().numpy()
+    return contact_sheet(images, batch.labels, plan.classes, batch.elements[0], rows=10, columns=columns)

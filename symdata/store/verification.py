@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from symdata.errors import SymdataError
 from symdata.keys import permutation
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.store.dataset import ImageDataset
 from symdata.store.manifest import facts, read_manifest, sha256, split_facts
 from symdata.store.shards import BLOCK_BYTES, features, table_of
@@ -170,8 +171,8 @@ def _check_split(dataset: ImageDataset, plan: DatasetPlan, samples: int, seed: i
 
 def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> np.ndarray:
     """Gray levels by which the images of some rows are off, (n,) int; 256 where any other column differs."""
-    block = plan.block(dataset.split, rows)
-    table = table_of(plan, dataset.split, block, features(plan).arrow_schema).drop_columns("image")
-    off: np.ndarray = (block.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
+    batch = plan.batch(dataset.split, rows)
+    table = table_of(plan, dataset.split, batch, features(plan).arrow_schema).drop_columns("image")
+    off: np.ndarray = (batch.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
     same = [a == b for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
     return np.where(same, off, 256)

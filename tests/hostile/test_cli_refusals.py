@@ -64,7 +64,7 @@ def test_wrong_usage(arguments, sentence):
         ),
         (["--device", "cuda:77"], "device 'cuda:77' cannot be used here ("),
         (["--device", "gpu"], "device 'gpu' cannot be used here ("),
-        (["--count", "10000000000000"], "count 10000000000000 is outside 1..1000000000"),
+        (["--count", "10000000000000"], "count is 10000000000000, expected a whole number from 1 to 1000000000"),
         (["--validation", "nan"], "validation share nan is outside [0, 1)"),
         (["--validation", "0.1"], "'glyphs' has a validation split of its own"),
         (["--size", "2000"], "size 2000 is out of range; glyphs come in sizes 8 to 1024"),

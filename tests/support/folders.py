@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from symdata.groups import Elements
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.sources import Source
 from symdata.store import ImageDataset, Made, make, verify
 from symdata.store.manifest import sha256

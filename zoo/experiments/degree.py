@@ -18,7 +18,7 @@ import torch
 from symdata.display import Table
 from symdata.groups import Group
 from symdata.recipes.catalog import find_recipe
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 from symdata.symmetry import Symmetry
 from zoo.experiments.harness.bands import Condition, judge

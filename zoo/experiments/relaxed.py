@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 from zoo.experiments.harness.bands import Condition, judge
 from zoo.experiments.harness.experiment import Experiment, Part

@@ -32,7 +32,7 @@ import torch
 
 from symdata.errors import SourceError
 from symdata.keys import split_keys
-from symdata.sources.base import split_order
+from symdata.sources.base import check_device, split_order
 from symdata.sources.glyphs import atlas
 from symdata.sources.glyphs.strokes import Jitter, render
 
@@ -67,7 +67,7 @@ class GlyphSource:
     def __init__(self, alphabet: str, size: int = 28, counts: Mapping[str, int] = COUNTS, device: str = "cpu") -> None:
         """One class per character of `alphabet`, images of size x size, `counts` of them, rendered on `device`."""
         _check_alphabet(alphabet)
-        _check_device(device)
+        check_device(device)
         if isinstance(size, bool) or size not in SIZES:
             raise SourceError(f"size {size!r} is out of range; glyphs come in sizes {SIZES[0]} to {SIZES[-1]}")
         known = next((name for name, characters in ALPHABETS.items() if characters == alphabet), alphabet)
@@ -191,10 +191,3 @@ def _checked(counts: Mapping[str, int]) -> dict[str, int]:
     if not kept:
         raise SourceError("every split has count 0; ask for at least one image, as in with_counts(train=6000)")
     return kept
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SourceError(f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); use cpu") from None

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 
 

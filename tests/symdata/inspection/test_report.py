@@ -13,7 +13,7 @@ from cli.main import main
 from symdata.errors import StoreError
 from symdata.inspection.goodness import ChiSquare
 from symdata.inspection.report import InspectionReport, inspect, pictures
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 
 

@@ -11,7 +11,8 @@ from scipy import stats
 from symdata.errors import RecipeError
 from symdata.groups import Element
 from symdata.recipes.catalog import find_recipe, is_recipe, levels, list_recipes
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.sources import open_source
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import act
@@ -122,9 +123,9 @@ def test_no_source_image_is_in_two_splits(mnist, name):
 def test_the_first_images_of_each_can_be_made(mnist, name):
     plan = planned(mnist, name, count=200)
     for split in plan.samples:
-        block = plan.block(split, range(4))
-        assert block.images.shape == (4, *plan.shape) and block.images.dtype == torch.uint8
-        assert block.labels.max() < len(plan.classes)
+        batch = plan.batch(split, range(4))
+        assert batch.images.shape == (4, *plan.shape) and batch.images.dtype == torch.uint8
+        assert batch.labels.max() < len(plan.classes)
 
 
 @pytest.mark.parametrize(("name", "element"), [("mnist6-180", Element(180)), ("mnist6-m", Element(0, True))])
@@ -134,9 +135,9 @@ def test_mnist6_has_the_official_counts_and_both_labels_equally(mnist, name, ele
     for split, samples in plan.samples.items():
         assert np.bincount(samples.label).tolist() == [SIX[split]] * 2
         assert set(source_labels(plan, split)) == {6}
-        block = plan.block(split, range(40))
+        batch = plan.batch(split, range(40))
         upright = plan.upright(split, range(40))[:, 0]
-        for image, label, original in zip(block.images, block.labels, upright, strict=True):
+        for image, label, original in zip(batch.images, batch.labels, upright, strict=True):
             assert torch.equal(image, act(original[None], element if label else Element())[0])
 
 
@@ -241,10 +242,10 @@ def test_mnist_180_swaps_6_and_9(mnist):
 
 def test_updown45_stands_or_hangs_within_45_degrees():
     plan = resolve(Spec(recipe="updown45", count=2000))
-    block = plan.block("train", range(2000))
-    angle = signed(block.elements[0].angle - np.where(block.labels % 2, 180.0, 0.0))
+    batch = plan.batch("train", range(2000))
+    angle = signed(batch.elements[0].angle - np.where(batch.labels % 2, 180.0, 0.0))
     assert np.abs(angle).max() <= 45.0001
     assert stats.kstest((angle / 45 + 1) / 2, "uniform").pvalue > 0.001
-    assert np.bincount(block.labels).tolist() == [500] * 4
+    assert np.bincount(batch.labels).tolist() == [500] * 4
     letters = np.array(plan.source.classes)[source_labels(plan, "train")]
-    assert [name[0] for name in np.array(plan.classes)[block.labels]] == letters.tolist()
+    assert [name[0] for name in np.array(plan.classes)[batch.labels]] == letters.tolist()

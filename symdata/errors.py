@@ -85,6 +85,16 @@ def whole(name: str, value: Any, low: int, high: int, kind: type[SymdataError] =
     )
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a message that is not blank, or the name of the error's class if there is none.
+
+    Example:
+        >>> first_line(OSError("disk full\\n(errno 28)")), first_line(ValueError())
+        ('disk full', 'ValueError')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def one_of(name: str, value: Any, allowed: Iterable[str], kind: type[SymdataError]) -> str:
     """Return `value` if it is one of the `allowed` words.
 

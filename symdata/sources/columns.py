@@ -1,7 +1,7 @@
-"""Which column of a table holds the images, which the labels, and what the labels are called."""
+"""The columns of a table that hold images and labels, and the names of the classes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ LABEL_NAMES = ("label", "labels", "fine_label")
 
 @dataclass(frozen=True)
 class Columns:
-    """The two columns that matter."""
+    """The columns of images and labels."""
 
     image: str
     label: str
@@ -32,9 +32,10 @@ class Columns:
 
 
 def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
-    """Image and label column of a schema: the ones the reference names, else by type and by usual name.
+    """The columns that the reference names, else those of the right type with a usual name.
 
-    Raises SourceError, naming the columns found, where there is none or more than one to choose from.
+    Raises:
+        SourceError: with all columns, if there is none or more than one to choose from.
     """
     features = _features(schema)
     images = [field.name for field in schema if _is_image(field, features)]
@@ -45,7 +46,7 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         raise SourceError(
             f"source {ref.text!r}: column {label!r} is of type {kind}; a label is one integer, boolean or text an "
-            "image: name another with ,label=COLUMN."
+            "image: name another with ,label=COLUMN"
         )
     return Columns(image, label, _names(features, label))
 
@@ -53,12 +54,12 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
 def encode_labels(
     ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names, and labels per split as int64 (n,); without names, the sorted distinct values are the classes."""
+    """Class names and labels per split, int64 (n,); without names the sorted distinct values are the classes."""
     for split, values in raw.items():
         if values.null_count:
             raise SourceError(
                 f"source {ref!r}: {values.null_count} of {len(values)} labels in split {split!r} are missing (null); "
-                "fill them or drop those rows."
+                "fill them or drop those rows"
             )
     if columns.names is not None:
         return columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()}
@@ -68,21 +69,23 @@ def encode_labels(
     return tuple(str(value) for value in distinct), labels
 
 
-def image_bytes(row: Any, folder: Path) -> bytes:
-    """Encoded bytes of one cell: bytes, or a struct of bytes and path whose bytes may lie in a file below `folder`.
+def image_bytes(cell: Any, folder: Path, name: Callable[[], str]) -> bytes:
+    """Encoded bytes of a cell: bytes, or a struct of bytes and a path below `folder`.
 
-    Raises SourceError with the reason alone; callers add the name.
+    Raises:
+        SourceError: if there are none; it begins with the image's `name`.
     """
-    path = row.get("path") if isinstance(row, dict) else None
-    data: bytes | None = row.get("bytes") if isinstance(row, dict) else row
+    path = cell.get("path") if isinstance(cell, dict) else None
+    data: bytes | None = cell.get("bytes") if isinstance(cell, dict) else cell
     if data is not None:
         return data
-    if path is None:
-        raise SourceError("it holds no image (null)")
-    try:
-        return (folder / str(path)).read_bytes()
-    except OSError as error:
-        raise SourceError(f"it points at {path!r}, which cannot be read ({error.strerror})") from None
+    reason = "it holds no image (null)"
+    if path is not None:
+        try:
+            return (folder / str(path)).read_bytes()
+        except OSError as error:
+            reason = f"it points at {path!r}, which cannot be read ({error.strerror})"
+    raise SourceError(f"{name()}: {reason}; drop that row or embed its image")
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:
@@ -119,14 +122,14 @@ def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple
     columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
     if role in ref.options:
         if ref.options[role] not in schema.names:
-            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}.")
+            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}")
         return ref.options[role]
     named = [name for name in usual if name in found]
     if named or len(found) == 1:
         return (named or found)[0]
-    problem = (
-        "could be any of " + ", ".join(found) if found else f"is missing: expected one called {' or '.join(usual)}"
-    )
+    problem = f"is missing: expected one called {' or '.join(usual)}"
+    if found:
+        problem = f"could be any of {', '.join(found)}"
     raise SourceError(
-        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN."
+        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN"
     )

@@ -1,7 +1,7 @@
-"""The first rows of a Hub dataset without downloading all of it: `hub:user/name,stream=2000`.
+"""The first rows of a Hub dataset, without downloading all of it: `hub:user/name,stream=2000`.
 
-Each split is read from its beginning until it has given that many rows. They are not shuffled: where the rows of a
-dataset are sorted by class, the first ones are of one class, and the source says so when it is opened.
+Rows are not shuffled: if those of a dataset are sorted by class, the first ones may be of one class, and opening the
+source raises an error that says so.
 """
 
 from typing import TYPE_CHECKING
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     import datasets
 
 MOST = 1_000_000
-"""Rows of a split that are held in memory, encoded."""
+"""Largest number of rows per split; they are kept in memory, encoded."""
 
 
 def stream_rows(ref: Ref) -> int | None:
-    """How many rows of each split are asked for; None where the whole dataset is."""
+    """How many rows of each split the reference asks for; None for all."""
     text = ref.options.get("stream")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
-        raise SourceError(f"source {ref.text!r}: stream={text}, expected rows of each split from 1 to {MOST}.")
+        raise SourceError(f"source {ref.text!r}: stream={text}, expected rows of each split from 1 to {MOST}")
     return int(text)
 
 
 def streamed(ref: Ref, place: str, config: str | None, commit: str, rows: int) -> "datasets.DatasetDict":
-    """The first rows of every split that the reference wants, in memory, images still encoded."""
+    """The first rows of every split that the reference names, in memory, with encoded images."""
     import datasets
 
     found = datasets.load_dataset(place, config, revision=commit, streaming=True)

@@ -2,9 +2,10 @@
 
 import json
 import os
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
+
+from symdata.sources.files import sha256 as sha256
 
 UNFINISHED = ".partial"
 """End of the name of a file that is being written."""
@@ -48,9 +49,3 @@ def read_json(path: Path) -> Any:
         return None if path.stat().st_size > LARGEST else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

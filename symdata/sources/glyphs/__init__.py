@@ -1,1 +1,1 @@
-"""Letters and digits that are drawn on the spot, and whose own symmetry is known."""
+"""Letters and digits that are rendered when they are read, and whose own symmetry is known."""

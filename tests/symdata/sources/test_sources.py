@@ -12,7 +12,8 @@ from PIL import Image
 
 from symdata.errors import SourceError
 from symdata.sources import Source, list_sources, open_source
-from symdata.sources.base import Ref, license_of, split_name, split_order
+from symdata.sources.base import Ref, split_name, split_order
+from symdata.sources.files import license_of
 from tests.support.images import encoded, noise, write_folder, write_idx
 
 REAL = {
@@ -181,10 +182,10 @@ def test_every_kind_is_listed_with_an_example() -> None:
 def test_places_that_hold_no_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"'nowhere' is neither a file nor a folder here; expected 'glyphs'"):
         open_source("nowhere")
-    with pytest.raises(SourceError, match=r"For the Hub write 'hub:ylecun/mnist'"):
+    with pytest.raises(SourceError, match=r"for the Hub write 'hub:ylecun/mnist'"):
         open_source("ylecun/mnist")
     with pytest.raises(
-        SourceError, match=r"is an empty folder; expected idx files, parquet files, .* or class folders"
+        SourceError, match=r"is an empty folder; expected idx files, class folders of images, .* or a datasets"
     ):
         open_source(str(tmp_path))
     (tmp_path / "notes.txt").write_text("hello")

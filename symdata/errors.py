@@ -4,6 +4,7 @@ A message quotes the value, says what was expected, and says what to do.
 """
 
 from collections.abc import Iterable
+from numbers import Integral
 from reprlib import repr as short
 from typing import Any
 
@@ -114,5 +115,5 @@ def one_of(name: str, value: Any, allowed: Iterable[str], kind: type[SymdataErro
 
 
 def is_whole(value: Any, low: int, high: int) -> bool:
-    """Whether `value` is an int from `low` to `high`, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    """Whether `value` is an integer of Python or numpy from `low` to `high`, and not a bool."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high

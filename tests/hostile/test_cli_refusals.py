@@ -67,7 +67,7 @@ def test_wrong_usage(arguments, sentence):
         (["--count", "10000000000000"], "count is 10000000000000, expected a whole number from 1 to 1000000000"),
         (["--validation", "nan"], "validation share nan is outside [0, 1)"),
         (["--validation", "0.1"], "'glyphs' has a validation split of its own"),
-        (["--size", "2000"], "size 2000 is out of range; glyphs come in sizes 8 to 1024"),
+        (["--size", "2000"], "size is 2000, expected a whole number from 8 to 1024 pixels, the sizes of glyphs"),
         (["glyphs:O"], "one class only; add a second character"),
         (["glyphs:O!"], "'!', which is no glyph"),
         (["nosuch/folder"], "'nosuch/folder' is neither a file nor a folder here"),

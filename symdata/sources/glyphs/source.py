@@ -24,13 +24,14 @@ but it is not symmetric under so2, nor under 45 degrees.
 """
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 
-from symdata.errors import SourceError, whole
+from symdata.errors import SourceError, is_whole, whole
 from symdata.keys import split_keys
 from symdata.sources.base import Ref, check_device, check_split, split_order
 from symdata.sources.fit import Fit
@@ -69,12 +70,12 @@ class GlyphSource:
         """One class per character of `alphabet`, images of size x size, so many per split, rendered on `device`."""
         _check_alphabet(alphabet)
         check_device(device)
-        whole("size", size, SIZES[0], SIZES[-1], SourceError, ", in pixels")
+        whole("size", size, SIZES[0], SIZES[-1], SourceError, " pixels, the sizes of glyphs")
         known = next((name for name, characters in ALPHABETS.items() if characters == alphabet), alphabet)
         self.ref = "glyphs" if known == "default" else f"glyphs:{known}"
         self.revision: str | None = None
         self.classes = tuple(alphabet)
-        self.shape = (1, size, size)
+        self.shape = (1, int(size), int(size))
         self.splits = _checked(counts)
         self.device = device
 
@@ -190,7 +191,7 @@ def _check_alphabet(alphabet: str) -> None:
 
 def _checked(counts: Mapping[str, int]) -> dict[str, int]:
     for split, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+        if not is_whole(count, 0, sys.maxsize):
             raise SourceError(f"split {split!r} has count {count!r}; expected a whole number, at least 0")
     kept = {split: int(counts[split]) for split in split_order(counts) if counts[split]}
     if not kept:

@@ -4,7 +4,7 @@ A *pose* is a transformation that decides the label (mnist6-180: was the 6 turne
 afterwards and does not change the label. Splits are made over source images, never over transformed copies. Sizes are
 those of the paper if it states them.
 
-To add a recipe, add an entry to `_LISTED`.
+To add a recipe, add an entry to `_RECIPES`.
 """
 
 import re
@@ -16,7 +16,7 @@ from symdata.groups import Element, Group
 from symdata.symmetry import Symmetry
 
 MNIST = "hub:ylecun/mnist"
-UPRIGHT, TURNED, MIRRORED, QUARTER = Element(), Element(180.0), Element(0.0, True), Element(90.0)
+HALF, QUARTER, MIRROR = Element(180.0), Element(90.0), Element(0.0, True)
 GRADES = 10
 """Levels of a graded dataset, with weights 0, 1/9, ..., 1."""
 
@@ -74,124 +74,108 @@ class Recipe:
 PLAIN = Recipe("", "", "", source="glyphs", validation=0.0)
 """In place of a recipe if there is none: the images of the source as they are."""
 
-_ROTMNIST = Recipe(
-    "rotmnist",
-    "every image turned by its own uniform angle",
-    "Larochelle et al. 2007, 'An empirical evaluation of deep architectures'",
-    symmetry="so2",
-    counts={"train": 10_000, "validation": 2_000, "test": 50_000},
-    pool=True,
-)
 _SSL_SYM = "Urbano and Romero 2023, arXiv 2312.12223"
 _PARTIAL = "Romero and Lohit 2022, 'Learning partial equivariances from data', arXiv 2110.10211"
 _VARIATIONAL = "Kim et al. 2024, 'Variational partial group convolutions'"
+_LAYERWISE = "van der Ouderaa et al. 2023, 'Learning layer-wise equivariances', arXiv 2310.06131"
 _DEGREE = "Veefkind and Cesa 2024, 'A probabilistic approach to learning the degree of equivariance', arXiv 2406.03946"
 
 
-def _two(first: Element, second: Element, labels: tuple[int, int]) -> tuple[Pose, ...]:
-    return Pose(first, labels[0]), Pose(second, labels[1])
+def _rotmnist(name: str, about: str, symmetry: str, paper: str = _SSL_SYM) -> Recipe:
+    counts = {"train": 10_000, "validation": 2_000, "test": 50_000}
+    return Recipe(name, about, paper, symmetry=symmetry, counts=counts, pool=True)
 
 
-_LISTED = (
-    _ROTMNIST,
-    replace(_ROTMNIST, name="rotmnist-60", about="angles within 60 degrees", paper=_SSL_SYM, symmetry="so2@-60..60"),
-    replace(
-        _ROTMNIST,
-        name="rotmnist-60-90",
-        about="classes 0-4 within 60 degrees, 5-9 within 90",
-        paper=_SSL_SYM,
-        symmetry="0-4:so2@-60..60,5-9:so2@-90..90",
-    ),
-    replace(
-        _ROTMNIST,
-        name="mnist-multiple",
-        about="class c within 18 c degrees: 0 upright, 9 within 162",
-        paper=_SSL_SYM,
-        symmetry=",".join(["0:none"] + [f"{c}:so2@-{18 * c}..{18 * c}" for c in range(1, 10)]),
-    ),
-    replace(
-        _ROTMNIST,
-        name="mnist-c2c4",
-        about="classes 0-4 turned by 0 or 180, 5-9 by 0, 90, 180 or 270",
-        paper=_SSL_SYM,
-        symmetry="0-4:c2,5-9:c4",
-    ),
-    Recipe(
-        "mnist6-180",
-        "every 6 upright and turned by 180; the label says which: an invariant network stays at 50%",
-        _PARTIAL,
-        poses={"6": _two(UPRIGHT, TURNED, (0, 1))},
-        class_names=("6 upright", "6 turned"),
-    ),
-    Recipe(
-        "mnist6-m",
-        "every 6 upright and mirrored; the label says which",
-        _PARTIAL,
-        poses={"6": _two(UPRIGHT, MIRRORED, (0, 1))},
-        class_names=("6 upright", "6 mirrored"),
-    ),
-    Recipe(
-        "mnist67-180",
-        "6 and 6 turned are two classes; 7 and 7 turned are one",
-        _VARIATIONAL,
-        poses={"6": _two(UPRIGHT, TURNED, (0, 1)), "7": _two(UPRIGHT, TURNED, (2, 2))},
-        keep={"7": 0.5},
-        class_names=("6 upright", "6 turned", "7"),
-    ),
-    Recipe(
-        "mnist678-180",
-        "as mnist67-180, and 8 and 8 turned by 90 are two classes",
-        _VARIATIONAL,
-        poses={
-            "6": _two(UPRIGHT, TURNED, (0, 1)),
-            "7": _two(UPRIGHT, TURNED, (2, 2)),
-            "8": _two(UPRIGHT, QUARTER, (3, 4)),
-        },
-        keep={"7": 0.5},
-        class_names=("6 upright", "6 turned", "7", "8 upright", "8 lying"),
-    ),
-    Recipe(
-        "mnist-180",
-        "a quarter of every class, upright and turned by 180; turned 6 is 9 and turned 9 is 6",
-        _VARIATIONAL,
-        poses={str(c): _two(UPRIGHT, TURNED, (c, {6: 9, 9: 6}.get(c, c))) for c in range(10)},
-        keep={str(c): 0.25 for c in range(10)},
-        class_names=tuple("0123456789"),
-    ),
-    Recipe(
-        "updown45",
-        "two letters, each upright or upside down and within 45 degrees of that: the invariance to learn is +-45",
-        "Benton et al. 2020, 'Learning invariances in neural networks', arXiv 2010.11882 (its Mario and Iggy task)",
-        source="glyphs:AF",
-        symmetry="so2@-45..45",
-        poses={"A": _two(UPRIGHT, TURNED, (0, 1)), "F": _two(UPRIGHT, TURNED, (2, 3))},
-        class_names=("A up", "A down", "F up", "F down"),
-    ),
-    Recipe(
-        "digit-quadrant",
-        "the digit in a random quadrant; the label is the digit",
-        "van der Ouderaa et al. 2023, 'Learning layer-wise equivariances', arXiv 2310.06131",
-        canvas="quadrant",
-    ),
-    Recipe(
-        "quadrant",
-        "the digit in a random quadrant; the label is digit + 10 quadrant, 40 classes",
-        "van der Ouderaa et al. 2023, 'Learning layer-wise equivariances', arXiv 2310.06131",
-        canvas="quadrant-label",
-    ),
-    *(
+def _ddmnist(group: str) -> Recipe:
+    about = f"two digits side by side, each moved by its own element of {group}; 100 classes"
+    counts = {"train": 10_000, "validation": 2_000, "test": 5_000}
+    return Recipe(f"ddmnist-{group}", about, _DEGREE, symmetry=group, canvas="pair", counts=counts)
+
+
+def _two(element: Element, upright: int, moved: int) -> tuple[Pose, ...]:
+    """An upright copy and a moved one, with their labels."""
+    return Pose(Element(), upright), Pose(element, moved)
+
+
+_RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        _rotmnist(
+            "rotmnist",
+            "every image turned by its own uniform angle",
+            "so2",
+            "Larochelle et al. 2007, 'An empirical evaluation of deep architectures'",
+        ),
+        _rotmnist("rotmnist-60", "angles within 60 degrees", "so2@-60..60"),
+        _rotmnist("rotmnist-60-90", "classes 0-4 within 60 degrees, 5-9 within 90", "0-4:so2@-60..60,5-9:so2@-90..90"),
+        _rotmnist(
+            "mnist-multiple",
+            "class c within 18 c degrees: 0 upright, 9 within 162",
+            ",".join(["0:none"] + [f"{c}:so2@-{18 * c}..{18 * c}" for c in range(1, 10)]),
+        ),
+        _rotmnist("mnist-c2c4", "classes 0-4 turned by 0 or 180, 5-9 by 0, 90, 180 or 270", "0-4:c2,5-9:c4"),
         Recipe(
-            f"ddmnist-{group}",
-            f"two digits side by side, each moved by its own element of {group}; 100 classes",
-            _DEGREE,
-            symmetry=group,
-            canvas="pair",
-            counts={"train": 10_000, "validation": 2_000, "test": 5_000},
-        )
-        for group in ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")
-    ),
-)
-_RECIPES = {recipe.name: recipe for recipe in _LISTED}
+            "mnist6-180",
+            "every 6 upright and turned by 180; the label says which: an invariant network stays at 50%",
+            _PARTIAL,
+            poses={"6": _two(HALF, 0, 1)},
+            class_names=("6 upright", "6 turned"),
+        ),
+        Recipe(
+            "mnist6-m",
+            "every 6 upright and mirrored; the label says which",
+            _PARTIAL,
+            poses={"6": _two(MIRROR, 0, 1)},
+            class_names=("6 upright", "6 mirrored"),
+        ),
+        Recipe(
+            "mnist67-180",
+            "6 and 6 turned are two classes; 7 and 7 turned are one",
+            _VARIATIONAL,
+            poses={"6": _two(HALF, 0, 1), "7": _two(HALF, 2, 2)},
+            keep={"7": 0.5},
+            class_names=("6 upright", "6 turned", "7"),
+        ),
+        Recipe(
+            "mnist678-180",
+            "as mnist67-180, and 8 and 8 turned by 90 are two classes",
+            _VARIATIONAL,
+            poses={"6": _two(HALF, 0, 1), "7": _two(HALF, 2, 2), "8": _two(QUARTER, 3, 4)},
+            keep={"7": 0.5},
+            class_names=("6 upright", "6 turned", "7", "8 upright", "8 lying"),
+        ),
+        Recipe(
+            "mnist-180",
+            "a quarter of every class, upright and turned by 180; turned 6 is 9 and turned 9 is 6",
+            _VARIATIONAL,
+            poses={str(c): _two(HALF, c, {6: 9, 9: 6}.get(c, c)) for c in range(10)},
+            keep={str(c): 0.25 for c in range(10)},
+            class_names=tuple("0123456789"),
+        ),
+        Recipe(
+            "updown45",
+            "two letters, each upright or upside down and within 45 degrees of that: the invariance to learn is +-45",
+            "Benton et al. 2020, 'Learning invariances in neural networks', arXiv 2010.11882 (its Mario and Iggy task)",
+            source="glyphs:AF",
+            symmetry="so2@-45..45",
+            poses={"A": _two(HALF, 0, 1), "F": _two(HALF, 2, 3)},
+            class_names=("A up", "A down", "F up", "F down"),
+        ),
+        Recipe(
+            "digit-quadrant",
+            "the digit in a random quadrant; the label is the digit",
+            _LAYERWISE,
+            canvas="quadrant",
+        ),
+        Recipe(
+            "quadrant",
+            "the digit in a random quadrant; the label is digit + 10 quadrant, 40 classes",
+            _LAYERWISE,
+            canvas="quadrant-label",
+        ),
+        *map(_ddmnist, ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")),
+    )
+}
 
 
 def list_recipes() -> list[Recipe]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref
+from symdata.sources.files import Labels
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
@@ -51,10 +51,8 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     return Columns(image, label, _names(features, label))
 
 
-def encode_labels(
-    ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns
-) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names and labels per split, int64 (n,); without names the sorted distinct values are the classes."""
+def encode_labels(ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns) -> Labels:
+    """Labels from the values of a column; without class names the sorted distinct values are the classes."""
     for split, values in raw.items():
         if values.null_count:
             raise SourceError(
@@ -62,11 +60,8 @@ def encode_labels(
                 "fill them or drop those rows"
             )
     if columns.names is not None:
-        return columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()}
-    distinct = sorted({value for values in raw.values() for value in pc.unique(values).to_pylist()})
-    position = {value: label for label, value in enumerate(distinct)}
-    labels = {split: np.array([position[v] for v in values.to_pylist()], np.int64) for split, values in raw.items()}
-    return tuple(str(value) for value in distinct), labels
+        return Labels(columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()})
+    return Labels.of({split: values.to_pylist() for split, values in raw.items()})
 
 
 def image_bytes(cell: Any, folder: Path, name: Callable[[], str]) -> bytes:
@@ -88,27 +83,25 @@ def image_bytes(cell: Any, folder: Path, name: Callable[[], str]) -> bytes:
     raise SourceError(f"{name()}: {reason}; drop that row or embed its image")
 
 
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    """The `datasets` features in the schema's metadata, or nothing."""
+def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The `datasets` features in the metadata of a schema, by column."""
     try:
         found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return dict(found["info"]["features"])
-    except (ValueError, KeyError, TypeError):
+        return {name: feature for name, feature in found["info"]["features"].items() if isinstance(feature, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _names(features: dict[str, Any], column: str) -> tuple[str, ...] | None:
-    feature = features.get(column)
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
-        return tuple(str(name) for name in feature["names"])
-    return None
+def _names(features: dict[str, dict[str, Any]], column: str) -> tuple[str, ...] | None:
+    feature = features.get(column, {})
+    names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+    return tuple(map(str, names)) if names else None
 
 
-def _is_image(field: pa.Field, features: dict[str, Any]) -> bool:
-    feature = features.get(field.name)
-    if isinstance(feature, dict) and "_type" in feature:
+def _is_image(field: pa.Field, features: dict[str, dict[str, Any]]) -> bool:
+    feature, kind = features.get(field.name, {}), field.type
+    if "_type" in feature:
         return bool(feature["_type"] == "Image")
-    kind = field.type
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
 

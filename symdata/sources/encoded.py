@@ -12,7 +12,7 @@ import torch
 from symdata.errors import SourceError
 from symdata.sources.base import check_indices
 from symdata.sources.decode import Header, decode, probe
-from symdata.sources.files import Facts, FileSource, fingerprint
+from symdata.sources.files import Facts, FileSource, Labels, fingerprint
 from symdata.sources.fit import Fit
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ class EncodedSource(FileSource):
     It can be pickled: worker processes need not open it again.
     """
 
-    def __init__(self, facts: Facts, store: Store, fit: Fit) -> None:
-        super().__init__(facts, fit)
+    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit) -> None:
+        super().__init__(facts, labels, fit)
         self._store = store
         headers, digests = self._survey()
         self.fingerprint = facts.fingerprint or fingerprint(digests)

@@ -3,15 +3,15 @@
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from symdata.errors import SourceError
-from symdata.sources.base import check_split, split_order
+from symdata.sources.base import Ref, check_split, split_order
 from symdata.sources.fit import Fit
 
 if TYPE_CHECKING:
@@ -20,30 +20,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a source before its images are read."""
+    """What is known about a source before its images and labels are read."""
 
     ref: str
     name: str
     license: str
-    classes: tuple[str, ...]
-    labels: dict[str, np.ndarray]
-    """Split to int64 (n,)."""
     fingerprint: str = ""
     """Empty: of the names and bytes of the images."""
     revision: str | None = None
 
+    @classmethod
+    def at(cls, ref: Ref, root: Path, files: Iterable[Path] = ()) -> "Facts":
+        """The facts of a source at a path, with the fingerprint of these files."""
+        hashed = fingerprint_files(root if root.is_dir() else root.parent, files) if files else ""
+        return cls(ref.text, place_name(root), license_of(root), hashed)
+
+
+class Labels(NamedTuple):
+    """The classes of a source, and its labels by split, int64 (n,)."""
+
+    classes: tuple[str, ...]
+    by_split: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Sequence[Any]]) -> "Labels":
+        """Labels from values of any type: the sorted distinct values of all splits are the classes."""
+        distinct = sorted({value for own in values.values() for value in own})
+        position = {value: label for label, value in enumerate(distinct)}
+        labels = {split: np.array([position[value] for value in own], np.int64) for split, own in values.items()}
+        return cls(tuple(map(str, distinct)), labels)
+
 
 class FileSource(ABC):
-    """A `Source` with given facts; a subclass reads the images and sets their shape."""
+    """A `Source` with given facts and labels; a subclass reads the images and sets their shape."""
 
     shape: tuple[int, int, int]
 
-    def __init__(self, facts: Facts, fit: Fit) -> None:
-        check_labels(facts.ref, facts.classes, facts.labels)
-        self.ref, self.name, self.license, self.classes = facts.ref, facts.name, facts.license, facts.classes
+    def __init__(self, facts: Facts, labels: Labels, fit: Fit) -> None:
+        check_labels(facts.ref, *labels)
+        self.ref, self.name, self.license, self.classes = facts.ref, facts.name, facts.license, labels.classes
         self.fingerprint, self.revision = facts.fingerprint, facts.revision
-        self._labels = {split: facts.labels[split] for split in split_order(facts.labels) if len(facts.labels[split])}
-        self.splits = {split: len(values) for split, values in self._labels.items()}
+        found = labels.by_split
+        self._labels = {split: found[split] for split in split_order(found) if len(found[split])}
+        self.splits = {split: len(own) for split, own in self._labels.items()}
         self._fit = fit
 
     def labels(self, split: str) -> np.ndarray:

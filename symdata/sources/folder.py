@@ -13,10 +13,11 @@ import numpy as np
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts, license_of, place_name
+from symdata.sources.files import Facts, Labels
 from symdata.sources.fit import Fit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+_IGNORED = (".", "__MACOSX")
 _LAYOUT = "expected ROOT/<class>/*.png or ROOT/<split>/<class>/*.png"
 
 
@@ -45,7 +46,7 @@ class FileStore:
 def image_files(root: Path, depth: int = 4) -> Iterator[tuple[str, ...]]:
     """Parts of the path, relative to `root`, of every image file down to `depth` levels; sorted; links are followed."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.name.startswith((".", "__MACOSX")):
+        if entry.name.startswith(_IGNORED):
             continue
         if entry.is_dir():
             if depth > 1:
@@ -67,15 +68,17 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     _check_layout(ref, root, files)
     by_split: dict[str, list[tuple[str, ...]]] = {}
     for parts in files:
-        by_split.setdefault(split_name(parts[0]) if len(parts) == 3 else "train", []).append(parts)
-    _check_splits(ref, by_split)
+        split = split_name(parts[0]) if len(parts) == 3 else "train"
+        found = by_split.setdefault(split, [])
+        if len(parts) == 3 and found and found[0][0] != parts[0]:
+            raise SourceError(
+                f"{ref.place!r}: {found[0][0]!r} and {parts[0]!r} both name split {split!r}; rename one of them"
+            )
+        found.append(parts)
     by_split = ref.select(by_split)
-    classes = tuple(sorted({parts[-2] for found in by_split.values() for parts in found}))
-    position = {name: label for label, name in enumerate(classes)}
-    labels = {split: np.array([position[p[-2]] for p in found], dtype=np.int64) for split, found in by_split.items()}
-    facts = Facts(ref.text, place_name(root), license_of(root), classes, labels)
+    labels = Labels.of({split: [parts[-2] for parts in found] for split, found in by_split.items()})
     names = {split: ["/".join(parts) for parts in found] for split, found in by_split.items()}
-    return EncodedSource(facts, FileStore(root, names), fit)
+    return EncodedSource(Facts.at(ref, root), labels, FileStore(root, names), fit)
 
 
 def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
@@ -94,24 +97,10 @@ def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
         raise SourceError(
             f"{ref.place!r}: {', '.join(tops[:3])} hold folders but none is a split (train, test ...); {_LAYOUT}"
         )
-    for parent in [root / top for top in tops] if 3 in depths else [root]:
-        _check_class_folders(parent)
-
-
-def _check_class_folders(parent: Path) -> None:
-    """Raise SourceError for a class folder without images, as ImageFolder does: its class would be lost silently."""
-    folders = sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
-    for folder in folders:
-        if not any(True for _ in image_files(folder, 1)):
+    parents = [root / top for top in tops] if 3 in depths else [root]
+    for folder in sorted(path for parent in parents for path in parent.iterdir() if path.is_dir()):
+        # As in ImageFolder: without this error the class would be missing silently.
+        if not folder.name.startswith(_IGNORED) and not any(image_files(folder, depth=1)):
             raise SourceError(
                 f"class folder {str(folder)!r} holds no images ({', '.join(SUFFIXES)}); fill it or remove it"
-            )
-
-
-def _check_splits(ref: Ref, by_split: dict[str, list[tuple[str, ...]]]) -> None:
-    for split, found in by_split.items():
-        tops = sorted({parts[0] for parts in found})
-        if len(found[0]) == 3 and len(tops) > 1:
-            raise SourceError(
-                f"{ref.place!r}: {' and '.join(map(repr, tops))} both name split {split!r}; rename one of them"
             )

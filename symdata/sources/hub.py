@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import fingerprint, slug
+from symdata.sources.files import Facts, fingerprint, slug
 from symdata.sources.fit import Fit
 from symdata.sources.saved import open_datasets
 from symdata.sources.streaming import stream_rows, streamed
@@ -69,16 +69,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     loaded = _load(address, commit, info)
     _check_commit(address, loaded, commit)
     rows = f" {address.rows} rows" if address.rows else ""
-    return open_datasets(
-        ref,
-        loaded,
-        fit,
-        name=slug(address.repo.split("/")[-1]),
-        folder=Path(),
-        license=_license(address, commit),
-        fingerprint=fingerprint([f"{address.repo}@{commit} {address.config or ''}{rows}"]),
-        revision=commit,
-    )
+    hashed = fingerprint([f"{address.repo}@{commit} {address.config or ''}{rows}"])
+    facts = Facts(ref.text, slug(address.repo.split("/")[-1]), _license(address, commit), hashed, commit)
+    return open_datasets(ref, loaded, fit, facts, Path())
 
 
 def _ask_hub(address: DatasetAddress) -> "DatasetInfo | None":

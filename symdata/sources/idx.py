@@ -20,7 +20,7 @@ import torch
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, check_indices, split_name
-from symdata.sources.files import Facts, FileSource, fingerprint_files, license_of, place_name
+from symdata.sources.files import Facts, FileSource, Labels, fingerprint_files, license_of, place_name
 from symdata.sources.fit import Fit
 
 _NAME = re.compile(r"(?P<set>.*?)(?P<split>[^-]+)-(?P<kind>images|labels)[-.]idx\d-[a-z]+\d*(\.gz)?")
@@ -32,8 +32,8 @@ _MEND = "fetch the file again"
 class ArraySource(FileSource):
     """A `Source` over arrays, uint8 (n, C, H, W) by split."""
 
-    def __init__(self, facts: Facts, images: dict[str, np.ndarray], fit: Fit) -> None:
-        super().__init__(facts, fit)
+    def __init__(self, facts: Facts, labels: Labels, images: dict[str, np.ndarray], fit: Fit) -> None:
+        super().__init__(facts, labels, fit)
         self._images = images
         channels = {split_images.shape[1] for split_images in images.values()}
         sizes = {fit.shape(*split_images.shape[2:]) for split_images in images.values()}
@@ -78,16 +78,10 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ArraySource:
                 f"{files['images'].name!r} holds {len(images[split])} images but {files['labels'].name!r} holds "
                 f"{len(raw[split])} labels (in {str(folder)!r}); take both files from the same release"
             )
-    values = np.unique(np.concatenate(list(raw.values())))
-    facts = Facts(
-        ref.text,
-        place_name(folder / prefix.strip("-") if prefix else folder),
-        license_of(folder),
-        _class_names(folder, prefix, values),
-        {split: np.searchsorted(values, found) for split, found in raw.items()},
-        fingerprint_files(folder, [path for files in pairs.values() for path in files.values()]),
-    )
-    return ArraySource(facts, images, fit)
+    hashed = fingerprint_files(folder, [path for files in pairs.values() for path in files.values()])
+    facts = Facts(ref.text, place_name(folder / prefix.strip("-")), license_of(folder), hashed)
+    classes, labels = Labels.of({split: values.tolist() for split, values in raw.items()})
+    return ArraySource(facts, Labels(_class_names(folder, prefix, classes), labels), images, fit)
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, dict[str, Path]]]:
@@ -113,12 +107,12 @@ def _check_pair(folder: Path, split: str, files: dict[str, Path]) -> None:
             )
 
 
-def _class_names(folder: Path, prefix: str, values: np.ndarray) -> tuple[str, ...]:
-    """Names of label values: from EMNIST's mapping file (`value code [code]`, ASCII) if there is one, else numbers."""
+def _class_names(folder: Path, prefix: str, numbers: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of classes: from EMNIST's mapping file (`number code [code]`, ASCII) if there is one, else the numbers."""
     mapping = folder / f"{prefix}mapping.txt"
     rows = [line.split() for line in mapping.read_text().splitlines()] if mapping.is_file() else []
-    names = {int(row[0]): chr(int(row[1])) for row in rows if len(row) > 1 and row[0].isdigit() and row[1].isdigit()}
-    return tuple(names.get(int(value), str(value)) for value in values)
+    names = {row[0]: chr(int(row[1])) for row in rows if len(row) > 1 and row[1].isdigit()}
+    return tuple(names.get(number, number) for number in numbers)
 
 
 def _read_images(path: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts, fingerprint_files, license_of, place_name
+from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
 CACHE_BYTES = 128 << 20
@@ -116,9 +116,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     folder = root if root.is_dir() else root.parent
     columns = _common_columns(ref, paths)
     raw = {split: _label_column(found, columns.label) for split, found in files.items()}
-    classes, labels = encode_labels(ref.text, raw, columns)
-    facts = Facts(ref.text, place_name(root), license_of(root), classes, labels, fingerprint_files(folder, paths))
-    return EncodedSource(facts, ParquetStore(folder, files, columns.image), fit)
+    labels = encode_labels(ref.text, raw, columns)
+    return EncodedSource(Facts.at(ref, root, paths), labels, ParquetStore(folder, files, columns.image), fit)
 
 
 def _common_columns(ref: Ref, paths: list[Path]) -> Columns:

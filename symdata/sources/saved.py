@@ -11,7 +11,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, known_split
 from symdata.sources.columns import encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts, fingerprint_files, license_of, place_name
+from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
 if TYPE_CHECKING:
@@ -63,24 +63,21 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
         raise SourceError(
             f"{ref.place!r} is not a readable `datasets.save_to_disk` folder ({reason}); save it again"
         ) from None
-    hashed = fingerprint_files(root, root.rglob("*.arrow"))
-    return open_datasets(
-        ref, loaded, fit, name=place_name(root), folder=root, license=license_of(root), fingerprint=hashed
-    )
+    return open_datasets(ref, loaded, fit, Facts.at(ref, root, root.rglob("*.arrow")), root)
 
 
 def open_datasets(
-    ref: Ref,
-    loaded: "datasets.Dataset | datasets.DatasetDict",
-    fit: Fit,
-    *,
-    name: str,
-    folder: Path,
-    license: str,
-    fingerprint: str,
-    revision: str | None = None,
+    ref: Ref, loaded: "datasets.Dataset | datasets.DatasetDict", fit: Fit, facts: Facts, folder: Path
 ) -> EncodedSource:
-    """The source over what `datasets` has loaded. A single Dataset is the split "train"."""
+    """The source over what `datasets` has loaded. A single Dataset is the split "train".
+
+    Args:
+        ref: reference of the source, which may name splits and columns.
+        loaded: the splits.
+        fit: target size of the images.
+        facts: of the source.
+        folder: where images lie that are stored as paths.
+    """
     import datasets
 
     single = isinstance(loaded, datasets.Dataset)
@@ -92,6 +89,5 @@ def open_datasets(
     raw = {
         split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0) for split, rows in splits.items()
     }
-    classes, labels = encode_labels(ref.text, raw, columns)
-    facts = Facts(ref.text, name, license, classes, labels, fingerprint, revision)
-    return EncodedSource(facts, ArrowStore(splits, columns.image, folder), fit)
+    labels = encode_labels(ref.text, raw, columns)
+    return EncodedSource(facts, labels, ArrowStore(splits, columns.image, folder), fit)

@@ -39,7 +39,7 @@ _MEASURES: tuple[tuple[re.Pattern[str], Callable[..., Measure]], ...] = (
 _PARTIAL_WEIGHT = 0.5
 """Weight of `-partial` without a number."""
 _SLUG_WORDS = (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"))
-_CLASSES = re.compile(r"(?P<rest>rest)|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?")
+_CLAUSE = re.compile(r"(?P<classes>rest|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?):(?P<body>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -213,19 +213,18 @@ def _parse(text: str) -> Symmetry:
     rest: Measure | None = None
     start = 0
     for clause in text.split(","):
-        classes, colon, body = clause.partition(":")
-        match = _CLASSES.fullmatch(classes)
-        if not colon or not match:
+        match = _CLAUSE.fullmatch(clause)
+        if not match:
             raise _refusal(text, start, f"{clause!r} is not 'classes:measure', where classes is 3, 0-4 or rest")
-        measure = _measure(body, start + len(classes) + 1, text)
-        if match["rest"]:
+        measure = _measure(match["body"], start + match.start("body"), text)
+        if match["classes"] == "rest":
             if rest is not None:
                 raise _refusal(text, start, "'rest' comes twice")
             rest = measure
         else:
             first, last = int(match["first"]), int(match["last"] or match["first"])
             if first > last or last > MAX_CLASS:
-                raise _refusal(text, start, f"classes {classes!r} must rise and stay within 0..{MAX_CLASS}")
+                raise _refusal(text, start, f"classes {match['classes']!r} must rise and stay within 0..{MAX_CLASS}")
             if taken := next((c for c in clauses if c[0] <= last and first <= c[1]), None):
                 raise _refusal(text, start, f"class {max(first, taken[0])} is named twice")
             clauses.append((first, last, measure))

@@ -1,6 +1,6 @@
 """Sources of upright images: embedded glyphs, idx files, image folders, tables, the Hub.
 
-To add a format, add its row to `_FORMATS` and write its module with one or two functions:
+To add a format, add a row to `_FORMATS` and a module with the name of its scheme, which has one or two functions:
 
     open_ref(ref: Ref, fit: Fit, device: str) -> Source    opens a reference
     found_at(place: Path) -> bool                          whether there are files of the format at a path
@@ -30,39 +30,22 @@ class SourceInfo(NamedTuple):
     scheme: str
     reads: str
     example: str
-    module: str
-    """The module of this package that opens it."""
     files: str = ""
-    """For formats that are found at a path: what their files are called in messages."""
-    pattern: str = ""
-    """For the others: regular expression of their references."""
+    """What the files of the format are called in messages; empty if it is not found at a path."""
 
 
 _FORMATS = (
-    SourceInfo(
-        "glyphs",
-        "letters and digits rendered from embedded fonts; offline, any size",
-        "glyphs:OXNZ",
-        "glyphs.source",
-        pattern="glyphs(:.*)?",
-    ),
-    SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist", "idx", "idx files"),
+    SourceInfo("glyphs", "letters and digits rendered from embedded fonts; offline, any size", "glyphs:OXNZ"),
+    SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist", "idx files"),
     SourceInfo(
         "folder",
         "folder with one folder a class: PNG, JPEG, BMP, TIFF, WebP, GIF",
         "data/flowers",
-        "folder",
         "class folders of images",
     ),
-    SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet", "parquet files"),
-    SourceInfo(
-        "saved",
-        "folder written by datasets.save_to_disk",
-        "data/saved",
-        "saved",
-        "a datasets.save_to_disk folder",
-    ),
-    SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main", "hub", pattern="hub:.*"),
+    SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet files"),
+    SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved", "a datasets.save_to_disk folder"),
+    SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
 )
 
 
@@ -102,12 +85,12 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
 
 
 def _reader(place: str) -> Any:
-    """The module that opens a place: the one with its pattern, or the only one that finds files at this path."""
-    for kind in _FORMATS:
-        if kind.pattern and re.fullmatch(kind.pattern, place, re.DOTALL):
-            return import_module(f"{__name__}.{kind.module}")
+    """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
+    scheme, colon, _ = place.partition(":")
+    if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
+        return import_module(f"{__name__}.{scheme}")
     path = Path(place)
-    readers = {kind.files: import_module(f"{__name__}.{kind.module}") for kind in _FORMATS if kind.files}
+    readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
     found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
     if len(found) > 1:
         raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
@@ -138,4 +121,4 @@ def _nothing_found(place: str, kinds: list[str]) -> str:
     inside = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     holds = f"holds only {', '.join(map(repr, inside[:4]))}" if inside else "is an empty folder"
     more = " ..." if len(inside) > 4 else ""
-    return f"{str(path)!r} {holds}{more}; expected {', '.join(kinds[:-1])} or {kinds[-1]}"
+    return f"{place!r} {holds}{more}; expected {', '.join(kinds[:-1])} or {kinds[-1]}"

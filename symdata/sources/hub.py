@@ -3,7 +3,8 @@
 The revision is resolved to a commit, which is loaded and recorded. Without network, or with HF_HUB_OFFLINE=1, the copy
 in the local cache is used if it is of that commit. One request without retries decides whether the Hub can be reached:
 without network this takes at most its time-out of 10 s, and not the 23 s of the client's own retries. With
-`,stream=ROWS` only the first rows of each split are fetched (`streaming.py`), which always needs the network.
+`,stream=ROWS` only the first rows of each split are fetched, which always needs the network. They are not shuffled: if
+the rows of a dataset are sorted by class, the first ones may be of one class, and opening the source raises an error.
 """
 
 import re
@@ -14,17 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import Ref
+from symdata.sources.base import Ref, known_split
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, fingerprint, slug
 from symdata.sources.fit import Fit
 from symdata.sources.saved import open_datasets
-from symdata.sources.streaming import stream_rows, streamed
 
 if TYPE_CHECKING:
     import datasets
     from huggingface_hub import DatasetInfo
 
+MOST_ROWS = 1_000_000
+"""Largest number of rows per split that can be streamed; they are kept in memory, encoded."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -46,7 +48,10 @@ class DatasetAddress:
     def of(cls, ref: Ref) -> "DatasetAddress":
         """The address in a reference `hub:user/name[@revision]`."""
         repo, _, revision = ref.place.removeprefix("hub:").partition("@")
-        return cls(ref, repo, revision or None, ref.options.get("config"), stream_rows(ref))
+        rows = ref.options.get("stream")
+        if rows is not None and not (rows.isascii() and rows.isdigit() and 1 <= int(rows) <= MOST_ROWS):
+            raise SourceError(f"source {ref.text!r}: stream={rows}, expected rows of each split from 1 to {MOST_ROWS}")
+        return cls(ref, repo, revision or None, ref.options.get("config"), None if rows is None else int(rows))
 
     @property
     def page(self) -> str:
@@ -135,11 +140,26 @@ def _load(address: DatasetAddress, commit: str, info: "DatasetInfo | None") -> "
         with _offline(info is None):
             # Without hf:// a local folder with the name user/name would be loaded instead.
             place = f"hf://datasets/{address.repo}"
-            if address.rows is not None:
-                return streamed(address.ref, place, address.config, commit, address.rows)
-            return datasets.load_dataset(place, address.config, revision=commit)
+            streaming = address.rows is not None
+            loaded = datasets.load_dataset(place, address.config, revision=commit, streaming=streaming)
+            return _first_rows(address, loaded) if streaming else loaded
     except failures as error:
         raise SourceError(_explain(address, info, error)) from None
+
+
+def _first_rows(address: DatasetAddress, loaded: "datasets.IterableDatasetDict") -> "datasets.DatasetDict":
+    """The first rows of every split that the reference names, in memory, with encoded images."""
+    import datasets
+
+    named = {known_split(split) or split: rows for split, rows in loaded.items()}
+    found = {}
+    for split, rows in address.ref.select(named).items():
+        encoded = rows
+        for name, feature in (rows.features or {}).items():
+            if isinstance(feature, datasets.Image):
+                encoded = encoded.cast_column(name, datasets.Image(decode=False))
+        found[split] = datasets.Dataset.from_list(list(encoded.take(address.rows)), features=rows.features)
+    return datasets.DatasetDict(found)
 
 
 @contextmanager

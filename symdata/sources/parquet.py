@@ -46,7 +46,7 @@ class ParquetStore:
     def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
         """Encoded images at `indices`; each row group is read once per call, or not at all if it is in the cache."""
         starts, out = self._starts[split], [b""] * len(indices)
-        groups = self._group_of(split, indices)
+        groups = np.searchsorted(starts, indices, side="right") - 1
         for group in np.unique(groups):
             positions = np.flatnonzero(groups == group)
             cells = self._read_group(split, int(group)).take(pa.array(indices[positions] - starts[group])).to_pylist()
@@ -57,13 +57,9 @@ class ParquetStore:
 
     def name(self, split: str, index: int) -> str:
         """File and row of one image, such as "train-20000.parquet row 17"."""
-        path, _ = self._groups[split][int(self._group_of(split, np.array([index]))[0])]
-        first = next(i for i, (other, _) in enumerate(self._groups[split]) if other == path)
-        return f"{path.relative_to(self.root).as_posix()} row {index - self._starts[split][first]}"
-
-    def _group_of(self, split: str, indices: np.ndarray) -> np.ndarray:
-        groups: np.ndarray = np.searchsorted(self._starts[split], indices, side="right") - 1
-        return groups
+        starts, groups = self._starts[split], self._groups[split]
+        path, _ = groups[np.searchsorted(starts, index, side="right") - 1]
+        return f"{path.relative_to(self.root).as_posix()} row {index - starts[groups.index((path, 0))]}"
 
     def _read_group(self, split: str, group: int) -> Any:
         key = (split, group)

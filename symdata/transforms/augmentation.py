@@ -16,6 +16,9 @@ from symdata.transforms.action import move
 from symdata.transforms.lattice import not_square
 from symdata.transforms.warp import Resampling, turn_and_mirror
 
+Params = dict[str, Tensor]
+"""What Kornia passes from the draw to the action."""
+
 
 class Augmentation(GeometricAugmentationBase2D):
     """Base of the augmentations: every sample is moved, by an element that a subclass draws.
@@ -31,22 +34,17 @@ class Augmentation(GeometricAugmentationBase2D):
         # Kornia sets "resample" to nearest for masks if, and only if, the flag exists.
         self.flags = {"resample": resample}
 
-    def moved(self, images: Tensor, params: dict[str, Tensor], kernel: str, *, inverse: bool) -> Tensor:
+    def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         """Images (B, C, H, W) moved by the elements in `params`, or by their inverses."""
         raise NotImplementedError
 
     def apply_transform(
-        self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Tensor | None = None
+        self, input: Tensor, params: Params, flags: dict[str, Any], transform: Tensor | None = None
     ) -> Tensor:
         return self.moved(input, params, _kernel(flags), inverse=False)
 
     def inverse_inputs(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
-        **kwargs: Any,
+        self, input: Tensor, params: Params, flags: dict[str, Any], transform: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         # From the drawn elements, not from the inverted float matrix: the inverse of a permutation is exact.
         flags = {**flags, **{k: v for k, v in kwargs.items() if k in flags}}
@@ -107,9 +105,6 @@ class RandomSymmetry(Augmentation):
         self._labels: Tensor | None = None
         self._keys: Tensor | None = None
 
-    def extra_repr(self) -> str:
-        return f"symmetry={str(self.symmetry)!r}"
-
     def __repr__(self) -> str:
         return f"RandomSymmetry({str(self.symmetry)!r}, {self.how})"
 
@@ -125,13 +120,7 @@ class RandomSymmetry(Augmentation):
             self._labels, self._keys = before
 
     def forward(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor] | None = None,
-        *,
-        labels: Any = None,
-        keys: Any = None,
-        **kwargs: Any,
+        self, input: Tensor, params: Params | None = None, *, labels: Any = None, keys: Any = None, **kwargs: Any
     ) -> Tensor:
         """Images moved by newly drawn elements, or by those of `params` (as in `_params`)."""
         if labels is None and keys is None:
@@ -139,7 +128,7 @@ class RandomSymmetry(Augmentation):
         with self.given(labels=labels, keys=keys):
             return super().forward(input, params, **kwargs)
 
-    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
+    def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         count = 1 if self.same_on_batch else batch_shape[0]
         keys, labels = self._keys, self._labels
         if keys is None:
@@ -154,7 +143,7 @@ class RandomSymmetry(Augmentation):
         drawn = self.symmetry.sample(None if labels is None else labels.to(keys.device), keys)
         return {"angle": drawn.angle.expand(batch_shape[0]), "flip": drawn.flip.expand(batch_shape[0])}
 
-    def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]) -> Tensor:
+    def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel, r(a) m^f about the centre."""
         h, w = input.shape[-2:]
         cos, sin, mirror = turn_and_mirror(Elements(params["angle"], params["flip"]).to(input.device))
@@ -166,7 +155,7 @@ class RandomSymmetry(Augmentation):
         # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return torch.stack(rows, -1).view(-1, 3, 3).to(torch.promote_types(input.dtype, torch.float32))
 
-    def moved(self, images: Tensor, params: dict[str, Tensor], kernel: str, *, inverse: bool) -> Tensor:
+    def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         if self._needs_square and images.shape[-2] != images.shape[-1]:
             raise not_square(images)
         how, elements = self.how, Elements(params["angle"], params["flip"])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from symdata.transforms.affine import START, AffineRange, to_pixels
-from symdata.transforms.augmentation import Augmentation
+from symdata.transforms.augmentation import Augmentation, Params
 
 
 class LearnableAffine(Augmentation):
@@ -62,16 +62,16 @@ class LearnableAffine(Augmentation):
         """Half-width by generator: degrees, pixels (of images of `size`), or the logarithm of a factor."""
         return self.range.half_widths(size)
 
-    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
+    def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         count = 1 if self.same_on_batch else batch_shape[0]
         return {"draws": self.range.draw(count, self.generator).expand(batch_shape[0], -1)}
 
-    def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]) -> Tensor:
+    def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel; detached, so that the module can be copied."""
         matrices = self.range.matrices(params["draws"]).detach()
         # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return to_pixels(matrices.to(torch.promote_types(input.dtype, torch.float32)), *input.shape[-2:])
 
-    def moved(self, images: Tensor, params: dict[str, Tensor], kernel: str, *, inverse: bool) -> Tensor:
+    def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         moved: Tensor = self.range(images, params["draws"], inverse=inverse, resample=kernel)
         return moved

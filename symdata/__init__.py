@@ -1,7 +1,7 @@
 """Image datasets whose symmetry is known: a symmetry is a probability measure on O(2).
 
-This file is the list of public names and nothing else. Each name is loaded when it is first used, so that
-`import symdata` takes milliseconds although torch, kornia and datasets stand behind it.
+This file is only the list of public names. Each is imported when it is first used, so that `import symdata` takes
+milliseconds and does not load torch, kornia and datasets.
 """
 
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ _HOMES = {
     "split_keys": "keys",
     "verify": "store",
 }
-"""Public name -> the module of this package that defines it; no module may be called like a public name."""
+"""Public name -> the module of this package that defines it; no module may have the name of a public name."""
 
 __all__ = [*_HOMES, "__version__"]
 

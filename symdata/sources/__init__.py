@@ -104,7 +104,7 @@ def _reader(place: str) -> Any:
 
 
 def _nothing_found(place: str, kinds: list[str]) -> str:
-    """Why a path is no source."""
+    """The message for a path without a source."""
     path = Path(place)
     if path.is_file():
         return f"{place!r} is a file; expected a .parquet file or a folder: unpack an archive first"

@@ -194,6 +194,28 @@ def test_a_source_without_revision_is_its_own_pin():
     assert resolve(Spec(source="glyphs:OX", count=20)).pinned == "glyphs:OX"
 
 
+def test_a_plan_shows_its_splits():
+    plan = resolve(Spec(source="glyphs:OX", symmetry="d4-partial", test_symmetry="so2", count=1200, size=20))
+    assert str(plan).splitlines() == [
+        "split       images  size     symmetry        degree",
+        "----------  ------  -------  --------------  ------",
+        "train       1,200   20x20x1  d4-partial@0.5  0.500",
+        "validation  200     20x20x1  d4-partial@0.5  0.500",
+        "test        200     20x20x1  so2             1.000",
+    ]
+    assert plan._repr_html_().count("<tr>") == 4
+    assert plan.to_dict()["splits"]["test"] == {"num_examples": 200, "symmetry": "so2"}
+    assert Spec.from_dict(plan.to_dict()["spec"]) == plan.spec
+
+
+def test_the_group_of_a_split_contains_its_poses():
+    groups = {"mnist6-180": "c2", "mnist6-m": "d1", "mnist678-180": "c4", "rotmnist": "so2"}
+    for recipe, group in groups.items():
+        plan = resolve(Spec(recipe=recipe, source="glyphs:digits", count=100))
+        assert plan.group("train").name == group
+        assert all(pose in plan.group("train") for pose in plan.poses)
+
+
 REAL = ["mnist", "cifar10", "histology", "blood_cells", "radio_galaxies"]
 
 

@@ -1,7 +1,10 @@
 """The contract that every source keeps, on real data, and how `open_source` tells the kinds apart."""
 
+import importlib
 import io
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from symdata import sources
 from symdata.errors import SourceError
 from symdata.sources import Source, list_sources, open_source
 from symdata.sources.base import Ref, split_name, split_order
@@ -209,3 +213,25 @@ def test_a_picture_beside_parquet_files_is_no_second_kind(tmp_path: Path, data: 
     (tmp_path / "test.parquet").symlink_to(next((data / "histology").glob("test-*.parquet")))
     (tmp_path / "preview.png").write_bytes(encoded(noise(9, 9)))
     assert open_source(str(tmp_path)).splits == {"test": 1380}
+
+
+def test_a_format_is_a_row_and_a_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The module of a new format is found by its scheme, and opens what it finds at a path."""
+    module = types.ModuleType("symdata.sources.dots")
+    module.found_at = lambda place: (place / "dots.txt").is_file()  # type: ignore[attr-defined]
+    module.open_ref = lambda ref, fit, device: (ref.place, fit.size, device)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    rows = (*sources._FORMATS, sources.SourceInfo("dots", "a file of dots", "data/dots", "dots"))
+    monkeypatch.setattr(sources, "_FORMATS", rows)
+    assert list_sources()[-1].scheme == "dots"
+    with pytest.raises(SourceError, match=r"is an empty folder; expected idx files, .* or dots"):
+        open_source(str(tmp_path))
+    (tmp_path / "dots.txt").write_text("...")
+    assert open_source(str(tmp_path), size=9) == (str(tmp_path), 9, "cpu")
+
+
+def test_every_format_has_its_functions() -> None:
+    for row in list_sources():
+        module = importlib.import_module(f"symdata.sources.{row.scheme}")
+        assert callable(module.open_ref)
+        assert hasattr(module, "found_at") == bool(row.files)

@@ -140,7 +140,7 @@ class Elements:
         """The same batch with angles rounded to float32, as datasets store them, and held in float64."""
         xp = namespace(self.angle)
         rounded = xp.asarray(xp.asarray(self.angle, dtype=xp.float32), dtype=xp.float64)
-        return Elements(wrap(rounded), self.flip)  # 359.99999999 is rounded to 360
+        return Elements(xp.where(rounded >= 360.0, 0.0, rounded), self.flip)  # 359.99999999 is rounded to 360
 
     def cpu(self) -> "Elements":
         """The same batch as numpy arrays."""

@@ -83,16 +83,11 @@ class Arc:
         return f"{self.group}@{number(self.low)}..{number(self.high)}"
 
     def canonical(self) -> "Measure":
-        if self.high - self.low >= 360.0:
+        finite = self.group.is_finite
+        if self.high - self.low >= 360.0 or (finite and len(self.angles()) == self.group.rotations):
             return Partial(self.group).canonical()
-        if self.group.is_finite and len(self.angles()) == self.group.rotations:
-            return Partial(self.group).canonical()
-        return Partial(Group(1)) if self.identity_only() else self
-
-    def identity_only(self) -> bool:
-        if self.group.flips:
-            return False
-        return self.angles() == [0.0] if self.group.is_finite else self.low == self.high == 0.0
+        identity_only = self.angles() == [0.0] if finite else self.low == self.high == 0.0
+        return Partial(Group(1)) if identity_only and not self.group.flips else self
 
     def angles(self) -> list[float]:
         """The angles of the arc that are rotations of a finite group, each once, in [0, 360)."""

@@ -20,7 +20,7 @@ import torch
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, check_indices, split_name
-from symdata.sources.files import Facts, FileSource, Labels, fingerprint_files, license_of, place_name
+from symdata.sources.files import Facts, FileSource, Labels
 from symdata.sources.fit import Fit
 
 _NAME = re.compile(r"(?P<set>.*?)(?P<split>[^-]+)-(?P<kind>images|labels)[-.]idx\d-[a-z]+\d*(\.gz)?")
@@ -78,8 +78,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ArraySource:
                 f"{files['images'].name!r} holds {len(images[split])} images but {files['labels'].name!r} holds "
                 f"{len(raw[split])} labels (in {str(folder)!r}); take both files from the same release"
             )
-    hashed = fingerprint_files(folder, [path for files in pairs.values() for path in files.values()])
-    facts = Facts(ref.text, place_name(folder / prefix.strip("-")), license_of(folder), hashed)
+    every = [path for files in pairs.values() for path in files.values()]
+    facts = Facts.at(ref, folder / prefix.strip("-"), every)
     classes, labels = Labels.of({split: values.tolist() for split, values in raw.items()})
     return ArraySource(facts, Labels(_class_names(folder, prefix, classes), labels), images, fit)
 

@@ -213,7 +213,7 @@ def _font(face: str) -> ImageFont.FreeTypeFont:
     path = _font_folder() / f"{face}.ttf"
     if not path.is_file():
         raise SourceError(
-            f"the font {face}.ttf is missing from {path.parent}; mend it with: pip install --force-reinstall matplotlib"
+            f"the font {face}.ttf is missing from {path.parent}; run pip install --force-reinstall matplotlib"
         )
     return ImageFont.truetype(str(path), _EM, layout_engine=ImageFont.Layout.BASIC)
 
@@ -222,9 +222,7 @@ def _font_folder() -> Path:
     """The folder of matplotlib's fonts, found without importing matplotlib."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        raise SourceError(
-            "glyphs need the fonts of matplotlib, which is not installed; mend it with: pip install matplotlib"
-        )
+        raise SourceError("glyphs need the fonts of matplotlib, which is not installed; run pip install matplotlib")
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 

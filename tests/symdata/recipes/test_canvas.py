@@ -1,4 +1,4 @@
-"""Recipes that lay their images out, two digits side by side or one in a quadrant, and recipes on other sources."""
+"""Recipes with a canvas, two digits side by side or one in a quadrant, and recipes on other sources."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.folders import p_value
 
 @pytest.fixture(scope="module", autouse=True)
 def opened_once():
-    """Reading MNIST takes a fifth of a second, and a hundred tests want it."""
+    """Open every source once: reading MNIST takes 0.2 s, and a hundred tests need it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("symdata.recipes.plan.open_source", lru_cache(open_source))
         yield

@@ -81,7 +81,7 @@ def test_each_image_is_the_recorded_element_of_its_source_image(symmetry):
     plan = resolve(Spec(symmetry=symmetry, count=200))
     batch = plan.batch("train", range(200))
     upright = plan.source.read("train", batch.index[:, 0])
-    # What is recorded is float32, and the image must be that of the recorded angle.
+    # Angles are recorded as float32, and the image must be that of the recorded angle.
     recorded = Elements(batch.elements[0].angle.astype(np.float32).astype(np.float64), batch.elements[0].flip)
     how = plan.how
     moved = act(upright, recorded, resample=how.kernel, mask=how.mask, padding=how.padding)
@@ -129,7 +129,7 @@ def test_the_elements_of_every_class_follow_the_spec(split):
 
 
 def test_symmetry_of_the_label_that_a_canvas_makes():
-    """`quadrant` has 40 labels, and a symmetry per class speaks of those."""
+    """`quadrant` has 40 labels, and a symmetry per class is about these."""
     plan = resolve(Spec(recipe="quadrant", source="glyphs:digits", count=2000, symmetry="0-9:c4,rest:none"))
     batch = plan.batch("train", range(2000))
     turned = batch.elements[0].angle != 0

@@ -1,4 +1,4 @@
-"""Which source image is which sample: splits, counts, held-out images, copies; no pixels here."""
+"""The choice of samples: splits, counts, held-out images and copies, without pixels."""
 
 from collections.abc import Mapping
 from dataclasses import replace

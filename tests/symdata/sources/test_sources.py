@@ -1,4 +1,4 @@
-"""The contract that every source keeps, on real data, and how `open_source` tells the kinds apart."""
+"""The contract of every source on real data, and how `open_source` recognises formats."""
 
 import importlib
 import io

@@ -199,11 +199,11 @@ def is_recipe(name: str) -> bool:
 def find_recipe(name: str) -> Recipe:
     """The recipe of this name; raises RecipeError, with all names, if there is none."""
     if name.startswith("graded-"):
-        group, _, level = name.removeprefix("graded-").rpartition("-")
-        if not group or not re.fullmatch("[0-9]{1,3}", level) or int(level) >= GRADES:
-            last = GRADES - 1
-            raise RecipeError(f"recipe {name!r} is not graded-<group>-<level>, level 0 to {last}, as in graded-c4-3")
-        return _graded(name, group, int(level))
+        match = re.fullmatch("graded-(.+)-([0-9]{1,3})", name)
+        if not match or int(match[2]) >= GRADES:
+            form = f"graded-<group>-<level>, level 0 to {GRADES - 1}, as in graded-c4-3"
+            raise RecipeError(f"recipe {name!r} is not {form}")
+        return _graded(name, match[1], int(match[2]))
     if name not in _RECIPES:
         raise RecipeError(f"no recipe {name!r}; there are {', '.join(r.name for r in list_recipes())}")
     return _RECIPES[name]

@@ -38,7 +38,7 @@ class ParquetStore:
         for split, paths in files.items():
             self._groups[split] = [(p, g) for p in paths for g in range(self._metadata[p].num_row_groups)]
             rows = [self._metadata[path].row_group(group).num_rows for path, group in self._groups[split]]
-            self._starts[split] = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
+            self._starts[split] = np.cumsum([0, *rows], dtype=np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": OrderedDict()}

@@ -147,10 +147,6 @@ class Atlas:
         """(characters,) int64: index in `fields` of the first face of each character."""
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]])
 
-    def of(self, label: int) -> np.ndarray:
-        """(faces, SIDE, SIDE): the fields of one character."""
-        return self.fields[self.starts[label] :][: self.counts[label]]
-
     @cached_property
     def digest(self) -> str:
         """Hex sha256 of the counts and fields, little-endian on every machine."""

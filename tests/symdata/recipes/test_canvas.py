@@ -1,8 +1,5 @@
 """Recipes with a canvas, two digits side by side or one in a quadrant, and recipes on other sources."""
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,22 +8,10 @@ from scipy import stats
 from symdata.errors import RecipeError
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
-from symdata.sources import open_source
 from symdata.transforms.action import act
 from tests.support.folders import p_value
 
-
-@pytest.fixture(scope="module", autouse=True)
-def opened_once():
-    """Open every source once: reading MNIST takes 0.2 s, and a hundred tests need it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("symdata.recipes.plan.open_source", lru_cache(open_source))
-        yield
-
-
-@pytest.fixture(scope="module")
-def mnist(data: Path) -> str:
-    return str(data / "mnist")
+pytestmark = pytest.mark.usefixtures("opened_once")
 
 
 def planned(mnist: str, name: str, **spec) -> DatasetPlan:

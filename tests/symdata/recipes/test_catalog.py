@@ -1,8 +1,5 @@
 """The datasets of the literature: the table, and each recipe on the real MNIST against the facts of its paper."""
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +10,6 @@ from symdata.groups import Element
 from symdata.recipes.catalog import find_recipe, is_recipe, levels, list_recipes
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
-from symdata.sources import open_source
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import act
 from tests.support.folders import p_value
@@ -23,18 +19,7 @@ ON_MNIST = [recipe.name for recipe in list_recipes() if recipe.source.startswith
 SIX = {"train": 5918, "test": 958}
 """Sixes in MNIST."""
 
-
-@pytest.fixture(scope="module", autouse=True)
-def opened_once():
-    """Open every source once: reading MNIST takes 0.2 s, and a hundred tests need it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("symdata.recipes.plan.open_source", lru_cache(open_source))
-        yield
-
-
-@pytest.fixture(scope="module")
-def mnist(data: Path) -> str:
-    return str(data / "mnist")
+pytestmark = pytest.mark.usefixtures("opened_once")
 
 
 def planned(mnist: str, name: str, **spec) -> DatasetPlan:

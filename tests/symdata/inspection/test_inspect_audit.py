@@ -89,7 +89,7 @@ def test_a_folder_of_ours_is_not_audited_unasked(built, tmp_path):
         (["PICTURES", "--limit", "20"], 1, "20 images are too few"),
         (["PICTURES", "--group", "c8"], 1, "'c8' is no group that moves pixels"),
         (["glyphs:O"], 1, "one class"),
-        (["nobody/nothing"], 1, "For the Hub write 'hub:"),
+        (["nobody/nothing"], 1, "for the Hub write 'hub:"),
     ],
 )
 def test_refusals_are_a_sentence(built, pictures, arguments, code, sentence):

@@ -24,8 +24,10 @@ from PIL import Image  # noqa: E402
 from benchmarks.data import Memory, cells, mnist, mosaics, photos  # noqa: E402
 from benchmarks.peers import channels_last, cv2, each, pil_d4, size  # noqa: E402
 from symdata import Symmetry  # noqa: E402
-from symdata.recipes.plan import DatasetPlan, Spec  # noqa: E402
+from symdata.recipes.catalog import PLAIN  # noqa: E402
+from symdata.recipes.plan import DatasetPlan  # noqa: E402
 from symdata.recipes.sampling import Sampling, plan_samples  # noqa: E402
+from symdata.recipes.spec import Spec  # noqa: E402
 from symdata.store import load  # noqa: E402
 from symdata.store.dataset_folder import make  # noqa: E402
 from symdata.store.png import encode_pngs  # noqa: E402
@@ -38,11 +40,11 @@ datasets.disable_progress_bars()
 def plan_of(images: torch.Tensor) -> DatasetPlan:
     """What `symdata make --symmetry d4` plans, for images in memory."""
     source, d4 = Memory(images), Symmetry.parse("d4")
-    samples = plan_samples(source, Sampling(None, 0, None, 0.0))
+    samples = plan_samples(source, Sampling())
     return DatasetPlan(
         Spec(source="memory", symmetry="d4"),
         source,
-        None,
+        PLAIN,
         samples,
         {"train": d4},
         Resampling("exact", "none"),

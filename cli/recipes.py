@@ -2,7 +2,7 @@
 
 import click
 
-from cli.options.basic import json_option, print_json, table
+from cli.options.basic import json_option, print_json
 
 
 @click.command("recipes")
@@ -14,6 +14,7 @@ def command(as_json: bool) -> None:
       symdata recipes
       symdata make mnist6-180 --source data/mnist
     """
+    from symdata.display import Table
     from symdata.recipes.catalog import list_recipes
 
     listed = list_recipes()
@@ -21,4 +22,4 @@ def command(as_json: bool) -> None:
         fields = ("name", "about", "paper", "source", "symmetry", "canvas")
         print_json([{field: getattr(recipe, field) for field in fields} for recipe in listed])
         return
-    click.echo(table([[r.name, r.source, r.about] for r in listed], ["recipe", "source", "what"]))
+    click.echo(Table(("recipe", "source", "what"), [(r.name, r.source, r.about) for r in listed]))

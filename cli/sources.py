@@ -1,18 +1,20 @@
-"""`symdata sources`: where upright images come from."""
+"""`symdata sources`: the kinds of source."""
 
 import click
 
-from cli.options.basic import json_option, print_json, table
+from cli.options.basic import json_option, print_json
 
 
 @click.command("sources")
 @json_option
 def command(as_json: bool) -> None:
-    """List where upright images come from."""
+    """List the sources of upright images."""
+    from symdata.display import Table
     from symdata.sources import list_sources
 
     listed = list_sources()
     if as_json:
-        print_json([row._asdict() for row in listed])
+        print_json([{"scheme": kind.scheme, "reads": kind.reads, "example": kind.example} for kind in listed])
         return
-    click.echo(table([[row.scheme, row.example, row.reads] for row in listed], ["source", "for example", "reads"]))
+    rows = [(kind.scheme, kind.example, kind.reads) for kind in listed]
+    click.echo(Table(("source", "for example", "reads"), rows))

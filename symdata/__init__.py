@@ -1,7 +1,7 @@
 """Image datasets whose symmetry is known: a symmetry is a probability measure on O(2).
 
-This file is the list of public names and nothing else. Each name is loaded when it is first used, so that
-`import symdata` takes milliseconds although torch, kornia and datasets stand behind it.
+This file is only the list of public names. Each is imported when it is first used, so that `import symdata` takes
+milliseconds and does not load torch, kornia and datasets.
 """
 
 from typing import TYPE_CHECKING
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from symdata.keys import split_keys as split_keys
     from symdata.recipes.catalog import Recipe as Recipe
     from symdata.recipes.catalog import list_recipes as list_recipes
-    from symdata.recipes.plan import Spec as Spec
+    from symdata.recipes.spec import Spec as Spec
     from symdata.sources import list_sources as list_sources
     from symdata.sources import open_source as open_source
     from symdata.store import load as load
     from symdata.store import make as make
     from symdata.store import verify as verify
     from symdata.symmetry import Symmetry as Symmetry
-    from symdata.transforms.action import RandomSymmetry as RandomSymmetry
     from symdata.transforms.action import act as act
+    from symdata.transforms.augmentation import RandomSymmetry as RandomSymmetry
     from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
 _HOMES = {
@@ -36,9 +36,9 @@ _HOMES = {
     "Elements": "groups",
     "Group": "groups",
     "LearnableAffine": "transforms.learnable",
-    "RandomSymmetry": "transforms.action",
+    "RandomSymmetry": "transforms.augmentation",
     "Recipe": "recipes.catalog",
-    "Spec": "recipes.plan",
+    "Spec": "recipes.spec",
     "SymdataError": "errors",
     "Symmetry": "symmetry",
     "act": "transforms.action",
@@ -53,7 +53,7 @@ _HOMES = {
     "split_keys": "keys",
     "verify": "store",
 }
-"""Public name -> the module of this package that defines it; no module may be called like a public name."""
+"""Public name -> the module of this package that defines it; no module may have the name of a public name."""
 
 __all__ = [*_HOMES, "__version__"]
 

@@ -1,6 +1,6 @@
-"""How results show themselves: as text on a terminal, as HTML in a notebook, as plain data for JSON.
+"""The display of results: text on a terminal, HTML in a notebook, plain data for JSON.
 
-A result is a dataclass that inherits `Result` and says in `parts` what there is to read, as sentences and tables.
+A result is a dataclass that inherits `Result` and returns its paragraphs and tables in `parts`.
 """
 
 from abc import ABC, abstractmethod
@@ -12,9 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of finished cells under a header.
+    """Rows of text under a header.
 
     Example:
+        >>> from symdata.display import Table
         >>> print(Table(("element", "accuracy %"), [("e", "98.10"), ("r90", "97.95")]))
         element  accuracy %
         -------  ----------
@@ -26,21 +27,21 @@ class Table:
     rows: Sequence[Sequence[str]]
     title: str = ""
     notes: Sequence[str] = ()
-    """Sentences that stand below."""
+    """Sentences below the table."""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.header) for row in self.rows), self.title
 
     def __str__(self) -> str:
-        """Left-aligned columns."""
-        widths = [max(len(row[i]) for row in (self.header, *self.rows)) for i in range(len(self.header))]
+        """The title, left-aligned columns, and the notes."""
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
         lines = [self.header, ["-" * width for width in widths], *self.rows]
         body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-        return "\n".join([*([self.title] if self.title else []), *body, *self.notes])
+        return "\n".join([*filter(None, [self.title]), *body, *self.notes])
 
     @property
     def markdown(self) -> str:
-        """A table of Markdown, its title above it in bold."""
+        """The table in Markdown, under its title in bold."""
         lines = [self.header, ["---"] * len(self.header), *self.rows]
         body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
         head = [f"**{self.title}**", ""] if self.title else []
@@ -54,15 +55,16 @@ class Table:
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{notes}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
+        """The table as plain data for JSON."""
         rows = [list(row) for row in self.rows]
         return {"title": self.title, "header": list(self.header), "rows": rows, "notes": list(self.notes)}
 
 
 class Result(ABC):
-    """Base of the results that a person reads: `print(result)`, a notebook cell, `result.to_dict()`.
+    """Base class of results: `print(result)`, a notebook cell and the command line show the same text.
 
     Example:
+        >>> from symdata.display import Result, Table
         >>> class Sum(Result):
         ...     def parts(self):
         ...         return ["Two numbers.", Table(("a", "b"), [("1", "2")])]
@@ -79,7 +81,7 @@ class Result(ABC):
 
     @abstractmethod
     def parts(self) -> Iterable[str | Table]:
-        """What there is to read: paragraphs, which may have several lines, and tables; empty ones are left out."""
+        """Paragraphs, of one or more lines, and tables; empty ones are left out."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

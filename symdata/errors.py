@@ -1,14 +1,25 @@
-"""Every error symdata raises on purpose: one base class, so that an edge (the CLI, a notebook) can catch them all.
+"""The errors of symdata, with one base class to catch them all, and the checks of arguments that several rooms use.
 
-A message quotes what came, says what was expected, and offers the mend.
+A message quotes the value, says what was expected, and says what to do.
 """
 
+from collections.abc import Iterable
+from numbers import Integral
 from reprlib import repr as short
 from typing import Any
 
 
 class SymdataError(Exception):
-    """Base of all errors that symdata raises for bad input."""
+    """Base of all errors that symdata raises for bad input.
+
+    Example:
+        >>> from symdata import Symmetry, SymdataError
+        >>> try:
+        ...     Symmetry.parse("d4-partial@1.5")
+        ... except SymdataError as error:
+        ...     print(str(error).split(";")[0])
+        symmetry 'd4-partial@1.5', character 1: weight 1.5 is outside [0, 1]
+    """
 
 
 class SymmetryError(SymdataError, ValueError):
@@ -16,7 +27,15 @@ class SymmetryError(SymdataError, ValueError):
 
 
 class ShapeError(SymdataError, ValueError):
-    """A tensor whose shape, dtype or size does not fit the operation."""
+    """A tensor whose shape, dtype or size does not fit the operation.
+
+    Example:
+        >>> import torch, symdata
+        >>> symdata.act(torch.zeros(1, 1, 20, 28), symdata.Element(90))
+        Traceback (most recent call last):
+        ...
+        symdata.errors.ShapeError: images are 20x28, and a quarter turn needs square ones; resize or pad them first
+    """
 
 
 class SourceError(SymdataError):
@@ -28,29 +47,29 @@ class RecipeError(SymdataError, ValueError):
 
 
 class StoreError(SymdataError):
-    """A dataset folder that is missing, incomplete, tampered with, or in the way."""
+    """A dataset folder that is missing, incomplete or changed, or that would be overwritten."""
 
 
 class HubError(SymdataError):
-    """The Hub, the network or the name of a repository stood in the way of publishing or fetching."""
+    """The Hub, the network or the name of a repository prevented publishing or fetching."""
 
 
 class NotOnHubError(HubError):
-    """There is no such repository, or it may not be read."""
+    """The repository does not exist, or the token may not read it."""
 
 
 def whole(name: str, value: Any, low: int, high: int, kind: type[SymdataError] = ShapeError, mend: str = "") -> int:
-    """`value`, if it is a whole number from `low` to `high`; True and False are none.
+    """Return `value` if it is a whole number from `low` to `high`; True and False are not.
 
     Args:
-        name: of the value, as the caller writes it.
-        value: anything.
+        name: name of the value, as the caller writes it.
+        value: any object.
         low, high: smallest and largest number, both allowed.
-        kind: of the error.
-        mend: what to do instead, for the end of the sentence; by default an example.
+        kind: class of the error.
+        mend: end of the message, which says what to do; by default an example.
 
     Raises:
-        SymdataError: of that kind, for anything else.
+        SymdataError: of class `kind`, for any other value.
 
     Example:
         >>> whole("stride", 2, 1, 8)
@@ -67,6 +86,34 @@ def whole(name: str, value: Any, low: int, high: int, kind: type[SymdataError] =
     )
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a message that is not blank, or the name of the error's class if there is none.
+
+    Example:
+        >>> first_line(OSError("disk full\\n(errno 28)")), first_line(ValueError())
+        ('disk full', 'ValueError')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str], kind: type[SymdataError]) -> str:
+    """Return `value` if it is one of the `allowed` words.
+
+    Raises:
+        SymdataError: of class `kind`, for any other value.
+
+    Example:
+        >>> one_of("mask", "square", ("disk", "none"), SymmetryError)
+        Traceback (most recent call last):
+        ...
+        symdata.errors.SymmetryError: mask is 'square', expected one of disk, none
+    """
+    words = tuple(allowed)
+    if value in words:
+        return str(value)
+    raise kind(f"{name} is {short(value)}, expected one of {', '.join(words)}")
+
+
 def is_whole(value: Any, low: int, high: int) -> bool:
-    """Whether `value` is an int from `low` to `high`, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    """Whether `value` is an integer of Python or numpy from `low` to `high`, and not a bool."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high

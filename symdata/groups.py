@@ -6,15 +6,15 @@ Convention:
 
         (a, f) @ (b, g) = (a + (-1)^f b, f xor g)        ~(a, 0) = (-a, 0)        ~(a, 1) = (a, 1)
 
-    A finite group lists its n rotations first, then the same after the mirror: the index of (360 k / n, f) is k + n f.
-    For d4 that is 0..3 = rotations by 0, 90, 180, 270 and 4..7 = the same after a mirror.
+    A finite group lists its n rotations first, then the same rotations after the mirror: (360 k / n, f) has index
+    k + n f.
 """
 
 import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -23,16 +23,14 @@ import numpy as np
 from symdata.errors import SymmetryError
 
 MAX_ORDER = 360
-"""Largest n of c_n and d_n: one element per degree; so2 and o2 are what lies beyond."""
-
+"""Largest n of c_n and d_n, one rotation per degree; for more there are so2 and o2."""
 SNAP_DEG = 1e-3
-"""An angle this close (degrees) to an element of a finite group is that element: stored angles are float32."""
-
+"""Degrees within which an angle counts as that of an element of a finite group: stored angles are float32."""
 ACCEPTED = f"none, c1..c{MAX_ORDER}, d1..d{MAX_ORDER}, so2, o2"
 
 
 def namespace(array: Any) -> ModuleType:
-    """The module whose functions act on `array`: numpy, or torch for a tensor."""
+    """The library of `array`: the module numpy, or torch for a tensor."""
     if isinstance(array, np.ndarray):
         return np
     import torch
@@ -42,11 +40,15 @@ def namespace(array: Any) -> ModuleType:
 
 @dataclass(frozen=True)
 class Element:
-    """One element of O(2): r(angle) . m^flip.
+    """One element r(angle) . m^flip of O(2); `a @ b` is b followed by a, `~a` is the inverse.
 
     Convention:
         Mirror left-right first if `flip`, then rotate by `angle` degrees counter-clockwise as displayed.
-        `a @ b` is "b, then a"; `~a` is the inverse.
+
+    Example:
+        >>> turn, mirror = Element(90), Element(flip=True)
+        >>> print(turn @ mirror, mirror @ turn, ~turn)
+        r90m r270m r270
     """
 
     angle: float = 0.0
@@ -61,29 +63,29 @@ class Element:
         object.__setattr__(self, "flip", bool(self.flip))
 
     def __matmul__(self, other: "Element") -> "Element":
-        sign = -1.0 if self.flip else 1.0
-        return Element(self.angle + sign * other.angle, self.flip ^ other.flip)
+        return Element(self.angle + (-other.angle if self.flip else other.angle), self.flip ^ other.flip)
 
     def __invert__(self) -> "Element":
         return Element(self.angle if self.flip else -self.angle, self.flip)
 
     def isclose(self, other: "Element", tolerance_deg: float = SNAP_DEG) -> bool:
-        """Whether the two agree up to `tolerance_deg` degrees."""
+        """Whether both have the same `flip`, and angles that differ by at most `tolerance_deg` degrees."""
         gap = abs(self.angle - other.angle)
         return self.flip == other.flip and min(gap, 360.0 - gap) <= tolerance_deg
 
     def __str__(self) -> str:
-        """`e`, `r90`, `m` (the mirror), `r90m` (mirror, then turn)."""
-        turn = f"r{self.angle:g}" if self.angle else ""
-        return (turn + ("m" if self.flip else "")) or "e"
+        """`e` (the identity), `r90`, `m` (the mirror), `r90m` (the mirror, then the rotation)."""
+        return (f"r{self.angle:g}" if self.angle else "") + ("m" if self.flip else "") or "e"
 
 
 @dataclass(frozen=True, eq=False)
 class Elements:
-    """A batch of elements of O(2), stored as two arrays: numpy, or torch on any device.
+    """A batch of elements of O(2): two arrays, numpy or torch on any device; `a @ b` and `~a` work entry by entry.
 
-    Convention:
-        As for `Element`; `a @ b` and `~a` act entry by entry.
+    Example:
+        >>> batch = Elements.of(Group.parse("c4").elements)
+        >>> [str(e) for e in batch @ ~batch]
+        ['e', 'e', 'e', 'e']
     """
 
     angle: Any
@@ -99,9 +101,9 @@ class Elements:
         if isinstance(elements, Element):
             n = 1 if count is None else count
             return cls(np.full(n, elements.angle), np.full(n, elements.flip))
-        listed: list[Any] = list(elements) if isinstance(elements, (list, tuple)) else [elements]
-        if strangers := [e for e in listed if not isinstance(e, Element)]:
-            raise SymmetryError(f"{strangers[0]!r} is not an element; write Element(90) or Element(90, flip=True)")
+        listed: list[Any] = list(elements) if isinstance(elements, list | tuple) else [elements]
+        if wrong := [e for e in listed if not isinstance(e, Element)]:
+            raise SymmetryError(f"{wrong[0]!r} is not an element; write Element(90) or Element(90, flip=True)")
         angle, flip = [e.angle for e in listed], [e.flip for e in listed]
         return cls(np.array(angle, dtype=np.float64), np.array(flip, dtype=bool))
 
@@ -109,7 +111,7 @@ class Elements:
         return len(self.angle)
 
     def __getitem__(self, item: Any) -> "Elements":
-        """The entries that a slice or an index array picks, as a batch; iterate, or `one(i)`, for single elements."""
+        """The batch of the entries in a slice or an index array; `one(i)` and iteration give single elements."""
         return Elements(self.angle[item], self.flip[item])
 
     def one(self, i: int) -> Element:
@@ -124,17 +126,21 @@ class Elements:
         return Elements(wrap(self.angle + xp.where(self.flip, -other.angle, other.angle)), self.flip ^ other.flip)
 
     def __invert__(self) -> "Elements":
-        xp = namespace(self.angle)
-        return Elements(wrap(xp.where(self.flip, self.angle, -self.angle)), self.flip)
+        return Elements(wrap(namespace(self.angle).where(self.flip, self.angle, -self.angle)), self.flip)
 
     def lattice_index(self) -> Any:
-        """(n,) int64: the index in d4 of each element, or -1 for one that is not a symmetry of the pixel lattice."""
+        """(n,) int64: the index of each element in d4, or -1 if it is not a symmetry of the pixel lattice."""
         xp = namespace(self.angle)
         quarter = xp.round(self.angle / 90.0)
         exact = xp.abs(self.angle - 90.0 * quarter) < 1e-9
-        index = quarter % 4 + 4.0 * self.flip
-        index = xp.where(exact, index, xp.full_like(index, -1.0))
+        index = xp.where(exact, quarter % 4 + 4.0 * self.flip, -1.0)
         return index.astype(np.int64) if xp is np else index.long()
+
+    def float32(self) -> "Elements":
+        """The same batch with angles rounded to float32, as datasets store them, and held in float64."""
+        xp = namespace(self.angle)
+        rounded = xp.asarray(xp.asarray(self.angle, dtype=xp.float32), dtype=xp.float64)
+        return Elements(xp.where(rounded >= 360.0, 0.0, rounded), self.flip)  # 359.99999999 is rounded to 360
 
     def cpu(self) -> "Elements":
         """The same batch as numpy arrays."""
@@ -147,27 +153,29 @@ class Elements:
         import torch
 
         angle, flip = self.angle, self.flip
-        if isinstance(angle, np.ndarray):  # torch refuses to share arrays that are read-only, as those of pyarrow are
+        if isinstance(angle, np.ndarray):  # torch warns when it shares a read-only array, such as one of pyarrow
             angle, flip = np.require(angle, requirements="W"), np.require(flip, requirements="W")
-        return Elements(
-            torch.as_tensor(angle, device=device, dtype=torch.float64),
-            torch.as_tensor(flip, device=device, dtype=torch.bool),
-        )
+        as_tensor = partial(torch.as_tensor, device=device)
+        return Elements(as_tensor(angle, dtype=torch.float64), as_tensor(flip, dtype=torch.bool))
 
 
 def wrap(angle_deg: Any) -> Any:
-    """Angles reduced to [0, 360); -1e-20 % 360 rounds to 360, which is 0."""
+    """Angles reduced to [0, 360)."""
     xp = namespace(angle_deg)
     reduced = angle_deg % 360.0
-    return xp.where(reduced >= 360.0, xp.zeros_like(reduced), reduced)
+    return xp.where(reduced >= 360.0, 0.0, reduced)  # -1e-20 % 360.0 is 360.0
 
 
 @dataclass(frozen=True)
 class Group:
-    """A closed subgroup of O(2): `Group(4, flips=True)` is d4, `Group(None, flips=False)` is so2.
+    """A closed subgroup of O(2): `Group(4, flips=True)` is d4, `Group(None)` is so2. The mirror is left-right.
 
-    Convention:
-        The mirror of d_n and o2 is left-right. Index k + n f is the element (360 k / n degrees, flip f).
+    Example:
+        >>> d4 = Group.parse("d4")
+        >>> d4.order, [str(e) for e in d4.elements]
+        (8, ['e', 'r90', 'r180', 'r270', 'm', 'r90m', 'r180m', 'r270m'])
+        >>> print(Group.parse("c4") <= d4, Group.parse("c3") | d4)
+        True d12
     """
 
     rotations: int | None
@@ -177,17 +185,14 @@ class Group:
 
     def __post_init__(self) -> None:
         if self.rotations is not None and not 1 <= self.rotations <= MAX_ORDER:
-            raise SymmetryError(
-                f"group {self.name!r} has {self.rotations} rotations, expected 1 to {MAX_ORDER}; "
-                f"use {'o2' if self.flips else 'so2'} for the continuous group"
-            )
+            mend = f"expected 1 to {MAX_ORDER}; use {Group(None, self.flips)} for the continuous group"
+            raise SymmetryError(f"group {self.name!r} has {self.rotations} rotations, {mend}")
 
     @classmethod
     def parse(cls, text: str) -> "Group":
-        """The group named `none` (c1), `c4`, `d4`, `so2`, `o2`, ...; `SymmetryError` for anything else."""
-        continuous = {"none": cls(1), "so2": cls(None), "o2": cls(None, flips=True)}
-        if text in continuous:
-            return continuous[text]
+        """The group named `none` (c1), `c4`, `d4`, `so2`, `o2`, ...; raises SymmetryError for any other text."""
+        if text in ("none", "so2", "o2"):
+            return cls(1 if text == "none" else None, flips=text == "o2")
         match = re.fullmatch(r"([cd])([0-9]{1,9})", text)
         if not match:
             raise SymmetryError(f"{text!r} is not a group; expected one of {ACCEPTED}")
@@ -205,77 +210,76 @@ class Group:
 
     @property
     def is_finite(self) -> bool:
+        """Whether it is one of c_n and d_n."""
         return self.rotations is not None
 
     @property
     def order(self) -> int | float:
         """Number of elements; `math.inf` for so2 and o2."""
-        return math.inf if self.rotations is None else self.rotations * (2 if self.flips else 1)
+        return math.inf if self.rotations is None else self.rotations * len(self.sides)
+
+    @property
+    def sides(self) -> tuple[bool, ...]:
+        """The values of `flip` in the group: False, and True if it has mirrors."""
+        return (False, True) if self.flips else (False,)
 
     @property
     def is_lattice(self) -> bool:
-        """Whether every element is a symmetry of the square pixel lattice, a subgroup of d4."""
+        """Whether every element is a symmetry of the square pixel lattice: the subgroups of d4."""
         return self.rotations in (1, 2, 4)
 
     @cached_property
     def elements(self) -> tuple[Element, ...]:
         """All elements of a finite group, in index order."""
         n = self._finite()
-        return tuple(Element(360.0 * k / n, flip) for flip in (False, True)[: 1 + self.flips] for k in range(n))
+        return tuple(Element(360.0 * k / n, flip) for flip in self.sides for k in range(n))
 
     def take(self, indices: Any) -> Elements:
-        """The elements with these indices, as a batch; `indices` is an int64 array or tensor (m,)."""
+        """The batch of the elements with these indices, an int64 array or tensor (m,)."""
         n, xp = self._finite(), namespace(indices)
         if len(indices) and bool(((indices < 0) | (indices >= self.order)).any()):
             raise SymmetryError(f"indices {indices.min()}..{indices.max()} leave {self}, which has 0..{self.order - 1}")
-        k = xp.asarray(indices % n, dtype=xp.float64)  # an integer tensor times a float would be float32
+        k = xp.asarray(indices % n, dtype=xp.float64)  # an integer tensor times a float is float32
         return Elements(k * 360.0 / n, indices >= n)
 
     def index(self, element: Element) -> int:
-        """The index of `element`, which may be off by `SNAP_DEG` degrees; `SymmetryError` if it is not in the group."""
+        """The index of `element`, up to `SNAP_DEG` degrees; raises SymmetryError if it is not in the group."""
         return int(self.indices(Elements.of(element))[0])
 
     def indices(self, elements: Elements) -> np.ndarray:
         """(n,) int64: `index` of every entry of a batch."""
         n, batch = self._finite(), elements.cpu()
         k = np.round(batch.angle * n / 360.0)
-        strange = ~(np.abs(batch.angle - 360.0 * k / n) <= SNAP_DEG) | (batch.flip & (not self.flips))
-        if strange.any():
-            stranger = batch.one(int(np.flatnonzero(strange)[0]))
-            raise SymmetryError(
-                f"element {stranger} is not in {self}; its rotations are multiples of {360.0 / n:g} degrees"
-            )
+        outside = ~(np.abs(batch.angle - 360.0 * k / n) <= SNAP_DEG) | (batch.flip & (not self.flips))
+        if outside.any():
+            e = batch.one(int(np.flatnonzero(outside)[0]))
+            raise SymmetryError(f"element {e} is not in {self}; its rotations are multiples of {360.0 / n:g} degrees")
         index: np.ndarray = k.astype(np.int64) % n + n * batch.flip
         return index
 
     def product(self, i: int, j: int) -> int:
         """Index of `elements[i] @ elements[j]`, by integer arithmetic."""
         n = self._finite()
-        (f, k), (g, m) = divmod(self._checked(i), n), divmod(self._checked(j), n)
+        (f, k), (g, m) = self._flip_and_rotation(i), self._flip_and_rotation(j)
         return (k + (-m if f else m)) % n + n * (f ^ g)
 
     def inverse(self, i: int) -> int:
         """Index of the inverse of element i."""
-        n = self._finite()
-        return i if self._checked(i) >= n else -i % n
+        flip, k = self._flip_and_rotation(i)
+        return i if flip else -k % self._finite()
 
     def __contains__(self, element: Element) -> bool:
-        if not self.is_finite:
-            return self.flips or not element.flip
-        n = self._finite()
-        nearest = Element(360.0 * round(element.angle * n / 360.0) / n, element.flip)
-        return element.isclose(nearest) and (self.flips or not element.flip)
+        n = self.rotations
+        nearest = element if n is None else Element(360.0 * round(element.angle * n / 360.0) / n, element.flip)
+        return element.flip in self.sides and element.isclose(nearest)
 
     def __le__(self, other: "Group") -> bool:
         """Whether this is a subgroup of `other`."""
-        if self.flips and not other.flips:
-            return False
-        if self.rotations is None or other.rotations is None:
-            return other.rotations is None
-        return other.rotations % self.rotations == 0
+        n, m = self.rotations, other.rotations
+        return self.flips <= other.flips and (m is None or (n is not None and m % n == 0))
 
     def __or__(self, other: "Group") -> "Group":
-        """The smallest group of this family that contains both; so2 or o2 where c_n would exceed `MAX_ORDER`."""
+        """The smallest of these groups that contains both; so2 or o2 in place of more than `MAX_ORDER` rotations."""
         flips = self.flips or other.flips
         if self.rotations is None or other.rotations is None:
             return Group(None, flips)
@@ -287,7 +291,8 @@ class Group:
             raise SymmetryError(f"{self} has infinitely many elements; use a finite group such as c8 or d4")
         return self.rotations
 
-    def _checked(self, i: int) -> int:
+    def _flip_and_rotation(self, i: int) -> tuple[int, int]:
+        n = self._finite()
         if not 0 <= i < self.order:
             raise SymmetryError(f"index {i} is not in {self}, which has 0..{self.order - 1}")
-        return i
+        return divmod(i, n)

@@ -1,18 +1,18 @@
-"""The laws of elements: what a measure gives each cell, arc and quantile."""
+"""Probabilities of a measure: of cells for chi-square tests, of arcs, and quantiles."""
 
 import math
 
 import numpy as np
 import torch
 
-from symdata.groups import SNAP_DEG, Element, Elements, wrap
-from symdata.measures import Arc, Atoms, Gaussian, Measure, Partial
+from symdata.groups import SNAP_DEG, Elements, wrap
+from symdata.measures import Arc, Gaussian, Measure, Partial, is_discrete
 
 FEWEST = 5.0
-"""Cells that expect fewer than this are merged: below, the chi-square law is no good approximation (Cochran 1954)."""
+"""Cells with a smaller expected count are merged: below it, the chi-square approximation is poor (Cochran 1954)."""
 
 MAX_ARCS = 24
-"""Most arcs of a test of angles, for each of rotations and mirrored elements."""
+"""Most arcs in a test of angles; rotations and mirrored elements have as many each."""
 
 
 def is_identity(elements: Elements) -> np.ndarray:
@@ -21,7 +21,10 @@ def is_identity(elements: Elements) -> np.ndarray:
 
 
 def law_cells(measure: Measure, elements: Elements) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and probabilities, (k,) each, of the cells of a measure; the last cell is what it cannot give."""
+    """Observed counts and probabilities, (k,) each, of the cells of a measure.
+
+    The last cell counts the elements that cannot occur; its probability is 0.
+    """
     measure = measure.canonical()
     if is_discrete(measure):
         cell, p = _atom_cells(measure, elements)
@@ -30,56 +33,43 @@ def law_cells(measure: Measure, elements: Elements) -> tuple[np.ndarray, np.ndar
     return np.bincount(cell, minlength=len(p) + 1), np.append(p, 0.0)
 
 
-def is_discrete(measure: Measure) -> bool:
-    """Whether the measure has finitely many elements."""
-    return measure.group.is_finite or (isinstance(measure, Arc) and measure.low == measure.high)
-
-
-def atoms(measure: Measure) -> Atoms:
-    """The elements of a discrete measure that can occur, with their probabilities."""
-    if isinstance(measure, Arc) and not measure.group.is_finite:  # one angle, and perhaps its mirror image
-        sides = (False, True)[: 1 + measure.group.flips]
-        return tuple((Element(measure.low, flip), 1.0 / len(sides)) for flip in sides)
-    return tuple((element, p) for element, p in measure.atoms if p > 0.0)
-
-
 def _atom_cells(measure: Measure, elements: Elements) -> tuple[np.ndarray, np.ndarray]:
-    """Cell of each element and probability of each cell: the elements of the group, or the one angle of a point arc."""
-    n, sides, own = measure.group.rotations or 1, 1 + measure.group.flips, atoms(measure)
-    origin = own[0][0].angle if measure.group.rotations is None else 0.0
+    """Cell of each element and probability of each cell: a cell for each element of the group, or of a point arc."""
+    n, sides, atoms = measure.group.rotations or 1, len(measure.group.sides), measure.atoms
+    origin = 0.0 if measure.group.is_finite else atoms[0][0].angle
     turns = (elements.angle - origin) * n / 360.0
     k = np.round(turns)
     fits = (np.abs(turns - k) * 360.0 / n <= SNAP_DEG) & (measure.group.flips | ~elements.flip)
     p = np.zeros(n * sides)
-    for element, share in own:
+    for element, share in atoms:
         p[round((element.angle - origin) * n / 360.0) % n + n * element.flip] += share
     return np.where(fits, k.astype(np.int64) % n + n * elements.flip, n * sides), p / p.sum()
 
 
 def _arc_cells(measure: Measure, elements: Elements) -> tuple[np.ndarray, np.ndarray]:
     """Cell of each element and probability of each cell: the identity, then arcs of equal probability."""
-    sides, apart = 1 + measure.group.flips, identity_mass(measure)
-    arcs = int(np.clip(len(elements) * (1.0 - apart) / (2.0 * FEWEST * sides), 1, MAX_ARCS))
+    sides, still = len(measure.group.sides), identity_mass(measure)
+    arcs = int(np.clip(len(elements) * (1.0 - still) / (2.0 * FEWEST * sides), 1, MAX_ARCS))
     u = quantile(measure, elements.angle)
     cell = 1 + np.clip(np.floor(u * arcs), 0, arcs - 1).astype(np.int64) + arcs * elements.flip
     cell = np.where((u <= 1.0) & (measure.group.flips | ~elements.flip), cell, 1 + arcs * sides)
-    cell = np.where(is_identity(elements) & (apart > 0.0), 0, cell)
-    return cell, np.append(apart, np.full(arcs * sides, (1.0 - apart) / (arcs * sides)))
+    cell = np.where(is_identity(elements) & (still > 0.0), 0, cell)
+    return cell, np.append(still, np.full(arcs * sides, (1.0 - still) / (arcs * sides)))
 
 
 def identity_mass(measure: Measure) -> float:
-    """What a continuous measure puts on the identity alone: the closed gate of `-partial`."""
+    """Probability that a continuous measure gives to the identity: that of `-partial` not drawing from the group."""
     return 1.0 - measure.weight if isinstance(measure, Partial) else 0.0
 
 
 def quantile(measure: Measure, angle_deg: np.ndarray) -> np.ndarray:
-    """The share of a continuous measure's angles that lies between `start(measure)` and each angle; inf off its arc."""
+    """Share of a continuous measure's angles between `start(measure)` and each angle; infinite outside its arc."""
     turned = wrap(angle_deg - start(measure))
     if isinstance(measure, Partial):
         return np.asarray(turned / 360.0)
     if isinstance(measure, Arc):
         length = measure.high - measure.low
-        turned = np.where(turned > 360.0 - SNAP_DEG, 0.0, turned)  # low itself, rounded down to float32
+        turned = np.where(turned > 360.0 - SNAP_DEG, 0.0, turned)  # `low`, rounded down to float32
         return np.where(turned <= length + SNAP_DEG, np.minimum(turned / length, 1.0), math.inf)
     return _wrapped_normal(turned - 180.0, measure.std)
 
@@ -100,7 +90,7 @@ def _wrapped_normal(x: np.ndarray, std: float) -> np.ndarray:
 
 
 def arc_masses(measure: Measure, edges_deg: np.ndarray) -> np.ndarray:
-    """(m,) what a continuous measure puts on each arc between m + 1 rising edges, the identity left out."""
+    """(m,) probability of each arc between m + 1 increasing edges in a continuous measure, without the identity."""
     turned = edges_deg - start(measure)
     u = np.minimum(quantile(measure, np.asarray(edges_deg, dtype=np.float64)), 1.0)
     return np.asarray(np.diff(np.floor(turned / 360.0) + u) * (1.0 - identity_mass(measure)))

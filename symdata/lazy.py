@@ -7,11 +7,11 @@ from typing import Any
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The functions `__getattr__` and `__dir__` of a package whose names are loaded when they are first used.
+    """Make `__getattr__` and `__dir__` of a package such that its names are imported when they are first used.
 
     Args:
-        package: the package's `__name__`.
-        homes: public name -> the module of the package that defines it; no module may be called like a public name.
+        package: the `__name__` of the package.
+        homes: public name -> the module of the package that defines it; no module may have the name of a public name.
 
     Example:
         >>> get, names = lazy_names("symdata", {"Group": "groups"})

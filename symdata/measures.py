@@ -1,14 +1,15 @@
 """Probability measures on O(2): mixtures of Haar with the identity, arcs, Gaussians.
 
-A measure knows its group, draws elements from uniform numbers, lists its atoms when it has finitely many, and says how
-much of the Haar measure of a group it overlaps. It draws nothing by itself: randomness comes in as uniforms.
+A measure has a group, turns uniform numbers into elements, lists its atoms if it has finitely many, and computes its
+overlap with the Haar measure of a group. It generates no random numbers itself.
 
 Convention:
-    Angles are degrees, counter-clockwise as displayed. In a group with mirrors, arcs and Gaussians speak of the angle,
-    and the mirror is a fair coin.
+    Angles are degrees, counter-clockwise as displayed. Arcs and Gaussians restrict the angle; in a group with mirrors
+    each element is mirrored with probability 1/2.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +19,15 @@ from symdata.errors import SymmetryError
 from symdata.groups import Element, Elements, Group, namespace, wrap
 
 UNIFORMS = 3
-"""How many uniform numbers one draw consumes: angle, mirror, gate (a Gaussian uses the third for its second radius)."""
+"""Uniform numbers per draw: angle, mirror, and the gate of `Partial` or the second number of a Gaussian."""
 
 Atoms = tuple[tuple[Element, float], ...]
-"""Elements with their probabilities."""
+"""The elements that can occur, each once, with their probabilities."""
 
 
 @dataclass(frozen=True)
 class Partial:
-    """With probability `weight` an element drawn from the Haar measure of `group`, else the identity (Haar if 1)."""
+    """With probability `weight` an element drawn from the Haar measure of `group`, else the identity."""
 
     group: Group
     weight: float = 1.0
@@ -44,16 +45,16 @@ class Partial:
         return Partial(Group(1)) if str(self) == "none" else self
 
     def draw(self, u: list[Any]) -> Elements:
-        xp = namespace(u[0])
+        xp, n = namespace(u[0]), self.group.rotations
         gate = u[2] < self.weight
-        angle = u[0] * 360.0 if self.group.rotations is None else _step(u[0], self.group.rotations)
-        flip = gate & (u[1] < 0.5) if self.group.flips else gate & False
-        return Elements(xp.where(gate, angle, xp.zeros_like(angle)), flip)
+        angle = u[0] * 360.0 if n is None else xp.floor(u[0] * n) * 360.0 / n
+        return Elements(xp.where(gate, angle, 0.0), gate & _mirrored(u[1], self.group))
 
     @property
     def atoms(self) -> Atoms:
         share = self.weight / len(self.group.elements)
-        return tuple((e, share + (i == 0) * (1.0 - self.weight)) for i, e in enumerate(self.group.elements))
+        shares = ((e, share + (i == 0) * (1.0 - self.weight)) for i, e in enumerate(self.group.elements))
+        return tuple((e, p) for e, p in shares if p > 0.0)
 
     def density_overlap(self, cap: float) -> float:
         return min(self.weight, cap)
@@ -82,16 +83,11 @@ class Arc:
         return f"{self.group}@{number(self.low)}..{number(self.high)}"
 
     def canonical(self) -> "Measure":
-        if self.high - self.low >= 360.0:
+        finite = self.group.is_finite
+        if self.high - self.low >= 360.0 or (finite and len(self.angles()) == self.group.rotations):
             return Partial(self.group).canonical()
-        if self.group.is_finite and len(self.angles()) == self.group.rotations:
-            return Partial(self.group).canonical()
-        return Partial(Group(1)) if self.identity_only() else self
-
-    def identity_only(self) -> bool:
-        if self.group.flips:
-            return False
-        return self.angles() == [0.0] if self.group.is_finite else self.low == self.high == 0.0
+        identity_only = self.angles() == [0.0] if finite else self.low == self.high == 0.0
+        return Partial(Group(1)) if identity_only and not self.group.flips else self
 
     def angles(self) -> list[float]:
         """The angles of the arc that are rotations of a finite group, each once, in [0, 360)."""
@@ -104,15 +100,12 @@ class Arc:
             angle = wrap(self.low + (self.high - self.low) * u[0])
         else:
             angle = _pick(u[0], self.angles())
-        return Elements(angle, _coin(u[1], self.group))
+        return Elements(angle, _mirrored(u[1], self.group))
 
     @property
     def atoms(self) -> Atoms:
-        if not self.group.is_finite and self.low < self.high:
-            return _no_atoms(self)
         angles = self.angles() if self.group.is_finite else [self.low]
-        flips = (False, True)[: 1 + self.group.flips]
-        return tuple((Element(a, f), 1.0 / (len(angles) * len(flips))) for f in flips for a in angles)
+        return _atoms(self, [(angle, 1.0 / len(angles)) for angle in angles])
 
     def density_overlap(self, cap: float) -> float:
         return cap * min(self.high - self.low, 360.0) / 360.0
@@ -120,7 +113,7 @@ class Arc:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Angle mean + std z, wrapped to the circle; in a finite group the nearest element, with its share of the mass."""
+    """A normal angle, wrapped to the circle; in a finite group the element nearest to it."""
 
     group: Group
     mean: float
@@ -137,7 +130,7 @@ class Gaussian:
 
     def canonical(self) -> "Measure":
         n = self.group.rotations
-        if n == 1:  # one rotation, which takes it all
+        if n == 1:
             return Partial(self.group)
         if self.std > 0.0:
             return self
@@ -146,27 +139,23 @@ class Gaussian:
 
     def draw(self, u: list[Any]) -> Elements:
         xp = namespace(u[0])
-        # Box and Muller (1958); 1 - u lies in (0, 1], so the logarithm is finite.
+        # Box and Muller (1958); 1 - u is in (0, 1], so the logarithm is finite.
         z = xp.sqrt(-2.0 * xp.log(1.0 - u[0])) * xp.cos(2.0 * math.pi * u[2])
         angle = self.mean + self.std * z
         if self.group.rotations is not None:
             angle = xp.round(angle * self.group.rotations / 360.0) % self.group.rotations * 360.0 / self.group.rotations
-        return Elements(wrap(angle), _coin(u[1], self.group))
+        return Elements(wrap(angle), _mirrored(u[1], self.group))
 
     @property
     def atoms(self) -> Atoms:
-        n = self.group.rotations
-        if n is None:
-            return _no_atoms(self)
-        half, flips = 180.0 / n, (False, True)[: 1 + self.group.flips]
-
-        def mass(angle: float) -> float:
-            return sum(self._cdf(angle + half + turn) - self._cdf(angle - half + turn) for turn in self._turns())
-
-        return tuple((Element(360.0 * k / n, f), mass(360.0 * k / n) / len(flips)) for f in flips for k in range(n))
+        n = self.group.rotations or 1
+        angles, half = [360.0 * k / n for k in range(n)], 180.0 / n
+        turns = self._turns()
+        masses = [sum(self._cdf(a + half + turn) - self._cdf(a - half + turn) for turn in turns) for a in angles]
+        return _atoms(self, list(zip(angles, masses, strict=True)))
 
     def _turns(self) -> list[float]:
-        """Multiples of 360 degrees whose neighbourhoods together hold all but 1e-18 of the mass."""
+        """The multiples of 360 degrees near which all but 1e-18 of the mass lies."""
         most = math.ceil((abs(self.mean) + 9.0 * self.std) / 360.0) + 1
         return [360.0 * turn for turn in range(-most, most + 1)]
 
@@ -176,7 +165,7 @@ class Gaussian:
         return 0.5 * (1.0 + math.erf((angle - self.mean) / (self.std * math.sqrt(2.0))))
 
     def density_overlap(self, cap: float) -> float:
-        """Integral of min(density, cap) over the circle, by cells of a twentieth of a degree."""
+        """Integral of min(density, cap) over the circle, in cells of 1/20 degree."""
         edges = np.arange(7201) / 20.0
         cdf = sum(np.array([self._cdf(a + turn) for a in edges]) for turn in self._turns())
         return float(np.minimum(np.diff(cdf), cap / 7200.0).sum())
@@ -186,37 +175,34 @@ Measure = Partial | Arc | Gaussian
 
 
 def overlap(measure: Measure, group: Group) -> float:
-    """One minus the total-variation distance of `measure` to the Haar measure of `group`: integral of the minimum."""
+    """Integral of the minimum of `measure` and the Haar measure of `group`: 1 - their total-variation distance."""
     if group.is_finite:
-        return sum(min(p, 1.0 / group.order) for _, p in measure.atoms if p > 0.0)
+        return sum(min(p, 1.0 / group.order) for _, p in measure.atoms)
     if measure.group.is_finite:
-        return 0.0  # atoms against a density
+        return 0.0  # atoms have no density
     return measure.density_overlap(1.0 if measure.group.flips == group.flips else 0.5)
 
 
 def degree(measure: Measure, group: Group) -> float:
-    """How full `measure` is in `group`: 1 - TV(measure, Haar) / TV(identity, Haar); Haar is 1, a single element 0."""
-    alone = 1.0 / group.order  # overlap of a point mass; 0 for so2 and o2
-    return 0.0 if alone == 1.0 else min(1.0, max(0.0, (overlap(measure, group) - alone) / (1.0 - alone)))
+    """How near `measure` is to Haar: 1 - TV(measure, Haar) / TV(identity, Haar); 1 for Haar, 0 for one element."""
+    single = 1.0 / group.order  # overlap of a single element; 0 for so2 and o2
+    return 0.0 if single == 1.0 else min(1.0, max(0.0, (overlap(measure, group) - single) / (1.0 - single)))
+
+
+def is_discrete(measure: Measure) -> bool:
+    """Whether finitely many elements can occur."""
+    return measure.group.is_finite or (isinstance(measure, Arc) and measure.low == measure.high)
 
 
 def is_lattice(measure: Measure) -> bool:
-    """Whether every element of the support permutes the pixels of a square image."""
-    if measure.group.is_lattice:
-        return True
-    if not measure.group.is_finite and not (isinstance(measure, Arc) and measure.low == measure.high):
-        return False
-    return all(e.angle % 90.0 == 0.0 for e, p in measure.atoms if p > 0.0)
+    """Whether every element that can occur permutes the pixels of a square image."""
+    return measure.group.is_lattice or (is_discrete(measure) and all(e.angle % 90.0 == 0.0 for e, _ in measure.atoms))
 
 
 def number(value: float) -> str:
-    """The shortest text that reads back as the same number: 0.5, 45, 1e-07; minus zero is 0."""
+    """The shortest text of a float that reads back as the same number: 0.5, 45, 1e-07; -0.0 becomes 0."""
     text = repr(float(value) + 0.0)
     return text[:-2] if text.endswith(".0") else text
-
-
-def _step(u: Any, n: int) -> Any:
-    return namespace(u).floor(u * n) * 360.0 / n
 
 
 def _pick(u: Any, angles: list[float]) -> Any:
@@ -226,9 +212,14 @@ def _pick(u: Any, angles: list[float]) -> Any:
     return table[step.astype(np.int64) if xp is np else step.long()]
 
 
-def _coin(u: Any, group: Group) -> Any:
-    return (u < 0.5) if group.flips else (u < 0.0)
+def _mirrored(u: Any, group: Group) -> Any:
+    """Which draws are mirrored: each with probability 1/2, or none in a group without mirrors."""
+    return u < (0.5 if group.flips else 0.0)
 
 
-def _no_atoms(measure: Measure) -> Atoms:
-    raise SymmetryError(f"{measure} has infinitely many elements; use a finite group, as in c8@-90..90")
+def _atoms(measure: Measure, angles: Sequence[tuple[float, float]]) -> Atoms:
+    """The atoms of a measure from the probabilities of its angles."""
+    if not is_discrete(measure):
+        raise SymmetryError(f"{measure} has infinitely many elements; use a finite group, as in c8@-90..90")
+    sides = measure.group.sides
+    return tuple((Element(angle, flip), p / len(sides)) for flip in sides for angle, p in angles if p > 0.0)

@@ -1,10 +1,10 @@
-"""The grammar of symmetry, and its value: a probability measure on O(2), or one per class.
+"""The value of a symmetry, a probability measure on O(2) or one per class, and its text form.
 
     symmetry = measure | classes ":" measure { "," classes ":" measure }      classes = N | N "-" N | "rest"
     measure  = group [ "-partial" [ "@" weight ] | "@" degrees ".." degrees | "@" mean "~" std ]
     group    = "none" | "c" N | "d" N | "so2" | "o2"
 
-This is the only place that reads or writes the text form; everything else passes the value around.
+Only this module reads and writes the text form; all others pass the value.
 
 Convention:
     Degrees, counter-clockwise as displayed; the mirror of d_n and o2 is left-right and comes before the rotation.
@@ -12,7 +12,7 @@ Convention:
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from symdata.errors import ShapeError, SymmetryError
-from symdata.groups import ACCEPTED, Element, Elements, Group, namespace
+from symdata.groups import ACCEPTED, Elements, Group, namespace
 from symdata.keys import uniforms
 from symdata.measures import UNIFORMS, Arc, Atoms, Gaussian, Measure, Partial, degree, is_lattice
 
@@ -30,58 +30,71 @@ NONE = Partial(Group(1))
 
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
 _GROUP = re.compile(r"none|so2|o2|[cd][0-9]+")
-_TAILS = (
-    re.compile(rf"-partial(?:@(?P<weight>{_NUMBER}))?"),
-    re.compile(rf"@(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})"),
-    re.compile(rf"@(?P<mean>{_NUMBER})~(?P<std>{_NUMBER})"),
+_MEASURES: tuple[tuple[re.Pattern[str], Callable[..., Measure]], ...] = (
+    (re.compile(rf"-partial(?:@({_NUMBER}))?"), Partial),
+    (re.compile(rf"@({_NUMBER})\.\.({_NUMBER})"), Arc),
+    (re.compile(rf"@({_NUMBER})~({_NUMBER})"), Gaussian),
 )
-_WORDS = (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"))
-_CLASSES = re.compile(r"(?P<rest>rest)|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?")
+"""What may follow a group, and the measure whose numbers are the groups of the match."""
+_PARTIAL_WEIGHT = 0.5
+"""Weight of `-partial` without a number."""
+_SLUG_WORDS = (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"))
+_CLAUSE = re.compile(r"(?P<classes>rest|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?):(?P<body>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A symmetry: which elements of O(2) move the images of each class, and how often.
+    """A probability measure on O(2), or one per class: which elements move the images, and how often.
 
-    Build it with `Symmetry.parse("d4-partial@0.3")`; `str()` gives the canonical text back, and equal symmetries have
-    equal texts.
+    `str()` gives the canonical text; equal symmetries have equal texts.
+
+    Example:
+        >>> symmetry = Symmetry.parse("d4-partial@0.5")
+        >>> symmetry.group.name, symmetry.degree, symmetry.is_lattice
+        ('d4', 0.5, True)
+        >>> str(Symmetry.parse("so2@-180..180"))
+        'so2'
     """
 
     clauses: tuple[tuple[int, int, Measure], ...] = ()
     """(first class, last class, measure), sorted, disjoint, not equal to `rest`."""
     rest: Measure | None = NONE
-    """The measure of every class that no clause names; None if there is no such clause."""
+    """The measure of every class that no clause names; None if such classes have none."""
 
     @classmethod
     def parse(cls, text: "str | Symmetry") -> "Symmetry":
-        """The symmetry that `text` names; `SymmetryError` with text, position and accepted forms otherwise."""
+        """The symmetry with this text.
+
+        Raises:
+            SymmetryError: for any other text, with the position of the error and the accepted forms.
+        """
         return text if isinstance(text, Symmetry) else _parse(text)
 
     @classmethod
     def per_class(cls, measures: Mapping[int, Measure], rest: Measure | None = None) -> "Symmetry":
-        """One measure for each class of the mapping, and `rest` for the others; None if there are no others."""
-        if strangers := [c for c in measures if not 0 <= c <= MAX_CLASS]:
-            raise SymmetryError(f"class {strangers[0]} is not in 0..{MAX_CLASS}; name the others with rest=")
+        """The symmetry of these measures by class, and of `rest` for all other classes (None: there are no others)."""
+        if wrong := [c for c in measures if not 0 <= c <= MAX_CLASS]:
+            raise SymmetryError(f"class {wrong[0]} is not in 0..{MAX_CLASS}; name the others with rest=")
         return _canonical([(c, c, m) for c, m in measures.items()], rest)
 
     def __str__(self) -> str:
         """The canonical text."""
         if not self.clauses:
             return str(self.rest)
-        named = [f"{_span(first, last)}:{measure}" for first, last, measure in self.clauses]
+        named = [f"{a if a == b else f'{a}-{b}'}:{measure}" for a, b, measure in self.clauses]
         return ",".join(named + ([f"rest:{self.rest}"] if self.rest is not None else []))
 
     @property
     def slug(self) -> str:
-        """The canonical text in letters, digits, `-` and `_`: fit for folder and repository names, and injective."""
-        text = re.sub(r"(?<=[@.~e])-", "m", str(self))  # a minus sign, not the dash of a class range
-        for symbol, word in _WORDS:
+        """The canonical text in letters, digits, `-` and `_`, unique to it, for names of folders and repositories."""
+        text = re.sub(r"(?<=[@.~e])-", "m", str(self))  # minus signs, not the dashes of class ranges
+        for symbol, word in _SLUG_WORDS:
             text = text.replace(symbol, word)
         return text if len(text) <= 72 else f"per-class-{hashlib.sha256(str(self).encode()).hexdigest()[:24]}"
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
-        """Every measure that occurs: one per clause, then the rest."""
+        """The measures of all clauses, then `rest`."""
         return tuple(m for _, _, m in self.clauses) + ((self.rest,) if self.rest is not None else ())
 
     @property
@@ -90,26 +103,26 @@ class Symmetry:
 
     @cached_property
     def group(self) -> Group:
-        """The smallest group (of c_n, d_n, so2, o2) that contains every element that can occur."""
+        """The smallest of the groups c_n, d_n, so2, o2 that contains every element that can occur."""
         return reduce(Group.__or__, (m.group for m in self.measures))
 
     @property
     def is_lattice(self) -> bool:
-        """Whether every element that can occur is a permutation of pixels."""
+        """Whether every element that can occur permutes the pixels of a square image."""
         return all(is_lattice(m) for m in self.measures)
 
     @cached_property
     def degree(self) -> float:
-        """How full the symmetry is, in [0, 1]: 1 - TV(measure, Haar) / TV(identity, Haar), Haar being that of `group`.
+        """How near the measure is to Haar on `group`: 1 - TV(measure, Haar) / TV(identity, Haar), in [0, 1].
 
-        Per class: the mean over the classes that are named, the rest counting as one more.
+        Per class: the mean over the named classes and `rest`, which counts as one class.
         """
         parts = [(last - first + 1, degree(m, self.group)) for first, last, m in self.clauses]
         parts += [] if self.rest is None else [(1, degree(self.rest, self.group))]
         return sum(n * d for n, d in parts) / sum(n for n, _ in parts)
 
     def measure(self, label: int) -> Measure:
-        """The measure of class `label`; `SymmetryError` if nothing is said of it."""
+        """The measure of class `label`; raises SymmetryError if it has none."""
         for first, last, measure in self.clauses:
             if first <= label <= last:
                 return measure
@@ -119,13 +132,17 @@ class Symmetry:
 
     @property
     def elements(self) -> Atoms:
-        """The elements that can occur, with their probabilities; `SymmetryError` if infinitely many, or per class."""
+        """The elements that can occur, with their probabilities.
+
+        Raises:
+            SymmetryError: if there are infinitely many, or if the symmetry is per class.
+        """
         if self.rest is None or self.is_per_class:
             raise SymmetryError(f"{str(self)!r} differs by class; ask symmetry.measure(label).atoms for one of them")
-        return tuple((e, p) for e, p in self.rest.atoms if p > 0.0)
+        return self.rest.atoms
 
     def check_classes(self, n_classes: int) -> None:
-        """Refuse a clause about a class that does not exist, and a class that no clause speaks of."""
+        """Raise SymmetryError if a clause names a class that does not exist, or if a class has no measure."""
         last = max((last for _, last, _ in self.clauses), default=-1)
         if last >= n_classes:
             raise SymmetryError(f"symmetry {str(self)!r} names class {last}, but the classes are 0 to {n_classes - 1}")
@@ -133,32 +150,29 @@ class Symmetry:
             self.measure(label)
 
     def sample(self, labels: Any, keys: Any) -> Elements:
-        """One element per key: a pure function of (symmetry, label, key).
+        """Draw one element per key, a pure function of (symmetry, label, key).
 
         Args:
             labels: (n,) integers, the class of each image; may be None unless the symmetry is per class.
             keys: (n,) int64 from `split_keys`, numpy or torch; the result is of the same kind.
 
         Returns:
-            n elements. Their angles are float32 values held in float64, so that a stored angle is the angle that acted.
+            n elements. Their angles are float32 values held in float64, so that an angle can be stored without loss.
 
         Raises:
-            SymmetryError: if a label is of a class that the symmetry says nothing of. Off the CPU and in compiled
-                graphs the labels are not looked at; there `check_classes` is the guard.
+            SymmetryError: if a label has no measure. Labels on an accelerator and in compiled graphs are not
+                checked; call `check_classes` there.
         """
         if self.is_per_class and labels is None:
             raise SymmetryError(f"symmetry {str(self)!r} differs by class, and no labels were given; pass labels=")
         xp, u = namespace(keys), uniforms(keys, UNIFORMS)
-        if not self.is_per_class and self.rest is not None:
-            drawn = self.rest.draw(u)
-            return Elements(_float32(drawn.angle), drawn.flip)
-        labels = self._checked(labels, keys, xp)
-        drawn = self.rest.draw(u) if self.rest is not None else self.clauses[0][2].draw(u)
-        angle, flip = drawn.angle, drawn.flip
+        drawn = (self.rest or self.clauses[0][2]).draw(u)
+        if self.is_per_class:
+            labels = self._checked(labels, keys, xp)
         for first, last, measure in self.clauses:
-            here, drawn = (labels >= first) & (labels <= last), measure.draw(u)
-            angle, flip = xp.where(here, drawn.angle, angle), xp.where(here, drawn.flip, flip)
-        return Elements(_float32(angle), flip)
+            here, other = (labels >= first) & (labels <= last), measure.draw(u)
+            drawn = Elements(xp.where(here, other.angle, drawn.angle), xp.where(here, other.flip, drawn.flip))
+        return drawn.float32()
 
     def _checked(self, labels: Any, keys: Any, xp: Any) -> Any:
         labels = np.asarray(labels) if xp is np else xp.as_tensor(labels, device=keys.device)
@@ -166,7 +180,7 @@ class Symmetry:
             raise ShapeError(f"labels are {labels.dtype}, expected integers, the index of each class")
         if labels.ndim != 1 or len(keys) not in (1, len(labels)):
             raise ShapeError(f"labels of shape {tuple(labels.shape)} for {len(keys)} keys; pass one label for each key")
-        # Looking at labels on an accelerator would wait for it, and in a compiled graph it would break the graph.
+        # Reading labels from an accelerator would synchronise, and in a compiled graph it would break the graph.
         visible = xp is np or (labels.device.type == "cpu" and not xp.compiler.is_compiling())
         if self.rest is None and visible:
             for label in xp.unique(labels).tolist():
@@ -174,19 +188,8 @@ class Symmetry:
         return labels
 
 
-def _float32(angle: Any) -> Any:
-    """Angles rounded to float32, in float64; 359.99999999 rounds up to the full turn, which is 0."""
-    xp = namespace(angle)
-    rounded = angle.astype(np.float32).astype(np.float64) if xp is np else angle.float().double()
-    return xp.where(rounded >= 360.0, xp.zeros_like(rounded), rounded)
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
-
-
 def _canonical(clauses: list[tuple[int, int, Measure]], rest: Measure | None) -> Symmetry:
-    """Clauses sorted, canonical, neighbours with one measure joined, those that say the same as the rest left out."""
+    """The symmetry with sorted clauses: neighbours of equal measure are joined, those equal to `rest` left out."""
     rest = rest.canonical() if rest is not None else None
     joined: list[tuple[int, int, Measure]] = []
     for first, last, measure in sorted(clauses, key=lambda c: c[:2]):
@@ -210,19 +213,18 @@ def _parse(text: str) -> Symmetry:
     rest: Measure | None = None
     start = 0
     for clause in text.split(","):
-        classes, colon, body = clause.partition(":")
-        match = _CLASSES.fullmatch(classes)
-        if not colon or not match:
+        match = _CLAUSE.fullmatch(clause)
+        if not match:
             raise _refusal(text, start, f"{clause!r} is not 'classes:measure', where classes is 3, 0-4 or rest")
-        measure = _measure(body, start + len(classes) + 1, text)
-        if match["rest"]:
+        measure = _measure(match["body"], start + match.start("body"), text)
+        if match["classes"] == "rest":
             if rest is not None:
                 raise _refusal(text, start, "'rest' comes twice")
             rest = measure
         else:
             first, last = int(match["first"]), int(match["last"] or match["first"])
             if first > last or last > MAX_CLASS:
-                raise _refusal(text, start, f"classes {classes!r} must rise and stay within 0..{MAX_CLASS}")
+                raise _refusal(text, start, f"classes {match['classes']!r} must rise and stay within 0..{MAX_CLASS}")
             if taken := next((c for c in clauses if c[0] <= last and first <= c[1]), None):
                 raise _refusal(text, start, f"class {max(first, taken[0])} is named twice")
             clauses.append((first, last, measure))
@@ -239,28 +241,13 @@ def _measure(body: str, start: int, text: str) -> Measure:
         tail = body[head.end() :]
         if not tail:
             return Partial(group)
-        for pattern, build in zip(_TAILS, (_partial, _arc, _gaussian), strict=True):
+        for pattern, measure in _MEASURES:
             if match := pattern.fullmatch(tail):
-                return build(group, match)
+                return measure(group, *(float(number or _PARTIAL_WEIGHT) for number in match.groups()))
     except SymmetryError as error:
         raise _refusal(text, start, str(error)) from None
     raise _refusal(text, start + head.end(), f"{tail!r} cannot follow {head[0]!r}")
 
 
-def _partial(group: Group, match: re.Match[str]) -> Measure:
-    return Partial(group, 0.5 if match["weight"] is None else float(match["weight"]))
-
-
-def _arc(group: Group, match: re.Match[str]) -> Measure:
-    return Arc(group, float(match["low"]), float(match["high"]))
-
-
-def _gaussian(group: Group, match: re.Match[str]) -> Measure:
-    return Gaussian(group, float(match["mean"]), float(match["std"]))
-
-
 def _refusal(text: str, position: int, reason: str) -> SymmetryError:
     return SymmetryError(f"symmetry {text!r}, character {position + 1}: {reason}; accepted forms: {FORMS}")
-
-
-__all__ = ["Element", "Elements", "Group", "Symmetry"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from symdata.errors import HubError, NotOnHubError
+from symdata.errors import HubError, NotOnHubError, first_line
 from symdata.hub.address import Address
 
 _MENDS = {
@@ -127,8 +127,3 @@ def _unreachable(what: str, error: BaseException) -> str:
     if "Consistency check" in reason:
         return f"{what!r} came in part ({reason}); try again: what is whole is kept"
     return f"{what!r} is not in the cache and the Hub cannot be reached ({reason}); try again with a network"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or the name of its class if it has none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdata.groups import Elements
-from symdata.laws import arc_masses, atoms, identity_mass, is_discrete, is_identity
-from symdata.measures import Measure
+from symdata.laws import arc_masses, identity_mass, is_identity
+from symdata.measures import Measure, is_discrete
 from symdata.pictures.figure import (
     INK,
     LINE,
@@ -117,7 +117,7 @@ def _is_continuous(panel: Panel) -> bool:
 def _atom_bars(panel: Panel) -> Iterator[_Bars]:
     """A bar for each element that occurs or could."""
     elements, n = panel.elements, max(1, len(panel.elements))
-    law = () if panel.law is None else atoms(panel.law)
+    law = () if panel.law is None else panel.law.atoms
     flips = bool(elements.flip.any()) or any(e.flip for e, _ in law)
     angles = np.array(sorted({*elements.angle.round(3).tolist(), *(round(e.angle, 3) for e, _ in law)}))
     width = min(26.0, 300.0 / max(1, len(angles))) / (1 + flips)

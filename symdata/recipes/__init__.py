@@ -1,1 +1,1 @@
-"""From a source, a symmetry and a seed to a dataset: the recipes of the literature, and the plan of any dataset."""
+"""The recipes of the literature, and the plan of a dataset: from a source, a symmetry and a seed to samples."""

@@ -1,4 +1,4 @@
-"""What becomes of moved images before they are samples: as they are, two side by side, or one in a quadrant."""
+"""The canvas of a sample: one moved image, two side by side, or one in a quadrant."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ PAIRED = 10
 
 
 def canvas_shape(canvas: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(C, H, W) of a sample made from images of `shape`."""
+    """(C, H, W) of the samples that are made from images of this shape."""
     c, h, w = shape
     if canvas == "pair":
         return c, 2 * h, 2 * w
@@ -24,7 +24,7 @@ def canvas_shape(canvas: str, shape: tuple[int, int, int]) -> tuple[int, int, in
 
 
 def canvas_classes(canvas: str, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the labels of a canvas over images of `classes`."""
+    """Names of the labels that a canvas gives to images of these classes."""
     if canvas == "pair":
         return tuple(f"{a}{b}" for a in classes[:PAIRED] for b in classes[:PAIRED])
     if canvas == "quadrant-label":
@@ -33,20 +33,20 @@ def canvas_classes(canvas: str, classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def compose(canvas: str, moved: Sequence[torch.Tensor], quadrant: np.ndarray | None) -> torch.Tensor:
-    """Samples (n, C, H, W) uint8 from the moved images of each part, a batch (n, C, h, w) per part."""
+    """Make samples (n, C, H, W) uint8 from moved images, a batch (n, C, h, w) for each image of a sample."""
     if canvas == "pair":
         return _side_by_side(moved[0], moved[1])
     return moved[0] if quadrant is None else _in_quadrant(moved[0], quadrant)
 
 
 def _side_by_side(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Two images next to each other, vertically centred on a black canvas of twice their side."""
+    """Put two images side by side, vertically centred on a black canvas of twice their side."""
     h = left.shape[-2]
     return F.pad(torch.cat([left, right], -1), (0, 0, h // 2, h - h // 2))  # (n, C, 2h, 2w)
 
 
 def _in_quadrant(images: torch.Tensor, quadrant: np.ndarray) -> torch.Tensor:
-    """Images placed in quadrant 0 (top left), 1, 2 or 3 (bottom right) of a doubled canvas, brought to 32x32."""
+    """Put images into a quadrant, 0 (top left) to 3 (bottom right), of a doubled canvas and resize it to 32x32."""
     n, c, h, w = images.shape
     canvas = images.new_zeros((n, c, 2 * h, 2 * w))
     for q in range(len(QUADRANTS)):

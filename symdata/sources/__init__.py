@@ -1,9 +1,15 @@
-"""Where upright images come from: embedded glyphs, idx files, image folders, tables, the Hub."""
+"""Sources of upright images: embedded glyphs, idx files, image folders, tables, the Hub.
+
+To add a format, add a row to `_FORMATS` and a module with the name of its scheme, which has one or two functions:
+
+    open_ref(ref: Ref, fit: Fit, device: str) -> Source    opens a reference
+    found_at(place: Path) -> bool                          whether there are files of the format at a path
+"""
 
 import re
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, Source
@@ -13,23 +19,45 @@ __all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "open_source"]
 
 
 class SourceInfo(NamedTuple):
-    """One kind of source, for listings."""
+    """A kind of source.
+
+    Example:
+        >>> from symdata.sources import list_sources
+        >>> print(list_sources()[1].scheme, "reads a", list_sources()[1].reads)
+        idx reads a folder of idx files (the MNIST family), plain or gzip
+    """
 
     scheme: str
     reads: str
     example: str
+    files: str = ""
+    """What the files of the format are called in messages; empty if it is not found at a path."""
+
+
+_FORMATS = (
+    SourceInfo("glyphs", "letters and digits rendered from embedded fonts; offline, any size", "glyphs:OXNZ"),
+    SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist", "idx files"),
+    SourceInfo(
+        "folder",
+        "folder with one folder a class: PNG, JPEG, BMP, TIFF, WebP, GIF",
+        "data/flowers",
+        "class folders of images",
+    ),
+    SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet files"),
+    SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved", "a datasets.save_to_disk folder"),
+    SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
+)
 
 
 def list_sources() -> list[SourceInfo]:
-    """The kinds of source, one row each."""
-    return [
-        SourceInfo("glyphs", "letters and digits rendered from embedded fonts; offline, any size", "glyphs:OXNZ"),
-        SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist"),
-        SourceInfo("folder", "folder with one folder a class: PNG, JPEG, BMP, TIFF, WebP, GIF", "data/flowers"),
-        SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10"),
-        SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved"),
-        SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
-    ]
+    """The kinds of source.
+
+    Example:
+        >>> from symdata import list_sources
+        >>> [kind.scheme for kind in list_sources()]
+        ['glyphs', 'idx', 'folder', 'parquet', 'saved', 'hub']
+    """
+    return list(_FORMATS)
 
 
 def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", device: str = "cpu") -> Source:
@@ -38,69 +66,59 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or parquet file, or "hub:user/name[@revision]"; options may
             follow: `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`.
-        size: side in pixels that every image is brought to; None leaves them as they are.
-        resize: how: "bilinear", "area" or "bicubic" (an image that is not square is squashed), or "pad" (with zeros).
-        device: where glyphs are rendered; every other source reads on the CPU.
+        size: side in pixels that every image is resized to; None leaves them as they are.
+        resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
+        device: where glyphs are rendered; all other sources use the CPU.
 
-    Raises SourceError for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
+    Raises:
+        SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
+
+    Example:
+        >>> from symdata import open_source
+        >>> source = open_source("glyphs:digits", size=20)
+        >>> source.shape, "".join(source.classes), source.splits
+        ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
     """
-    fit = Fit(size, resize)
-    if ref == "glyphs" or ref.startswith("glyphs:"):
-        from symdata.sources.glyphs.source import open_glyphs
-
-        return open_glyphs(ref, size=size, device=device)
-    if ref.startswith("hub:"):
-        from symdata.sources.hub import open_hub
-
-        return open_hub(Ref.parse(ref), fit)
-    return _open_path(Ref.parse(ref), fit)
+    parsed, fit = Ref.parse(ref), Fit(size, resize)
+    source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
+    return source
 
 
-def _open_path(ref: Ref, fit: Fit) -> Source:
-    from symdata.sources import folder, idx, table
-
-    place = Path(ref.place)
-    if not place.exists():
-        if place.parent.is_dir() and f"{place.name}-" in idx.find_idx(place.parent):
-            return idx.open_idx(ref, fit)
-        raise SourceError(_missing(ref.place))
-    if place.is_file():
-        if place.suffix != ".parquet":
-            raise SourceError(
-                f"{ref.place!r} is a file; expected a .parquet file or a folder: unpack an archive first."
-            )
-        return table.open_parquet(ref, fit)
-    openers: dict[str, tuple[bool, Callable[[Ref, Fit], Source]]] = {
-        "idx files": (any(idx.find_idx(place).values()), idx.open_idx),
-        "parquet files": (bool(table.find_parquet(place)), table.open_parquet),
-        "a datasets.save_to_disk folder": (table.is_saved(place), table.open_saved),
-        "class folders of images": (any(len(parts) > 1 for parts in folder.image_files(place)), folder.open_folder),
-    }
-    found = {kind: opener for kind, (present, opener) in openers.items() if present}
+def _reader(place: str) -> Any:
+    """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
+    scheme, colon, _ = place.partition(":")
+    if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
+        return import_module(f"{__name__}.{scheme}")
+    path = Path(place)
+    readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
+    found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
     if len(found) > 1:
-        raise SourceError(
-            f"{ref.place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that."
+        raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
+    if found:
+        return next(iter(found.values()))
+    from symdata.sources import folder
+
+    if path.is_dir() and any(folder.image_files(path, depth=1)):
+        return folder  # its error says that images need class folders
+    raise SourceError(_nothing_found(place, list(readers)))
+
+
+def _nothing_found(place: str, kinds: list[str]) -> str:
+    """The message for a path without a source."""
+    path = Path(place)
+    if path.is_file():
+        return f"{place!r} is a file; expected a .parquet file or a folder: unpack an archive first"
+    if not path.exists():
+        hint = ""
+        if re.fullmatch(r"[\w.-]+/[\w.-]+(@.+)?", place):
+            hint = f"; for the Hub write 'hub:{place}'"
+        elif place.lower().startswith(("glyph", "hub")):
+            hint = "; for the embedded letters write 'glyphs', for the Hub 'hub:user/name'"
+        return (
+            f"source {place!r} is neither a file nor a folder here; expected 'glyphs', a path, or 'hub:user/name' "
+            f"(`symdata sources` lists them){hint}"
         )
-    if not found and not any(True for _ in folder.image_files(place, 1)):
-        raise SourceError(_empty(place, list(openers)))
-    return next(iter(found.values()), folder.open_folder)(ref, fit)
-
-
-def _missing(place: str) -> str:
-    hint = ""
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(@.+)?", place):
-        hint = f" For the Hub write 'hub:{place}'."
-    elif place.lower().startswith(("glyph", "hub")):
-        hint = " For the embedded letters write 'glyphs', for the Hub 'hub:user/name'."
-    return (
-        f"source {place!r} is neither a file nor a folder here; expected 'glyphs', a path, or 'hub:user/name' "
-        f"(`symdata sources` lists them).{hint}"
-    )
-
-
-def _empty(place: Path, kinds: list[str]) -> str:
-    inside = sorted(path.name for path in place.iterdir() if not path.name.startswith("."))
+    inside = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     holds = f"holds only {', '.join(map(repr, inside[:4]))}" if inside else "is an empty folder"
-    return (
-        f"{str(place)!r} {holds}{' ...' if len(inside) > 4 else ''}; expected {', '.join(kinds[:-1])} or {kinds[-1]}."
-    )
+    more = " ..." if len(inside) > 4 else ""
+    return f"{place!r} {holds}{more}; expected {', '.join(kinds[:-1])} or {kinds[-1]}"

@@ -1,17 +1,17 @@
-"""Which column of a table holds the images, which the labels, and what the labels are called."""
+"""The columns of a table that hold images and labels, and the names of the classes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref
+from symdata.sources.files import Labels
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
@@ -19,7 +19,7 @@ LABEL_NAMES = ("label", "labels", "fine_label")
 
 @dataclass(frozen=True)
 class Columns:
-    """The two columns that matter."""
+    """The columns of images and labels."""
 
     image: str
     label: str
@@ -32,9 +32,10 @@ class Columns:
 
 
 def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
-    """Image and label column of a schema: the ones the reference names, else by type and by usual name.
+    """The columns that the reference names, else those of the right type with a usual name.
 
-    Raises SourceError, naming the columns found, where there is none or more than one to choose from.
+    Raises:
+        SourceError: with all columns, if there is none or more than one to choose from.
     """
     features = _features(schema)
     images = [field.name for field in schema if _is_image(field, features)]
@@ -45,67 +46,62 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         raise SourceError(
             f"source {ref.text!r}: column {label!r} is of type {kind}; a label is one integer, boolean or text an "
-            "image: name another with ,label=COLUMN."
+            "image: name another with ,label=COLUMN"
         )
     return Columns(image, label, _names(features, label))
 
 
-def encode_labels(
-    ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns
-) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names, and labels per split as int64 (n,); without names, the sorted distinct values are the classes."""
+def encode_labels(ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns) -> Labels:
+    """Labels from the values of a column; without class names the sorted distinct values are the classes."""
     for split, values in raw.items():
         if values.null_count:
             raise SourceError(
                 f"source {ref!r}: {values.null_count} of {len(values)} labels in split {split!r} are missing (null); "
-                "fill them or drop those rows."
+                "fill them or drop those rows"
             )
     if columns.names is not None:
-        return columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()}
-    distinct = sorted({value for values in raw.values() for value in pc.unique(values).to_pylist()})
-    position = {value: label for label, value in enumerate(distinct)}
-    labels = {split: np.array([position[v] for v in values.to_pylist()], np.int64) for split, values in raw.items()}
-    return tuple(str(value) for value in distinct), labels
+        return Labels(columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()})
+    return Labels.of({split: values.to_pylist() for split, values in raw.items()})
 
 
-def image_bytes(row: Any, folder: Path) -> bytes:
-    """Encoded bytes of one cell: bytes, or a struct of bytes and path whose bytes may lie in a file below `folder`.
+def image_bytes(cell: Any, folder: Path, name: Callable[[], str]) -> bytes:
+    """Encoded bytes of a cell: bytes, or a struct of bytes and a path below `folder`.
 
-    Raises SourceError with the reason alone; callers add the name.
+    Raises:
+        SourceError: if there are none; it begins with the image's `name`.
     """
-    path = row.get("path") if isinstance(row, dict) else None
-    data: bytes | None = row.get("bytes") if isinstance(row, dict) else row
+    path = cell.get("path") if isinstance(cell, dict) else None
+    data: bytes | None = cell.get("bytes") if isinstance(cell, dict) else cell
     if data is not None:
         return data
-    if path is None:
-        raise SourceError("it holds no image (null)")
-    try:
-        return (folder / str(path)).read_bytes()
-    except OSError as error:
-        raise SourceError(f"it points at {path!r}, which cannot be read ({error.strerror})") from None
+    reason = "it holds no image (null)"
+    if path is not None:
+        try:
+            return (folder / str(path)).read_bytes()
+        except OSError as error:
+            reason = f"it points at {path!r}, which cannot be read ({error.strerror})"
+    raise SourceError(f"{name()}: {reason}; drop that row or embed its image")
 
 
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    """The `datasets` features in the schema's metadata, or nothing."""
+def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The `datasets` features in the metadata of a schema, by column."""
     try:
         found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return dict(found["info"]["features"])
-    except (ValueError, KeyError, TypeError):
+        return {name: feature for name, feature in found["info"]["features"].items() if isinstance(feature, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _names(features: dict[str, Any], column: str) -> tuple[str, ...] | None:
-    feature = features.get(column)
-    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
-        return tuple(str(name) for name in feature["names"])
-    return None
+def _names(features: dict[str, dict[str, Any]], column: str) -> tuple[str, ...] | None:
+    feature = features.get(column, {})
+    names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+    return tuple(map(str, names)) if names else None
 
 
-def _is_image(field: pa.Field, features: dict[str, Any]) -> bool:
-    feature = features.get(field.name)
-    if isinstance(feature, dict) and "_type" in feature:
+def _is_image(field: pa.Field, features: dict[str, dict[str, Any]]) -> bool:
+    feature, kind = features.get(field.name, {}), field.type
+    if "_type" in feature:
         return bool(feature["_type"] == "Image")
-    kind = field.type
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
 
@@ -119,14 +115,14 @@ def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple
     columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
     if role in ref.options:
         if ref.options[role] not in schema.names:
-            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}.")
+            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}")
         return ref.options[role]
     named = [name for name in usual if name in found]
     if named or len(found) == 1:
         return (named or found)[0]
-    problem = (
-        "could be any of " + ", ".join(found) if found else f"is missing: expected one called {' or '.join(usual)}"
-    )
+    problem = f"is missing: expected one called {' or '.join(usual)}"
+    if found:
+        problem = f"could be any of {', '.join(found)}"
     raise SourceError(
-        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN."
+        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN"
     )

@@ -1,15 +1,16 @@
-"""Encoded images (PNG, JPEG, BMP, TIFF, WebP, GIF) to uint8 arrays, and their headers without decoding.
+"""Decode images (PNG, JPEG, BMP, TIFF, WebP, GIF) to uint8 arrays, or read their headers only.
 
-Convention: gray stays gray (C = 1); anything else becomes RGB (C = 3): palettes are looked up, CMYK is converted, and
-an alpha channel is dropped, not composited, which is what `Image.convert("RGB")` in torchvision's ImageFolder does.
-1-bit images become 0 and 255. EXIF orientation is applied, so that "upright" is what a viewer shows. Animations and
-multi-page files give their first frame. 16-bit, 32-bit and float images are refused: no rescaling to 8 bits is right
-for all of them.
+Convention:
+    Gray stays gray (C = 1), all other images become RGB (C = 3): palettes and CMYK are converted, and an alpha channel
+    is dropped, not composited, as by `Image.convert("RGB")` in torchvision's ImageFolder. 1-bit images become 0 and
+    255. EXIF orientation is applied, so that images are upright as in a viewer. Animations and multi-page files give
+    their first frame. 16-bit, 32-bit and float images are refused: no rescaling to 8 bits suits all of them.
 """
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ from symdata.errors import SourceError
 
 _rust: Any
 try:
-    from kornia_rs import io as _rust  # three to four times as fast as Pillow on small PNGs
-except ImportError:  # kornia may stop bringing it; Pillow alone gives the same pixels
+    from kornia_rs import io as _rust  # 3 to 4 times as fast as Pillow on small PNGs
+except ImportError:  # a future kornia may not depend on it; Pillow gives the same pixels
     _rust = None
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -28,7 +29,7 @@ _PNG_START = _PNG + b"\x00\x00\x00\x0dIHDR"
 _IHDR, _CHUNK = struct.Struct(">IIBBBBB"), struct.Struct(">I4s")
 _MAGIC = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"sRGB", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"sBIT"}
-_FAST_PIXELS = 1 << 24  # beyond this, Pillow's guard against decompression bombs decides
+_FAST_PIXELS = 1 << 24  # larger images are left to Pillow and its guard against decompression bombs
 _ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _GRAY_MODES = {"1", "L", "LA", "La"}
@@ -45,15 +46,25 @@ class Header(NamedTuple):
 
 
 def probe(blob: bytes) -> Header:
-    """Header of an encoded image, pixels unread. Raises SourceError with the reason alone; callers add the name."""
-    return _plain_png(blob) or _probe_pillow(blob)
+    """Read the header of an encoded image; raises SourceError with the reason alone, to which callers add the name."""
+    if header := _plain_png(blob):
+        return header
+    with _pillow(blob) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _TURNED:
+            width, height = height, width
+        return Header(height, width, _has_colour(image, blob))
 
 
 def decode(blob: bytes, channels: int | None = None) -> np.ndarray:
-    """Pixels of an encoded image, uint8 (H, W, C).
+    """Decode an image to uint8 (H, W, C).
 
-    `channels` is 1, 3 or None for what the image has; 3 repeats a gray image, 1 refuses colour.
-    Raises SourceError with the reason alone; callers add the name.
+    Args:
+        blob: the encoded image.
+        channels: 3 (gray images are repeated), 1 (colour images are refused), or None for those of the image.
+
+    Raises:
+        SourceError: with the reason alone, to which callers add the name.
     """
     header = _plain_png(blob)
     pixels = _decode_fast(blob, header) if header else None
@@ -67,13 +78,13 @@ def decode(blob: bytes, channels: int | None = None) -> np.ndarray:
 
 
 def decode_images(blobs: Sequence[bytes], channels: int | None = None) -> list[np.ndarray]:
-    """Pixels of many encoded images, each uint8 (H, W, C). Raises SourceError with the position of a bad one."""
+    """Decode images, each to uint8 (H, W, C); raises SourceError with the position of a bad one."""
     images = []
     for position, blob in enumerate(blobs):
         try:
             images.append(decode(blob, channels))
         except SourceError as error:
-            raise SourceError(f"image {position} of {len(blobs)} cannot be decoded: {error}.") from None
+            raise SourceError(f"image {position} of {len(blobs)} cannot be decoded: {error}") from None
     return images
 
 
@@ -85,7 +96,7 @@ def _plain_png(blob: bytes) -> Header | None:
     if depth != 8 or kind not in (0, 2) or interlaced or not 0 < width * height <= _FAST_PIXELS:
         return None
     position, last = 33, len(blob) - 12
-    while position <= last:  # orientation may hide in eXIf, tEXt, zTXt or iTXt, before or after the pixels
+    while position <= last:  # eXIf, tEXt, zTXt and iTXt may hold an orientation, before or after the pixels
         length, name = _CHUNK.unpack_from(blob, position)
         if name not in _PLAIN_CHUNKS:
             return None
@@ -94,50 +105,39 @@ def _plain_png(blob: bytes) -> Header | None:
 
 
 def _decode_fast(blob: bytes, header: Header) -> np.ndarray | None:
-    """Pixels through the Rust decoder, or None where it is missing or refuses: Pillow then has the last word."""
+    """Pixels from the Rust decoder; None if it is not installed or refuses the image, which then goes to Pillow."""
     if _rust is None:
         return None
     try:
         mode = "rgb" if header.colour else "mono"
         pixels: np.ndarray = _rust.decode_image_png_u8(blob, (header.height, header.width), mode)
-    except Exception:  # noqa: BLE001  (the binding raises bare Exception for every refusal)
+    except Exception:  # noqa: BLE001  (the binding raises bare Exception)
         return None
     return pixels
 
 
-def _probe_pillow(blob: bytes) -> Header:
+@contextmanager
+def _pillow(blob: bytes) -> Iterator[Image.Image]:
+    """Open an image with Pillow; errors of its bytes become SourceErrors."""
     try:
         with Image.open(io.BytesIO(blob)) as image:
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _TURNED:
-                width, height = height, width
-            return Header(height, width, _has_colour(image, blob))
-    except SourceError:
-        raise
+            yield image
     except (*_BAD_IMAGE, Image.DecompressionBombError) as error:
         raise SourceError(_reason(blob, error)) from None
 
 
 def _decode_pillow(blob: bytes) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(blob)) as image:
-            colour = _has_colour(image, blob)
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode in (
-                "P",
-                "PA",
-            ):  # through RGBA: Pillow warns when a palette's transparency is dropped at once
-                upright = upright.convert("RGBA")
-            pixels = np.asarray(upright.convert("RGB" if colour else "L"))
-    except SourceError:
-        raise
-    except (*_BAD_IMAGE, Image.DecompressionBombError) as error:
-        raise SourceError(_reason(blob, error)) from None
+    with _pillow(blob) as image:
+        colour = _has_colour(image, blob)
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in ("P", "PA"):  # Pillow warns if the transparency of a palette is dropped without this step
+            upright = upright.convert("RGBA")
+        pixels = np.asarray(upright.convert("RGB" if colour else "L"))
     return pixels.reshape(pixels.shape[0], pixels.shape[1], -1)
 
 
 def _has_colour(image: Image.Image, blob: bytes) -> bool:
-    # Pillow cuts a 16-bit colour PNG down to 8 bits without a word, so its depth is read from the file.
+    # Pillow silently reduces a 16-bit colour PNG to 8 bits, so the depth is read from the file.
     deep = blob[:8] == _PNG and blob[24] == 16
     if deep or image.mode not in _GRAY_MODES | _COLOUR_MODES:
         mode = f"{image.mode!r} of 16 bits" if deep else repr(image.mode)

@@ -1,25 +1,25 @@
-"""Bringing images to one square size, in ways that commute with quarter turns and mirrors.
+"""Resize images to one square size, in ways that commute with quarter turns and mirrors.
 
-Bilinear and bicubic resizing are antialiased. `nearest` is refused (which of two pixels it takes depends on the side it
-counts from), and so is padding by an odd difference (it moves the centre by half a pixel).
+Bilinear and bicubic resizing are antialiased. `nearest` is refused (of two equally near pixels it always takes the one
+on the same side), and so is padding by an odd number of pixels (it moves the centre by half a pixel).
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symdata.errors import SourceError
+from symdata.errors import SourceError, one_of
 
 if TYPE_CHECKING:
-    import torch  # and in the functions: listing the sources or the choices of --resize must not wait for it
+    import torch  # otherwise inside functions: listing sources and printing help must not load it
 
 RESIZES = ("bilinear", "area", "bicubic", "pad")
 _CHUNK = 1 << 22  # pixels in float64 at a time
-_TIE = 1e-9  # lifts exact halves, which small integer ratios give by the thousand, clear of float64's rounding noise
+_TIE = 1e-9  # makes exact halves, which are frequent, round up whatever the rounding errors of float64
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A target size and the way to reach it."""
+    """A target size and the method of resizing."""
 
     size: int | None = None
     """Side of the square in pixels, or None to leave images as they are."""
@@ -28,14 +28,13 @@ class Fit:
 
     def __post_init__(self) -> None:
         if self.how == "nearest":
-            raise SourceError("resize 'nearest' does not commute with rotations; use --resize area or bilinear.")
-        if self.how not in RESIZES:
-            raise SourceError(f"resize {self.how!r} does not exist; use one of {', '.join(RESIZES)}.")
+            raise SourceError("resize 'nearest' does not commute with rotations; use --resize area or bilinear")
+        one_of("resize", self.how, RESIZES, SourceError)
         if self.size is not None and self.size < 1:
-            raise SourceError(f"size {self.size} is not a number of pixels; use 1 or more, as in --size 28.")
+            raise SourceError(f"size {self.size} is not a number of pixels; use 1 or more, as in --size 28")
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Size (H, W) that a `height` x `width` image comes out with; raises SourceError if it cannot be reached."""
+        """Size (H, W) of a resized `height` x `width` image; raises SourceError if it cannot be padded to it."""
         if self.size is None:
             return height, width
         if self.how == "pad":
@@ -46,22 +45,24 @@ class Fit:
         size = self.size or 0
         if size < max(height, width):
             raise SourceError(
-                f"a {height}x{width} image cannot be padded to {size}; use --size {max(height, width)} or larger."
+                f"a {height}x{width} image cannot be padded to {size}; use --size {max(height, width)} or larger"
             )
         if (size - height) % 2 or (size - width) % 2:
             mend = f"use --size {size + 1}" if (height - width) % 2 == 0 else "use --resize bilinear"
             raise SourceError(
-                f"padding a {height}x{width} image to {size} adds an odd number of pixels and moves its centre; {mend}."
+                f"padding a {height}x{width} image to {size} adds an odd number of pixels and moves its centre; {mend}"
             )
 
     def __call__(self, images: "torch.Tensor") -> "torch.Tensor":
-        """Images (n, C, H, W) uint8 at the target size; each depends on itself alone. Right sizes pass untouched."""
+        """Resize images (n, C, H, W) uint8, each independently of the others."""
         import torch
 
         height, width = images.shape[-2:]
         target = self.shape(height, width)
-        if target == (height, width) or not len(images):
-            return images.new_empty((0, images.shape[1], *target)) if not len(images) else images
+        if not len(images):
+            return images.new_empty((0, images.shape[1], *target))
+        if target == (height, width):
+            return images
         if self.how == "pad":
             side, top = (target[1] - width) // 2, (target[0] - height) // 2
             return torch.nn.functional.pad(images, (side, side, top, top))
@@ -72,10 +73,8 @@ class Fit:
         import torch
         from torch.nn.functional import interpolate
 
-        # float64, because the two axes are resized one after the other: in float32 the order decides some roundings,
-        # and a resized quarter turn would differ from the quarter turn of the resized image.
-        if self.how == "area":
-            out = interpolate(images.double(), target, mode="area")
-        else:
-            out = interpolate(images.double(), target, mode=self.how, antialias=True, align_corners=False)
+        # The axes are resized one after the other. In float32 their order would change some roundings, and with them
+        # the result for a rotated image.
+        options = {} if self.how == "area" else {"antialias": True, "align_corners": False}
+        out = interpolate(images.double(), target, mode=self.how, **options)
         return out.add_(0.5 + _TIE).floor_().clamp_(0, 255).to(torch.uint8)

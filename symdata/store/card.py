@@ -18,7 +18,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((resources.files("cards") / "dataset.md.j2").read_text(encoding="utf-8"))
     front = yaml.safe_dump(_front(plan, manifest), sort_keys=False, allow_unicode=True)
-    recipe = plan.recipe
+    recipe = plan.recipe if plan.recipe.name else None
     return template.render(
         front=front,
         m=manifest,

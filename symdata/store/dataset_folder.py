@@ -18,7 +18,8 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.recipes.catalog import is_recipe
-from symdata.recipes.plan import MAX_COUNT, DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import MAX_COUNT, Spec
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
@@ -187,6 +188,6 @@ def preview(plan: DatasetPlan) -> Any:
     split, samples = next(iter(plan.samples.items()))
     columns = max(2, min(12, PREVIEW_BYTES // (10 * math.prod(plan.shape))))
     rows = choose(plan.labels(split, range(len(samples))), len(plan.classes), rows=10, columns=columns)
-    block = plan.block(split, rows)
-    images = block.images.cpu().numpy()
-    return contact_sheet(images, block.labels, plan.classes, block.elements[0], rows=10, columns=columns)
+    batch = plan.batch(split, rows)
+    images = batch.images.cpu().numpy()
+    return contact_sheet(images, batch.labels, plan.classes, batch.elements[0], rows=10, columns=columns)

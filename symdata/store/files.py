@@ -1,8 +1,7 @@
-"""Write files atomically, read JSON up to a limit of size, hash files."""
+"""Write files atomically, and read JSON up to a limit of size."""
 
 import json
 import os
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,3 @@ def read_json(path: Path) -> Any:
         return None if path.stat().st_size > LARGEST else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of the content of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,8 @@ from typing import Any
 from symdata._version import __version__
 from symdata.errors import StoreError, is_whole
 from symdata.recipes.plan import DatasetPlan
-from symdata.store.files import read_json, sha256
+from symdata.sources.files import sha256
+from symdata.store.files import read_json
 from symdata.store.png import ENCODER
 from symdata.store.shards import Shard
 

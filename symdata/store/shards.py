@@ -82,16 +82,16 @@ def features(plan: DatasetPlan) -> Any:
     return Features(columns)
 
 
-def table_of(plan: DatasetPlan, split: str, block: SampleBatch) -> pa.Table:
-    """Table of a block: PNG bytes, label, and for each source image its element, angle, flip and index."""
-    pngs = pa.array(encode_pngs(block.images.cpu().numpy()), pa.binary())
+def table_of(plan: DatasetPlan, split: str, batch: SampleBatch) -> pa.Table:
+    """A batch as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
+    pngs = pa.array(encode_pngs(batch.images.cpu().numpy()), pa.binary())
     image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
-    columns: dict[str, Any] = {"image": image, "label": block.labels, "pose": block.pose, "quadrant": block.quadrant}
+    columns: dict[str, Any] = {"image": image, "label": batch.labels, "pose": batch.pose, "quadrant": batch.quadrant}
     group = plan.group(split)
-    for part, (suffix, elements) in enumerate(zip(_suffixes(plan), block.elements, strict=True)):
+    for part, (suffix, elements) in enumerate(zip(_suffixes(plan), batch.elements, strict=True)):
         columns[f"element{suffix}"] = group.indices(elements) if group.is_finite else np.full(len(elements), -1)
         columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
-        columns[f"index{suffix}"] = block.index[:, part]
+        columns[f"index{suffix}"] = batch.index[:, part]
     schema = features(plan).arrow_schema
     return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
 
@@ -161,7 +161,7 @@ def _make(plan: DatasetPlan, device: str, step: int | None, job: _Job) -> pa.Tab
     """Table of one block, computed `step` samples at a time; the step changes no byte."""
     split, start, stop = job
     step = step or stop - start
-    parts = [plan.block(split, np.arange(a, min(a + step, stop)), device) for a in range(start, stop, step)]
+    parts = [plan.batch(split, np.arange(a, min(a + step, stop)), device) for a in range(start, stop, step)]
     return pa.concat_tables([table_of(plan, split, part) for part in parts]).combine_chunks()
 
 

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from symdata.display import Result
 from symdata.errors import SymdataError
 from symdata.keys import permutation
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
+from symdata.sources.files import sha256
 from symdata.store.dataset import ImageDataset
-from symdata.store.files import sha256
 from symdata.store.manifest import facts, read_manifest, shard_entries, split_facts
 from symdata.store.shards import BLOCK_BYTES, table_of
 
@@ -184,8 +185,8 @@ def _check_split(folder: Path, split: str, plan: DatasetPlan, samples: int, seed
 
 def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> np.ndarray:
     """Gray levels by which the images of some rows are off, (n,) int; 256 where another column differs."""
-    block = plan.block(dataset.split, rows)
-    table = table_of(plan, dataset.split, block).drop_columns("image")
-    off: np.ndarray = (block.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
+    batch = plan.batch(dataset.split, rows)
+    table = table_of(plan, dataset.split, batch).drop_columns("image")
+    off: np.ndarray = (batch.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
     same = [a == b for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
     return np.where(same, off, 256)

@@ -1,1 +1,1 @@
-"""What an element of O(2) does to the pixels of images."""
+"""The action of O(2) on the pixels of images, and random augmentations by it."""

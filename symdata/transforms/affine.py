@@ -1,8 +1,8 @@
-"""Random affine maps of images whose spread is a parameter: uniform coefficients in the Lie algebra of the plane.
+"""Random affine maps of images with a learned range: uniform coefficients in the Lie algebra of the affine group.
 
-An element is g = exp(sum_i c_i G_i) with c_i uniform in [-h_i, h_i], the push-forward of a box (Benton, Finzi, Izmailov
-& Wilson 2020, arXiv 2010.11882, section 3). The half-widths h are learned: c_i = u_i h_i with u_i uniform in [-1, 1],
-so that a gradient reaches h through the matrix exponential and the bilinear look-up. (The paper's widths are 2 h.)
+An element is g = exp(sum_i c_i G_i) with c_i uniform in [-h_i, h_i] (Benton, Finzi, Izmailov & Wilson 2020, arXiv
+2010.11882, section 3). The half-widths h are learned: c_i = u_i h_i with u_i uniform in [-1, 1], so that a gradient
+reaches h through the matrix exponential and the bilinear look-up. (The paper's widths are 2 h.)
 
 Convention:
     Coordinates are (x, y), y down, in half sides of the image (the shorter one) from its centre. The image moved by g
@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError, SymmetryError
-from symdata.transforms.warp import apply_mask
+from symdata.errors import ShapeError, SymmetryError, one_of
+from symdata.transforms.warp import MASKS, PADDINGS, apply_mask
 
 STEP = 0.1
 """Translation of a coefficient of 1, in half sides."""
@@ -46,7 +46,7 @@ UNITS = {"translate_x": "pixels", "translate_y": "pixels", "rotation": "degrees"
 """Of the half-widths that are reported; those of the others are logarithms of factors."""
 
 START = 0.15
-"""The half-width at the start: 8.6 degrees, as in the paper's code."""
+"""Half-width before training: 8.6 degrees for a rotation, as in the paper's code."""
 
 
 def unit_of(name: str) -> str:
@@ -70,15 +70,15 @@ def read_generators(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 class AffineRange(nn.Module):
-    """A box in the Lie algebra of affine maps, with learned half-widths, and what its elements do to images.
+    """A box in the Lie algebra of affine maps, with learned half-widths, and the action of its elements on images.
 
     Args:
         generators: some of `GENERATORS`, as a sequence or joined by commas.
-        half_width: at the start, of all coefficients or by name, in the units of the table above; 0 is never left.
-        resample: `bilinear` (its gradient is what teaches the widths), `bicubic` or `nearest` (which teaches nothing).
-        mask: `disk` blackens what lies outside the inscribed disk, for every element alike, the identity included, so
-            that dark or smeared corners do not tell the element; `none` keeps the corners.
-        padding: `border`, `zeros` or `reflection`: what is read from outside the image.
+        half_width: start value, for all coefficients or by name, in the units of the table above; 0 stays 0.
+        resample: `bilinear` or `bicubic`, whose gradients train the half-widths, or `nearest`, whose gradient is 0.
+        mask: `disk` blackens all pixels outside the inscribed disk, also under the identity, so that dark or smeared
+            corners do not reveal the element; `none` keeps them.
+        padding: `border`, `zeros` or `reflection`: the values outside the image.
 
     Example:
         >>> box = AffineRange("rotation", half_width=0.5)
@@ -100,17 +100,11 @@ class AffineRange(nn.Module):
     ) -> None:
         super().__init__()
         self.generators = read_generators(generators)
-        for name, value, allowed in (
-            ("resample", resample, ("bilinear", "bicubic", "nearest")),
-            ("mask", mask, ("disk", "none")),
-            ("padding", padding, ("border", "zeros", "reflection")),
-        ):
-            if value not in allowed:
-                raise SymmetryError(f"{name} is {short(value)}, expected one of {', '.join(allowed)}")
-        self.resample, self.mask, self.padding = resample, mask, padding
-        # Uniform in [-h, h] is uniform in [h, -h]: the sign means nothing, and the slope is 1 wherever it starts but at
-        # 0 itself, where it is 0 and the width stays.
-        # A softplus would have to start far below 0 to be small, where its slope is nearly 0, and stay there.
+        self.resample = one_of("resample", resample, ("bilinear", "bicubic", "nearest"), SymmetryError)
+        self.mask = one_of("mask", mask, MASKS, SymmetryError)
+        self.padding = one_of("padding", padding, PADDINGS, SymmetryError)
+        # The half-width is |h|: its slope is 1 wherever h starts, except at 0, where it is 0. The softplus of a
+        # parameter would be small only far below 0, where its slope is nearly 0.
         self.half_width = nn.Parameter(torch.tensor(_start(self.generators, half_width)))
         rows = torch.tensor([GENERATORS[name][0] for name in self.generators], dtype=torch.float32).view(-1, 2, 3)
         self.register_buffer("basis", F.pad(rows, (0, 0, 0, 1)), persistent=False)  # (d, 3, 3)
@@ -122,7 +116,7 @@ class AffineRange(nn.Module):
     def half_widths(self, size: int | None = None) -> dict[str, float]:
         """Half-width by generator: degrees (180 is full rotation), pixels, or the logarithm of a factor.
 
-        `size`, the shorter side of the images in pixels, is needed for translations.
+        `size`, the shorter side of the images in pixels, is needed if there are translations.
         """
         found = {}
         for name, width in zip(self.generators, self.capped().detach().tolist(), strict=True):
@@ -136,21 +130,21 @@ class AffineRange(nn.Module):
         return found
 
     def capped(self) -> Tensor:
-        """The half-widths, (d,), at most their caps; without a gradient where they are there."""
+        """The half-widths, (d,), limited to their caps; the gradient of one at its cap is 0."""
         return torch.minimum(self.half_width.abs(), self.caps)
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """(count, d) uniform in [-1, 1): what is multiplied by the half-widths; from torch's generator by default."""
+        """(count, d) uniform in [-1, 1), to be multiplied by the half-widths; by default from torch's generator."""
         shape, device = (count, len(self.generators)), self.half_width.device
-        where = device if generator is None else generator.device
-        drawn = torch.rand(shape, generator=generator, device=where, dtype=self.half_width.dtype)
+        place = device if generator is None else generator.device
+        drawn = torch.rand(shape, generator=generator, device=place, dtype=self.half_width.dtype)
         return (2 * drawn - 1).to(device)
 
     def spread(self, copies: int) -> Tensor:
-        """(copies, d) in (-1, 1), always the same ones: the midpoints of `copies` equal parts along every generator.
+        """(copies, d) in (-1, 1), without randomness: along each generator the midpoints of `copies` equal intervals.
 
-        The orders along the generators differ: that of the multiples of an irrational number, mod 1. Their mean is 0,
-        and a single copy is the identity.
+        Each generator has them in another order, that of the multiples of an irrational number mod 1. Their mean is
+        0; a single copy is the identity.
         """
         count = torch.arange(copies, dtype=torch.float64)
         orders = [torch.argsort((count * step) % 1.0) for step in _irrationals(len(self.generators))]
@@ -158,33 +152,33 @@ class AffineRange(nn.Module):
         return ((2 * ranks + 1) / copies - 1).to(self.half_width)
 
     def matrices(self, draws: Tensor) -> Tensor:
-        """(B, d) in [-1, 1] to the elements (B, 3, 3) that they stand for, in half sides from the centre."""
+        """The elements (B, 3, 3) of draws (B, d) in [-1, 1], as maps of half sides from the centre."""
         if draws.ndim != 2 or draws.shape[1] != len(self.generators):
             raise ShapeError(f"draws are {tuple(draws.shape)}, expected (B, {len(self.generators)}), one per generator")
         widths = self.half_width.abs()
-        # At most the cap, and yet with the slope of |h|: what has run beyond the cap can come back.
+        # Limited to the cap, but with the slope of |h|, so that a half-width beyond its cap can decrease again.
         widths = widths - (widths - self.caps).clamp(min=0).detach()
         coefficients = draws.to(widths) * widths
-        # No matrix product, which mixed precision would round to three digits.
+        # A sum, because mixed precision would round a matrix product to three digits.
         algebra = (coefficients[:, :, None, None] * self.basis).sum(1)
         out: Tensor = torch.linalg.matrix_exp(algebra)
         return out
 
     def forward(self, images: Tensor, draws: Tensor, *, inverse: bool = False, resample: str | None = None) -> Tensor:
-        """Each image moved by its own element; differentiable in the images and in the half-widths.
+        """Move each image by its own element; differentiable in the images and in the half-widths.
 
         Args:
             images: (B, C, H, W), floating point.
-            draws: (B, d) in [-1, 1], from `draw`, or (1, d) for all images, such as one of `spread`.
+            draws: (B, d) in [-1, 1], from `draw`, or (1, d) for all images, such as one row of `spread`.
             inverse: whether to move by the inverse elements.
-            resample: another kernel for this call.
+            resample: kernel for this call; None for that of the module.
         """
         if images.ndim != 4 or not images.is_floating_point() or len(draws) not in (1, len(images)):
             got = f"{len(draws)} draws for images {images.dtype} {tuple(images.shape)}"
             raise ShapeError(
                 f"{got}, expected one, or one for each, of floats (B, C, H, W); divide uint8 images by 255"
             )
-        # What is seen at p comes from g^-1 p, and exp(-A) is the inverse of exp(A).
+        # The value at p comes from g^-1 p, and exp(-A) is the inverse of exp(A).
         source = self.matrices(draws if inverse else -draws).to(torch.promote_types(images.dtype, torch.float32))
         grid = _grid(source, images.shape[-2], images.shape[-1]).to(images.dtype).expand(len(images), -1, -1, -1)
         kernel = self.resample if resample is None else resample
@@ -193,7 +187,7 @@ class AffineRange(nn.Module):
 
 
 def to_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
-    """(B, 3, 3) in half sides from the centre, as maps of pixel coordinates (x, y, 1)."""
+    """Maps (B, 3, 3) of half sides from the centre as maps of pixel coordinates (x, y, 1)."""
     half = min(height, width) / 2
     x, y = (width - 1) / 2, (height - 1) / 2
     into = matrices.new_tensor([[half, 0, x], [0, half, y], [0, 0, 1]])
@@ -202,11 +196,10 @@ def to_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
 
 
 def _grid(source: Tensor, height: int, width: int) -> Tensor:
-    """Where to read, (B, H, W, 2), in units of `grid_sample`: (-1, 1) are the outer edges of the image."""
+    """Source positions (B, H, W, 2) in units of `grid_sample`: -1 and 1 are the edges of the image."""
     half = min(height, width)
-    x, y = (
-        (2 * torch.arange(n, dtype=source.dtype, device=source.device) + 1 - n) / half for n in (width, height)
-    )  # in half sides
+    # Pixel centres in half sides.
+    x, y = ((2 * torch.arange(n, dtype=source.dtype, device=source.device) + 1 - n) / half for n in (width, height))
     column, row = source[:, None, :2, 0] * x[:, None], source[:, None, :2, 1] * y[:, None]  # (B, W, 2), (B, H, 2)
     at = column[:, None] + (row + source[:, None, :2, 2])[:, :, None]  # (B, H, W, 2)
     return at * at.new_tensor([half / width, half / height])
@@ -214,8 +207,8 @@ def _grid(source: Tensor, height: int, width: int) -> Tensor:
 
 def _start(generators: tuple[str, ...], half_width: float | Mapping[str, float]) -> list[float]:
     by_name = half_width if isinstance(half_width, Mapping) else dict.fromkeys(generators, half_width)
-    if strange := set(by_name) - set(generators):
-        raise SymmetryError(f"half_width names {short(sorted(map(str, strange)))}, expected {', '.join(generators)}")
+    if unknown := set(by_name) - set(generators):
+        raise SymmetryError(f"half_width names {short(sorted(map(str, unknown)))}, expected {', '.join(generators)}")
     found = []
     for name in generators:
         value, most = by_name.get(name, START), GENERATORS[name][1]
@@ -228,7 +221,7 @@ def _start(generators: tuple[str, ...], half_width: float | Mapping[str, float])
 
 
 def _irrationals(count: int) -> list[float]:
-    """Steps whose multiples mod 1 fill a cube evenly (Roberts 2018): powers of the root of r^(d + 1) = r + 1."""
+    """Numbers whose multiples mod 1 fill a cube evenly (Roberts 2018): r^-k with r the root of r^(d + 1) = r + 1."""
     root = 1.5
     for _ in range(60):
         root = (1 + root) ** (1 / (count + 1))

@@ -1,8 +1,8 @@
 """The exact action: d4 on a square image is a permutation of pixels, bit for bit, in every dtype.
 
-Two ways to the same bytes. On the CPU images are grouped by element, and each group is copied through one strided view:
-no index tables, no arithmetic on pixels. On an accelerator, under autograd and in compiled graphs, one gather with the
-permutation table of every image does it without synchronising.
+There are two implementations with the same result. On the CPU images are grouped by element, and each group is copied
+through one strided view, without index tables. On an accelerator, under autograd and in compiled graphs, one gather
+with a permutation table per image moves all of them without synchronising.
 
 Convention:
     Element k + 4 f of d4 mirrors left-right first if f, then rotates by 90 k degrees counter-clockwise as displayed;
@@ -10,7 +10,6 @@ Convention:
 """
 
 from functools import lru_cache
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -20,66 +19,66 @@ from torch import Tensor
 from symdata.errors import ShapeError
 
 CHUNK_BYTES = 1 << 21
-"""Pixels of one element handled at a time on the CPU (measured best of 2^17 to 2^21, at 28x28 and 96x96x3)."""
+"""Pixels moved at a time on the CPU; the fastest of 2^17 to 2^21 at 28x28 and 96x96x3 (measured)."""
 
-# A permutation does not look at the values, so every dtype travels as the integer of its size (numpy has no bfloat16).
+# A permutation ignores the values, so every dtype is moved as the integer of its size (numpy has no bfloat16).
 _CARRIER = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def permute(images: Tensor, index: Tensor) -> Tensor:
-    """Each image moved by its own element of d4.
+    """Move each image by its own element of d4.
 
     Args:
         images: (B, C, H, W) of any dtype, on any device.
         index: (B,) int64 in 0..7, on the CPU or on the device of the images.
 
     Raises:
-        ShapeError: if an element that turns by 90 degrees meets an image that is not square.
+        ShapeError: if an element rotates by 90 or 270 degrees and the images are not square.
     """
     eager = not torch.compiler.is_compiling()
     if images.shape[-2] != images.shape[-1] and eager and bool((index % 2 == 1).any()):
-        refuse_turn(images)
+        raise not_square(images)
     if not eager or images.requires_grad or images.element_size() not in _CARRIER:
         return _permute_by_table(images, index.to(images.device))
     if images.device.type == "cpu":
         return torch.from_numpy(_permute_grouped(as_numpy(images.contiguous()), index.cpu().numpy())).view(images.dtype)
-    carried = images.view(_CARRIER[images.element_size()])  # torch gathers no unsigned integers but bytes
+    carried = images.view(_CARRIER[images.element_size()])  # torch cannot gather uint16, uint32 and uint64
     return _permute_by_table(carried, index.to(images.device)).view(images.dtype)
 
 
-def refuse_turn(images: Tensor) -> NoReturn:
-    """Say that these images, which are not square, cannot be turned by 90 degrees."""
+def not_square(images: Tensor) -> ShapeError:
+    """The error for images that are not square and would be rotated by 90 degrees."""
     height, width = images.shape[-2:]
-    raise ShapeError(f"images are {height}x{width}, and a quarter turn needs square ones; resize or pad them first")
+    return ShapeError(f"images are {height}x{width}, and a quarter turn needs square ones; resize or pad them first")
 
 
 def as_numpy(images: Tensor) -> np.ndarray:
-    """The memory of a contiguous CPU tensor as a numpy array of integers of the same size, whatever its dtype.
+    """The memory of a contiguous CPU tensor of any dtype as a numpy array of integers of the same size.
 
-    Picking and placing rows of images by index is 10 to 20 times as fast in numpy as in torch (uint8, measured).
+    Reading and writing images by index is 10 to 20 times as fast in numpy as in torch (uint8, measured).
     """
     return images.detach().view(_CARRIER[images.element_size()]).numpy()
 
 
 def _permute_grouped(images: np.ndarray, index: np.ndarray) -> np.ndarray:
     out = np.empty_like(images)
-    order = np.argsort(index.astype(np.uint8), kind="stable")  # bytes: numpy sorts them by radix
+    order = np.argsort(index.astype(np.uint8), kind="stable")  # numpy sorts bytes by radix
     step = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
     group = np.empty((min(step, len(images)), *images.shape[1:]), images.dtype)
     for k, rows in enumerate(np.split(order, np.cumsum(np.bincount(index, minlength=8))[:-1])):
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            out[part] = turn(take(images, part, group), k)
+            out[part] = permute_all(take(images, part, group), k)
     return out
 
 
 def take(images: np.ndarray, rows: np.ndarray, buffer: np.ndarray) -> np.ndarray:
-    """The images in `rows`, copied to the front of `buffer`, which stays in the cache from one call to the next."""
+    """Copy the images in `rows` to the front of `buffer`; a buffer that is used again stays in the CPU's cache."""
     return np.take(images, rows, axis=0, out=buffer[: len(rows)], mode="clip")  # "raise" would copy twice
 
 
-def turn(images: np.ndarray, k: int) -> np.ndarray:
-    """All images (B, C, H, W) moved by one element of d4, as a contiguous array; `images` itself for the identity.
+def permute_all(images: np.ndarray, k: int) -> np.ndarray:
+    """Move all images (B, C, H, W) by element k of d4 to a contiguous array; the identity returns `images` itself.
 
     Quarter turns are a transpose T with flips: r90 = T . m, r270 = m . T, r90 m = T, r270 m = T . r180, right to left.
     """
@@ -87,7 +86,7 @@ def turn(images: np.ndarray, k: int) -> np.ndarray:
         return images
     if k % 2:
         first, last = {1: (4, 0), 3: (0, 4), 5: (0, 0), 7: (2, 0)}[k]
-        return turn(_transpose(turn(images, first)), last)
+        return permute_all(_transpose(permute_all(images, first)), last)
     tensor = torch.from_numpy(images)
     if k == 2:  # the half turn reverses the pixels of a plane in memory order
         return tensor.flatten(-2).flip(-1).view(images.shape).numpy()
@@ -95,11 +94,11 @@ def turn(images: np.ndarray, k: int) -> np.ndarray:
 
 
 def _transpose(images: np.ndarray) -> np.ndarray:
-    """Every plane (H, W) transposed, as a contiguous array (B, C, W, H).
+    """Transpose every plane (H, W) to a contiguous array (B, C, W, H).
 
-    Seen as H W channels, a transposed plane is a channel shuffle with H groups, which torch does with vector registers:
-    3 (28x28) to 6 (96x96) times as fast as a strided copy of bytes. It knows bytes and float32, and copies without
-    looking at the values; for other sizes of pixel numpy's strided copy is as fast.
+    With pixels as channels, transposing is a channel shuffle with H groups. Torch has a vectorised one for bytes and
+    float32, 3 (28x28) to 6 (96x96) times as fast as a strided copy of bytes; it copies without reading the values. For
+    pixels of 2 and 8 bytes numpy's strided copy is as fast.
     """
     carrier = {1: torch.uint8, 4: torch.float32}.get(images.itemsize)
     if carrier is None:
@@ -112,20 +111,19 @@ def _transpose(images: np.ndarray) -> np.ndarray:
 
 def _permute_by_table(images: Tensor, index: Tensor) -> Tensor:
     b, c, h, w = images.shape
-    # A compiled graph holds the table anyway, and the tracer cannot look into a cache.
+    # A compiled graph keeps the table anyway, and its tracer cannot read a cache.
     tables = permutation_table if torch.compiler.is_compiling() else _cached_table
     table = tables(h, w, images.device)[index]  # (B, H W)
     return images.flatten(2).gather(2, table[:, None].expand(b, c, h * w)).view(b, c, h, w)
 
 
 def permutation_table(height: int, width: int, device: torch.device) -> Tensor:
-    """(8, H W) int64: where each output pixel comes from, one row per element of d4.
+    """(8, H W) int64: the source of each output pixel, one row per element of d4.
 
-    If the image is not square, the rows of the elements that turn it mean nothing; `permute` refuses them.
+    If the image is not square, the rows of elements that rotate by 90 or 270 degrees are meaningless.
     """
     pixels = torch.arange(height * width, device=device).view(height, width)
-    turned = [torch.rot90(plane, k).flatten() for plane in (pixels, pixels.flip(-1)) for k in range(4)]
-    return torch.stack(turned)
+    return torch.stack([torch.rot90(plane, k).flatten() for plane in (pixels, pixels.flip(-1)) for k in range(4)])
 
 
 _cached_table = lru_cache(maxsize=8)(permutation_table)

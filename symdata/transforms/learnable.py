@@ -1,32 +1,30 @@
 """`LearnableAffine`: random affine maps with learned half-widths, as a Kornia augmentation."""
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 import torch
-from kornia.augmentation import GeometricAugmentationBase2D
 from torch import Tensor
 
 from symdata.transforms.affine import START, AffineRange, to_pixels
+from symdata.transforms.augmentation import Augmentation, Params
 
 
-class LearnableAffine(GeometricAugmentationBase2D):
-    """Uniform Lie-algebra coefficients along generators of the affine maps, with learned half-widths.
+class LearnableAffine(Augmentation):
+    """Random affine maps, with uniform Lie-algebra coefficients whose half-widths are learned.
 
     Works alone and inside `kornia.augmentation.AugmentationSequential` on images, masks (nearest), boxes and keypoints;
-    `inverse` moves by the inverses of the last elements. Every sample is moved; like all augmentations of Kornia it is
-    random in eval mode too. A network that averages over it, at fixed elements, is
-    `zoo.models.averaged.InvarianceAverage`.
+    `inverse` moves by the inverses of the last elements. Every sample is moved; as with all augmentations of Kornia, it
+    is random in eval mode too. `zoo.models.averaged.InvarianceAverage` averages a network over fixed elements.
 
-    Images carry a gradient back to `range.half_width`; boxes and keypoints do not.
+    `range.half_width` gets a gradient through images, not through boxes and keypoints.
 
     Args:
         generators: some of translate_x, translate_y, rotation, scale, stretch, shear.
-        half_width: at the start, of all or by name: radians for a rotation, tenths of the half side for translations,
-            logarithms of a factor for the others. `half_widths()` gives degrees and pixels.
+        half_width: start value, for all or by name: radians for rotations, tenths of the half side for translations,
+            logarithms of a factor for the others. `half_widths()` returns degrees and pixels.
         resample, mask, padding: see `symdata.transforms.affine.AffineRange`.
-        generator: where the randomness comes from; by default torch's global generator.
+        generator: random generator; by default torch's global one.
         same_on_batch: one element for the whole batch.
         keepdim: keep (C, H, W) inputs three-dimensional.
 
@@ -53,11 +51,9 @@ class LearnableAffine(GeometricAugmentationBase2D):
         same_on_batch: bool = False,
         keepdim: bool = False,
     ) -> None:
-        super().__init__(p=1.0, p_batch=1.0, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(resample, same_on_batch, keepdim)
         self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding)
         self.generator = generator
-        # Kornia sets "resample" to nearest for masks if, and only if, the flag is there.
-        self.flags = {"resample": resample}
 
     def __repr__(self) -> str:
         return f"LearnableAffine({self.range.extra_repr()})"
@@ -66,36 +62,16 @@ class LearnableAffine(GeometricAugmentationBase2D):
         """Half-width by generator: degrees, pixels (of images of `size`), or the logarithm of a factor."""
         return self.range.half_widths(size)
 
-    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
+    def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         count = 1 if self.same_on_batch else batch_shape[0]
         return {"draws": self.range.draw(count, self.generator).expand(batch_shape[0], -1)}
 
-    def compute_transformation(self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]) -> Tensor:
-        """(B, 3, 3): input pixel (x, y, 1) to output pixel; without its history, which no copy could carry."""
+    def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
+        """(B, 3, 3): input pixel (x, y, 1) to output pixel; detached, so that the module can be copied."""
         matrices = self.range.matrices(params["draws"]).detach()
-        # bfloat16 cannot hold the coordinates of pixels beyond 256
+        # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return to_pixels(matrices.to(torch.promote_types(input.dtype, torch.float32)), *input.shape[-2:])
 
-    def apply_transform(
-        self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Tensor | None = None
-    ) -> Tensor:
-        moved: Tensor = self.range(input, params["draws"], resample=_kernel(flags))
+    def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
+        moved: Tensor = self.range(images, params["draws"], inverse=inverse, resample=kernel)
         return moved
-
-    def inverse_inputs(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        flags = {**flags, **{k: v for k, v in kwargs.items() if k in flags}}
-        images = self.transform_tensor(input)
-        moved: Tensor = self.range(images, params["draws"], inverse=True, resample=_kernel(flags))
-        return moved
-
-
-def _kernel(flags: dict[str, Any]) -> str:
-    kernel = flags["resample"]
-    return kernel.name.lower() if isinstance(kernel, Enum) else str(kernel)

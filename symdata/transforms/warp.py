@@ -1,17 +1,16 @@
-"""The action beyond the lattice: one float32 resampling of each image, from its upright original.
+"""The action of elements off the pixel lattice: each upright image is resampled once.
 
-Interpolation leaves traces. Bilinear weights blur a rotated image and leave an upright one sharp, so sharpness tells
-the element (on MNIST under c8: AUC 0.83 to 0.91, see `symdata inspect`), and with it the label wherever symmetry
-differs by class. The default kernel takes most of the trace away: the weights of a quartic B-spline at fractional
-offset t,
+Interpolation leaves traces. Bilinear weights blur a rotated image but not an upright one, so sharpness reveals the
+element (on MNIST under c8: AUC 0.83 to 0.91, see `symdata inspect`), and the label too if the symmetry differs by
+class. The default kernel removes most of the trace. Its weights are those of a quartic B-spline at fractional offset t,
 
     w(-2) = (1/2 - t)^4 / 24      w(-1) = 19/96 - 11 t/24 + t^2/4 + t^3/6 - t^4/6      w(0) = 115/192 - 5 t^2/8 + t^4/4
 
-and w(1), w(2) at -t, have mean t, and the same variance (5/12 pixel^2), skewness and kurtosis for every t: every image
-is blurred nearly alike, whatever its angle, the identity included; what differs is the highest frequencies. The
-degree is a choice: lower ones blur less and leak more. With this one the AUC of `detail` in `symdata inspect`, for c8
-on 6,000 images, is 0.54 on MNIST, 0.57 on CIFAR-10 and 0.59 on glyphs. The five taps of an axis are read as three
-bilinear look-ups (after Sigg and Hadwiger 2005), nine in the plane.
+and w(1), w(2) are the same at -t. They have mean t, and for every t the same variance (5/12 pixel^2), skewness and
+kurtosis: every image is blurred nearly alike, whatever its angle, the identity included, and only the highest
+frequencies differ. Splines of lower degree blur less and leak more. With degree 4 the AUC of `detail` in `symdata
+inspect`, for c8 on 6,000 images, is 0.54 on MNIST, 0.57 on CIFAR-10 and 0.59 on glyphs. The five taps of an axis are
+read with three bilinear look-ups (after Sigg and Hadwiger 2005), nine in the plane.
 
 Convention:
     Pixel (column x, row y), y down; the centre is ((W - 1)/2, (H - 1)/2). The image moved by g shows at p what was at
@@ -22,6 +21,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymmetryError, one_of, whole
 from symdata.groups import Elements
 from symdata.transforms.lattice import as_numpy, take
 
@@ -39,34 +39,33 @@ MASKS = ("disk", "none")
 
 CHUNK_BYTES = 1_200_000
 """Float pixels warped at a time on the CPU: about the L2 cache; whole batches are 2 to 4 times slower (measured)."""
+REPEATS = 16
+"""Images per distinct element from which grouping by element is faster (measured at 28x28 and 96x96)."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How pixels are read off the lattice; `EXACT` says that they are not."""
+    """How images are resampled, or permuted if the kernel is `exact`."""
 
     kernel: str = "spline"
     """`spline` (blurs every element alike), `bilinear`, `bicubic`, `nearest`, or `exact` (lattice elements only)."""
     mask: str = "disk"
-    """`disk` blackens what lies outside the inscribed disk, for every element alike; `none` keeps the corners."""
+    """`disk` blackens all pixels outside the inscribed disk, for every element alike; `none` keeps them."""
     padding: str = "border"
-    """What lies outside the image: `border` (nearest pixel), `zeros` or `reflection`."""
+    """Values outside the image: `border` (the nearest pixel), `zeros` or `reflection`."""
     supersample: int = 1
-    """Samples per output pixel and axis, averaged; 3 with `bilinear` is the RotMNIST way (up, rotate, down)."""
+    """Samples per output pixel and axis, averaged; 3 with `bilinear` is how RotMNIST was made."""
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("resample", self.kernel, ("exact", *KERNELS)),
-            ("mask", self.mask, MASKS),
-            ("padding", self.padding, PADDINGS),
-        ):
-            if value not in allowed:
-                raise SymmetryError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-        if not 1 <= self.supersample <= 16:
-            raise SymmetryError(f"supersample {self.supersample} is outside 1..16; 3 is the usual value")
+        one_of("resample", self.kernel, ("exact", *KERNELS), SymmetryError)
+        one_of("mask", self.mask, MASKS, SymmetryError)
+        one_of("padding", self.padding, PADDINGS, SymmetryError)
+        whole("supersample", self.supersample, 1, 16, SymmetryError, "; 3 is the usual value")
         if self.supersample > 1 and self.kernel in ("exact", "nearest"):
-            wish = f"supersample={self.supersample} needs interpolation"
-            raise SymmetryError(f"{wish}, and resample is {self.kernel!r}; use resample='bilinear'")
+            raise SymmetryError(
+                f"supersample={self.supersample} needs interpolation, and resample is {self.kernel!r}; "
+                "use resample='bilinear'"
+            )
 
     @property
     def is_exact(self) -> bool:
@@ -76,7 +75,7 @@ class Resampling:
     def choose(
         cls, is_lattice: bool, resample: str = "auto", mask: str = "auto", padding: str = "border", supersample: int = 1
     ) -> "Resampling":
-        """The leakage-safe choice where `auto` stands: exact and unmasked on the lattice, else spline and disk."""
+        """The choice without leakage for each `auto`: exact and no mask on the lattice, else spline and disk."""
         if resample == "auto":
             resample = "bilinear" if supersample > 1 else "exact" if is_lattice else "spline"
         if mask == "auto":
@@ -84,17 +83,13 @@ class Resampling:
         return cls(resample, mask, padding, supersample)
 
 
-REPEATS = 16
-"""Images per distinct element from which grouping by element pays off (measured at 28x28 and 96x96)."""
-
-
 def warp(images: Tensor, elements: Elements, how: Resampling) -> Tensor:
-    """Each image moved by its own element: resampled once, masked, and rounded if it is uint8.
+    """Move each image by its own element: resample once, mask, and round if the dtype is uint8.
 
     Args:
         images: (B, C, H, W), uint8 or floating point.
         elements: B elements, as torch tensors on the same device.
-        how: kernel, mask, padding and supersampling.
+        how: kernel, mask, padding and supersampling; the kernel is not `exact`.
     """
     if images.numel() == 0:
         return images.clone()
@@ -107,7 +102,7 @@ def warp(images: Tensor, elements: Elements, how: Resampling) -> Tensor:
     buffer = np.empty((min(step, len(images)), *images.shape[1:]), source.dtype)
     for rows, shared in _chunks(elements, step):
         part = _wide(torch.from_numpy(take(source, rows, buffer) if shared else source[rows]).view(images.dtype))
-        if shared:  # one grid for all, and the images are folded into its channels, (1, n C, H, W)
+        if shared:  # one grid for all images, which become its channels: (1, n C, H, W)
             folded = _resample(part.reshape(1, -1, *part.shape[2:]), matrix[rows[:1]], how)
             moved = folded.view(part.shape)
         else:
@@ -117,7 +112,7 @@ def warp(images: Tensor, elements: Elements, how: Resampling) -> Tensor:
 
 
 def _chunks(elements: Elements, step: int) -> Iterator[tuple[Any, bool]]:
-    """Rows of a batch to warp together, and whether they share one element: by element where each has many images."""
+    """Rows of a batch to warp together, and whether they share an element: if each element has many images."""
     n = len(elements)
     code, repeats = torch.unique(elements.angle + 360.0 * elements.flip, return_inverse=True)
     if len(code) * REPEATS > n:
@@ -133,7 +128,7 @@ def _wide(images: Tensor) -> Tensor:
 
 
 def _finish(images: Tensor, how: Resampling, dtype: torch.dtype) -> Tensor:
-    """In place: `images` is the fresh result of a resampling."""
+    """Mask and round the result of a resampling, in place."""
     if how.mask == "disk":
         images = _blacken(images)
     if dtype != torch.uint8:
@@ -141,22 +136,22 @@ def _finish(images: Tensor, how: Resampling, dtype: torch.dtype) -> Tensor:
     rounded = (images.clamp_(0, 255) if how.kernel == "bicubic" else images).round_()
     if torch.compiler.is_compiling() or images.device.type != "cpu":
         return rounded.to(dtype)
-    return torch.from_numpy(rounded.numpy().astype(np.uint8))  # a sixth of the time of torch's conversion
+    return torch.from_numpy(rounded.numpy().astype(np.uint8))  # 6 times as fast as torch's conversion
 
 
 def _matrix(elements: Elements) -> Tensor:
-    """(B, 2, 2): output pixel to source pixel about the centre, g^-1 = m^f r(-a).
+    """(B, 2, 2) float64: output pixel to source pixel about the centre, g^-1 = m^f r(-a).
 
-    With y down, r(-a) takes (x, y) to (c x - s y, s x + c y). float64.
+    With y down, r(-a) maps (x, y) to (c x - s y, s x + c y).
     """
     cos, sin, mirror = turn_and_mirror(elements)
     return torch.stack([mirror * cos, -mirror * sin, sin, cos], -1).view(-1, 2, 2)
 
 
 def turn_and_mirror(elements: Elements) -> tuple[Tensor, Tensor, Tensor]:
-    """Cosine and sine of the angle, exact at multiples of 90 degrees, and -1 for a mirror or 1; (B,) float64.
+    """Cosine and sine of the angle, exact at multiples of 90 degrees, and -1 for a mirror, else 1; (B,) float64.
 
-    A stored angle is a float32, so none but a multiple of 90 degrees has a cosine or sine below 1e-8.
+    Angles are float32 values: only at multiples of 90 degrees is a cosine or sine below 1e-8.
     """
     angle = elements.angle * (math.pi / 180.0)
     cos, sin = (torch.where(v.abs() < 1e-12, 0.0, v) for v in (torch.cos(angle), torch.sin(angle)))
@@ -164,7 +159,7 @@ def turn_and_mirror(elements: Elements) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _axis(n: int, supersample: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Centres of n s sub-pixels relative to the image centre, in pixels, (n s,)."""
+    """Centres of the n s sub-pixels of an axis, in pixels from the image centre, (n s,)."""
     return (torch.arange(n * supersample, device=device, dtype=dtype) + 0.5) / supersample - n / 2
 
 
@@ -172,18 +167,16 @@ _cached_axis = lru_cache(maxsize=64)(_axis)
 
 
 def _resample(images: Tensor, matrix: Tensor, how: Resampling) -> Tensor:
-    """Images read at the source position of every output (sub-)pixel, then averaged over sub-pixels; (B, C, H, W).
+    """Read images at the source position of every output (sub-)pixel and average over sub-pixels; (B, C, H, W).
 
-    A position is the sum of one term per row and one per column, so no term depends on the batch.
+    A source position is the sum of a term of its row and a term of its column.
     """
     h, w = images.shape[-2:]
     matrix = matrix.to(images.dtype)
-    axis = _axis if torch.compiler.is_compiling() else _cached_axis  # the tracer cannot look into a cache
+    axis = _axis if torch.compiler.is_compiling() else _cached_axis  # the tracer cannot read a cache
     x, y = (axis(n, how.supersample, matrix.device, matrix.dtype) for n in (w, h))
-    column, row = (
-        matrix[:, :, 0, None, None] * x,
-        matrix[:, :, 1, None, None] * y[:, None],
-    )  # (B, 2, 1, sW), (B, 2, sH, 1)
+    column = matrix[:, :, 0, None, None] * x  # (B, 2, 1, sW)
+    row = matrix[:, :, 1, None, None] * y[:, None]  # (B, 2, sH, 1)
     if how.kernel == "spline":
         out = _spline(images, row[:, 0] + column[:, 0], row[:, 1] + column[:, 1], how.padding)
     else:
@@ -194,10 +187,10 @@ def _resample(images: Tensor, matrix: Tensor, how: Resampling) -> Tensor:
 
 
 def _look_up(images: Tensor, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], mode: str, padding: str) -> Tensor:
-    """Images read at x = x[0] + x[1] and y = y[0] + y[1], in grid units: (-1, 1) are the outer edges of the image.
+    """Read images at x = x[0] + x[1] and y = y[0] + y[1], in grid units: -1 and 1 are the edges of the image.
 
-    What kornia.geometry.transform.remap does, less its copies: the sums are written straight into the interleaved grid,
-    since at 28x28 stacking two maps takes longer than the look-up itself.
+    As kornia.geometry.transform.remap, but the sums are written directly into the grid: at 28x28, stacking two maps
+    takes longer than the look-up itself.
     """
     if torch.compiler.is_compiling():
         grid = torch.stack([x[0] + x[1], y[0] + y[1]], -1)
@@ -210,22 +203,19 @@ def _look_up(images: Tensor, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor],
 
 
 def _spline(images: Tensor, x: Tensor, y: Tensor, padding: str) -> Tensor:
-    """Quartic B-spline weights around (x, y), pixels from the centre, each (B, H, W): nine bilinear look-ups."""
+    """Read images at (x, y), pixels from the centre, (B, H, W) each, by a quartic B-spline: nine bilinear look-ups."""
     h, w = images.shape[-2:]
-    taps_x, taps_y = _spline_axis(x, w), _spline_axis(y, h)
     zero = torch.zeros((), dtype=x.dtype, device=x.device)
     total = None
-    for weight_x, at_x in taps_x:
-        for weight_y, at_y in taps_y:
-            part = _look_up(images, (at_x, zero), (at_y, zero), "bilinear", padding)
-            part = part.mul_((weight_x * weight_y)[:, None])
-            total = part if total is None else total.add_(part)
+    for (weight_x, at_x), (weight_y, at_y) in product(_spline_axis(x, w), _spline_axis(y, h)):
+        part = _look_up(images, (at_x, zero), (at_y, zero), "bilinear", padding).mul_((weight_x * weight_y)[:, None])
+        total = part if total is None else total.add_(part)
     assert total is not None
     return total
 
 
 def _spline_axis(x: Tensor, n: int) -> list[tuple[Tensor, Tensor]]:
-    """The five B-spline taps around x as three look-ups (weight, position in grid units): -2 and -1, 0, 1 and 2."""
+    """The five taps around x as three look-ups (weight, position in grid units): of -2 and -1, of 0, of 1 and 2."""
     nearest = torch.floor(x + n / 2)
     t = x + (n - 1) / 2 - nearest
     left, left_at = _outer_taps(-t)
@@ -236,7 +226,7 @@ def _spline_axis(x: Tensor, n: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def _outer_taps(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Taps 1 and 2 together: their weight, and where between them one bilinear look-up reads both."""
+    """Weight of taps 1 and 2 together, and the position between them where one bilinear look-up reads both."""
     half = 0.5 + t
     far = half * half * half * half / 24.0
     both = far + 19.0 / 96.0 + t * (11.0 / 24.0 + t * (0.25 - t * (1.0 + t) / 6.0))
@@ -244,15 +234,15 @@ def _outer_taps(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def apply_mask(images: Tensor, mask: str) -> Tensor:
-    """Images with everything outside the inscribed disk set to zero, NaN too, if `mask` is `disk`; any dtype."""
+    """Set all pixels outside the inscribed disk to zero, NaN too, if `mask` is `disk`; for any dtype."""
     return images if mask == "none" else images.masked_fill(_outside(images), 0)
 
 
 def _blacken(images: Tensor) -> Tensor:
-    """The disk mask on float32 or float64 images, in place."""
+    """Apply the disk mask to float32 or float64 images, in place."""
     if images.requires_grad or torch.compiler.is_compiling():
         return images.masked_fill_(_outside(images), 0)
-    # All bits of a pixel or none: NaN goes too, which a product would keep, at a tenth of the time of masked_fill_.
+    # Clearing bits removes NaN, which a product would keep, and is 10 times as fast as masked_fill_.
     carrier = torch.int32 if images.dtype == torch.float32 else torch.int64
     height, width = images.shape[-2:]
     images.view(carrier).bitwise_and_(_cached_bits(height, width, images.device, carrier))
@@ -260,8 +250,7 @@ def _blacken(images: Tensor) -> Tensor:
 
 
 def _outside(images: Tensor) -> Tensor:
-    # The tracer of a compiled graph cannot look into a cache.
-    made = disk if torch.compiler.is_compiling() else _cached_disk
+    made = disk if torch.compiler.is_compiling() else _cached_disk  # the tracer cannot read a cache
     height, width = images.shape[-2:]
     return ~made(height, width, images.device)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from symdata.recipes.catalog import find_recipe, is_recipe
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load
 from symdata.store.dataset_folder import make
 from tests.conftest import ROOT

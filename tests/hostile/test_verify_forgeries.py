@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from symdata.recipes.plan import DatasetPlan
+from symdata.sources.files import sha256
 from symdata.store import verify
-from symdata.store.files import sha256
 from symdata.store.png import encode_pngs
 from tests.support.folders import build, change, failures, rewrite
 from tests.support.images import noise
@@ -90,20 +90,20 @@ def test_a_pixel_that_is_off_by_one_is_a_failure_only_where_pixels_are_permuted(
     """Another processor rounds a resampled pixel otherwise; it does not permute otherwise."""
     exact = build(tmp_path / "exact", symmetry="d4", count=50).folder
     warped = build(tmp_path / "warped", symmetry="so2", count=50).folder
-    block = DatasetPlan.block
+    batch = DatasetPlan.batch
 
     def off_by(levels):
         def other(self, *arguments):
-            made = block(self, *arguments)
+            made = batch(self, *arguments)
             made.images[..., 14, 14] = (made.images[..., 14, 14].int() ^ levels).byte()
             return made
 
         return other
 
-    monkeypatch.setattr(DatasetPlan, "block", off_by(1))
+    monkeypatch.setattr(DatasetPlan, "batch", off_by(1))
     assert failures(exact) and not failures(warped)
     assert "off by one gray level, as from another device" in verify(warped).checks[-1].detail
-    monkeypatch.setattr(DatasetPlan, "block", off_by(2))
+    monkeypatch.setattr(DatasetPlan, "batch", off_by(2))
     assert failures(exact) and failures(warped)
 
 

@@ -48,7 +48,7 @@ LAZY = {"torch", "kornia", "datasets", "escnn", "matplotlib", "pyarrow", "pandas
         ("zoo/files.py", "from zoo.errors import ModelError", "files may import nothing of zoo"),
         ("cli/make.py", "from cli.train import command", "make may import"),
         ("cli/options/basic.py", "from cli.train import command", "options may import nothing of cli"),
-        ("symdata/transforms/warp.py", "from kornia.geometry import rotate", "only symdata/transforms/action.py and"),
+        ("symdata/transforms/warp.py", "from kornia.geometry import rotate", "only symdata/transforms/augmentation.py"),
         ("zoo/layers/norm.py", "import escnn.nn", "import escnn"),
         ("tests/symdata/test_groups.py", "from escnn import gspaces", "import escnn"),
         ("symdata/groups.py", "print('hello')", "only cli does"),
@@ -75,7 +75,7 @@ def test_the_checker_catches(path, code, sentence):
     [
         ("symdata/groups.py", "from symdata.errors import SymmetryError\nimport numpy as np"),
         ("symdata/sources/idx.py", "from symdata.sources.base import Ref\nopen('x')"),
-        ("symdata/transforms/action.py", "from kornia.augmentation import GeometricAugmentationBase2D"),
+        ("symdata/transforms/augmentation.py", "from kornia.augmentation import GeometricAugmentationBase2D"),
         ("symdata/sources/decode.py", "from kornia_rs import io"),
         ("symdata/keys.py", "x = 'print(open)'  # print(open())"),
         ("tests/support/steerable.py", "import escnn"),

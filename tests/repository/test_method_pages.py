@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from tests.conftest import ROOT
 from tests.repository.test_docs import commands, snippets

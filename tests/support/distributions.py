@@ -1,4 +1,4 @@
-"""Distributions tested as distributions."""
+"""Statistical tests of distributions."""
 
 import numpy as np
 from scipy import stats
@@ -7,11 +7,11 @@ from symdata import Elements, Group
 from symdata.measures import Atoms
 
 ALPHA = 0.001
-"""Below this p-value a test fails; the seeds are fixed, so a green test stays green."""
+"""A test fails below this p-value; seeds are fixed, so its result does not change."""
 
 
 def chi_square(elements: Elements, atoms: Atoms, group: Group) -> float:
-    """The p-value of elements of a finite group against their probabilities; 0 if one came that cannot."""
+    """The p-value of elements of a finite group against their probabilities; 0 if one has probability 0."""
     expected = np.zeros(int(group.order))
     for element, p in atoms:
         expected[group.index(element)] += p

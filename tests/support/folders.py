@@ -12,10 +12,10 @@ import torch
 from scipy import stats
 
 from symdata.groups import Elements
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.sources import Source
+from symdata.sources.files import sha256
 from symdata.store import ImageDataset, Made, make, verify
-from symdata.store.files import sha256
 from symdata.store.verification import Check
 from symdata.transforms.action import act
 

@@ -11,7 +11,7 @@ GROUPS = st.sampled_from(
 
 @st.composite
 def numbers(draw: st.DrawFn, low: float, high: float) -> str:
-    """A number between `low` and `high`, spelled in one of the ways that the grammar reads."""
+    """A number between `low` and `high`, in one of the spellings that the grammar accepts."""
     nice = st.integers(int(low), int(high)).map(float)
     value = draw(nice | st.floats(low, high, allow_subnormal=True) | st.sampled_from([low, high]))
     spellings = [repr(value), f"+{value!r}" if value >= 0 else repr(value)]

@@ -1,4 +1,4 @@
-"""Resampling written down a second time: numpy, float64, tap by tap, on an image that was padded before."""
+"""An independent implementation of resampling: numpy, float64, tap by tap, on a padded image."""
 
 from math import comb
 
@@ -33,7 +33,7 @@ KERNELS = {"bilinear": bilinear, "spline": spline, "bicubic": bicubic, "nearest"
 
 
 def read(image: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: str, padding: str = "border") -> np.ndarray:
-    """The image (H, W) at columns x and rows y, in pixels, through a separable kernel."""
+    """Read the image (H, W) at columns x and rows y, in pixels, with a separable kernel."""
     margin, weight = 2 * max(image.shape), KERNELS[kernel]
     padded = np.pad(image, margin, mode=PAD[padding])
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -48,7 +48,7 @@ def read(image: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: str, padding: 
 def moved(
     image: np.ndarray, angle: float, flip: bool, kernel: str, padding: str = "border", supersample: int = 1
 ) -> np.ndarray:
-    """The image (H, W) under the element: at output p it shows what was at g^-1 p, averaged over sub-pixels."""
+    """The image (H, W) moved by g: the value at p is that at g^-1 p, averaged over sub-pixels."""
     (h, w), s = image.shape, supersample
     offsets = (np.arange(s) + 0.5) / s - 0.5
     total = np.zeros((h, w))
@@ -56,7 +56,7 @@ def moved(
     for dy in offsets:
         for dx in offsets:
             y, x = np.mgrid[:h, :w].astype(float)
-            right, up = x + dx - (w - 1) / 2, (h - 1) / 2 - y - dy  # y up: the plane of the mathematician
+            right, up = x + dx - (w - 1) / 2, (h - 1) / 2 - y - dy  # y up, as in mathematics
             right, up = cos * right + sin * up, -sin * right + cos * up  # turned back, clockwise
             right = -right if flip else right  # and mirrored back
             total += read(image, right + (w - 1) / 2, (h - 1) / 2 - up, kernel, padding)

@@ -1,4 +1,4 @@
-"""Images made to measure for the tests of the action, and the action written down a second time, by its definition."""
+"""Images for tests of the action, and the action implemented from its definition."""
 
 import math
 
@@ -44,13 +44,13 @@ def noise(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Ten
 
 def by_definition(images: Tensor, angle: float, flip: bool) -> Tensor:
     """The lattice element (angle, flip): mirror left-right first, then `torch.rot90`."""
-    if images.dtype == torch.uint16:  # which torch does not flip
+    if images.dtype == torch.uint16:  # torch cannot flip it
         return by_definition(images.view(torch.int16), angle, flip).view(torch.uint16)
     return torch.rot90(images.flip(-1) if flip else images, round(angle / 90), (-2, -1))
 
 
 def moved_point(x: float, y: float, angle: float, flip: bool, n: int) -> tuple[float, float]:
-    """Where pixel (column x, row y) of an n x n image goes: mirrored, then turned counter-clockwise as displayed."""
+    """The image of pixel (column x, row y) of an n x n image: mirrored, then rotated counter-clockwise as displayed."""
     centre = (n - 1) / 2
     dx, dy = (centre - x if flip else x - centre), y - centre
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.training import TrainConfig, train
 

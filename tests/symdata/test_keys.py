@@ -1,4 +1,4 @@
-"""The counter-based generator: known answers, independence of everything but its arguments, and its distribution."""
+"""The counter-based generator: known answers, dependence on its arguments alone, and its distribution."""
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ def test_an_empty_batch_gives_empty_draws(empty):
 
 
 def test_the_values_do_not_drift():
-    """The bytes of every published dataset hang on these."""
+    """The bytes of every published dataset depend on these."""
     assert split_keys(0, "train", "symmetry", [0, 1]).tolist() == KEYS
     assert uniforms(np.array([0, -1]), 3)[2].tolist() == THIRD
 

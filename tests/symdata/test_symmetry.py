@@ -1,4 +1,4 @@
-"""The grammar: what it reads, what it writes, what it refuses and how; and the value that it gives."""
+"""The grammar: texts that it reads, writes and refuses, with which messages, and the value of a text."""
 
 import copy
 import pickle
@@ -104,7 +104,7 @@ def test_no_form_needs_shell_quoting(tmp_path):
         assert printed.stdout.split() == texts
 
 
-REFUSED = [  # text, the character that is blamed, the reason
+REFUSED = [  # text, the character in the message, the reason
     ("d4 ", 3, "' ' cannot follow 'd4'"),
     (" d4", 1, "' d4' does not begin with a group"),
     ("D4", 1, "'D4' does not begin with a group (none, c1..c360, d1..d360, so2, o2)"),
@@ -171,7 +171,7 @@ def test_every_accepted_form_of_the_refusal_is_accepted():
 
 
 def read_or_refused(text):
-    """Whether the text is accepted with a canonical form that reads back, or refused with a quotation of itself."""
+    """Check that a text is accepted with a canonical form that reads back, or refused with a message that quotes it."""
     try:
         symmetry = Symmetry.parse(text)
     except SymmetryError as error:

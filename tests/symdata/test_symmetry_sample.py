@@ -1,4 +1,4 @@
-"""`Symmetry.sample`: the distribution per measure and per class, and that a draw depends on (label, key) alone."""
+"""`Symmetry.sample`: its distribution by measure and class, and that a draw depends on (label, key) alone."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,10 @@ from symdata.errors import ShapeError, SymmetryError
 from tests.support.distributions import ALPHA, chi_square, fair_coin
 
 N = 40_000
-FINITE = [
-    *("none", "c4", "d4", "c8", "c3", "d6", "c360", "d4-partial", "d4-partial@0.9", "c4-partial@0.05", "d1"),
-    *("c8@-90..90", "d4@0..90", "c8@0~30", "d8@100~60", "c4@180..180"),
-]
+FINITE = """
+    none c4 d4 c8 c3 d6 c360 d4-partial d4-partial@0.9 c4-partial@0.05 d1
+    c8@-90..90 d4@0..90 c8@0~30 d8@100~60 c4@180..180
+""".split()
 
 
 def keys(n=N, seed=0, split="train"):
@@ -42,7 +42,7 @@ def test_kornia_rotations_by_90_fail_the_same_test():
     """The negative control: `RandomRotation90(times=(0, 3))` rounds a uniform real, so the ends come half as often."""
     torch.manual_seed(0)
     corner = torch.zeros(N // 4, 1, 2, 2)
-    corner[..., 0, 0] = 1.0  # a quarter turn takes it to the bottom left, the next ones to bottom right and top right
+    corner[..., 0, 0] = 1.0  # quarter turns move it to the bottom left, bottom right, top right
     moved = RandomRotation90(times=(0, 3), p=1.0, resample="nearest")(corner).flatten(1).argmax(1)
     drawn = Group.parse("c4").take(np.array([0, 3, 1, 2])[moved.numpy()])
     assert chi_square(drawn, Symmetry.parse("c4").elements, Group.parse("c4")) < 1e-9
@@ -94,7 +94,7 @@ def test_continuous_groups_by_kolmogorov_smirnov(text, start, law):
     assert stats.kstest(angle, law.cdf).pvalue > ALPHA
     if symmetry.group.flips:
         assert fair_coin(drawn.flip) > ALPHA
-        assert stats.ks_2samp(angle[drawn.flip], angle[~drawn.flip]).pvalue > ALPHA  # the mirror knows no angle
+        assert stats.ks_2samp(angle[drawn.flip], angle[~drawn.flip]).pvalue > ALPHA  # independent
     else:
         assert not drawn.flip.any()
 
@@ -187,6 +187,6 @@ def test_an_empty_batch(text, make):
 
 
 def test_a_seed_can_be_read_off_the_page():
-    """What seed 0 gives the first images of the training split; every published dataset hangs on it."""
+    """The elements of the first training images for seed 0; every published dataset depends on them."""
     first = " ".join(map(str, Symmetry.parse("d4").sample(None, keys(8))))
     assert first == "r270 r90 r180m r90 r90m e r90m r90m"

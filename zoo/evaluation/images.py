@@ -11,8 +11,8 @@ from symdata.errors import ShapeError
 from symdata.groups import Elements
 from symdata.recipes.catalog import find_recipe
 from symdata.sources import open_source
+from symdata.sources.files import sha256
 from symdata.store import ImageDataset, load
-from symdata.store.files import sha256
 from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
 from zoo.inference.sweep import spread

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from zoo.evaluation import accuracy
 from zoo.experiments.harness.bands import Condition
 from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Requests

@@ -17,7 +17,7 @@ from typing import Any
 from symdata.display import Table
 from symdata.groups import Group
 from symdata.recipes.catalog import find_recipe
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load
 from symdata.symmetry import Symmetry
 from zoo.experiments.harness.bands import Condition

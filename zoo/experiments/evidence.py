@@ -12,7 +12,7 @@ Ouderaa, Immer & van der Wilk 2023). Blocks with both paths show how much of eac
 from typing import Any
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from zoo.evaluation import accuracy
 from zoo.evidence import LaplaceEvidence
 from zoo.experiments.harness.bands import Condition

@@ -7,7 +7,7 @@ weights. Relaxed layers start as strict ones and have to learn it (Romero & Lohi
 from typing import Any
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from zoo.experiments.harness.bands import Condition
 from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Requests
 from zoo.experiments.harness.methods import LEARNED, METHODS, SIZE, recipe

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from symdata.errors import HubError
 from symdata.hub import Address, Published, place, snapshot, upload
-from symdata.store.files import sha256
+from symdata.sources.files import sha256
 from zoo.checkpoint.card import LICENSE, render_card
 from zoo.checkpoint.folder import GOLDEN_IMAGES, read_checkpoint, read_evaluation, save_checkpoint
 from zoo.checkpoint.manifest import read_config

@@ -20,7 +20,7 @@ from symdata.keys import permutation, split_keys
 from symdata.store import ImageDataset, load, splits
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
-from symdata.transforms.action import RandomSymmetry
+from symdata.transforms.augmentation import RandomSymmetry
 from zoo.errors import ModelError
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig

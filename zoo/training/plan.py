@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from symdata.display import Result
-from symdata.store.files import sha256
+from symdata.sources.files import sha256
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device

@@ -1,1 +1,3 @@
-"""Letters and digits that are drawn on the spot, and whose own symmetry is known."""
+"""Letters and digits that are rendered when they are read, and whose own symmetry is known."""
+
+from symdata.sources.glyphs.source import open_ref as open_ref

@@ -1,13 +1,13 @@
-"""The alphabet of the glyph source: what each character is the image of, and its signed distance fields.
+"""The characters of the glyph source, their symmetry, and their signed distance fields.
 
-Every character is `element . base`: one drawn letter (the base) under one element of d4. `d` is the mirror image of
-the drawn `b`, `Z` the quarter turn of the drawn `N`. The field of a base is averaged over its stabiliser,
+Every character is `element . base`: a drawn letter (the base) under an element of d4. `d` is the mirror image of the
+drawn `b`, `Z` the quarter turn of the drawn `N`. The field of a base is averaged over its stabiliser S,
 
     F_base = 1/|S| sum_{s in S} s . F_drawn        so that        s . F_base = F_base for every s in S,
 
-and the field of `g . base` is `g . F_base`. Sums run over integers, where order is nothing: both equalities hold
-bit for bit in float32, and the table below is exact by construction. (A constant is then taken from the mean, so that
-the letter keeps the area it was drawn with: thin strokes that do not quite meet their images would fade otherwise.)
+and the field of `g . base` is `g . F_base`. Sums are over integers, whose order does not matter, so both equalities
+hold bit for bit in float32 and the table of stabilisers is exact. (A constant is then subtracted from the mean, so that
+the letter keeps its drawn area: thin strokes that do not quite meet their images would fade otherwise.)
 
 Convention:
     Elements are indices of d4: 0..3 rotations by 0, 90, 180, 270 degrees counter-clockwise as displayed, 4..7 the same
@@ -38,29 +38,29 @@ _FACES = {
     "N": _SANS + _SERIF,
     "0": _SANS[:2] + _SERIF + _ROMAN,
 }
-"""Base -> the faces that draw it, where not all do: the others stray too far from the symmetry that the letter gets."""
+"""Base -> its faces, if not all: in the others the letter is too far from the symmetry of its class."""
 
 LICENSE = "Bitstream-Vera AND OFL-1.1"
-"""Of the fonts: DejaVu (Bitstream Vera; its own changes are in the public domain) and STIX (OFL)."""
+"""License of the fonts: DejaVu (Bitstream Vera; its own changes are in the public domain) and STIX (OFL)."""
 
 SIDE = 129
-"""Cells along a field: odd, so that the centre of the image is the centre of a cell."""
+"""Cells along a field; odd, so that the centre of the image is the centre of a cell."""
 REACH = 0.875
-"""What a field covers, in half image sides: all letters lie inside, beyond it there are no strokes."""
+"""Half side of a field, in half image sides; there are no strokes outside."""
 CELLS = (SIDE - 1) / 2 / REACH
 """Cells per half image side."""
 
 _FINE = 6
 """Drawn pixels per cell."""
 _CAP = 78
-"""Distances are known up to this many drawn pixels, 13 cells: half a pixel of the smallest size and a stroke weight."""
+"""Largest distance in drawn pixels: 13 cells, enough for half a pixel of the smallest size and a stroke weight."""
 _UNITS = 64
-"""Quantised distances: integers of 1/64 of a drawn pixel."""
+"""Distances are integers, in units of 1/64 of a drawn pixel."""
 _EM = 600
-"""Size at which a letter is drawn, before it is fitted: beyond any hinting."""
+"""Size at which a letter is drawn before it is fitted; too large for hinting to matter."""
 _BOX, _RADIUS = 0.64, 0.74
-"""A letter fits into a square of half side _BOX and a disk of radius _RADIUS, in half image sides: jittered, it stays
-in the inscribed disk of the image but for one in a thousand."""
+"""A letter fits into a square of half side _BOX and a disk of radius _RADIUS, in half image sides; after the jitter all
+but one in a thousand are inside the inscribed disk of the image."""
 
 _ALL = (0, 1, 2, 3, 4, 5, 6, 7)
 _STABILISERS: dict[tuple[int, ...], str] = {
@@ -71,14 +71,14 @@ _STABILISERS: dict[tuple[int, ...], str] = {
     (0, 6): "BCDEK3",
 }
 _WIDEN = {"X": 1.22}
-"""Width over height where 1 would not do: the arms of X meet their images if their middle lines run at 45 degrees."""
+"""Width over height, if it is not 1: the arms of X coincide with their images if they are at 45 degrees."""
 _IMAGES = {"d": (4, "b"), "q": (2, "b"), "p": (6, "b"), "9": (2, "6"), "Z": (1, "N"), "W": (2, "M"), "u": (2, "n")}
-"""Character -> (element, base). The quarter turn of N has no direction: N has the half turn, so +90 and -90 agree."""
+"""Character -> (element, base). N is symmetric under the half turn, so its turns by +90 and -90 degrees are equal."""
 
 DIGITS = "0123456789"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CHARACTERS = DIGITS + LETTERS + "abdefghmnpqrtu"
-"""Every character that is known: lower-case letters that are small upper-case ones (c, o, s, v, x, z, ...) are not."""
+"""All characters; lower-case letters that look like upper-case ones (c, o, s, v, x, z, ...) are left out."""
 
 _NAMES = {
     (0,): "c1",
@@ -95,42 +95,42 @@ _NAMES = {
 
 
 def base_of(character: str) -> tuple[int, str]:
-    """`(element, base)` with character = element . base, element an index of d4."""
+    """`(element, base)` with character = element . base; the element is an index of d4."""
     return _IMAGES.get(character, (0, character))
 
 
 def faces_of(base: str) -> tuple[str, ...]:
-    """The names of the faces that draw a base."""
+    """The names of the faces of a base."""
     return _FACES.get(base, _SANS + _SERIF + _ROMAN)
 
 
 def stabiliser(character: str) -> tuple[int, ...]:
-    """The d4 indices that leave a character as it is, sorted: g S g^-1 for the character g . base."""
+    """The indices of the elements of d4 that map a character to itself, sorted: g S g^-1 for g . base."""
     element, base = base_of(character)
     own = next((group for group, characters in _STABILISERS.items() if base in characters), (0,))
     return tuple(sorted(D4.product(D4.product(element, s), D4.inverse(element)) for s in own))
 
 
 def stabiliser_name(character: str) -> str:
-    """The stabiliser in words: `d4`, `d2`, `c2`, `d1 (left-right mirror)`, ..., or `c1` for none."""
+    """The name of the stabiliser: `d4`, `d2`, `c2`, `d1 (left-right mirror)`, ..., or `c1` if it is trivial."""
     return _NAMES[stabiliser(character)]
 
 
 def image_of(character: str, element: int, alphabet: Iterable[str] = CHARACTERS) -> str | None:
-    """The character of `alphabet` that `character` becomes under the d4 element with this index, or None."""
-    start, base = base_of(character)
-    goal = D4.product(element, start)
+    """The character of `alphabet` that `character` becomes under an element of d4, or None."""
+    own, base = base_of(character)
+    wanted = D4.product(element, own)
     for other in alphabet:
-        turn, root = base_of(other)
-        if root == base and D4.product(D4.inverse(turn), goal) in stabiliser(base):
+        found, other_base = base_of(other)
+        if other_base == base and D4.product(D4.inverse(found), wanted) in stabiliser(base):
             return other
     return None
 
 
 def apply(element: int, fields: np.ndarray) -> np.ndarray:
-    """The d4 element with this index on arrays (..., H, W): mirror left-right first, then turn counter-clockwise."""
-    turned = np.flip(fields, -1) if element >= 4 else fields
-    return np.ascontiguousarray(np.rot90(turned, element % 4, axes=(-2, -1)))
+    """Move arrays (..., H, W) by the element of d4 with this index."""
+    mirrored = np.flip(fields, -1) if element >= 4 else fields
+    return np.ascontiguousarray(np.rot90(mirrored, element % 4, axes=(-2, -1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,22 +138,18 @@ class Atlas:
     """The fields of an alphabet, one per character and face."""
 
     fields: np.ndarray
-    """(sum of counts, SIDE, SIDE) float32, in cells, positive inside: the faces of the first character, and so on."""
+    """(sum of counts, SIDE, SIDE) float32, in cells, positive inside: all faces of the first character, and so on."""
     counts: np.ndarray
-    """(characters,) int64: how many faces draw each character."""
+    """(characters,) int64: the number of faces of each character."""
 
     @property
     def starts(self) -> np.ndarray:
         """(characters,) int64: index in `fields` of the first face of each character."""
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]])
 
-    def of(self, label: int) -> np.ndarray:
-        """(faces, SIDE, SIDE): the fields of one character."""
-        return self.fields[self.starts[label] :][: self.counts[label]]
-
     @cached_property
     def digest(self) -> str:
-        """sha256 of the fields and counts, hex: little-endian float32, whatever the machine."""
+        """Hex sha256 of the counts and fields, little-endian on every machine."""
         content = hashlib.sha256(self.counts.astype("<i8").tobytes())
         content.update(self.fields.astype("<f4").tobytes())
         return content.hexdigest()
@@ -161,17 +157,15 @@ class Atlas:
 
 @lru_cache(maxsize=8)
 def build_atlas(alphabet: tuple[str, ...]) -> Atlas:
-    """The fields of the characters of `alphabet`, drawn at the first call in a process (less than a second for 16)."""
-    parts = []
-    for character in alphabet:
-        element, base = base_of(character)
-        parts.append(apply(element, _base_fields(base)))
+    """The fields of an alphabet, drawn at the first call in a process (less than a second for 16 characters)."""
+    pairs = map(base_of, alphabet)
+    parts = [apply(element, _base_fields(base)) for element, base in pairs]
     return Atlas(np.concatenate(parts), np.array([len(part) for part in parts], dtype=np.int64))
 
 
 @lru_cache(maxsize=len(CHARACTERS))
 def _base_fields(base: str) -> np.ndarray:
-    """(faces, SIDE, SIDE) float32: the drawn fields of a base, symmetrised over its stabiliser."""
+    """(faces, SIDE, SIDE) float32: the fields of a base, averaged over its stabiliser."""
     group = stabiliser(base)
     drawn = _signed_distances(np.stack([_draw(base, face) for face in faces_of(base)]))
     total = np.stack([apply(element, drawn) for element in group]).sum(axis=0)
@@ -180,7 +174,7 @@ def _base_fields(base: str) -> np.ndarray:
 
 
 def _level(total: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """(n, 1, 1) int: the level above which each of the fields (n, SIDE, SIDE) has `area` (n,) cells."""
+    """(n, 1, 1) int: the level such that `area` (n,) cells of each field (n, SIDE, SIDE) are above it."""
     ranked = np.sort(total.reshape(len(total), -1))[:, ::-1]
     rows = np.arange(len(total))
     return np.asarray((ranked[rows, area - 1] + ranked[rows, area]) // 2)[:, None, None]
@@ -201,7 +195,7 @@ def _draw(character: str, face: str) -> np.ndarray:
 
 
 def _fit(character: str, width: int, height: int) -> tuple[int, int]:
-    """Drawn width and height of a letter, odd so that it can be centred: square where a quarter turn takes part."""
+    """Drawn width and height of a letter, odd so that it can be centred; square if its quarter turn is a letter."""
     if 1 in stabiliser(character) or any(base == character and element % 2 for element, base in _IMAGES.values()):
         width = height = max(width, height)
         width = round(width * _WIDEN.get(character, 1.0))
@@ -215,25 +209,23 @@ def _font(face: str) -> ImageFont.FreeTypeFont:
     path = _font_folder() / f"{face}.ttf"
     if not path.is_file():
         raise SourceError(
-            f"the font {face}.ttf is missing from {path.parent}; mend it with: pip install --force-reinstall matplotlib"
+            f"the font {face}.ttf is missing from {path.parent}; run pip install --force-reinstall matplotlib"
         )
     return ImageFont.truetype(str(path), _EM, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _font_folder() -> Path:
-    """Where matplotlib keeps its fonts, without importing matplotlib."""
+    """The folder of matplotlib's fonts, found without importing matplotlib."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        raise SourceError(
-            "glyphs need the fonts of matplotlib, which is not installed; mend it with: pip install matplotlib"
-        )
+        raise SourceError("glyphs need the fonts of matplotlib, which is not installed; run pip install matplotlib")
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def _signed_distances(inside: np.ndarray) -> np.ndarray:
-    """(n, SIDE, SIDE) int32: signed Euclidean distances of the cells to the outline, in 1/64 of a drawn pixel.
+    """(n, SIDE, SIDE) int32: signed Euclidean distances from the cells to the outline, in 1/64 of a drawn pixel.
 
-    The outline runs between two drawn pixels, half a pixel from the centre of each.
+    The outline is between two drawn pixels, half a pixel from the centre of each.
     """
     within, without = _distances(~inside), _distances(inside)
     signed = np.maximum(within - 0.5, 0) - np.maximum(without - 0.5, 0)
@@ -241,11 +233,11 @@ def _signed_distances(inside: np.ndarray) -> np.ndarray:
 
 
 def _distances(mask: np.ndarray) -> np.ndarray:
-    """(n, SIDE, SIDE) float64: distance from each cell to the nearest True pixel of `mask` (n, H, W), capped.
+    """(n, SIDE, SIDE) float64: distance from each cell to the nearest True pixel of `mask` (n, H, W), at most _CAP.
 
-    Separable and exact: d^2(x, y) = min over x' of (distance to the nearest True pixel in column x')^2 + (x - x')^2.
+    Exact, axis by axis: d^2(x, y) = min over x' of (distance to the nearest True pixel in column x')^2 + (x - x')^2.
     """
-    down = np.ascontiguousarray(_down_columns(mask)[:, ::_FINE].swapaxes(1, 2))  # (n, W, SIDE): x' moves whole rows
+    down = np.ascontiguousarray(_down_columns(mask)[:, ::_FINE].swapaxes(1, 2))  # (n, W, SIDE): x' counts rows
     squared = np.pad(down * down, ((0, 0), (_CAP, _CAP), (0, 0)), constant_values=_CAP * _CAP)
     best = np.full((len(mask), SIDE, SIDE), _CAP * _CAP, dtype=np.int16)
     for shift in range(-_CAP, _CAP + 1):
@@ -254,9 +246,9 @@ def _distances(mask: np.ndarray) -> np.ndarray:
 
 
 def _down_columns(mask: np.ndarray) -> np.ndarray:
-    """(n, H, W) int16: distance to the nearest True pixel of the same column, capped."""
+    """(n, H, W) int16: distance to the nearest True pixel of the same column, at most _CAP."""
     distance = np.where(mask, np.int16(0), np.int16(_CAP))
-    for y in range(1, mask.shape[1]):  # a whole row at a time, several times faster than np.maximum.accumulate
+    for y in range(1, mask.shape[1]):  # row by row, several times as fast as np.maximum.accumulate
         np.minimum(distance[:, y], distance[:, y - 1] + np.int16(1), out=distance[:, y])
     for y in range(mask.shape[1] - 2, -1, -1):
         np.minimum(distance[:, y], distance[:, y + 1] + np.int16(1), out=distance[:, y])

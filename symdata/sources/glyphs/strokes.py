@@ -1,15 +1,16 @@
-"""How one glyph image differs from the next: the jitter, and the strokes rendered under it.
+"""The random jitter of glyph images, and the rendering of strokes under it.
 
-A pixel at u shows ramp(F(p(u)) + w): F a signed distance field (atlas.py), p a random smooth map, w a random weight,
-and a ramp one pixel wide. Every step commutes with d4, in law and in its roundings (glyphs.py says why that matters):
+A pixel at u is ramp(F(p(u)) + w), with F a signed distance field (atlas.py), p a random smooth map, w a random weight,
+and a ramp one pixel wide. Every step commutes with d4, in distribution and with its roundings; source.py says why:
 
-- the draws are odd multiples of 2^-24 in (-1, 1), a set that v -> -v permutes, independent and alike in both axes;
-- a mirror or a turn of the jitter only permutes the coefficients of p and changes their signs;
+- the draws are odd multiples of 2^-24 in (-1, 1), a set that is symmetric about 0, independent, and identically
+  distributed in both axes;
+- a mirror or a rotation of the jitter only permutes the coefficients of p and changes their signs;
 - p is rounded to 2^-10 of a cell, so that both weights of every bilinear look-up are exact;
-- sums are ordered such that a turned jitter is summed in the turned order.
+- sums are ordered such that a rotated jitter is summed in the rotated order.
 
-Pixels are computed by elementwise additions, multiplications and roundings alone, which IEEE 754 fixes: the bytes do
-not depend on the batch, the chunk or the device.
+Pixels are computed by elementwise additions, multiplications and roundings alone, which IEEE 754 defines exactly: the
+bytes do not depend on the batch or on the device.
 """
 
 from dataclasses import dataclass
@@ -22,14 +23,14 @@ from symdata.keys import uniforms
 from symdata.sources.glyphs import atlas
 
 _WEIGHT = (-0.010, 0.030)
-"""Least and greatest stroke weight: what is added to each side of a stroke, in half image sides."""
+"""Smallest and largest stroke weight: the width added on each side of a stroke, in half image sides."""
 _SCALE = 0.10
 _TILT = 0.14
-"""Tangent of the greatest tilt: 8 degrees."""
+"""Tangent of the largest tilt, 8 degrees."""
 _STRETCH = 0.09
 _SHIFT = 0.05
 _BEND = {2: 0.040, 3: 0.022}
-"""Degree of a term of the displacement -> its greatest coefficient, in half image sides."""
+"""Degree of a term of the displacement -> its largest coefficient, in half image sides."""
 _DEGREE = 3
 _BENDS = tuple((j, k) for j in range(_DEGREE + 1) for k in range(_DEGREE + 1) if 2 <= j + k <= _DEGREE)
 _DRAWS = 7 + 2 * len(_BENDS)
@@ -40,11 +41,11 @@ _SNAP = 1024.0
 
 @dataclass(frozen=True, eq=False)
 class Jitter:
-    """What makes n images differ: drawn on the CPU in float64, used in float32.
+    """The random parameters of n images, drawn on the CPU in float64 and used in float32.
 
     Convention:
         Positions are (right, down) from the centre of the image, in half image sides for `u` and in cells of the field
-        for `p`. The face is drawn apart, because classes have different numbers of faces.
+        for `p`.
     """
 
     warp: np.ndarray
@@ -54,17 +55,17 @@ class Jitter:
     scale: np.ndarray
     """(n,) float32: half image sides of the field per half image side of the image."""
     face: np.ndarray
-    """(n,) float64 in [0, 1): the face, as a fraction of the faces of the class."""
+    """(n,) float64 in [0, 1): the face, as a fraction of the number of faces, which differs by class."""
 
     @classmethod
     def draw(cls, keys: np.ndarray) -> "Jitter":
-        """The jitter named by `keys` (n,) int64."""
+        """Draw the jitter of keys (n,) int64."""
         face, *rest = uniforms(keys, 1 + _DRAWS)
         return cls.of(np.stack([symmetric(u) for u in rest], axis=1), face)
 
     @classmethod
     def of(cls, draws: np.ndarray, face: np.ndarray) -> "Jitter":
-        """The jitter made from `draws` (n, 21) in (-1, 1): weight, scale, tilt, stretch, shear, shift, displacement."""
+        """The jitter of draws (n, 21) in (-1, 1): weight, scale, tilt, stretch, shear, shift, displacement."""
         weight, scale, tilt, stretch, shear = draws[:, :5].T
         scale = 1 + _SCALE * scale
         tilt, stretch, shear = scale * (_TILT * tilt), _STRETCH * stretch, _STRETCH * shear
@@ -91,12 +92,12 @@ class Jitter:
 
 
 def symmetric(uniform: np.ndarray) -> np.ndarray:
-    """Numbers of [0, 1) as odd multiples of 2^-24 in (-1, 1): a set that v -> -v maps onto itself."""
+    """Map numbers in [0, 1) to odd multiples of 2^-24 in (-1, 1), a set that is symmetric about 0."""
     return (2 * np.floor(uniform * 2.0**24) + 1) * 2.0**-24 - 1
 
 
 def render(fields: torch.Tensor, which: torch.Tensor, jitter: Jitter, size: int) -> torch.Tensor:
-    """Images of the fields `which` under a jitter.
+    """Render fields under a jitter.
 
     Args:
         fields: (m, SIDE, SIDE) float32, in cells.
@@ -120,15 +121,14 @@ def render(fields: torch.Tensor, which: torch.Tensor, jitter: Jitter, size: int)
 def _chebyshev(size: int, device: torch.device) -> torch.Tensor:
     """(4, size) float32: T_0 .. T_3 at the pixel centres, exactly even or odd."""
     u = (2 * np.arange(size) + 1 - size) / size
-    return torch.from_numpy(np.stack([np.ones(size), u, 2 * u * u - 1, (4 * u * u - 3) * u]).astype(np.float32)).to(
-        device
-    )
+    basis = np.stack([np.ones(size), u, 2 * u * u - 1, (4 * u * u - 3) * u])
+    return torch.from_numpy(basis.astype(np.float32)).to(device)
 
 
 def _positions(warp: torch.Tensor, basis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The two components of p at every pixel, in cells: (n, size, size) each.
 
-    Each component is summed along its own axis first: a quarter turn swaps components and axes, and so the roundings.
+    Each component is summed along its own axis first: a quarter turn swaps components and axes, hence the roundings.
     """
     along_right = _series(warp[:, 0, :, :, None].unbind(1), basis)  # (n, k, size): sum over j of C_jk T_j(right)
     along_down = _series(warp[:, 1, :, :, None].unbind(2), basis)  # (n, j, size): sum over k of C_jk T_k(down)
@@ -138,7 +138,7 @@ def _positions(warp: torch.Tensor, basis: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _series(coefficients: tuple[torch.Tensor, ...], basis: torch.Tensor) -> torch.Tensor:
-    """Sum over k of coefficients[k] basis[k], from k = 0 on, where basis[0] is 1."""
+    """Sum over k of coefficients[k] basis[k], in increasing order of k; basis[0] is 1."""
     total = coefficients[0]
     for coefficient, values in zip(coefficients[1:], basis[1:], strict=True):
         total = total + coefficient * values
@@ -146,9 +146,9 @@ def _series(coefficients: tuple[torch.Tensor, ...], basis: torch.Tensor) -> torc
 
 
 def _bilinear(fields: torch.Tensor, which: torch.Tensor, right: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-    """The fields at positions in cells from their centre, (n, H, W) float32.
+    """Read fields at positions in cells from their centre, (n, H, W) float32.
 
-    The four products are added in diagonal pairs, which every element of d4 maps to pairs.
+    The four products are added in diagonal pairs, which every element of d4 maps to diagonal pairs.
     """
     column, east = _cell(right)
     row, south = _cell(down)
@@ -161,7 +161,7 @@ def _bilinear(fields: torch.Tensor, which: torch.Tensor, right: torch.Tensor, do
 
 
 def _cell(position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The cell before each position (counted from the edge of the field) and how far beyond its centre it lies."""
+    """The cell before each position, counted from the edge of the field, and the distance from its centre."""
     half = (atlas.SIDE - 1) // 2
     snapped = (position * _SNAP).round_().mul_(1 / _SNAP).clamp_(0.5 - half, half - 0.5)
     cell = snapped.floor()

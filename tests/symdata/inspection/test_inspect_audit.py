@@ -8,7 +8,7 @@ from PIL import Image
 
 from cli.main import main
 from symdata.inspection.source_audit import audit_source
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 
 
@@ -99,7 +99,7 @@ def test_a_folder_of_ours_is_not_audited_unasked(built, tmp_path):
         (["PICTURES", "--limit", "20"], 1, "20 images are too few"),
         (["PICTURES", "--group", "c8"], 1, "'c8' is no group that moves pixels"),
         (["glyphs:O"], 1, "one class"),
-        (["nobody/nothing"], 1, "For the Hub write 'hub:"),
+        (["nobody/nothing"], 1, "for the Hub write 'hub:"),
     ],
 )
 def test_refusals_are_a_sentence(built, pictures, arguments, code, sentence):

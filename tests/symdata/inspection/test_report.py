@@ -15,7 +15,7 @@ from symdata.inspection.drawing import pictures
 from symdata.inspection.goodness import ChiSquare
 from symdata.inspection.report import InspectionReport, inspect
 from symdata.pictures.figure import as_picture
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 
 

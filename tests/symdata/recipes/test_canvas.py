@@ -1,7 +1,4 @@
-"""Recipes that lay their images out, two digits side by side or one in a quadrant, and recipes on other sources."""
-
-from functools import lru_cache
-from pathlib import Path
+"""Recipes with a canvas, two digits side by side or one in a quadrant, and recipes on other sources."""
 
 import numpy as np
 import pytest
@@ -9,23 +6,12 @@ import torch
 from scipy import stats
 
 from symdata.errors import RecipeError
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
-from symdata.sources import open_source
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.transforms.action import act
 from tests.support.folders import p_value
 
-
-@pytest.fixture(scope="module", autouse=True)
-def opened_once():
-    """Reading MNIST takes a fifth of a second, and a hundred tests want it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("symdata.recipes.plan.open_source", lru_cache(open_source))
-        yield
-
-
-@pytest.fixture(scope="module")
-def mnist(data: Path) -> str:
-    return str(data / "mnist")
+pytestmark = pytest.mark.usefixtures("opened_once")
 
 
 def planned(mnist: str, name: str, **spec) -> DatasetPlan:
@@ -70,10 +56,10 @@ def test_ddmnist_labels_its_digits_tens_and_units(mnist):
 
 def test_ddmnist_lays_its_digits_out_side_by_side(mnist):
     plan = planned(mnist, "ddmnist-d4")
-    block, upright = plan.block("train", range(30)), plan.upright("train", range(30))
-    assert not block.images[:, :, :14].any() and not block.images[:, :, 42:].any()
-    assert torch.equal(block.images[:, :, 14:42, :28], act(upright[:, 0], block.elements[0]))
-    assert torch.equal(block.images[:, :, 14:42, 28:], act(upright[:, 1], block.elements[1]))
+    batch, upright = plan.batch("train", range(30)), plan.upright("train", range(30))
+    assert not batch.images[:, :, :14].any() and not batch.images[:, :, 42:].any()
+    assert torch.equal(batch.images[:, :, 14:42, :28], act(upright[:, 0], batch.elements[0]))
+    assert torch.equal(batch.images[:, :, 14:42, 28:], act(upright[:, 1], batch.elements[1]))
 
 
 def test_ddmnist_draws_with_replacement_from_the_training_images(mnist):
@@ -90,13 +76,13 @@ def test_ddmnist_draws_with_replacement_from_the_training_images(mnist):
 def test_the_quadrant_is_where_the_digit_is(mnist, name, classes):
     plan = planned(mnist, name)
     assert plan.shape == (1, 32, 32) and len(plan.classes) == classes
-    block = plan.block("train", range(2000))
+    batch = plan.batch("train", range(2000))
     own = plan.samples["train"].label[:2000]
-    ink = block.images[:, 0].double()
+    ink = batch.images[:, 0].double()
     halves = torch.stack([ink[:, r : r + 16, c : c + 16].sum((1, 2)) for r in (0, 16) for c in (0, 16)], 1)
-    assert np.array_equal(halves.argmax(1).numpy(), block.quadrant)
-    assert p_value(np.bincount(block.quadrant, minlength=4), np.full(4, 0.25)) > 0.001
-    assert np.array_equal(block.labels, own + 10 * block.quadrant if classes == 40 else own)
+    assert np.array_equal(halves.argmax(1).numpy(), batch.quadrant)
+    assert p_value(np.bincount(batch.quadrant, minlength=4), np.full(4, 0.25)) > 0.001
+    assert np.array_equal(batch.labels, own + 10 * batch.quadrant if classes == 40 else own)
     if classes == 40:
         assert plan.classes[0] == "0 top left" and plan.classes[31] == "1 bottom right"
 
@@ -104,9 +90,9 @@ def test_the_quadrant_is_where_the_digit_is(mnist, name, classes):
 def test_quadrants_of_a_source_with_other_than_ten_classes():
     plan = resolve(Spec(recipe="quadrant", source="glyphs:OXNZ", count=400))
     assert len(plan.classes) == 16
-    block = plan.block("train", range(400))
-    assert np.array_equal(block.labels, plan.samples["train"].label + 4 * block.quadrant)
-    assert plan.classes[block.labels[0]].split()[0] == "OXNZ"[plan.samples["train"].label[0]]
+    batch = plan.batch("train", range(400))
+    assert np.array_equal(batch.labels, plan.samples["train"].label + 4 * batch.quadrant)
+    assert plan.classes[batch.labels[0]].split()[0] == "OXNZ"[plan.samples["train"].label[0]]
 
 
 # Other sources, other counts

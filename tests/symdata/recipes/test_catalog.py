@@ -1,8 +1,5 @@
 """The datasets of the literature: the table, and each recipe on the real MNIST against the facts of its paper."""
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +8,8 @@ from scipy import stats
 from symdata.errors import RecipeError
 from symdata.groups import Element
 from symdata.recipes.catalog import find_recipe, is_recipe, levels, list_recipes
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
-from symdata.sources import open_source
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import act
 from tests.support.folders import p_value
@@ -22,18 +19,7 @@ ON_MNIST = [recipe.name for recipe in list_recipes() if recipe.source.startswith
 SIX = {"train": 5918, "test": 958}
 """Sixes in MNIST."""
 
-
-@pytest.fixture(scope="module", autouse=True)
-def opened_once():
-    """Reading MNIST takes a fifth of a second, and a hundred tests want it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("symdata.recipes.plan.open_source", lru_cache(open_source))
-        yield
-
-
-@pytest.fixture(scope="module")
-def mnist(data: Path) -> str:
-    return str(data / "mnist")
+pytestmark = pytest.mark.usefixtures("opened_once")
 
 
 def planned(mnist: str, name: str, **spec) -> DatasetPlan:
@@ -51,12 +37,12 @@ def source_labels(plan: DatasetPlan, split: str) -> np.ndarray:
 
 def test_the_recipes_are_these():
     graded = "graded-<group>"
-    assert {recipe.name for recipe in list_recipes()} == {
-        *("rotmnist", "rotmnist-60", "rotmnist-60-90", "mnist-multiple", "mnist-c2c4"),
-        *("mnist6-180", "mnist6-m", "mnist67-180", "mnist678-180", "mnist-180", "updown45"),
-        *("digit-quadrant", "quadrant", graded),
-        *(f"ddmnist-{group}" for group in ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")),
-    }
+    pairs = [f"ddmnist-{group}" for group in ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")]
+    others = """
+        rotmnist rotmnist-60 rotmnist-60-90 mnist-multiple mnist-c2c4
+        mnist6-180 mnist6-m mnist67-180 mnist678-180 mnist-180 updown45 digit-quadrant quadrant
+    """
+    assert {recipe.name for recipe in list_recipes()} == {graded, *pairs, *others.split()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +63,7 @@ def test_the_graded_family_has_ten_levels_of_rising_weight():
 
 @pytest.mark.parametrize("group", ["c4", "d4", "c8", "so2", "o2"])
 def test_all_levels_of_a_family_take_one_path(group):
-    """Else the upright level would be sharp, and sharpness would tell the level."""
+    """Otherwise only the upright level would be sharp, and sharpness would reveal the level."""
     kernels = {resolve(Spec(recipe=name, count=20)).how for name in levels(f"graded-{group}")}
     assert len(kernels) == 1
     assert next(iter(kernels)).is_exact == (group in ("c4", "d4"))
@@ -122,9 +108,9 @@ def test_no_source_image_is_in_two_splits(mnist, name):
 def test_the_first_images_of_each_can_be_made(mnist, name):
     plan = planned(mnist, name, count=200)
     for split in plan.samples:
-        block = plan.block(split, range(4))
-        assert block.images.shape == (4, *plan.shape) and block.images.dtype == torch.uint8
-        assert block.labels.max() < len(plan.classes)
+        batch = plan.batch(split, range(4))
+        assert batch.images.shape == (4, *plan.shape) and batch.images.dtype == torch.uint8
+        assert batch.labels.max() < len(plan.classes)
 
 
 @pytest.mark.parametrize(("name", "element"), [("mnist6-180", Element(180)), ("mnist6-m", Element(0, True))])
@@ -134,9 +120,9 @@ def test_mnist6_has_the_official_counts_and_both_labels_equally(mnist, name, ele
     for split, samples in plan.samples.items():
         assert np.bincount(samples.label).tolist() == [SIX[split]] * 2
         assert set(source_labels(plan, split)) == {6}
-        block = plan.block(split, range(40))
+        batch = plan.batch(split, range(40))
         upright = plan.upright(split, range(40))[:, 0]
-        for image, label, original in zip(block.images, block.labels, upright, strict=True):
+        for image, label, original in zip(batch.images, batch.labels, upright, strict=True):
             assert torch.equal(image, act(original[None], element if label else Element())[0])
 
 
@@ -241,10 +227,10 @@ def test_mnist_180_swaps_6_and_9(mnist):
 
 def test_updown45_stands_or_hangs_within_45_degrees():
     plan = resolve(Spec(recipe="updown45", count=2000))
-    block = plan.block("train", range(2000))
-    angle = signed(block.elements[0].angle - np.where(block.labels % 2, 180.0, 0.0))
+    batch = plan.batch("train", range(2000))
+    angle = signed(batch.elements[0].angle - np.where(batch.labels % 2, 180.0, 0.0))
     assert np.abs(angle).max() <= 45.0001
     assert stats.kstest((angle / 45 + 1) / 2, "uniform").pvalue > 0.001
-    assert np.bincount(block.labels).tolist() == [500] * 4
+    assert np.bincount(batch.labels).tolist() == [500] * 4
     letters = np.array(plan.source.classes)[source_labels(plan, "train")]
-    assert [name[0] for name in np.array(plan.classes)[block.labels]] == letters.tolist()
+    assert [name[0] for name in np.array(plan.classes)[batch.labels]] == letters.tolist()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symdata.groups import Elements
-from symdata.recipes.plan import DatasetPlan, Spec, resolve
+from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.spec import Spec
 from symdata.sources import open_source
 from symdata.transforms.action import act
 from tests.support.folders import D4_PARTIAL, by_numpy, p_value
@@ -25,14 +26,14 @@ def small(tmp_path: Path) -> str:
 
 def all_of(plan: DatasetPlan, split: str, step: int) -> list[torch.Tensor | np.ndarray]:
     """Images, labels, angles of a split, made `step` at a time."""
-    blocks = [
-        plan.block(split, range(a, min(a + step, len(plan.samples[split]))))
+    batches = [
+        plan.batch(split, range(a, min(a + step, len(plan.samples[split]))))
         for a in range(0, len(plan.samples[split]), step)
     ]
     return [
-        torch.cat([block.images for block in blocks]).numpy(),
-        np.concatenate([block.labels for block in blocks]),
-        *(np.concatenate([b.elements[part].angle for b in blocks]) for part in range(len(blocks[0].elements))),
+        torch.cat([batch.images for batch in batches]).numpy(),
+        np.concatenate([batch.labels for batch in batches]),
+        *(np.concatenate([b.elements[part].angle for b in batches]) for part in range(len(batches[0].elements))),
     ]
 
 
@@ -40,7 +41,7 @@ SYMMETRIES = ["none", "d4-partial", "c8", "so2", "o2-partial@0.3", "so2@45~20", 
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
-def test_blocks_of_any_size_give_the_same(symmetry):
+def test_batches_of_any_size_give_the_same(symmetry):
     plan = resolve(Spec(symmetry=symmetry, count=300, size=17))
     whole = all_of(plan, "train", 300)
     for step in (17, 128):
@@ -49,7 +50,7 @@ def test_blocks_of_any_size_give_the_same(symmetry):
 
 
 @pytest.mark.parametrize("recipe", ["updown45", "quadrant", "digit-quadrant", "ddmnist-o2", "mnist678-180", "rotmnist"])
-def test_blocks_of_recipes_of_any_size_give_the_same(recipe):
+def test_batches_of_recipes_of_any_size_give_the_same(recipe):
     source = None if recipe == "updown45" else "glyphs:digits"
     plan = resolve(Spec(recipe=recipe, source=source, count=200))
     for split in plan.samples:
@@ -59,9 +60,9 @@ def test_blocks_of_recipes_of_any_size_give_the_same(recipe):
 
 
 @given(start=st.integers(0, 99), length=st.integers(1, 30), symmetry=st.sampled_from(SYMMETRIES))
-def test_a_block_is_a_slice_of_the_whole(start, length, symmetry):
+def test_a_batch_is_a_slice_of_the_whole(start, length, symmetry):
     plan = resolve(Spec(symmetry=symmetry, count=130, size=9))
-    whole, part = plan.block("train", range(130)), plan.block("train", range(start, start + length))
+    whole, part = plan.batch("train", range(130)), plan.batch("train", range(start, start + length))
     assert torch.equal(whole.images[start : start + length], part.images)
     assert np.array_equal(whole.elements[0].angle[start : start + length], part.elements[0].angle)
 
@@ -69,8 +70,8 @@ def test_a_block_is_a_slice_of_the_whole(start, length, symmetry):
 @pytest.mark.parametrize("recipe", ["updown45", "quadrant", "ddmnist-o2"])
 def test_samples_may_be_made_in_any_order(recipe):
     plan = resolve(Spec(recipe=recipe, source=None if recipe == "updown45" else "glyphs:digits", count=100))
-    whole, order = plan.block("train", range(100)), np.random.default_rng(0).integers(0, 100, 40)
-    some = plan.block("train", order)
+    whole, order = plan.batch("train", range(100)), np.random.default_rng(0).integers(0, 100, 40)
+    some = plan.batch("train", order)
     assert torch.equal(some.images, whole.images[order])
     assert np.array_equal(some.labels, whole.labels[order]) and np.array_equal(some.index, whole.index[order])
 
@@ -78,31 +79,31 @@ def test_samples_may_be_made_in_any_order(recipe):
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_each_image_is_the_recorded_element_of_its_source_image(symmetry):
     plan = resolve(Spec(symmetry=symmetry, count=200))
-    block = plan.block("train", range(200))
-    upright = plan.source.read("train", block.index[:, 0])
-    # What is recorded is float32, and the image must be that of the recorded angle.
-    recorded = Elements(block.elements[0].angle.astype(np.float32).astype(np.float64), block.elements[0].flip)
+    batch = plan.batch("train", range(200))
+    upright = plan.source.read("train", batch.index[:, 0])
+    # Angles are recorded as float32, and the image must be that of the recorded angle.
+    recorded = Elements(batch.elements[0].angle.astype(np.float32).astype(np.float64), batch.elements[0].flip)
     how = plan.how
     moved = act(upright, recorded, resample=how.kernel, mask=how.mask, padding=how.padding)
-    assert torch.equal(block.images, moved)
+    assert torch.equal(batch.images, moved)
     if how.is_exact:
-        assert np.array_equal(block.images, by_numpy(upright, recorded))
+        assert np.array_equal(batch.images, by_numpy(upright, recorded))
     else:
-        assert not torch.equal(block.images, upright), "the identity is resampled as well"
+        assert not torch.equal(batch.images, upright), "the identity is resampled as well"
 
 
 def test_the_recorded_angle_of_a_pose_and_a_turn_is_the_one_that_was_used():
     plan = resolve(Spec(recipe="updown45", count=400))
-    block = plan.block("train", range(400))
-    angle = block.elements[0].angle
+    batch = plan.batch("train", range(400))
+    angle = batch.elements[0].angle
     assert np.array_equal(angle, angle.astype(np.float32).astype(np.float64))
     assert (angle < 360).all() and (angle >= 0).all()
 
 
 def test_the_same_seed_gives_the_same_and_another_seed_another():
     first, again, other = (resolve(Spec(symmetry="d4", count=500, seed=seed)) for seed in (0, 0, 1))
-    assert torch.equal(first.block("train", range(500)).images, again.block("train", range(500)).images)
-    assert not torch.equal(first.block("train", range(500)).images, other.block("train", range(500)).images)
+    assert torch.equal(first.batch("train", range(500)).images, again.batch("train", range(500)).images)
+    assert not torch.equal(first.batch("train", range(500)).images, other.batch("train", range(500)).images)
 
 
 def test_the_splits_draw_independently():
@@ -128,11 +129,11 @@ def test_the_elements_of_every_class_follow_the_spec(split):
 
 
 def test_symmetry_of_the_label_that_a_canvas_makes():
-    """`quadrant` has 40 labels, and a symmetry per class speaks of those."""
+    """`quadrant` has 40 labels, and a symmetry per class is about these."""
     plan = resolve(Spec(recipe="quadrant", source="glyphs:digits", count=2000, symmetry="0-9:c4,rest:none"))
-    block = plan.block("train", range(2000))
-    turned = block.elements[0].angle != 0
-    assert turned[block.labels < 10].mean() > 0.6 and not turned[block.labels >= 10].any()
+    batch = plan.batch("train", range(2000))
+    turned = batch.elements[0].angle != 0
+    assert turned[batch.labels < 10].mean() > 0.6 and not turned[batch.labels >= 10].any()
 
 
 def test_the_test_split_may_have_a_symmetry_of_its_own():
@@ -146,8 +147,8 @@ def test_the_test_split_may_have_a_symmetry_of_its_own():
 def test_resampling_is_decided_for_the_whole_dataset():
     plan = resolve(Spec(symmetry="none", test_symmetry="so2", count=60))
     assert (plan.how.kernel, plan.how.mask) == ("spline", "disk")
-    block = plan.block("train", range(60))
-    assert not torch.equal(block.images, plan.upright("train", range(60))[:, 0])
+    batch = plan.batch("train", range(60))
+    assert not torch.equal(batch.images, plan.upright("train", range(60))[:, 0])
     assert resolve(Spec(symmetry="0:c8,rest:none", count=60)).how.kernel == "spline"
     assert resolve(Spec(symmetry="c8@-90..90", count=60)).how.kernel == "spline"
     assert resolve(Spec(symmetry="c8@-90..-90", count=60)).how.is_exact, "that is a quarter turn"
@@ -164,9 +165,9 @@ def test_a_source_with_its_own_splits_and_sizes(small):
 
 def test_a_larger_count_draws_new_elements(small):
     plan = resolve(Spec(source=small, symmetry="so2", count=48))
-    block = plan.block("train", range(48))
-    assert np.bincount(block.index[:, 0]).tolist() == [4] * 12
-    assert len(np.unique(block.elements[0].angle)) == 48
+    batch = plan.batch("train", range(48))
+    assert np.bincount(batch.index[:, 0]).tolist() == [4] * 12
+    assert len(np.unique(batch.elements[0].angle)) == 48
 
 
 def test_glyphs_come_in_any_number_without_repetition():
@@ -193,6 +194,28 @@ def test_a_source_without_revision_is_its_own_pin():
     assert resolve(Spec(source="glyphs:OX", count=20)).pinned == "glyphs:OX"
 
 
+def test_a_plan_shows_its_splits():
+    plan = resolve(Spec(source="glyphs:OX", symmetry="d4-partial", test_symmetry="so2", count=1200, size=20))
+    assert str(plan).splitlines() == [
+        "split       images  size     symmetry        degree",
+        "----------  ------  -------  --------------  ------",
+        "train       1,200   20x20x1  d4-partial@0.5  0.500",
+        "validation  200     20x20x1  d4-partial@0.5  0.500",
+        "test        200     20x20x1  so2             1.000",
+    ]
+    assert plan._repr_html_().count("<tr>") == 4
+    assert plan.to_dict()["splits"]["test"] == {"num_examples": 200, "symmetry": "so2"}
+    assert Spec.from_dict(plan.to_dict()["spec"]) == plan.spec
+
+
+def test_the_group_of_a_split_contains_its_poses():
+    groups = {"mnist6-180": "c2", "mnist6-m": "d1", "mnist678-180": "c4", "rotmnist": "so2"}
+    for recipe, group in groups.items():
+        plan = resolve(Spec(recipe=recipe, source="glyphs:digits", count=100))
+        assert plan.group("train").name == group
+        assert all(pose in plan.group("train") for pose in plan.poses)
+
+
 REAL = ["mnist", "cifar10", "histology", "blood_cells", "radio_galaxies"]
 
 
@@ -203,11 +226,11 @@ def test_real_images(data, name, symmetry):
     plan = resolve(Spec(source=str(data / name), symmetry=symmetry, count=100 if name == "radio_galaxies" else 300))
     for split in plan.samples:
         n = min(60, len(plan.samples[split]))
-        block = plan.block(split, range(n))
-        upright = source.read(split, block.index[:, 0])
-        assert np.array_equal(block.labels, source.labels(split)[block.index[:, 0]])
+        batch = plan.batch(split, range(n))
+        upright = source.read(split, batch.index[:, 0])
+        assert np.array_equal(batch.labels, source.labels(split)[batch.index[:, 0]])
         if plan.how.is_exact:
-            assert np.array_equal(block.images, by_numpy(upright, block.elements[0]))
+            assert np.array_equal(batch.images, by_numpy(upright, batch.elements[0]))
         else:
-            moved = act(upright, block.elements[0], resample=plan.how.kernel, mask=plan.how.mask)
-            assert torch.equal(block.images, moved)
+            moved = act(upright, batch.elements[0], resample=plan.how.kernel, mask=plan.how.mask)
+            assert torch.equal(batch.images, moved)

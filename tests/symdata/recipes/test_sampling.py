@@ -1,4 +1,4 @@
-"""Which source image is which sample: splits, counts, held-out images, copies; no pixels here."""
+"""The choice of samples: splits, counts, held-out images and copies, without pixels."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from symdata.errors import RecipeError
 from symdata.groups import Element
-from symdata.recipes.catalog import Pose, Recipe, find_recipe
+from symdata.recipes.catalog import PLAIN, Pose, Recipe, find_recipe
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
 
 
@@ -228,7 +228,7 @@ def test_both_halves_of_a_pair_are_drawn_independently():
     splits=st.dictionaries(
         st.sampled_from(["train", "validation", "test", "extra"]), st.integers(200, 400), min_size=1
     ),
-    recipe=st.sampled_from([None, COPIES, POOL, PAIRS]),
+    recipe=st.sampled_from([PLAIN, COPIES, POOL, PAIRS]),
     count=st.none() | st.integers(1, 900),
     share=st.sampled_from([0.0, 0.2]),
     seed=st.integers(0, 3),

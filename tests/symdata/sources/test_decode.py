@@ -141,7 +141,7 @@ def test_a_damaged_header_does_not_claim_the_memory() -> None:
             decode(png[:12] + header + checksum + png[33:])
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about some damage that it can live with
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about damage that it can read
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_damage_is_a_source_error_or_harmless(kind: str, draw: st.DataObject) -> None:

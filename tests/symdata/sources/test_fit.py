@@ -61,7 +61,7 @@ def test_an_empty_batch_has_the_target_shape() -> None:
 def test_what_does_not_commute_is_refused() -> None:
     with pytest.raises(SourceError, match=r"'nearest' does not commute with rotations; use --resize area or bilinear"):
         Fit(9, "nearest")
-    with pytest.raises(SourceError, match=r"'lanczos' does not exist; use one of bilinear, area, bicubic, pad"):
+    with pytest.raises(SourceError, match=r"resize is 'lanczos', expected one of bilinear, area, bicubic, pad"):
         Fit(9, "lanczos")
     with pytest.raises(SourceError, match=r"size 0 is not a number of pixels"):
         Fit(0)

@@ -57,7 +57,7 @@ def test_images_are_white_strokes_on_black_inside_the_frame(size: int, ref: str)
     y, x = np.mgrid[:size, :size] * 2 + 1 - size
     outside = torch.from_numpy(np.hypot(x, y) > size)
     assert (images[..., outside] > 0).any(-1).float().mean() < (0.05 if size < 16 else 0.01)  # the inscribed disk
-    # At 8 pixels the thinnest strokes are narrower than a pixel and nowhere white: 104 is the least of 8000.
+    # At 8 pixels the thinnest strokes are narrower than a pixel: the smallest maximum of 8000 images is 104.
     assert (images.flatten(1).amax(1) > (90 if size < 10 else 128)).all()
 
 

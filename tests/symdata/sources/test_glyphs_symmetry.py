@@ -1,4 +1,4 @@
-"""Tests that the symmetry which the glyph source claims is there: exactly on the atlas, byte for byte, and in law."""
+"""The symmetry of the glyph source: exact in the atlas, byte for byte in images, and in distribution."""
 
 from functools import cache
 
@@ -21,7 +21,7 @@ def fields(character: str) -> np.ndarray:
 
 
 def act(element: int, images: torch.Tensor) -> torch.Tensor:
-    """Written again with torch, from the convention: mirror left-right first, then turn counter-clockwise."""
+    """The action in torch, from the convention: mirror left-right first, then rotate counter-clockwise."""
     mirrored = images.flip(-1) if element >= 4 else images
     return torch.rot90(mirrored, element % 4, (-2, -1))
 
@@ -116,7 +116,7 @@ def test_the_known_orbits() -> None:
 def test_the_o_is_round_to_the_eye_only() -> None:
     centre = (atlas.SIDE - 1) // 2
     along, across = fields("O")[:, centre, centre + 41], fields("O")[:, centre + 29, centre + 29]  # 29 sqrt(2) = 41.01
-    assert np.abs(along - across).max() > 1  # cells: 45 degrees are no symmetry
+    assert np.abs(along - across).max() > 1  # cells: a rotation by 45 degrees is not a symmetry
 
 
 def test_apply_is_the_action_on_tensors() -> None:
@@ -196,7 +196,7 @@ def images_of(character: str, n: int = 500) -> np.ndarray:
 
 
 def difference(a: np.ndarray, b: np.ndarray, rounds: int = 400) -> float:
-    """p-value of a permutation test that the pixel means of two samples are equal."""
+    """p-value of a permutation test of equal pixel means in two samples."""
     pool, n = np.concatenate([a, b]), len(a)
     signs = np.ones((rounds + 1, 2 * n), dtype=np.float32)
     signs[:, n:] = -1

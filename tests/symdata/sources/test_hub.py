@@ -1,4 +1,4 @@
-"""`hub:` against the loopback Hub with the real clients: pinning, gates, and life without network."""
+"""`hub:` against the loopback Hub with the real clients: pinned commits, gated datasets, and no network."""
 
 import io
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.hub_server import LoopbackHub
 from tests.support.images import encoded, noise
 
 pytest_plugins = ["tests.support.hub_fixture"]
-datasets.disable_progress_bars()  # and imported early: the fixture `hub` points it at the loopback Hub only then
+datasets.disable_progress_bars()  # imported here, because the fixture `hub` redirects it only if it is imported
 
 CARD = "---\nlicense: cc-by-4.0\n---\n# Squares\n"
 
@@ -31,7 +31,7 @@ def parquet(seed: int, **columns: object) -> bytes:
 
 
 def publish(hub: LoopbackHub, files: dict[str, bytes], repo: str = "user/squares") -> str:
-    """Commit files to a dataset repository, which is made if need be; returns the commit."""
+    """Commit files to a dataset repository, created if it does not exist; returns the commit."""
     from huggingface_hub import CommitOperationAdd
 
     api = hub.api()
@@ -175,7 +175,7 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(
 
 
 def test_the_first_rows_are_streamed(hub: LoopbackHub) -> None:
-    """Files far behind the one that has enough rows are not opened."""
+    """Files after the one that has enough rows are not opened."""
     files = {f"train-0000{i}-of-00005.parquet": parquet(i + 1) for i in range(5)}
     publish(hub, files | {"test.parquet": parquet(9)})
     source = open_source("hub:user/squares,stream=9")

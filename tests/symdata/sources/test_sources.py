@@ -1,7 +1,10 @@
-"""The contract that every source keeps, on real data, and how `open_source` tells the kinds apart."""
+"""The contract of every source on real data, and how `open_source` recognises formats."""
 
+import importlib
 import io
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from symdata import sources
 from symdata.errors import SourceError
 from symdata.sources import Source, list_sources, open_source
-from symdata.sources.base import Ref, license_of, split_name, split_order
+from symdata.sources.base import Ref, split_name, split_order
+from symdata.sources.files import license_of
 from tests.support.images import encoded, noise, write_folder, write_idx
 
 REAL = {
@@ -181,10 +186,10 @@ def test_every_kind_is_listed_with_an_example() -> None:
 def test_places_that_hold_no_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"'nowhere' is neither a file nor a folder here; expected 'glyphs'"):
         open_source("nowhere")
-    with pytest.raises(SourceError, match=r"For the Hub write 'hub:ylecun/mnist'"):
+    with pytest.raises(SourceError, match=r"for the Hub write 'hub:ylecun/mnist'"):
         open_source("ylecun/mnist")
     with pytest.raises(
-        SourceError, match=r"is an empty folder; expected idx files, parquet files, .* or class folders"
+        SourceError, match=r"is an empty folder; expected idx files, class folders of images, .* or a datasets"
     ):
         open_source(str(tmp_path))
     (tmp_path / "notes.txt").write_text("hello")
@@ -208,3 +213,25 @@ def test_a_picture_beside_parquet_files_is_no_second_kind(tmp_path: Path, data: 
     (tmp_path / "test.parquet").symlink_to(next((data / "histology").glob("test-*.parquet")))
     (tmp_path / "preview.png").write_bytes(encoded(noise(9, 9)))
     assert open_source(str(tmp_path)).splits == {"test": 1380}
+
+
+def test_a_format_is_a_row_and_a_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The module of a new format is found by its scheme, and opens what it finds at a path."""
+    module = types.ModuleType("symdata.sources.dots")
+    module.found_at = lambda place: (place / "dots.txt").is_file()  # type: ignore[attr-defined]
+    module.open_ref = lambda ref, fit, device: (ref.place, fit.size, device)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    rows = (*sources._FORMATS, sources.SourceInfo("dots", "a file of dots", "data/dots", "dots"))
+    monkeypatch.setattr(sources, "_FORMATS", rows)
+    assert list_sources()[-1].scheme == "dots"
+    with pytest.raises(SourceError, match=r"is an empty folder; expected idx files, .* or dots"):
+        open_source(str(tmp_path))
+    (tmp_path / "dots.txt").write_text("...")
+    assert open_source(str(tmp_path), size=9) == (str(tmp_path), 9, "cpu")
+
+
+def test_every_format_has_its_functions() -> None:
+    for row in list_sources():
+        module = importlib.import_module(f"symdata.sources.{row.scheme}")
+        assert callable(module.open_ref)
+        assert hasattr(module, "found_at") == bool(row.files)

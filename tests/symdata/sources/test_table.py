@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from symdata.errors import SourceError
-from symdata.sources import open_source, table
+from symdata.sources import open_source, parquet
 from tests.support.images import encoded, noise
 
 PIXELS = noise(40, 6, 6)
@@ -185,8 +185,8 @@ def test_each_row_group_is_read_once_and_few_are_kept(tmp_path: Path, monkeypatc
     monkeypatch.setattr(
         pq.ParquetFile, "read_row_group", lambda self, i, **kw: (read.append(i), original(self, i, **kw))[1]
     )
-    monkeypatch.setattr(table, "CACHE_BYTES", 1000)
-    store = table.ParquetStore(tmp_path, {"train": [path]}, "image")
+    monkeypatch.setattr(parquet, "CACHE_BYTES", 1000)
+    store = parquet.ParquetStore(tmp_path, {"train": [path]}, "image")
     for start in range(0, 40, 4):
         assert store.fetch("train", np.arange(start, start + 4)) == BLOBS[start : start + 4]
     assert read == list(range(8))

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from symdata.recipes.plan import Spec, resolve
+from symdata.recipes.plan import resolve
+from symdata.recipes.spec import Spec
 from symdata.sources import open_source
 from symdata.store.card import command
 from symdata.store.shards import plan_shards

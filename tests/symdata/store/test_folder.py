@@ -228,18 +228,19 @@ def test_a_device_without_memory_leaves_what_is_done(tmp_path, monkeypatch):
 
 DYING = """
 import os, sys
-from symdata.recipes.plan import DatasetPlan, Spec
+from symdata.recipes.plan import DatasetPlan
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from symdata.store.shards import WorkerDiedError
 
-block = DatasetPlan.block
+batch = DatasetPlan.batch
 
 def dying(self, split, rows, device="cpu"):
     if split == "test":
         os._exit(9)
-    return block(self, split, rows, device)
+    return batch(self, split, rows, device)
 
-DatasetPlan.block = dying
+DatasetPlan.batch = dying
 if __name__ == "__main__":
     try:
         make(Spec(symmetry="d4-partial", count=60, size=10), sys.argv[1], workers=2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from symdata.errors import StoreError
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from symdata.store.build_folder import partial_folder
 from symdata.store.lock import locked
@@ -192,7 +192,7 @@ def test_two_builds_do_not_meet_in_one_folder(run, tmp_path):
 
 KILLED_AT = """
 import json, os, signal, sys
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 
 def progress(n, done=[0]):

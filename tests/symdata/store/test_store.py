@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 import symdata
 from symdata.errors import RecipeError, StoreError
 from symdata.groups import Element, Group
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.sources import open_source
 from symdata.store import load, make, splits
 from tests.support.folders import D4_PARTIAL, build, by_numpy, contents, derived, p_value

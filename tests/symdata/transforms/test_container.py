@@ -1,4 +1,4 @@
-"""`RandomSymmetry` in `AugmentationSequential`: what masks, boxes and keypoints do, against where the pixels went."""
+"""`RandomSymmetry` in `AugmentationSequential`: masks, boxes and keypoints move with the pixels."""
 
 import copy
 
@@ -45,7 +45,7 @@ def test_masks_follow_exactly(spec, n, dtype):
 
 @pytest.mark.parametrize("options", [{}, {"mask": "none"}, {"resample": "bicubic"}, {"supersample": 3}], ids=str)
 def test_masks_are_never_blended(options):
-    """Off the lattice a mask is read at the nearest pixel, and ends at the same disk as its image."""
+    """Off the lattice, masks are resampled with `nearest` and get the disk mask of their images."""
     images, augment = noise(B, 1, 15, 15), RandomSymmetry("c8", **options)
     masks = torch.randint(1, 5, (B, 1, 15, 15)).float() * 10
     moved, moved_masks = container(augment, "mask")(images, masks)
@@ -72,7 +72,7 @@ def test_keypoints_follow_exactly(spec, n):
         for (x, y), (u, v) in zip(before.tolist(), after.tolist(), strict=True):
             spot = torch.zeros(1, 1, n, n)
             spot[0, 0, int(y), int(x)] = 1.0
-            assert act(spot, element)[0, 0].nonzero().tolist() == [[v, u]]  # bit for bit: the pixel itself
+            assert act(spot, element)[0, 0].nonzero().tolist() == [[v, u]]  # exactly that pixel
 
 
 def test_keypoints_follow_any_angle():
@@ -109,7 +109,7 @@ def test_boxes_follow_their_pixels(spec, key):
         torch.stack([c.nonzero()[[0, -1], 0], r.nonzero()[[0, -1], 0]], 1) for r, c in zip(rows, columns, strict=True)
     ]
     expected = torch.stack([span.flatten() for span in spans]).float()  # left, top, right, bottom
-    if key == "bbox":  # four corners, which turn with the image
+    if key == "bbox":  # four corners, which rotate with the image
         corners = boxes[:, 0]
         assert torch.cat([corners.amin(1), corners.amax(1)], 1).equal(expected)
     else:

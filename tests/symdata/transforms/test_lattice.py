@@ -1,4 +1,4 @@
-"""The exact action of d4: bit for bit, every dtype, both paths, a homomorphism; and escnn's opinion."""
+"""The exact action of d4: bit for bit, every dtype, both paths, a homomorphism; and agreement with escnn."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from symdata import Element, Elements, Group, act
 from symdata.errors import ShapeError
 from symdata.transforms import lattice as lattice_module
-from symdata.transforms.lattice import permutation_table, permute, turn
+from symdata.transforms.lattice import permutation_table, permute, permute_all
 from tests.support.pixels import by_definition, letter_f, noise
 from tests.support.steerable import require_escnn
 
@@ -36,7 +36,7 @@ def test_each_element_is_what_its_definition_says(n, dtype):
     expected = torch.cat([by_definition(images[i : i + 1], e.angle, e.flip) for i, e in enumerate(D4.elements)])
     assert same_bits(act(images, D4.elements), expected)
     assert same_bits(permute(images, torch.arange(8)), expected)
-    if dtype != torch.uint16:  # which torch does not gather on the CPU
+    if dtype != torch.uint16:  # torch cannot gather it on the CPU
         assert same_bits(lattice_module._permute_by_table(images, torch.arange(8)), expected)
 
 
@@ -52,7 +52,7 @@ def test_the_action_is_a_homomorphism(n, dtype):
 
 
 def test_the_wrong_order_of_composition_is_caught():
-    """The negative control: 24 pairs of d4 do not commute, and on an F each of them shows."""
+    """Negative control: 24 pairs of d4 do not commute, and an F shows it for each of them."""
     image = letter_f(29)
     wrong = [(g, h) for g in D4.elements for h in D4.elements if not act(act(image, h), g).equal(act(image, h @ g))]
     assert len(wrong) == 24 and all(g @ h != h @ g for g, h in wrong)
@@ -161,7 +161,7 @@ def test_the_tables_are_permutations():
 def test_turn_is_the_definition(height, width, k):
     pixels = torch.arange(height * width).view(1, height, width)
     expected = by_definition(pixels, 90 * (k % 4), k >= 4)
-    assert turn(pixels.numpy(), k).tolist() == expected.tolist()
+    assert permute_all(pixels.numpy(), k).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("resample", ["auto", "exact"])
@@ -198,7 +198,7 @@ def test_escnn_transforms_images_alike(name, n):
     ours = [act(images.tensor, element) for element in group.elements]
     for one, other in zip(theirs, ours, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
-    if group.flips:  # the negative control: about the other axis the mirrors are different ones
+    if group.flips:  # negative control: mirrors about the other axis differ
         space = make(group.rotations, axis=0.0)
         images = escnn.nn.FieldType(space, [space.trivial_repr] * 2)(images.tensor)
         assert not torch.allclose(

@@ -1,4 +1,4 @@
-"""Random affine maps with learned spread: what they do to pixels, what they draw, and what a gradient says of them."""
+"""Random affine maps with a learned range: their action on pixels, their draws, and their gradients."""
 
 import copy
 import math
@@ -18,12 +18,12 @@ WIDE = {"translate_x": 3.0, "translate_y": 3.0, "rotation": 2.0, "scale": 0.4, "
 
 
 def box(generators="rotation", half_width=0.15, **options):
-    """In float64, so that what is left is the arithmetic of the method."""
+    """An `AffineRange` in float64, so that rounding is negligible."""
     return AffineRange(generators, half_width, **{"mask": "none", **options}).double()
 
 
 def at(module, **coefficients):
-    """Draws (1, d) that stand for these coefficients."""
+    """Draws (1, d) with these coefficients."""
     wanted = [coefficients.get(name, 0.0) for name in module.generators]
     return (torch.tensor([wanted], dtype=torch.float64) / module.half_width.detach()).nan_to_num()
 
@@ -122,12 +122,12 @@ def test_beyond_the_cap_it_stays_there_and_can_come_back(sign):
     module.half_width.data.fill_(sign * 4.0)
     assert module.half_widths() == {"rotation": 180.0}
     coefficient = torch.ones(1, 1, dtype=torch.float64)
-    assert (module.matrices(coefficient)[0, :2, :2] + torch.eye(2)).abs().max() < 1e-5  # half a turn and no more
+    assert (module.matrices(coefficient)[0, :2, :2] + torch.eye(2)).abs().max() < 1e-5  # at most half a turn
     module.capped().sum().backward()
-    assert module.half_width.grad.tolist() == [0.0]  # what widens it has no grip
+    assert module.half_width.grad.tolist() == [0.0]  # no gradient that would widen it
     images = torch.rand(4, 1, 16, 16, dtype=torch.float64)
     module(images, module.draw(4)).square().sum().backward()
-    assert module.half_width.grad.abs().item() > 0  # what the images say has
+    assert module.half_width.grad.abs().item() > 0  # but a gradient from the images
 
 
 def test_the_sign_of_a_width_means_nothing():
@@ -146,7 +146,7 @@ def test_half_widths_are_degrees_and_pixels():
 
 
 def test_angles_are_uniform():
-    """Kolmogorov and Smirnov's distance of 4,000 angles; chance exceeds the bound once in 10,000 samples."""
+    """Kolmogorov-Smirnov distance of 4,000 angles; a uniform sample exceeds the bound once in 10,000."""
     module = AffineRange("rotation", 1.25)
     matrices = module.matrices(module.draw(4000, torch.Generator().manual_seed(0))).detach()
     angles = torch.atan2(matrices[:, 0, 1], matrices[:, 0, 0]).sort().values.double()
@@ -210,7 +210,7 @@ def test_a_container_can_be_replayed_undone_and_learned():
     assert sequential.inverse(moved).shape == images.shape
     moved.square().sum().backward()
     assert (augment.range.half_width.grad != 0).all()
-    copy.deepcopy(sequential)  # a gradient's history would be in the way
+    copy.deepcopy(sequential)  # a tensor with a gradient history cannot be copied
 
 
 def test_the_state_is_the_widths_alone():

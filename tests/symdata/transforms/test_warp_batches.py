@@ -1,4 +1,4 @@
-"""What must not matter to the warp: the batch, the chunks, the path, autograd, the dtype, memory, the device."""
+"""The result of a warp does not depend on the batch, the chunks, the path, autograd, the dtype or the device."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def drawn(text, n):
 @pytest.mark.parametrize("text", ["c8", "so2", "d3-partial@0.5"])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
 def test_a_sample_does_not_depend_on_its_batch(text, options, dtype, monkeypatch):
-    """Bit for bit, for finite groups (grouped by element) and continuous ones, in chunks and alone."""
+    """For finite groups, whose images are grouped by element, and continuous ones; in chunks and alone."""
     n = 150  # enough to be grouped: 16 images and more per element
     images, elements = noise(n, 1, 9, 9, dtype=dtype), drawn(text, n)
     whole = act(images, elements, **options)
@@ -44,7 +44,7 @@ def test_batches_of_512_and_colours(monkeypatch):
 
 
 def test_both_paths_are_taken(monkeypatch):
-    """The control of the tests above: a finite group is grouped, a continuous one is not."""
+    """Negative control of the tests above: images of a finite group are grouped, those of a continuous one are not."""
     shared = []
     chunks = warp_module._chunks
     monkeypatch.setattr(warp_module, "_chunks", lambda *a: [shared.append(s) or (r, s) for r, s in chunks(*a)])
@@ -101,7 +101,7 @@ def test_float_results_are_not_clamped():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("text", ["c8", "so2"])
 def test_memory_is_bounded_by_chunks(text, dtype, monkeypatch):
-    """However large the batch, no more than a chunk of float pixels is resampled at a time (one image at least)."""
+    """For any batch size, at most a chunk of float pixels, or one image, is resampled at a time."""
     sizes = []
     resample = warp_module._resample
     monkeypatch.setattr(warp_module, "_resample", lambda im, *a: (sizes.append(im.numel()), resample(im, *a))[1])
@@ -148,7 +148,7 @@ def test_any_memory_layout():
 
 
 def test_the_disk_hides_what_is_not_a_number():
-    """Scientific images often have NaN outside their field of view; the disk blackens it instead of spreading it."""
+    """Scientific images often have NaN outside their field of view; the disk mask sets it to 0."""
     images = smooth(28, 2)
     images[..., 0, 0], images[..., 27, 27] = float("nan"), float("inf")
     for grad in (False, True):
@@ -188,7 +188,7 @@ def test_what_was_cached_in_inference_mode_serves_autograd():
             Element(9),
             {"resample": "best"},
             SymmetryError,
-            "resample 'best' is not one of exact",
+            "resample is 'best', expected one of exact",
         ),
     ],
 )
@@ -207,7 +207,7 @@ def test_meta_tensors_have_their_shapes():
 def test_cuda_agrees(options):
     images, elements = smooth(28, 64), drawn("o2", 64)
     moved = act(images.cuda(), elements.to("cuda"), **options)
-    if options.get("resample") != "nearest":  # where a pixel lies halfway, the last digit decides
+    if options.get("resample") != "nearest":  # rounding decides for pixels halfway between two
         torch.testing.assert_close(moved.cpu(), act(images, elements, **options), rtol=0, atol=1e-5)
     alone = torch.cat([act(images[i : i + 1].cuda(), elements[i : i + 1].to("cuda"), **options) for i in range(64)])
     assert alone.equal(moved)

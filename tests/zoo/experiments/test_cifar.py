@@ -2,7 +2,7 @@
 
 import pytest
 
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.errors import ModelError
 from zoo.experiments.harness.runs import RunRecord, do

@@ -2,7 +2,7 @@
 
 import pytest
 
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.experiments import evidence
 from zoo.experiments.harness.experiment import find_experiment

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.errors import ModelError
 from zoo.experiments import degree, relaxed

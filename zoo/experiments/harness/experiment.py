@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.experiments.harness.bands import Condition, Series, judge
 from zoo.experiments.harness.catalog import CATALOG

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from symdata.display import Table
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.store import load, splits
 from zoo.errors import ModelError
 from zoo.experiments.harness.experiment import Part, PartReport, Requests

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from symdata.keys import permutation
-from symdata.recipes.plan import Spec
+from symdata.recipes.spec import Spec
 from symdata.sources.idx import find_idx
 from symdata.store import load
 from zoo.evaluation import angle_curve

@@ -10,15 +10,16 @@ from symdata.errors import ShapeError, SymmetryError
 from symdata.inspection.asymmetry.advice import advice
 from symdata.inspection.asymmetry.audit import audit
 from symdata.inspection.source_audit import audit_source
-from symdata.recipes.plan import Spec, resolve
+from symdata.recipes.plan import resolve
+from symdata.recipes.spec import Spec
 from symdata.store import load, make
 
 
 def images_of(symmetry, count=2000, seed=1, size=20, **more):
     """Images, labels and class names of a build of glyphs."""
     plan = resolve(Spec(symmetry=symmetry, count=count, seed=seed, size=size, **more))
-    block = plan.block("train", range(count))
-    return [block.images], np.asarray(block.labels), plan.classes
+    batch = plan.batch("train", range(count))
+    return [batch.images], np.asarray(batch.labels), plan.classes
 
 
 @pytest.mark.parametrize("group", ["c4", "d4"])

@@ -1,0 +1,93 @@
+"""Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from symdata.errors import SourceError
+from symdata.sources.base import Ref, known_split
+from symdata.sources.columns import encode_labels, image_bytes, pick_columns
+from symdata.sources.encoded import EncodedSource
+from symdata.sources.files import Facts
+from symdata.sources.fit import Fit
+
+if TYPE_CHECKING:
+    import datasets
+
+
+class ArrowStore:
+    """Random access to the image column of `datasets.Dataset`s, which map their arrow files into memory."""
+
+    def __init__(self, splits: "dict[str, datasets.Dataset]", column: str, folder: Path) -> None:
+        import datasets
+
+        self.column, self.folder = column, folder
+        self._splits = {}
+        for split, rows in splits.items():
+            images = rows.select_columns([column])
+            if isinstance(images.features[column], datasets.Image):
+                images = images.cast_column(column, datasets.Image(decode=False))
+            self._splits[split] = images.with_format("arrow")
+
+    def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
+        """Encoded images at `indices`."""
+        if not len(indices):
+            return []
+        cells = self._splits[split][indices.tolist()].column(self.column).to_pylist()
+        named = zip(indices, cells, strict=True)
+        return [image_bytes(cell, self.folder, partial(self.name, split, int(i))) for i, cell in named]
+
+    def name(self, split: str, index: int) -> str:
+        """Split and row of one image, such as "train row 17"."""
+        return f"{split} row {index}"
+
+
+def found_at(place: Path) -> bool:
+    """Whether `datasets.save_to_disk` wrote the folder."""
+    return (place / "dataset_dict.json").is_file() or (place / "state.json").is_file()
+
+
+def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
+    """Open a folder that `datasets.save_to_disk` wrote."""
+    ref.only("splits", "image", "label")
+    import datasets
+
+    root = Path(ref.place)
+    try:
+        loaded = datasets.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SourceError(
+            f"{ref.place!r} is not a readable `datasets.save_to_disk` folder ({reason}); save it again"
+        ) from None
+    return open_datasets(ref, loaded, fit, Facts.at(ref, root, root.rglob("*.arrow")), root)
+
+
+def open_datasets(
+    ref: Ref, loaded: "datasets.Dataset | datasets.DatasetDict", fit: Fit, facts: Facts, folder: Path
+) -> EncodedSource:
+    """The source over what `datasets` has loaded. A single Dataset is the split "train".
+
+    Args:
+        ref: reference of the source, which may name splits and columns.
+        loaded: the splits.
+        fit: target size of the images.
+        facts: of the source.
+        folder: where images lie that are stored as paths.
+    """
+    import datasets
+
+    single = isinstance(loaded, datasets.Dataset)
+    named = {"train": loaded} if single else {known_split(split) or split: rows for split, rows in loaded.items()}
+    splits = ref.select({split: rows for split, rows in named.items() if len(rows)})
+    if not splits:
+        raise SourceError(f"source {ref.text!r} holds no images: every split is empty")
+    columns = pick_columns(ref, next(iter(splits.values())).features.arrow_schema)
+    raw = {
+        split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0) for split, rows in splits.items()
+    }
+    labels = encode_labels(ref.text, raw, columns)
+    return EncodedSource(facts, labels, ArrowStore(splits, columns.image, folder), fit)

@@ -1,0 +1,90 @@
+"""Results as text, as Markdown, as HTML and as plain data."""
+
+import pytest
+
+from symdata.display import Result, Table
+
+TABLE = Table(("element", "share"), [("e", "50 %"), ("r90", "<5 %")], title="Shares", notes=["Of 20 images."])
+
+
+class Shares(Result):
+    def __init__(self, *parts):
+        self._parts = parts
+
+    def parts(self):
+        return self._parts
+
+    def to_dict(self):
+        return {"shares": 2}
+
+
+def test_a_table_is_left_aligned_text():
+    assert str(TABLE).splitlines() == [
+        "Shares",
+        "element  share",
+        "-------  -----",
+        "e        50 %",
+        "r90      <5 %",
+        "Of 20 images.",
+    ]
+
+
+def test_columns_are_as_wide_as_their_longest_cell_and_lines_end_without_spaces():
+    table = Table(("a", "b"), [("long cell", ""), ("x", "yy")])
+    assert str(table) == "a          b\n---------  --\nlong cell\nx          yy"
+    assert str(Table(("alone",), [])) == "alone\n-----"
+
+
+def test_a_table_is_markdown():
+    assert TABLE.markdown.splitlines() == [
+        "**Shares**",
+        "",
+        "| element | share |",
+        "| --- | --- |",
+        "| e | 50 % |",
+        "| r90 | <5 % |",
+        "",
+        "Of 20 images.",
+    ]
+    assert "a\\|b" in Table(("x",), [("a|b",)]).markdown
+
+
+def test_a_table_is_html_with_its_text_escaped():
+    html = TABLE._repr_html_()
+    assert html.startswith("<table><caption>Shares</caption><thead><tr><th>element</th>")
+    assert "<td>&lt;5 %</td>" in html and html.endswith("</table><p>Of 20 images.</p>")
+    assert "caption" not in Table(("x",), [])._repr_html_()
+
+
+def test_a_table_is_plain_data():
+    assert TABLE.to_dict() == {
+        "title": "Shares",
+        "header": ["element", "share"],
+        "rows": [["e", "50 %"], ["r90", "<5 %"]],
+        "notes": ["Of 20 images."],
+    }
+
+
+def test_rows_have_as_many_cells_as_the_header():
+    with pytest.raises(AssertionError, match="bad rows"):
+        Table(("a", "b"), [("1",)], title="bad rows")
+
+
+def test_the_parts_of_a_result_are_separated_and_empty_ones_left_out():
+    result = Shares("Two elements.", "", TABLE, "End\nof it.")
+    assert str(result) == f"Two elements.\n\n{TABLE}\n\nEnd\nof it."
+    assert str(Shares()) == ""
+
+
+def test_a_notebook_shows_the_same_parts():
+    html = Shares("a < b", "", TABLE)._repr_html_()
+    assert html == f'<div><p style="white-space: pre-wrap">a &lt; b</p>{TABLE._repr_html_()}</div>'
+
+
+def test_a_result_must_say_what_there_is_to_read():
+    class Silent(Result):
+        def to_dict(self):
+            return {}
+
+    with pytest.raises(TypeError, match="parts"):
+        Silent()

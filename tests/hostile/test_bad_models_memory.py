@@ -68,11 +68,11 @@ def large(name: str, **choices: object) -> dict[str, object]:
 EXPORTED = {"form": "exported", "name": "o2cnn_28", "classes": 4, "channels": 1, "coset_pool": True, "dropout": 0.0}
 
 ARCHITECTURES: dict[str, dict[str, object]] = {
-    "as many parameters as are allowed": large("z2cnn_20", channels=1, classes=4),
-    "as many classes as are allowed": large("z2cnn_20", channels=1, classes=100_000),
-    "as large filters as are allowed": large("gp4mresnet18_225", channels=1, classes=4),
-    "filters far beyond": {**large("gp4mresnet18_225", channels=1, classes=4), "width": 100},
-    "beyond 64 bits": {**NetworkSpec.of("p4cnn_20", channels=1, classes=4).to_dict(), "width": 1 << 62},
+    "as many parameters as are allowed": large("z2cnn_20", in_chans=1, num_classes=4),
+    "as many classes as are allowed": large("z2cnn_20", in_chans=1, num_classes=100_000),
+    "as large filters as are allowed": large("gp4mresnet18_225", in_chans=1, num_classes=4),
+    "filters far beyond": {**large("gp4mresnet18_225", in_chans=1, num_classes=4), "width": 100},
+    "beyond 64 bits": {**NetworkSpec.of("p4cnn_20", in_chans=1, num_classes=4).to_dict(), "width": 1 << 62},
     "as many numbers as are allowed, exported": EXPORTED | {"width": 47},
     "far more, exported": EXPORTED | {"width": 1024},
 }
@@ -80,7 +80,7 @@ ARCHITECTURES: dict[str, dict[str, object]] = {
 
 def wide_map(folder: Path) -> None:
     """A whole folder of two megabytes: one convolution of few weights, and an image on which it makes a huge map."""
-    size, network = 512, create("p4mknight_33", channels=1, classes=4, width=4096)
+    size, network = 512, create("p4mknight_33", in_chans=1, num_classes=4, width=4096)
     assert needs(network.architecture, size).largest_map >= 8 << 30  # bytes: 4 for a number of a map halved twice
     golden = {"images": torch.zeros(1, 1, size, size), "logits": torch.zeros(1, 4)}
     (folder / WEIGHTS).write_bytes(serialised(network.state_dict()))

@@ -13,8 +13,8 @@ class Architecture:
 
     width: int | tuple[int, ...]
     """Fields of the z2 network, of the first stage (later ones double) or of every stage; other groups scale it."""
-    classes: int = 10
-    channels: int = 3
+    num_classes: int = 10
+    in_chans: int = 3
     stages: int = 1
     blocks: int = 0
     pools: int = 0
@@ -36,11 +36,11 @@ class Architecture:
 ARCHITECTURES = {
     "cnn": Architecture(20, pools=1, sizes=(28, 27, 29)),
     "cnn2": Architecture(20, pools=2, sizes=(28, 27, 29)),
-    "cwcnn": Architecture(20, channels=1, pools=1, padding=0, sizes=(28, 29)),
+    "cwcnn": Architecture(20, in_chans=1, pools=1, padding=0, sizes=(28, 29)),
     "resnet44": Architecture(32, stages=3, blocks=7, sizes=(33, 32)),
     "resnet18": Architecture(64, stages=4, blocks=2, sizes=(225, 224)),
-    "pcamresnet44": Architecture((8, 14, 28), classes=2, stages=3, blocks=7, sizes=(97, 96)),
-    "knight": Architecture(1, classes=2, channels=1, sizes=(33, 32)),
+    "pcamresnet44": Architecture((8, 14, 28), num_classes=2, stages=3, blocks=7, sizes=(97, 96)),
+    "knight": Architecture(1, num_classes=2, in_chans=1, sizes=(33, 32)),
 }
 
 PUBLISHED_WIDTHS = {

@@ -31,7 +31,7 @@ Build = Callable[[Mapping[str, Any]], nn.Module]
 
 
 class InvarianceAverage(nn.Module):
-    """Images (B, C, H, W) to logits (B, classes), averaged over affine maps with learned half-widths.
+    """Images (B, C, H, W) to logits (B, num_classes), averaged over affine maps with learned half-widths.
 
     Args:
         network: images to logits; of the zoo, if this is to be saved.
@@ -117,7 +117,7 @@ class InvarianceAverage(nn.Module):
         return self._mean([self.network(self.range(images, draw[None])) for draw in fixed])
 
     def _mean(self, logits: Sequence[Tensor]) -> Tensor:
-        """Of logits (B, classes) for every copy; with one copy they come back as they are."""
+        """Of logits (B, num_classes) for every copy; with one copy they come back as they are."""
         stack = torch.stack(tuple(logits))
         if self.average == "logits" or len(stack) == 1:
             return stack.mean(0)

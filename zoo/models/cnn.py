@@ -19,7 +19,8 @@ DROPPED = (1, 3, 4, 5)
 class CNN(Network):
     """Six 3x3 convolutions and a 4x4 one, each with norm and ReLU; mean over space, maximum over the group, classifier.
 
-    Images (B, channels, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3) with one pool and padding -> (B, classes).
+    Images (B, in_chans, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3), with one pool and padding ->
+    (B, num_classes).
 
     Which one:
         cnn: padding 1, a 2x2 max pool after layer 2. The network of every logged number of "Using and Abusing
@@ -33,8 +34,8 @@ class CNN(Network):
     Args:
         group: one of c1, c2, c4, d1, d2, d4.
         fields: of every layer.
-        channels: of the images.
-        classes: number of logits.
+        in_chans: channels of the images.
+        num_classes: number of logits.
         pools: 1, after layer 2, or 2, after layers 2 and 3.
         padding: of the 3x3 convolutions; the 4x4 one has none.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
@@ -51,8 +52,8 @@ class CNN(Network):
         group: Group | str,
         fields: int = 10,
         *,
-        channels: int = 3,
-        classes: int = 10,
+        in_chans: int = 3,
+        num_classes: int = 10,
         pools: int = 1,
         padding: int = 1,
         coset_pool: bool = True,
@@ -65,7 +66,7 @@ class CNN(Network):
         torus = mode == "circular"
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i in range(1, LAYERS + 1):
-            before = channels if i == 1 else fields
+            before = in_chans if i == 1 else fields
             conv = lifting if i == 1 else hidden
             last = i == LAYERS
             kernel, border = (LAST_KERNEL, 2 * torus) if last else (3, 1 if torus else padding)
@@ -81,9 +82,9 @@ class CNN(Network):
         super().__init__(
             group,
             nn.Sequential(layers),
-            channels=channels,
+            in_chans=in_chans,
             fields=fields,
-            classes=classes,
+            num_classes=num_classes,
             coset_pool=coset_pool,
             minimum=minimum_size(pools, 1 if torus else padding, downsample, 2 if torus else LAST_KERNEL),
             divisor=1 << pools if downsample in PHASED else 1,

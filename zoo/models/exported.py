@@ -58,7 +58,7 @@ class FieldBlock(nn.Module):
 def _cnn(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i in range(7):
-        before, fields = (IMAGE, spec.channels) if i == 0 else (fibre, spec.width)
+        before, fields = (IMAGE, spec.in_chans) if i == 0 else (fibre, spec.width)
         layers.append(make(Conv(before, fibre, fields, spec.width, 5, 1, 0 if i == 6 else 2)))
         layers.append(
             FieldNonlinearity(fibre, spec.width, 2 if i == 1 else 1, spec.dropout if i in (0, 2, 3, 4) else 0.0)
@@ -67,7 +67,7 @@ def _cnn(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
 
 
 def _wrn16(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
-    layers: list[nn.Module] = [make(Conv(IMAGE, fibre, spec.channels, spec.width, 5, 1, 2))]
+    layers: list[nn.Module] = [make(Conv(IMAGE, fibre, spec.in_chans, spec.width, 5, 1, 2))]
     fields = spec.width
     for stage in range(3):
         for block in range(2):
@@ -78,7 +78,7 @@ def _wrn16(spec: FieldNetSpec, fibre: Fibre, make: Maker) -> nn.Sequential:
 
 
 class FieldNet(nn.Module):
-    """A network on fields of c8, c16, d8, so2 or o2: images (B, C, H, W) to logits (B, classes).
+    """A network on fields of c8, c16, d8, so2 or o2: images (B, C, H, W) to logits (B, num_classes).
 
     Args:
         spec: the architecture.
@@ -94,7 +94,7 @@ class FieldNet(nn.Module):
         last = spec.width if spec.architecture == "cnn" else 4 * spec.width
         self.body = (_cnn if spec.architecture == "cnn" else _wrn16)(spec, fibre, make)
         self.pool = FibrePool(fibre) if spec.coset_pool else None
-        self.head = nn.Linear(last * (1 if spec.coset_pool else fibre.size), spec.classes)
+        self.head = nn.Linear(last * (1 if spec.coset_pool else fibre.size), spec.num_classes)
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -108,10 +108,10 @@ class FieldNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """The last feature map (B, d C, h, w), fibre-major; `ShapeError` for images that do not fit."""
-        if images.ndim != 4 or images.shape[1] != self.spec.channels or not images.is_floating_point():
+        if images.ndim != 4 or images.shape[1] != self.spec.in_chans or not images.is_floating_point():
             got = f"{images.dtype} {tuple(images.shape)}"
             raise ShapeError(
-                f"images are {got}, expected floats (B, {self.spec.channels}, H, W); preprocess them first"
+                f"images are {got}, expected floats (B, {self.spec.in_chans}, H, W); preprocess them first"
             )
         if min(images.shape[-2:]) < (least := self.minimum):
             h, w = images.shape[-2:]

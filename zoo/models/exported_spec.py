@@ -8,6 +8,7 @@ from typing import Any
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
+from zoo.models.spec import KEYS
 
 WIDTHS = {
     "cnn": {"c8": 7, "c16": 5, "d8": 5, "so2": 8, "o2": 6},
@@ -15,7 +16,7 @@ WIDTHS = {
 }
 """Architecture -> group -> fields: as many parameters as p4cnn has, within 15 %; about the 64 channels of WRN-16-4."""
 
-LIMITS = {"classes": 65_536, "channels": 1_024, "width": 1_024}
+LIMITS = {"num_classes": 65_536, "in_chans": 1_024, "width": 1_024}
 """Largest accepted values: a configuration may come from anywhere."""
 
 
@@ -38,8 +39,8 @@ class FieldNetSpec:
 
     name: str
     """`<group><architecture>_<size>`, for example c8cnn_28."""
-    classes: int
-    channels: int
+    num_classes: int
+    in_chans: int
     """Of the images."""
     width: int
     """Fields, in the first stage of a ResNet."""
@@ -89,11 +90,12 @@ class FieldNetSpec:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "FieldNetSpec":
         """The inverse of `dataclasses.asdict`, for a mapping of unknown origin; every key must be there."""
-        expected, got = sorted(cls.__dataclass_fields__), sorted(map(str, fields))
+        names = {KEYS.get(name, name): name for name in cls.__dataclass_fields__}
+        expected, got = sorted(names), sorted(map(str, fields))
         if sorted({*got, "relax"}) != expected:  # which came later than the first files
             raise ModelError(f"the architecture has the keys {', '.join(got)[:200]}; expected {', '.join(expected)}")
-        return cls(**fields)
+        return cls(**{names[key]: value for key, value in fields.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {key: value for key, value in asdict(self).items() if (key, value) != ("relax", "none")}
+        return {KEYS.get(key, key): value for key, value in asdict(self).items() if (key, value) != ("relax", "none")}

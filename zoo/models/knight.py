@@ -14,16 +14,16 @@ from zoo.models.network import Network
 class Knight(Network):
     """One lifting convolution, mean over space, maximum over the group, classifier: 14 parameters for p4 of one field.
 
-    Images (B, channels, H, W) -> features (B, |G| fields, ceil(H / 2), ceil(W / 2)) -> (B, classes). There is no norm
-    and no ReLU. Exact at odd sizes: there an image and its quarter turn have the same logits whatever was learned, and
-    at even sizes training tells the two apart ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023,
-    learning un-equivariance).
+    Images (B, in_chans, H, W) -> features (B, |G| fields, ceil(H / 2), ceil(W / 2)) -> (B, num_classes). There is no
+    norm and no ReLU. Exact at odd sizes: there an image and its quarter turn have the same logits whatever was learned,
+    and at even sizes training tells the two apart ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert
+    2023, learning un-equivariance).
 
     Args:
         group: one of c1, c2, c4, d1, d2, d4.
         fields: of the one feature map.
-        channels: of the images.
-        classes: number of logits.
+        in_chans: channels of the images.
+        num_classes: number of logits.
         coset_pool: whether to take the maximum over the group.
         kernel: side of the filter.
         stride: of the convolution.
@@ -38,8 +38,8 @@ class Knight(Network):
         group: Group | str = "c4",
         fields: int = 1,
         *,
-        channels: int = 1,
-        classes: int = 2,
+        in_chans: int = 1,
+        num_classes: int = 2,
         coset_pool: bool = True,
         kernel: int = 3,
         stride: int = 2,
@@ -56,15 +56,15 @@ class Knight(Network):
             )
         step = 1 if apart else stride
         layers = OrderedDict[str, nn.Module]()
-        layers["conv"] = convolutions(relax)[0](group, channels, fields, kernel, step, padding, padding_mode=mode)
+        layers["conv"] = convolutions(relax)[0](group, in_chans, fields, kernel, step, padding, padding_mode=mode)
         if apart and downsample:
             layers["down"] = downsampling(downsample, group, fields, stride, mode)
         super().__init__(
             group,
             nn.Sequential(layers),
-            channels=channels,
+            in_chans=in_chans,
             fields=fields,
-            classes=classes,
+            num_classes=num_classes,
             coset_pool=coset_pool,
             minimum=max(1, kernel - 2 * padding) + (stride - 1) * apart,
             divisor=stride if downsample in PHASED else 1,

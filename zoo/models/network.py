@@ -11,7 +11,7 @@ from zoo.layers.regular import lattice_group, order
 
 
 class Network(nn.Module):
-    """Images (B, channels, H, W) to logits (B, classes), by way of feature maps (B, |G| fields, H', W').
+    """Images (B, in_chans, H, W) to logits (B, num_classes), by way of feature maps (B, |G| fields, H', W').
 
     At an exact size the feature maps move with the image; with coset pooling the logits then stay as they are. Without
     it the classifier weighs every orientation by itself, and the logits of a turned image are others.
@@ -19,9 +19,9 @@ class Network(nn.Module):
     Args:
         group: one of c1, c2, c4, d1, d2, d4.
         trunk: images to feature maps of the regular representation, group-major.
-        channels: of the images.
+        in_chans: channels of the images.
         fields: of the last feature map.
-        classes: number of logits.
+        num_classes: number of logits.
         coset_pool: whether to take the maximum over the group before the classifier.
         coset_first: whether that comes before the mean over space; the two do not commute.
         minimum: smallest side, in pixels, at which the trunk can run.
@@ -36,9 +36,9 @@ class Network(nn.Module):
         group: Group | str,
         trunk: nn.Module,
         *,
-        channels: int,
+        in_chans: int,
         fields: int,
-        classes: int,
+        num_classes: int,
         coset_pool: bool = True,
         coset_first: bool = False,
         minimum: int = 1,
@@ -46,17 +46,18 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
-        self.channels, self.coset_first, self.minimum, self.architecture = channels, coset_first, minimum, {}
+        self.in_chans, self.num_classes, self.architecture = in_chans, num_classes, {}
+        self.coset_first, self.minimum = coset_first, minimum
         self.divisor = divisor
         self.trunk = trunk
         self.pool = GroupPool(self.group) if coset_pool else nn.Identity()
-        self.head = nn.Linear(fields * (1 if coset_pool else order(self.group)), classes)
+        self.head = nn.Linear(fields * (1 if coset_pool else order(self.group)), num_classes)
 
     def features(self, images: Tensor) -> Tensor:
         """The last feature map (B, |G| fields, H', W'), after its ReLU; `ShapeError` for images that do not fit."""
-        if images.ndim != 4 or images.shape[1] != self.channels or not images.is_floating_point():
+        if images.ndim != 4 or images.shape[1] != self.in_chans or not images.is_floating_point():
             got = f"{images.dtype} {tuple(images.shape)}"
-            raise ShapeError(f"images are {got}, expected floats (B, {self.channels}, H, W); preprocess them first")
+            raise ShapeError(f"images are {got}, expected floats (B, {self.in_chans}, H, W); preprocess them first")
         if min(images.shape[-2:]) < self.minimum:
             h, w = images.shape[-2:]
             raise ShapeError(f"images are {h}x{w}, and this network runs from {self.minimum}x{self.minimum} pixels on")

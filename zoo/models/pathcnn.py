@@ -1,7 +1,7 @@
 """A network whose blocks are convolutions, linear maps of all pixels, or both: which it needs, the evidence tells.
 
 >>> from zoo.models.registry import create
->>> create("z2pathcnn_16", path="residual", channels=1, seed=0).architecture["path"]
+>>> create("z2pathcnn_16", path="residual", in_chans=1, seed=0).architecture["path"]
 'residual'
 """
 
@@ -20,6 +20,7 @@ from zoo.errors import ModelError
 from zoo.layers.spatial_layers import PATHS, PathBlock
 from zoo.models.names import ModelName
 from zoo.models.network import Network
+from zoo.models.spec import KEYS
 
 FORM = "paths"
 STRIDES, KERNEL = (2, 2, 2, 1), 3
@@ -30,7 +31,7 @@ MINIMUM = 8
 """Pixels."""
 MAX_NUMBERS = 2**26
 """Parameters of the largest network that is built; 256 MiB."""
-LIMITS = {"classes": 65_536, "channels": 1_024, "width": 1_024}
+LIMITS = {"num_classes": 65_536, "in_chans": 1_024, "width": 1_024}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class PathSpec:
     """`z2pathcnn_<size>`."""
     path: str
     """Of every block, one of `PATHS`."""
-    classes: int = 10
-    channels: int = 1
+    num_classes: int = 10
+    in_chans: int = 1
     """Of the images."""
     width: int = WIDTH
     """Channels of the first block; each later one has twice as many."""
@@ -73,7 +74,7 @@ class PathSpec:
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels that each block reads, and those of the last feature map."""
-        return self.channels, *(self.width << k for k in range(len(STRIDES)))
+        return self.in_chans, *(self.width << k for k in range(len(STRIDES)))
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -82,7 +83,7 @@ class PathSpec:
 
     def parameters(self) -> int:
         """How many there are, by arithmetic: nothing is allocated."""
-        total = (self.widths[-1] + 1) * self.classes
+        total = (self.widths[-1] + 1) * self.num_classes
         for (c, d), (side, after) in zip(pairwise(self.widths), pairwise(self.sides), strict=True):
             inside, outside = side * side, after * after
             count = {
@@ -112,9 +113,9 @@ def sides(size: int) -> tuple[int, ...]:
 class PathCNN(Network):
     """Four blocks with strides 2, 2, 2, 1, each a `PathBlock` and a ReLU, mean over space, classifier; no norms.
 
-    Images (B, channels, size, size) -> features (B, 8 width, size / 8, size / 8) -> (B, classes). Its convolutions are
-    circular: with path `conv`, at multiples of 8 pixels, a shift of the torus by a multiple of 8 moves the features and
-    leaves the logits as they are. The free paths know every pixel by its place. Norms would couple the images of a
+    Images (B, in_chans, size, size) -> features (B, 8 width, size / 8, size / 8) -> (B, num_classes). Its convolutions
+    are circular: with path `conv`, at multiples of 8 pixels, a shift of the torus by a multiple of 8 moves the features
+    and leaves the logits as they are. The free paths know every pixel by its place. Norms would couple the images of a
     batch, and the evidence could not be computed.
 
     What the objective `evidence` has learned is kept in buffers, one number for each of `layer_names`: `precisions` of
@@ -133,9 +134,9 @@ class PathCNN(Network):
         minimum = MINIMUM if spec.path == "conv" else spec.size
         trunk = nn.Sequential(layers)
         super().__init__(
-            "c1", trunk, channels=spec.channels, fields=spec.widths[-1], classes=spec.classes, minimum=minimum
+            "c1", trunk, in_chans=spec.in_chans, fields=spec.widths[-1], num_classes=spec.num_classes, minimum=minimum
         )
-        self.architecture = {"form": FORM, **asdict(spec)}
+        self.architecture = {"form": FORM, **{KEYS.get(key, key): value for key, value in asdict(spec).items()}}
         count = len(self.layer_names)
         self.register_buffer("precisions", torch.ones(count))
         self.register_buffer("effective_dimensions", torch.zeros(count))
@@ -157,15 +158,15 @@ def create_paths(
     name: ModelName,
     *,
     path: str | None,
-    classes: int | None,
-    channels: int | None,
+    num_classes: int | None,
+    in_chans: int | None,
     width: Any,
     dropout: float,
 ) -> PathCNN:
     """The network of that name, `conv` unless another path is given."""
     if dropout:
         raise ModelError(f"dropout is {dropout} and {name} has none; leave it at 0")
-    given = {"path": path, "classes": classes, "channels": channels, "width": width}
+    given = {"path": path, "num_classes": num_classes, "in_chans": in_chans, "width": width}
     defaults: dict[str, Any] = {"path": "conv"}
     return PathCNN(PathSpec(str(name), **(defaults | {k: v for k, v in given.items() if v is not None})))
 
@@ -173,7 +174,8 @@ def create_paths(
 def read_paths(architecture: Mapping[str, Any]) -> PathSpec:
     """What `architecture`, of unknown origin, describes; `ModelError` unless every key is there, sound and not huge."""
     fields = {key: value for key, value in architecture.items() if key != "form"}
-    expected, got = sorted(PathSpec.__dataclass_fields__), sorted(map(str, fields))
+    names = {KEYS.get(name, name): name for name in PathSpec.__dataclass_fields__}
+    expected, got = sorted(names), sorted(map(str, fields))
     if got != expected:
         raise ModelError(f"the architecture has the keys {', '.join(got)[:200]}; expected {', '.join(expected)}")
-    return PathSpec(**fields)
+    return PathSpec(**{names[key]: value for key, value in fields.items()})

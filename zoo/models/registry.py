@@ -1,6 +1,6 @@
 """The one registry of networks: by name, from plain data, and what there is.
 
-    >>> create("p4cnn_28", channels=1, seed=0).architecture["width"]
+    >>> create("p4cnn_28", in_chans=1, seed=0).architecture["width"]
     10
 
 Names are explained in `zoo.models.names`. Lattice groups are built of our own layers; names with a finer group are
@@ -34,8 +34,8 @@ OTHER_SIZES = {"cnn": 28, "wrn16": 29, "pathcnn": 16}
 def create(
     name: str | ModelName,
     *,
-    classes: int | None = None,
-    channels: int | None = None,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
     width: int | Sequence[int] | None = None,
     coset_pool: bool = True,
     dropout: float = 0.0,
@@ -46,15 +46,15 @@ def create(
     copies: int | None = None,
     seed: int | None = None,
 ) -> nn.Module:
-    """The network of that name with fresh weights: images (B, channels, size, size) to logits (B, classes).
+    """The network of that name with fresh weights: images (B, in_chans, size, size) to logits (B, num_classes).
 
     It has `.features(images)`, the last feature map; `.group`; and `.architecture`, from which `build` makes the same
     module. It takes images of other sizes too; the size of its name is the one that it is meant for.
 
     Args:
         name: such as `p4cnn_28` or `gcp4resnet44_33`; data after a dot is ignored, only `zoo.load` knows weights.
-        classes: logits; by default as published, like the next two.
-        channels: of the images.
+        num_classes: number of logits; by default as published, like the next two.
+        in_chans: channels of the images.
         width: fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage.
         coset_pool: whether to take the maximum over the group before the classifier.
         dropout: rate after layers 1, 3, 4 and 5 of the CNNs.
@@ -79,7 +79,7 @@ def create(
         if str(parsed) in bundled():
             bare = str(parsed.bare)
             raise ModelError(f"{str(parsed)!r} has weights: zoo.load({str(parsed)!r}); for an untrained one {bare!r}")
-    choices: dict[str, Any] = {"classes": classes, "channels": channels, "width": width}
+    choices: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans, "width": width}
     choices |= {"coset_pool": coset_pool, "dropout": dropout}
     if path is not None and parsed.architecture not in PLAIN_ARCHITECTURES:
         raise ModelError(f"path is {path!r} and {parsed} has none; leave it out, or take z2pathcnn_16")
@@ -226,9 +226,9 @@ def describe(name: str | ModelName) -> Row:
         return Row(*facts, 10, 3, WIDTHS[parsed.architecture][parsed.group_word], None, None)
     if parsed.architecture in PLAIN_ARCHITECTURES:
         paths = PathSpec(str(parsed), "conv")
-        return Row(*facts, paths.classes, paths.channels, paths.width, paths.parameters(), paths.phi)
+        return Row(*facts, paths.num_classes, paths.in_chans, paths.width, paths.parameters(), paths.phi)
     plan = NetworkSpec.of(parsed)
-    return Row(*facts, plan.classes, plan.channels, plan.width, plan.parameters(), plan.design.phi(parsed.size))
+    return Row(*facts, plan.num_classes, plan.in_chans, plan.width, plan.parameters(), plan.design.phi(parsed.size))
 
 
 def list_models(pattern: str = "*") -> tuple[str, ...]:
@@ -256,7 +256,7 @@ def _make(plan: NetworkSpec) -> Network:
 
 def _network(plan: NetworkSpec) -> Network:
     name, design = plan.name, plan.design
-    common: dict[str, Any] = {"channels": plan.channels, "classes": plan.classes, "coset_pool": plan.coset_pool}
+    common: dict[str, Any] = {"in_chans": plan.in_chans, "num_classes": plan.num_classes, "coset_pool": plan.coset_pool}
     common |= {"downsample": plan.downsample, "relax": plan.relax}
     if name.architecture in CNNS:
         common |= {"pools": design.pools, "padding": design.padding, "dropout": plan.dropout}

@@ -86,7 +86,8 @@ class ResidualBlock(nn.Module):
 class ResNet(Network):
     """A 3x3 stem, stages of blocks of which all but the first begin with stride 2, norm, ReLU, pooling, classifier.
 
-    Images (B, channels, H, W) -> features (B, |G| widths[-1], h, w) with h = ceil(H / 2^(stages - 1)) -> (B, classes).
+    Images (B, in_chans, H, W) -> features (B, |G| widths[-1], h, w), with h = ceil(H / 2^(stages - 1)) ->
+    (B, num_classes).
     The stem has stride 1, no norm, no ReLU, and no pool after it; no convolution has a bias.
 
     Which one ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023):
@@ -101,8 +102,8 @@ class ResNet(Network):
         group: one of c1, c2, c4, d1, d2, d4.
         widths: fields of each stage.
         blocks: in each stage.
-        channels: of the images.
-        classes: number of logits.
+        in_chans: channels of the images.
+        num_classes: number of logits.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
@@ -118,8 +119,8 @@ class ResNet(Network):
         widths: Sequence[int] = (16, 32, 64),
         blocks: int = 7,
         *,
-        channels: int = 3,
-        classes: int = 10,
+        in_chans: int = 3,
+        num_classes: int = 10,
         coset_pool: bool = True,
         coset_first: bool = True,
         variant: str = "",
@@ -129,7 +130,7 @@ class ResNet(Network):
     ) -> None:
         mode, total = mode_of(downsample, padding_mode), 1 << (len(widths) - 1)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["stem"] = convolutions(relax)[0](group, channels, widths[0], 3, padding=1, bias=False, padding_mode=mode)
+        layers["stem"] = convolutions(relax)[0](group, in_chans, widths[0], 3, padding=1, bias=False, padding_mode=mode)
         before = widths[0]
         for i, width in enumerate(widths):
             chain = [ResidualBlock(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
@@ -142,9 +143,9 @@ class ResNet(Network):
         super().__init__(
             group,
             nn.Sequential(layers),
-            channels=channels,
+            in_chans=in_chans,
             fields=before,
-            classes=classes,
+            num_classes=num_classes,
             coset_pool=coset_pool,
             coset_first=coset_first,
             minimum=1 if downsample in (None, "stride") else total,

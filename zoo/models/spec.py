@@ -19,22 +19,25 @@ MAX_PARAMETERS = 200_000_000
 MAX_FILTERS = 1 << 29
 """Numbers that all filters may have once they are expanded over the group, as they are kept in eval mode; 2 GiB."""
 
-BOUNDS = {"classes": 100_000, "channels": 1024, "width": 4096}
+BOUNDS = {"num_classes": 100_000, "in_chans": 1024, "width": 4096}
+
+KEYS = {"num_classes": "classes", "in_chans": "channels"}
+"""Attribute -> key in plain data, where the two differ: the keys are those of the first files."""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
     """A network on a lattice group, described; checked when it is made.
 
-    >>> NetworkSpec.of("p4cnn_28", channels=1).to_dict()["width"]
+    >>> NetworkSpec.of("p4cnn_28", in_chans=1).to_dict()["width"]
     10
     """
 
     name: ModelName
     """Without data."""
-    classes: int
+    num_classes: int
     """Number of logits."""
-    channels: int
+    in_chans: int
     """Of the images."""
     width: int | tuple[int, ...]
     """Fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage."""
@@ -48,7 +51,7 @@ class NetworkSpec:
     """How the convolutions may leave the group, one of `zoo.layers.relaxed.RELAXATIONS`, or none."""
 
     def __post_init__(self) -> None:
-        for key in ("classes", "channels"):
+        for key in ("num_classes", "in_chans"):
             _whole(key, getattr(self, key), BOUNDS[key])
         stages = self.design.stages
         if isinstance(self.width, list | tuple):
@@ -117,7 +120,7 @@ class NetworkSpec:
         parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
         design = ARCHITECTURES[parsed.architecture]
         defaults = {
-            "classes": design.classes, "channels": design.channels, "width": default_width(parsed),
+            "num_classes": design.num_classes, "in_chans": design.in_chans, "width": default_width(parsed),
             "coset_pool": True, "dropout": 0.0,
         }  # fmt: skip
         return cls(parsed, **(defaults | {key: value for key, value in choices.items() if value is not None}))
@@ -125,7 +128,8 @@ class NetworkSpec:
     @classmethod
     def from_dict(cls, architecture: Any) -> "NetworkSpec":
         """The inverse of `to_dict`; `ModelError` for anything else, so that files from elsewhere may be read."""
-        keys, optional = [field.name for field in fields(cls) if field.default is MISSING], _optional()
+        names, optional = [field.name for field in fields(cls) if field.default is MISSING], _optional()
+        keys = [KEYS.get(name, name) for name in names]
         found = sorted(map(str, architecture)) if isinstance(architecture, Mapping) else None
         if found is None or sorted(set(found) - set(optional)) != sorted(keys):
             got = architecture if found is None else found
@@ -137,7 +141,7 @@ class NetworkSpec:
         if name.data is not None or name.is_steerable:
             raise ModelError(f"the architecture is named {name}, expected a lattice network without data: p4cnn_28")
         given = {key: architecture[key] for key in optional if key in architecture}
-        return cls(name, **{key: architecture[key] for key in keys[1:]}, **given)
+        return cls(name, **{key: architecture[KEYS.get(key, key)] for key in names[1:]}, **given)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON; choices that came later than the first files are left out at their defaults."""
@@ -145,7 +149,7 @@ class NetworkSpec:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {"name": str(self.name), "width": width}
         usual = _optional()
-        return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
+        return {KEYS.get(key, key): value for key, value in values.items() if key not in usual or value != usual[key]}
 
     @property
     def design(self) -> Architecture:
@@ -161,13 +165,13 @@ class NetworkSpec:
 
     def parameters(self) -> int:
         """How many numbers training would change, by arithmetic: nothing is allocated."""
-        return count(self.name, self.widths, self.channels, self.classes, self.coset_pool, self.relax)
+        return count(self.name, self.widths, self.in_chans, self.num_classes, self.coset_pool, self.relax)
 
     def filters(self) -> int:
         """An upper bound of the numbers in all filters, expanded over the group: more than memory holds, for few
         parameters, where a factor is shared."""
         size = order(self.name.group)
-        free = count(self.name, self.widths, self.channels, 0, self.coset_pool, self.relax)  # all but the head
+        free = count(self.name, self.widths, self.in_chans, 0, self.coset_pool, self.relax)  # all but the head
         if self.name.variant == "g":  # |G|^2 k k from k k + |G| for each pair of fields, with k = 3
             return free * size * size * 9 // (9 + size)
         return free * size

@@ -1,6 +1,6 @@
 """Steerable networks: skeletons of `zoo.models.exported` whose convolutions live in the kernel spaces of escnn.
 
-    >>> net = create_steerable(ModelName.parse("c8cnn_28"), classes=10, channels=1, seed=0)
+    >>> net = create_steerable(ModelName.parse("c8cnn_28"), num_classes=10, in_chans=1, seed=0)
     >>> plain = export(net)  # the same logits without escnn
 
 escnn solves, once per process, for the kernels between two representations; the convolution, its coefficients and the
@@ -31,8 +31,8 @@ from zoo.models.names import ModelName
 def create_steerable(
     name: ModelName | str,
     *,
-    classes: int | None = None,
-    channels: int | None = None,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
     width: int | None = None,
     coset_pool: bool = True,
     dropout: float = 0.0,
@@ -43,8 +43,8 @@ def create_steerable(
 
     Args:
         name: `<group><architecture>_<size>` with c8, c16, d8, so2 or o2 and cnn or wrn16, such as c8cnn_28.
-        classes: number of logits, 10 by default.
-        channels: of the images, 3 by default.
+        num_classes: number of logits, 10 by default.
+        in_chans: channels of the images, 3 by default.
         width: number of fields; by default that of `zoo.models.exported.WIDTHS`.
         coset_pool: whether the head sees the maximum over the group; only then are the logits invariant.
         dropout: probability, in training.
@@ -57,8 +57,8 @@ def create_steerable(
     parsed = read_name(str((ModelName.parse(name) if isinstance(name, str) else name).bare))
     spec = FieldNetSpec(
         name=str(parsed),
-        classes=10 if classes is None else classes,
-        channels=3 if channels is None else channels,
+        num_classes=10 if num_classes is None else num_classes,
+        in_chans=3 if in_chans is None else in_chans,
         width=WIDTHS[parsed.architecture][parsed.group_word] if width is None else width,
         coset_pool=coset_pool,
         dropout=dropout,

@@ -113,7 +113,7 @@ def test_bad_blocks_are_refused(options, sentence):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("size", [8, 11, 16])
 def test_the_network_is_what_its_description_says(path, size):
-    net = create(f"z2pathcnn_{size}", path=path, channels=2, classes=7, width=3, seed=0)
+    net = create(f"z2pathcnn_{size}", path=path, in_chans=2, num_classes=7, width=3, seed=0)
     assert str(net.group) == "c1" and net.architecture["path"] == path
     asked = needs(json.loads(json.dumps(net.architecture)), size)
     assert asked.parameters == numbers(net)
@@ -153,7 +153,7 @@ def test_only_a_network_without_free_paths_takes_images_of_other_sizes():
 
 @pytest.mark.parametrize("path", ["conv", "residual-factored"])
 def test_a_model_folder_keeps_weights_and_what_was_learned(path, tmp_path):
-    net = create("z2pathcnn_8", path=path, classes=3, width=2, seed=0).eval()
+    net = create("z2pathcnn_8", path=path, num_classes=3, width=2, seed=0).eval()
     net.precisions.uniform_(1, 9), net.effective_dimensions.uniform_(1, 9), net.examples.fill_(100)
     images = torch.randn(4, 1, 8, 8)
     save_checkpoint(
@@ -189,8 +189,8 @@ HOSTILE = [
     ({"width": 10**9}, "width of z2pathcnn_16 is 1000000000, expected a whole number from 1 to 1024"),
     ({"width": True}, "width of z2pathcnn_16 is True"),
     ({"width": [8]}, r"width of z2pathcnn_16 is \[8\]"),
-    ({"classes": 0}, "classes of z2pathcnn_16 is 0"),
-    ({"channels": "1"}, "channels of z2pathcnn_16 is '1'"),
+    ({"classes": 0}, "num_classes of z2pathcnn_16 is 0"),
+    ({"channels": "1"}, "in_chans of z2pathcnn_16 is '1'"),
     ({"path": "dense", "width": 1024}, "parameters, at most 67,108,864 are built"),
     ({"path": "dense", "name": "z2pathcnn_4096"}, "parameters, at most"),
     ({"name": "z2pathcnn_4"}, "needs at least 8 pixels"),

@@ -146,7 +146,7 @@ def test_gradients_reach_coefficients_and_likelihood():
 
 @pytest.mark.parametrize("name", ["c8cnn_28", "so2cnn_28"])
 def test_a_network_exports_saves_and_says_what_it_holds(tmp_path, name):
-    model = create(name, relax="likelihood", width=2, classes=4, channels=1, seed=0).eval()
+    model = create(name, relax="likelihood", width=2, num_classes=4, in_chans=1, seed=0).eval()
     assert build(model.architecture).architecture == model.architecture
     assert audit(model, 28).exact and objective_of(model, "auto").name == "likelihood"
     skew(model, 0.3)
@@ -171,7 +171,7 @@ def test_a_network_exports_saves_and_says_what_it_holds(tmp_path, name):
 
 
 def test_channels_last_changes_the_layout_and_no_number():
-    model = create("c8cnn_28", relax="likelihood", width=2, channels=1, seed=0).eval()
+    model = create("c8cnn_28", relax="likelihood", width=2, in_chans=1, seed=0).eval()
     x = torch.randn(2, 1, 28, 28)
     with torch.no_grad():
         before = model(x)
@@ -181,7 +181,7 @@ def test_channels_last_changes_the_layout_and_no_number():
 
 def test_it_learns_the_filters_of_a_plain_network():
     """Nothing that a steerable network could not have is out of reach: a turned and an upright image are told apart."""
-    net = create("c8cnn_28", relax="likelihood", width=2, classes=2, channels=1, seed=0).train()
+    net = create("c8cnn_28", relax="likelihood", width=2, num_classes=2, in_chans=1, seed=0).train()
     x = torch.rand(16, 1, 12, 12)
     images, labels = torch.cat([x, x.rot90(1, (-2, -1))]), torch.arange(2).repeat_interleave(16)
     logits = [p for name, p in net.named_parameters() if "logits" in name]

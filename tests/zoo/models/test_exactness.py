@@ -112,7 +112,7 @@ def _gap(name, fields, coset_pool):
     for norm in net.modules():
         norm.momentum = 1.0
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(8, net.channels, size, size, generator=generator, dtype=torch.float64)
+    x = torch.rand(8, net.in_chans, size, size, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         net.train()(x)
         y = net.eval()(x)

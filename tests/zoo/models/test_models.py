@@ -29,12 +29,12 @@ ONE_EACH = [
 
 def images(net, size, batch=4, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, net.channels, size, size, generator=generator, dtype=dtype)
+    return torch.randn(batch, net.in_chans, size, size, generator=generator, dtype=dtype)
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_features_and_logits_have_their_shapes_and_move_with_the_image(name):
-    net, size = small(name, classes=5).double(), ModelName.parse(name).size
+    net, size = small(name, num_classes=5).double(), ModelName.parse(name).size
     x = images(net, size, dtype=torch.float64)
     net.train()(x)
     net.eval()

@@ -63,20 +63,20 @@ BY_CLASSES = [
 
 @pytest.mark.parametrize(("name", "coset_pool", "published"), BY_CLASSES)
 def test_published_parameter_counts_by_classes(name, coset_pool, published):
-    net = create(name, classes=10, coset_pool=coset_pool)
+    net = create(name, num_classes=10, coset_pool=coset_pool)
     inputs = net.head.in_features
     assert {classes: count(net) + (inputs + 1) * (classes - 10) for classes in published} == published
     assert coset_pool is False or describe(name).parameters == published[10]
 
 
 def test_control_the_number_of_classes_counts():
-    assert count(create("p4resnet44_33", classes=102, coset_pool=False)) == 2_657_590
+    assert count(create("p4resnet44_33", num_classes=102, coset_pool=False)) == 2_657_590
 
 
 @pytest.mark.parametrize("head", LATTICE)
 def test_counting_is_what_is_built(head):
     for coset_pool in (True, False):
-        net = small(f"{head}_28", classes=7, channels=2, coset_pool=coset_pool)
+        net = small(f"{head}_28", num_classes=7, in_chans=2, coset_pool=coset_pool)
         rebuilt = build(json.loads(json.dumps(net.architecture)))
         assert type(rebuilt) is type(net) and rebuilt.architecture == net.architecture
         shapes = {key: value.shape for key, value in net.state_dict().items()}
@@ -96,9 +96,9 @@ HOSTILE = [
     ({"width": [10]}, "expected one number of fields: width=10"),
     ({"width": "10"}, "width is '10', expected a whole number"),
     ({"width": None}, "width is 'None'"),
-    ({"classes": 10**9}, "classes is '1000000000'"),
-    ({"classes": 0}, "classes is '0'"),
-    ({"channels": 10**6}, "channels is '1000000'"),
+    ({"classes": 10**9}, "num_classes is '1000000000'"),
+    ({"classes": 0}, "num_classes is '0'"),
+    ({"channels": 10**6}, "in_chans is '1000000'"),
     ({"coset_pool": 1}, "coset_pool is 1, expected true or false"),
     ({"dropout": 1.0}, "dropout is 1.0, expected a rate"),
     ({"dropout": float("nan")}, "dropout is nan"),

@@ -33,17 +33,17 @@ def escnn():
 
 def small(name, **choices):
     """A network with few fields, whose running statistics are no longer those it was born with."""
-    net = create_steerable(name, **({"classes": 4, "channels": 1, "width": 2, "seed": 0} | choices))
+    net = create_steerable(name, **({"num_classes": 4, "in_chans": 1, "width": 2, "seed": 0} | choices))
     size = ModelName.parse(name).size
     with torch.no_grad():
-        net.train()(torch.randn(4, net.spec.channels, size, size, generator=torch.Generator().manual_seed(1)))
+        net.train()(torch.randn(4, net.spec.in_chans, size, size, generator=torch.Generator().manual_seed(1)))
     return net.eval()
 
 
 def images(net, count=2, dtype=torch.float32):
     size = ModelName.parse(net.spec.name).size
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(count, net.spec.channels, size, size, generator=generator, dtype=torch.float64).to(dtype)
+    return torch.randn(count, net.spec.in_chans, size, size, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def field_major(x, size):
@@ -183,7 +183,7 @@ def test_training_state_is_the_same_in_both_modes_and_goes_into_a_fresh_network(
     net = small("d8cnn_12", dropout=0.2)
     keys = {mode: list(net.train(mode).state_dict()) for mode in (True, False, True)}
     assert keys[True] == keys[False] and not any("basis" in key or "sampling" in key for key in keys[True])
-    fresh = create_steerable("d8cnn_12", classes=4, channels=1, width=2, dropout=0.2, seed=7)
+    fresh = create_steerable("d8cnn_12", num_classes=4, in_chans=1, width=2, dropout=0.2, seed=7)
     x = images(net)
     assert not torch.equal(fresh.eval()(x), net.eval()(x))
     fresh.train().load_state_dict(net.state_dict())

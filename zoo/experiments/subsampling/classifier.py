@@ -63,7 +63,7 @@ def run(job: Job, setting: Setting) -> dict[str, object]:
 
 def network(kind: str, width: int = WIDTH, pools: int = POOLS) -> CNN:
     """The p4 network with circular padding that downsamples in that way."""
-    return CNN("c4", width, channels=1, pools=pools, downsample=kind, padding_mode="circular")
+    return CNN("c4", width, in_chans=1, pools=pools, downsample=kind, padding_mode="circular")
 
 
 def accuracies(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:

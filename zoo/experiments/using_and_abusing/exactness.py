@@ -25,7 +25,7 @@ EXACT, BROKEN = 1e-9, 1e-3
 class TorchvisionStem(nn.Sequential):
     """The subsampling of torchvision's ResNet18 alone: 7x7 with stride 2, 3x3 max pool with stride 2, three strides."""
 
-    channels = 3
+    in_chans = 3
 
     def __init__(self, width: int = 4) -> None:
         layers: list[nn.Module] = [nn.Conv2d(3, width, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
@@ -50,7 +50,7 @@ def calibrated(model: nn.Module, size: int) -> nn.Module:
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():
-        work.train()(noise(8, int(work.channels), (size, size), seed=1))  # type: ignore[arg-type]
+        work.train()(noise(8, int(work.in_chans), (size, size), seed=1))  # type: ignore[arg-type]
     return work.eval()
 
 

@@ -50,7 +50,7 @@ def measure(job: Job, setting: Setting) -> dict[str, Any]:
     model = narrow(head if head == "torchvision" else f"{head}_{first}", 33)
     can = [size for size in sizes if size >= getattr(model, "minimum", 1)]
     tried = touchstones(model)
-    found = {size: max(errors(model, noise(IMAGES, int(model.channels), (size, size)), tried)) for size in can}  # type: ignore[arg-type]
+    found = {size: max(errors(model, noise(IMAGES, int(model.in_chans), (size, size)), tried)) for size in can}  # type: ignore[arg-type]
     return {
         "predicted": list(exact_sizes(model, can)),
         "errors": {str(size): float(f"{error:.2g}") for size, error in found.items()},

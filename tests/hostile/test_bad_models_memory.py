@@ -18,9 +18,10 @@ from tests.support.checkpoints import rehash
 from zoo.checkpoint.tensors import serialised
 from zoo.errors import ModelError
 from zoo.files import CONFIG, GOLDEN, WEIGHTS
-from zoo.models.exported import MAX_NUMBERS
+from zoo.models.families.fields import FieldNet
+from zoo.models.network import Network
 from zoo.models.registry import create, needs
-from zoo.models.spec import MAX_FILTERS, MAX_PARAMETERS, NetworkSpec
+from zoo.models.spec import MAX_FILTERS, NetworkSpec
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is limited as Linux does it")
 
@@ -119,10 +120,11 @@ def answers(whole, tmp_path_factory) -> dict[str, str]:
 
 def test_what_is_asked_for_is_far_more_than_there_is():
     for name in ("as many parameters as are allowed", "as many classes as are allowed"):
-        assert 0.9 * MAX_PARAMETERS < NetworkSpec.from_dict(ARCHITECTURES[name]).parameters() <= MAX_PARAMETERS
+        parameters, most = NetworkSpec.from_dict(ARCHITECTURES[name]).parameters(), Network.max_parameters
+        assert 0.9 * most < parameters <= most
     assert NetworkSpec.from_dict(ARCHITECTURES["as large filters as are allowed"]).filters() > 0.9 * MAX_FILTERS
     exported = needs(ARCHITECTURES["as many numbers as are allowed, exported"], 28).parameters
-    assert 0.9 * MAX_NUMBERS < exported <= MAX_NUMBERS
+    assert 0.9 * FieldNet.max_parameters < exported <= FieldNet.max_parameters
 
 
 def test_a_small_folder_is_read(answers):

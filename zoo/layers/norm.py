@@ -155,19 +155,16 @@ class _SharedNorm(torch.autograd.Function):
                 dy, x, weights, mean, var, None, None, False, ctx.eps, mask
             )
             own = torch.stack(sums[1:]).view(2, size, -1).sum(1)  # sum(dy z), sum(dy) per field
-        dw, db = _summed(own) if ctx.shared else own
+        total = own.clone()
+        if ctx.shared:
+            dist.all_reduce(total)
+        dw, db = total
         scale = (var + ctx.eps).rsqrt()
         a = weights * scale
         b = a * scale * dw.repeat(size) / ctx.n
         c = mean * b - a * db.repeat(size) / ctx.n
         dx = torch.addcmul(_column(c, x), x, _column(-b, x)).addcmul_(dy, _column(a, x))
         return dx, own[0], own[1], *5 * [None]
-
-
-def _summed(own: Tensor) -> Tensor:
-    total = own.clone()
-    dist.all_reduce(total)
-    return total
 
 
 def _twice(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:

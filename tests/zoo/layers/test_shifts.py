@@ -5,9 +5,9 @@ import torch
 
 from symdata.groups import Group
 from tests.support.torus import change, digits, lively, shifts
-from zoo.layers.subsampling.downsampling import PHASED
-from zoo.models.cnn import CNN
-from zoo.models.resnet import ResNet
+from zoo.layers.subsampling.downsampling import KINDS, on_torus
+from zoo.models.families.cnn import CNN
+from zoo.models.families.resnet import ResNet
 
 C4 = Group(4).elements
 
@@ -26,7 +26,7 @@ def exact_under(net, images, elements, count, seed=0):
     return worst
 
 
-@pytest.mark.parametrize("kind", PHASED)
+@pytest.mark.parametrize("kind", [*filter(on_torus, KINDS)])
 def test_logits_of_real_digits_do_not_change_under_turns_and_circular_shifts(kind, data):
     """300 digits, 4 turns and 8 shifts: each quarter of the digits has all turns and two of the shifts."""
     images = digits(data, 300, size=28)
@@ -37,7 +37,7 @@ def test_logits_of_real_digits_do_not_change_under_turns_and_circular_shifts(kin
         assert net(part).std(0).max() > 1e-4, "not a constant"
 
 
-@pytest.mark.parametrize("kind", PHASED)
+@pytest.mark.parametrize("kind", [*filter(on_torus, KINDS)])
 def test_both_paths_of_a_residual_block_are_sampled_alike(kind, data):
     images = digits(data, 40)
     net = lively(ResNet("c4", (2, 3, 4), 1, downsample=kind, in_chans=1), images)

@@ -20,7 +20,7 @@ from zoo.layers.relaxed import (
     LikelihoodLiftingConv2d,
     PartialGroupConv2d,
 )
-from zoo.layers.steerable.convolution import Conv
+from zoo.layers.steerable.convolution import FieldConvSpec
 from zoo.layers.steerable.fibre import IMAGE, Fibre
 from zoo.layers.steerable.likelihood import LikelihoodSteerableConv2d
 from zoo.measure import degree_of_equivariance, kernel_deviations, model_degree
@@ -146,7 +146,7 @@ def test_both_measures_look_at_the_filters_of_evaluation():
 
 
 def test_layers_on_finer_groups_are_held_against_their_part_on_pixels_by_both_measures():
-    conv = LikelihoodSteerableConv2d(Conv(IMAGE, Fibre(Group(8)), 2, 3, 3), Group(8)).double()
+    conv = LikelihoodSteerableConv2d(FieldConvSpec(IMAGE, Fibre(Group(8)), 2, 3, 3), Group(8)).double()
     nn.init.normal_(conv.likelihood.logits)
     (found,), (degree,) = kernel_deviations(conv), degree_of_equivariance(conv)
     assert (found.group, found.by_element) == ("c4", degree.deviation) and found.by_element["r90"] > 0.1

@@ -14,7 +14,8 @@ from zoo.errors import ModelError
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, GroupPool, act_on_features
 from zoo.layers.regular import move
 from zoo.models.names import ModelName
-from zoo.models.registry import build, create, describe
+from zoo.models.registry import build, create
+from zoo.models.spec import NetworkSpec
 
 ONE_EACH = [
     "p4cnn_12",
@@ -41,7 +42,7 @@ def test_features_and_logits_have_their_shapes_and_move_with_the_image(name):
     assert net(x).shape == (4, 5)
     features = net.features(x)
     assert features.shape[:2] == (4, net.group.order * net.head.in_features)
-    assert describe(name).phi == 0
+    assert NetworkSpec.of(name).phi == 0
     for e in net.group.elements:
         if net.group.order > 1:
             moved = act_on_features(features, e, net.group)

@@ -22,7 +22,7 @@ from zoo.experiments.subsampling.autoencoder import jobs as autoencoder_jobs
 from zoo.experiments.subsampling.autoencoder import report as autoencoder_report
 from zoo.experiments.subsampling.torus import TEST_SEED, Move, digits, each_moved, fit, in_parts, moved, random_moves
 from zoo.layers.subsampling.downsampling import KINDS
-from zoo.models.cnn import CNN
+from zoo.models.families.cnn import CNN
 from zoo.models.registry import seeded
 
 SIZE, WIDTH, POOLS = 32, 5, 2

@@ -27,7 +27,7 @@ from zoo.experiments.harness.statistics import summarise
 from zoo.experiments.harness.tables import joined
 from zoo.experiments.using_and_abusing.claims import verdicts
 from zoo.experiments.using_and_abusing.published import KNIGHT, KNIGHT_LOG, KnightRow
-from zoo.models.knight import Knight
+from zoo.models.families.knight import Knight
 from zoo.models.registry import seeded
 
 EPOCHS, LEARNING_RATE, MOMENTUM = 800, 1e-3, 0.9

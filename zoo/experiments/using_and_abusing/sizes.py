@@ -14,10 +14,11 @@ from zoo.experiments.using_and_abusing.exactness import BROKEN, EXACT, errors, n
 from zoo.experiments.using_and_abusing.published import EXACT as RULES
 from zoo.experiments.using_and_abusing.published import SIZES
 from zoo.experiments.using_and_abusing.published import exact_sizes as published_sizes
-from zoo.models.architecture_facts import ARCHITECTURES
-from zoo.models.names import LATTICE_WORDS, known_prefixes
-from zoo.models.registry import describe
+from zoo.models.names import LATTICE_WORDS, ModelName, known_prefixes
+from zoo.models.spec import NetworkSpec
 
+KINDS = ("cnn", "cnn2", "cwcnn", "resnet44", "resnet18", "pcamresnet44", "knight")
+"""Architectures on lattice groups, in the order of the tables."""
 IMAGES = 2
 """Of noise, for each size and element."""
 SHOWN = (27, 28, 29, 32, 33, 96, 97, 224, 225)
@@ -38,7 +39,7 @@ def networks() -> dict[str, str]:
     found = {
         head: kind
         for head, (variant, word, kind) in known_prefixes().items()
-        if word in LATTICE_WORDS and kind in ARCHITECTURES and head == f"{variant}{word}{kind}"
+        if word in LATTICE_WORDS and kind in KINDS and head == f"{variant}{word}{kind}"
     }
     return found | {"torchvision": "torchvision resnet18"}
 
@@ -46,8 +47,7 @@ def networks() -> dict[str, str]:
 def measure(job: Job, setting: Setting) -> dict[str, Any]:
     """Predicted exact sizes, and the largest error over elements at every size."""
     head, sizes = job.request["network"], job.request["sizes"]
-    first = 33 if head == "torchvision" else ARCHITECTURES[job.request["architecture"]].sizes[0]
-    model = narrow(head if head == "torchvision" else f"{head}_{first}", 33)
+    model = narrow(head if head == "torchvision" else f"{head}_{ModelName.parse(f'{head}_1').family.sizes[0]}", 33)
     can = [size for size in sizes if size >= getattr(model, "minimum", 1)]
     tried = touchstones(model)
     found = {size: max(errors(model, noise(IMAGES, int(model.in_chans), (size, size)), tried)) for size in can}  # type: ignore[arg-type]
@@ -129,9 +129,8 @@ def _abridged(sizes: list[int]) -> str:
 
 def _misalignment() -> Table:
     rows = []
-    for kind, design in ARCHITECTURES.items():
-        heads_at = [f"p4{kind}_{size}" for size in SHOWN]
-        rows.append((kind, *(str(describe(name).phi) for name in heads_at), str(design.period - 1)))
+    for kind in KINDS:
+        rows.append((kind, *(str(NetworkSpec.of(f"p4{kind}_{size}").phi) for size in SHOWN), str(RULES[kind][0] - 1)))
     header = ("architecture", *(f"{size} px" for size in SHOWN), "at most")
     note = (
         "Misalignment phi in input pixels; 0 is exact. One pixel changes it, and 224 is the worst size for a ResNet18."

@@ -7,8 +7,8 @@ index of f itself, so that for every g of G
     S(g f) = k S(f)    with    S(f) = Res_K(p^-1 f),  p' = g p k^-1,  k in K:
 
 the smaller map of a moved map is the smaller map, moved by K. So S(f) is as equivariant as any feature map, on the
-smaller torus and over H', and (S(f), p) moves under all of G: p tells what K cannot. Fixed lattices of pixels, p = 0,
-do not have this.
+smaller torus and over H', and (S(f), p) moves under all of G: p holds what K cannot. Fixed lattices of pixels, p = 0,
+are not equivariant.
 
 Convention:
     p is a phase (row, column), each from 0 to s - 1, and an element r of H, the first of its coset r H' by index. First
@@ -25,13 +25,13 @@ from torch.nn import functional as F
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers.bank import wrapped
-from zoo.layers.regular import act_on_features, fields, flat, lattice_group, order
-from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, checked_window, group_index, inverses, products
+from zoo.layers.regular import act_on_features, fields, flat, inverses, lattice_group, order, products
+from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, checked_window, group_index
 from zoo.layers.subsampling.polyphase import ByPhase, checked_stride, polyphase
 
 
 class _Cosets(ByPhase):
-    """What both directions know: the stride, H, H', and the first element of every coset r H'."""
+    """The stride, H, H', and the first element of every coset r H', for both directions."""
 
     def __init__(self, stride: int, group: Group | str, fiber: Group | str | None) -> None:
         super().__init__()
@@ -40,25 +40,25 @@ class _Cosets(ByPhase):
         if not self.fiber <= self.group:
             raise ShapeError(f"fiber is {self.fiber}, expected a subgroup of {self.group}, for example c1")
         self.kept = [self.group.index(e) for e in self.fiber.elements]
-        """For every element of H' its index in H."""
+        """Index in H of every element of H'."""
         table = products(self.group)
         self.first = [min(table[h][k] for k in self.kept) for h in range(order(self.group))]
-        """For every element h of H the first of h H'."""
+        """For every element h of H the first element of h H'."""
         self.cosets = sorted(set(self.first))
 
     def coset(self, index: GroupIndex) -> GroupIndex:
-        """The coset that an element of G lies in, as its representative."""
+        """The representative of the coset of an element of G."""
         first = torch.tensor(self.first, device=index.element.device)
         return GroupIndex(index.position % self.stride, first[index.element], index.tied)
 
     def chosen(self, maps: list[Tensor], element: Tensor) -> Tensor:
-        """Of maps (B, ...), one for each coset of H', that of every image's own."""
+        """For every image the map of its own coset, from maps (B, ...), one for each coset of H'."""
         label = {r: i for i, r in enumerate(self.cosets)}
         labels = torch.tensor([label[r] for r in self.first], device=element.device)[element]
         return torch.stack(maps, 1)[torch.arange(len(element), device=element.device), labels]
 
     def check_square(self, x: Tensor) -> None:
-        """`ShapeError` for a rectangle whose quarter turn would be another one."""
+        """`ShapeError` for rectangles if elements of H act, which need squares."""
         if len(self.cosets) > 1 and x.shape[-1] != x.shape[-2]:
             raise ShapeError(f"feature maps are {tuple(x.shape)}, expected squares (B, C, H, H) to subsample the fibre")
 
@@ -131,6 +131,12 @@ class EquivariantUpsample2d(_Cosets):
         group: H, one of c1, c2, c4, d1, d2, d4.
         fiber: H', of the argument; by default H.
         smooth: side of a window of the torus over which the result is averaged, odd; 1 leaves it as it is.
+
+    Example:
+        >>> down, up = EquivariantSubsample2d(2, "c4"), EquivariantUpsample2d(2, "c4")
+        >>> y, coset = down(torch.randn(1, 4, 8, 8))
+        >>> torch.equal(down(up(y, coset), coset)[0], 2 * y)  # scaled so that the mean square is kept
+        True
     """
 
     sampling = "equivariant upsample"

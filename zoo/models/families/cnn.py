@@ -6,9 +6,14 @@ from torch import nn
 
 from symdata.groups import Group
 from zoo.layers import GroupAvgPool2d, GroupBatchNorm2d
+from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
+from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
+from zoo.models.family import family
 from zoo.models.network import Network
+from zoo.models.spec import NetworkSpec
+from zoo.models.widths import comparable
 
 LAYERS = 7
 LAST_KERNEL = 4
@@ -16,13 +21,19 @@ DROPPED = (1, 3, 4, 5)
 """The layers that are followed by dropout, counted from 1."""
 
 
+CHOICES = (COSET_POOL, DROPOUT, DOWNSAMPLE, RELAX)
+
+
+@family("cnn", sizes=(28, 27, 29), width=comparable(20), period=2, choices=CHOICES)
+@family("cnn2", sizes=(28, 27, 29), width=comparable(20), period=4, choices=CHOICES, pools=2)
+@family("cwcnn", sizes=(28, 29), width=comparable(20), period=2, choices=CHOICES, in_chans=1, padding=0)
 class CNN(Network):
     """Six 3x3 convolutions and a 4x4 one, each with norm and ReLU; mean over space, maximum over the group, classifier.
 
     Images (B, in_chans, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3), with one pool and padding ->
     (B, num_classes).
 
-    Which one:
+    Families:
         cnn: padding 1, a 2x2 max pool after layer 2. The network of every logged number of "Using and Abusing
             Equivariance" (Edixhoven, Lengyel & van Gemert 2023), rotated-MNIST experiments. 24,990 parameters for p4
             with 10 fields, 25,570 for z2 with 20. Exact at even sizes, from 8 on.
@@ -87,12 +98,21 @@ class CNN(Network):
             num_classes=num_classes,
             coset_pool=coset_pool,
             minimum=minimum_size(pools, 1 if torus else padding, downsample, 2 if torus else LAST_KERNEL),
-            divisor=1 << pools if downsample in PHASED else 1,
+            divisor=1 << pools if on_torus(downsample) else 1,
         )
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        lifting, hidden = convolutions(spec.choices["relax"])
+        size, fields = order(spec.group), spec.widths[0]
+        filters = lifting.count(size, spec.in_chans, fields, 3)
+        filters += (LAYERS - 2) * hidden.count(size, fields, fields, 3)
+        filters += hidden.count(size, fields, fields, LAST_KERNEL)
+        return filters + LAYERS * 3 * fields  # a bias, and weight and bias of a norm
 
 
 def minimum_size(pools: int, padding: int, downsample: str | None = None, last: int = LAST_KERNEL) -> int:
-    """The smallest side that leaves `last` pixels for the last convolution: its way back through the layers."""
+    """The smallest side that leaves `last` pixels for the last convolution, found from the last layer to the first."""
     size = last
     for i in range(LAYERS - 1, 0, -1):
         before = 2 * size - (downsample == "stride")

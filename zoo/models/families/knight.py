@@ -1,16 +1,36 @@
 """The smallest network that learns its own rotation: one strided convolution of one field."""
 
 from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
+from zoo.layers import LiftingConv2d
+from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
+from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX, relaxation_word
+from zoo.models.family import family
 from zoo.models.network import Network
+from zoo.models.spec import NetworkSpec
 
 
+def _relax(spec: NetworkSpec, value: Any) -> str:
+    word = relaxation_word(spec, value)
+    if word != "none" and convolutions(word)[0] is LiftingConv2d:
+        raise ModelError(
+            f"relax is {word!r} and {spec.name} has a lifting layer alone, which stays a full one; take 'bias'"
+        )
+    return word
+
+
+CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, replace(RELAX, check=_relax))
+
+
+@family("knight", sizes=(33, 32), width=lambda name: 1, num_classes=2, in_chans=1, period=2, first=1, choices=CHOICES)
 class Knight(Network):
     """One lifting convolution, mean over space, maximum over the group, classifier: 14 parameters for p4 of one field.
 
@@ -67,5 +87,10 @@ class Knight(Network):
             num_classes=num_classes,
             coset_pool=coset_pool,
             minimum=max(1, kernel - 2 * padding) + (stride - 1) * apart,
-            divisor=stride if downsample in PHASED else 1,
+            divisor=stride if on_torus(downsample) else 1,
         )
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        lifting, _ = convolutions(spec.choices["relax"])
+        return lifting.count(order(spec.group), spec.in_chans, spec.widths[0], 3) + spec.widths[0]

@@ -1,7 +1,10 @@
 """Pre-activation residual networks: ResNet44, ResNet18, and the ResNet44 of PatchCamelyon."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,9 +15,13 @@ from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
+from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
+from zoo.models.family import family
 from zoo.models.network import Network
+from zoo.models.spec import NetworkSpec
+from zoo.models.widths import PublishedWidths, comparable
 
 HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
     "": GroupConv2d,
@@ -83,6 +90,25 @@ class ResidualBlock(nn.Module):
         return total
 
 
+CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, RELAX)
+
+
+def _resnet(
+    architecture: str,
+    width: int | tuple[int, ...],
+    *,
+    published: PublishedWidths | None = None,
+    stages: int,
+    **facts: Any,
+) -> Callable[[type["ResNet"]], type["ResNet"]]:
+    """The entry of an architecture with strides at the beginning of all stages but the first."""
+    facts |= {"stages": stages, "period": 1 << (stages - 1), "first": 1, "variants": tuple(HIDDEN), "choices": CHOICES}
+    return family(architecture, width=comparable(width, published), **facts)
+
+
+@_resnet("resnet44", 32, published={("", 8): 12, ("gc", 4): 47, ("gc", 8): 35}, sizes=(33, 32), stages=3, blocks=7)
+@_resnet("resnet18", 64, published={("gc", 4): 90, ("gc", 8): 64}, sizes=(225, 224), stages=4, blocks=2)
+@_resnet("pcamresnet44", (8, 14, 28), sizes=(97, 96), stages=3, num_classes=2, blocks=7, coset_first=False)
 class ResNet(Network):
     """A 3x3 stem, stages of blocks of which all but the first begin with stride 2, norm, ReLU, pooling, classifier.
 
@@ -90,7 +116,7 @@ class ResNet(Network):
     (B, num_classes).
     The stem has stride 1, no norm, no ReLU, and no pool after it; no convolution has a bias.
 
-    Which one ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023):
+    Families ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023):
         resnet44: 3 stages of 7 blocks, for CIFAR. 2,636,458 parameters for z2 of width 32; with coset pooling 2,632,026
             for p4 of width 16 and 2,959,366 for p4m of width 12. Exact at 1 mod 4.
         resnet18: 4 stages of 2 blocks, for Flowers and ImageNet. 11,173,962 parameters for z2 of width 64, 11,165,738
@@ -133,11 +159,11 @@ class ResNet(Network):
         layers["stem"] = convolutions(relax)[0](group, in_chans, widths[0], 3, padding=1, bias=False, padding_mode=mode)
         before = widths[0]
         for i, width in enumerate(widths):
-            chain = [ResidualBlock(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
-            for _ in range(blocks - 1):
-                chain.append(ResidualBlock(group, width, width, variant=variant, padding_mode=mode, relax=relax))
+            chain = []
+            for stride in (2 if i else 1, *[1] * (blocks - 1)):
+                chain.append(ResidualBlock(group, before, width, stride, variant, downsample, mode, relax))
+                before = width
             layers[f"stage{i + 1}"] = nn.Sequential(*chain)
-            before = width
         layers["norm"] = GroupBatchNorm2d(group, before)
         layers["relu"] = nn.ReLU()
         super().__init__(
@@ -149,14 +175,35 @@ class ResNet(Network):
             coset_pool=coset_pool,
             coset_first=coset_first,
             minimum=1 if downsample in (None, "stride") else total,
-            divisor=total if downsample in PHASED else 1,
+            divisor=total if on_torus(downsample) else 1,
         )
         if order(lattice_group(group)) == 1:
             self._initialise_plain()
 
+    @classmethod
+    def from_spec(cls, spec: NetworkSpec) -> Self:
+        return cls(spec.group, spec.widths, variant=spec.name.variant, **spec.arguments)
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        size, widths, relax = order(spec.group), spec.widths, spec.choices["relax"]
+        (lifting, full), conv = convolutions(relax), hidden(spec.name.variant, relax)
+        total = lifting.count(size, spec.in_chans, widths[0], 3) + 2 * widths[-1]
+        for before, width in zip((widths[0], *widths), widths, strict=False):
+            second = conv.count(size, width, width, 3)
+            total += 2 * before + 2 * width + conv.count(size, before, width, 3) + second
+            total += (spec.family.arguments["blocks"] - 1) * (4 * width + 2 * second)
+        return total + sum(full.count(size, a, b, 1) + 2 * b for a, b in pairwise(widths))  # shortcuts
+
+    @classmethod
+    def filter_count(cls, spec: NetworkSpec) -> int:
+        size, free = order(spec.group), cls.trunk_count(spec)
+        # g-separable: |G|^2 k k from k k + |G| for each pair of fields, with k = 3
+        return free * size * size * 9 // (9 + size) if spec.name.variant == "g" else free * size
+
     def _initialise_plain(self) -> None:
         """Kaiming-normal by fan-out, as published for the networks without a group; those with one keep our default."""
-        for module in self.trunk.modules():
+        for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
                 if name in ("weight", "pointwise", "spatial") and parameter.ndim == 4:
                     nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")

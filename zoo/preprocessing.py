@@ -1,4 +1,4 @@
-"""What stands between the bytes of an image and a network: the size, the scale to [0, 1], the normalisation."""
+"""From the bytes of an image to the input of a network: the size, the scale to [0, 1], the normalisation."""
 
 import math
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
 from zoo.files import MAX_SIZE
 
 LARGEST, SMALLEST = 1e6, 1e-6
-"""Bounds of means and deviations. Those of values in [0, 1] are far from both; beyond them float32 gives no number."""
+"""Bounds of means and deviations; those of values in [0, 1] are far from both, and float32 overflows beyond them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Preprocessing:
 
     Every step commutes with quarter turns and mirrors, bit for bit: turning the image or the result is the same.
 
+    Example:
         >>> Preprocessing(27, (0.13084,), (0.043477,))(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape
         torch.Size([2, 1, 27, 27])
     """
@@ -38,8 +39,7 @@ class Preprocessing:
     """How another size is brought to `size`: bilinear, area, bicubic or pad."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or not 1 <= self.size <= MAX_SIZE:
-            raise ModelError(f"size is {short(self.size)}, expected pixels from 1 to {MAX_SIZE}, for example 28")
+        whole("size", self.size, 1, MAX_SIZE, ModelError, " pixels, for example 28")
         if self.resize not in RESIZES:
             raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
         for name in ("mean", "std"):
@@ -84,14 +84,12 @@ class Preprocessing:
 
     def unit(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to float32 (B, channels, size, size) in [0, 1]."""
-        # With one channel the strides of idx files pass for channels_last, and convolutions would go by them.
+        # Torch would take the strides of idx files with one channel for channels_last.
         return self.fitted(images).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
     def normalise(self, unit: Tensor) -> Tensor:
         """Values in [0, 1] to (value - mean) / std, channel by channel."""
-        mean, std = (
-            torch.tensor(v, dtype=unit.dtype, device=unit.device).view(-1, 1, 1) for v in (self.mean, self.std)
-        )
+        mean, std = (unit.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return (unit - mean) / std
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,11 +110,9 @@ class Preprocessing:
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
     try:
-        listed = (
-            [values] if isinstance(values, int | float) else [] if isinstance(values, str | Mapping) else list(values)
-        )
-        if listed and not any(isinstance(value, str | bool) for value in listed):
-            return tuple(float(value) for value in listed)
+        listed = [values] if isinstance(values, int | float) else list(values)
+        if listed and not isinstance(values, Mapping) and not any(isinstance(value, str | bool) for value in listed):
+            return tuple(map(float, listed))
     except (TypeError, ValueError, OverflowError):
         pass
     raise ModelError(f"{name} is {short(values)}, expected one number per channel, for example (0.5,)")

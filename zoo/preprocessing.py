@@ -1,6 +1,5 @@
 """From the bytes of an image to the input of a network: the size, the scale to [0, 1], the normalisation."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from reprlib import repr as short
@@ -44,17 +43,13 @@ class Preprocessing:
             raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
-        mean, std = short(self.mean), short(self.std)
-        if not all(map(math.isfinite, (*self.mean, *self.std))):
-            raise ModelError(f"mean {mean} and std {std} must be finite numbers, for example (0.5,)")
+        got = f"mean {short(self.mean)} and std {short(self.std)}"
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise ModelError(f"mean {mean} and std {std} must have one number for each of 1 or 3 channels")
-        if min(self.std) <= 0.0:
-            raise ModelError(f"std is {std}, expected numbers above 0")
-        if min(self.std) < SMALLEST or max(map(abs, (*self.mean, *self.std))) > LARGEST:
-            raise ModelError(
-                f"mean {mean} and std {std} are out of bounds: expected sizes of {SMALLEST} to {LARGEST:g}"
-            )
+            raise ModelError(f"{got} must have one number for each of 1 or 3 channels")
+        if not all(abs(value) <= LARGEST for value in (*self.mean, *self.std)):  # not of NaN either
+            raise ModelError(f"{got} must be finite numbers, at most {LARGEST:g}, for example (0.5,)")
+        if min(self.std) < SMALLEST:
+            raise ModelError(f"std is {short(self.std)}, expected numbers of at least {SMALLEST}")
 
     @property
     def channels(self) -> int:
@@ -75,10 +70,8 @@ class Preprocessing:
             mend = "values in [0, 1] become that by (x * 255).round().byte(), values in [0, 255] by x.round().byte()"
             raise ShapeError(f"images are {got}, expected uint8 (B, C, H, W); {mend}")
         if images.shape[1] not in (1, self.channels):
-            raise ShapeError(
-                f"images have {images.shape[1]} channels and the model takes {self.channels}; "
-                "convert them, or train a model on such images"
-            )
+            got = f"images have {images.shape[1]} channels and the model takes {self.channels}"
+            raise ShapeError(f"{got}; convert them, or train a model on such images")
         sized = images if images.shape[-2:] == (self.size, self.size) else Fit(self.size, self.resize)(images)
         return sized.expand(-1, self.channels, -1, -1)
 
@@ -102,10 +95,8 @@ class Preprocessing:
         try:
             return cls(**fields)
         except TypeError as error:
-            reason = " ".join(str(error).split())[:150]
-            raise ModelError(
-                f"preprocessing is {short(fields)}, expected size, mean, std and resize: {reason}"
-            ) from None
+            expected = f"expected size, mean, std and resize: {str(error)[:150]}"
+            raise ModelError(f"preprocessing is {short(fields)}, {expected}") from None
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:

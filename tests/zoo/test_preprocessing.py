@@ -81,7 +81,7 @@ def test_images_that_do_not_fit(images, sentence):
         ({"mean": (10**400,)}, "mean is .*, expected one number per channel"),
         ({"mean": (float("nan"),)}, "must be finite numbers"),
         ({"std": (float("inf"),)}, "must be finite numbers"),
-        ({"std": (0.0,)}, r"std is \(0.0,\), expected numbers above 0"),
+        ({"std": (0.0,)}, r"std is \(0.0,\), expected numbers of at least 1e-06"),
         ({"std": (0.1, None, 0.1)}, "std is .*, expected one number per channel"),
     ],
 )

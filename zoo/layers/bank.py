@@ -100,12 +100,12 @@ class BankedConv2d(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
-        self.in_fields, self.out_fields = (
-            whole("in_fields", in_fields, 1, MOST),
-            whole("out_fields", out_fields, 1, MOST),
-        )
-        self.kernel_size, self.stride = whole("kernel_size", kernel_size, 1, MOST), whole("stride", stride, 1, MOST)
-        self.padding, self.dilation = whole("padding", padding, 0, MOST), whole("dilation", dilation, 1, MOST)
+        self.in_fields = whole("in_fields", in_fields, 1, MOST)
+        self.out_fields = whole("out_fields", out_fields, 1, MOST)
+        self.kernel_size = whole("kernel_size", kernel_size, 1, MOST)
+        self.stride = whole("stride", stride, 1, MOST)
+        self.padding = whole("padding", padding, 0, MOST)
+        self.dilation = whole("dilation", dilation, 1, MOST)
         self.padding_mode = checked_mode(padding_mode)
         self.in_channels = in_fields * (1 if self.lifting else order(self.group))
         self._kept: Bank | None = None

@@ -59,9 +59,7 @@ def fields(features: Tensor, group: Group | str) -> Tensor:
     """
     size = order(lattice_group(group))
     if features.ndim < 2 or features.shape[1] % size:
-        raise ShapeError(
-            f"features {tuple(features.shape)} have no axis of {group} at 1; expected (B, {size} C, H, W), group-major"
-        )
+        raise ShapeError(f"features {tuple(features.shape)} have no axis of {group} at 1; expected (B, {size} C, H, W)")
     b, channels, *space = features.shape
     return features.view(b, size, channels // size, *space)  # (B, |G|, C, ...)
 

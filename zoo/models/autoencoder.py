@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.groups import Element, Group
+from zoo.files import MAX_SIZE
 from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
 from zoo.layers.regular import lattice_group
 from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, group_index
@@ -112,8 +113,7 @@ class GroupEquivariantAutoencoder(nn.Module):
 
 
 def _strides(size: int) -> list[int]:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-        raise ShapeError(f"size is {size!r}, expected pixels from 2 on, for example 32")
+    whole("size", size, 2, MAX_SIZE, mend=" pixels, for example 32")
     strides = []
     while size > SMALLEST and size % 2 == 0:
         strides.append(2)

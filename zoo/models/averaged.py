@@ -21,7 +21,7 @@ from symdata.groups import Group
 from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
-from zoo.models.spec import NetworkSpec
+from zoo.models.spec import NetworkSpec, check_keys
 
 FORM = "averaged"
 AVERAGES = ("log_prob", "logits", "prob")
@@ -53,19 +53,14 @@ class InvarianceAverage(nn.Module):
     group: Group
 
     def __init__(
-        self,
-        network: nn.Module,
-        augmentation: nn.Module,
-        copies: int = COPIES,
-        average: str = AVERAGES[0],
+        self, network: nn.Module, augmentation: nn.Module, copies: int = COPIES, average: str = AVERAGES[0]
     ) -> None:
         super().__init__()
         _check(copies, average)
         affine_range = getattr(augmentation, "range", augmentation)
         if not isinstance(affine_range, AffineRange):
-            raise ModelError(
-                f"the augmentation is a {type(augmentation).__name__}, expected a LearnableAffine or an AffineRange"
-            )
+            kind = type(augmentation).__name__
+            raise ModelError(f"the augmentation is a {kind}, expected a LearnableAffine or an AffineRange")
         self.network, self.range, self.copies, self.average = network, affine_range, copies, average
         if isinstance(group := getattr(network, "group", None), Group):
             self.group = group
@@ -78,7 +73,7 @@ class InvarianceAverage(nn.Module):
         usual = (self.range.resample, self.range.mask, self.range.padding) == ("bilinear", "disk", "border")
         if not inner or not usual:
             return {}
-        values = (FORM, list(self.range.generators), self.copies, self.average, dict(inner))
+        values = FORM, list(self.range.generators), self.copies, self.average, dict(inner)
         return dict(zip(KEYS, values, strict=True))
 
     @property
@@ -152,9 +147,7 @@ class AveragedSpec:
     @classmethod
     def from_dict(cls, architecture: Mapping[str, Any]) -> "AveragedSpec":
         """What `InvarianceAverage.architecture` gives, of unknown origin; `ModelError` for anything else."""
-        if sorted(map(str, architecture)) != sorted(KEYS):
-            got = str(sorted(map(str, architecture)))[:200]
-            raise ModelError(f"the averaged architecture has {got}, expected exactly the keys {', '.join(KEYS)}")
+        check_keys(architecture, KEYS)
         if not isinstance(names := architecture["generators"], list):
             raise ModelError(f"generators are {short(names)}, expected a list of names, for example ['rotation']")
         inner: Any = architecture["network"]

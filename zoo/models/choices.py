@@ -30,10 +30,8 @@ def _downsample(spec: NetworkSpec, kind: Any) -> str | None:
     if not isinstance(kind, str) or kind not in KINDS:
         raise ModelError(f"downsample is {short(kind)}, expected one of {', '.join(KINDS)}, or none at all")
     if on_torus(kind) and period is not None and name.size % period:
-        raise ModelError(
-            f"downsample is {kind!r} and {name} has {name.size} pixels, expected a multiple of {period}, for example "
-            f"{name.head}_{-(-name.size // period) * period}"
-        )
+        mend = f"{name.head}_{-(-name.size // period) * period}"
+        raise ModelError(f"downsample is {kind!r} in {name}, expected a multiple of {period}, for example {mend}")
     return kind
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from math import sqrt
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,10 @@ LATTICE_WORDS = {"z2": "c1", "p2": "c2", "p4": "c4", "pm": "d1", "p2m": "d2", "p
 
 STEERABLE_WORDS = ("c8", "c16", "d8", "so2", "o2")
 """Groups that move pixels off their lattice: their networks are made of steerable convolutions."""
+
+
+Width = int | tuple[int, ...]
+"""Fields of every layer, of the first stage (later ones double), or of every stage."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Family:
     """Its class."""
     sizes: tuple[int, ...]
     """Sides of the images in pixels at which it is listed, an exact one first."""
-    width: "Callable[[ModelName], int | tuple[int, ...]]"
-    """Fields by default: of every layer, of the first stage (later ones double), or of every stage."""
+    width: "Callable[[ModelName], Width]"
+    """Its default width."""
     num_classes: int = 10
     """Logits by default."""
     in_chans: int = 3
@@ -131,3 +136,23 @@ def known_prefixes() -> dict[str, tuple[str, str, str]]:
         for variant in entry.variants_over(word)
         for spelling in (word, LATTICE_WORDS.get(word, word))
     }
+
+
+def comparable(base: Width, published: Mapping[tuple[str, int], int] | None = None) -> "Callable[[ModelName], Width]":
+    """The default width that keeps the weights of a pair of 3x3 layers at those of the z2 network.
+
+    A convolution has 9 |G| weights per pair of fields, 9 + |G| if g-separable and |G| if gc-separable (the k k of its
+    one filter per output field aside), so fields scale with one over the root of that.
+
+    Args:
+        base: width of the z2 network.
+        published: (variant, |G|) -> width, where the authors chose another one.
+    """
+
+    def width(name: "ModelName") -> Width:
+        size = len(name.group.elements)
+        scale = 3 / sqrt({"": 9 * size, "g": 9 + size, "gc": size}[name.variant])
+        scaled = round(base * scale) if isinstance(base, int) else tuple(round(w * scale) for w in base)
+        return (published or {}).get((name.variant, size), scaled)
+
+    return width

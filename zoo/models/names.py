@@ -86,11 +86,6 @@ class ModelName:
         return Group.parse(LATTICE_WORDS.get(self.group_word, self.group_word))
 
     @property
-    def is_steerable(self) -> bool:
-        """Whether the group moves pixels off their lattice, so that the network is made of steerable convolutions."""
-        return self.group_word in STEERABLE_WORDS
-
-    @property
     def bare(self) -> "ModelName":
         """The same without the data."""
         return replace(self, data=None)

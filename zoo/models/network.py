@@ -73,14 +73,12 @@ class Network(nn.Module):
         if images.ndim != 4 or images.shape[1] != self.in_chans or not images.is_floating_point():
             got = f"{images.dtype} {tuple(images.shape)}"
             raise ShapeError(f"images are {got}, expected floats (B, {self.in_chans}, H, W); preprocess them first")
-        h, w = images.shape[-2:]
-        if min(h, w) < self.minimum:
-            raise ShapeError(f"images are {h}x{w}, and this network runs from {self.minimum}x{self.minimum} pixels on")
-        if h % self.divisor or w % self.divisor:
-            raise ShapeError(
-                f"images are {h}x{w}, expected sides that are multiples of {self.divisor}, for this network subsamples "
-                f"a torus; pad or resize them, for example to {-(-max(h, w) // self.divisor) * self.divisor} pixels"
-            )
+        (h, w), least, step = images.shape[-2:], self.minimum, self.divisor
+        if min(h, w) < least:
+            raise ShapeError(f"images are {h}x{w}, and this network runs from {least}x{least} pixels on")
+        if h % step or w % step:
+            mend = f"pad or resize them, for example to {-(-max(h, w) // step) * step} pixels"
+            raise ShapeError(f"images are {h}x{w}, expected sides that are multiples of {step}; {mend}")
         out: Tensor = getattr(self, self.TRUNK)(images)
         return out
 

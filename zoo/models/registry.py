@@ -28,10 +28,6 @@ def create(
     num_classes: int | None = None,
     in_chans: int | None = None,
     width: int | Sequence[int] | None = None,
-    coset_pool: bool = True,
-    dropout: float = 0.0,
-    downsample: str | None = None,
-    relax: str = "none",
     average: str | Sequence[str] | None = None,
     copies: int | None = None,
     seed: int | None = None,
@@ -47,18 +43,21 @@ def create(
         num_classes: number of logits; by default as published, like the next two.
         in_chans: channels of the images.
         width: fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage.
-        coset_pool: whether to take the maximum over the group before the classifier.
-        dropout: rate after layers 1, 3, 4 and 5 of the CNNs.
-        downsample: how resolution is lowered, of networks on lattice groups: `stride`, `max`, `avg`, `blur`, `aps` or
-            `equivariant`; None is as the architecture has it. With the last two images lie on a torus, every padding
-            is circular, and their size must be a multiple of the total stride.
-        relax: how all convolutions may leave their lattice group while they are trained: `likelihood`, `residual`,
-            `banks`, `bias` or `partial`, see `zoo.layers.relaxed`; `none` keeps it. On finer groups `likelihood` alone.
         average: generators such as `rotation,translate_x`: the network is averaged over random affine maps whose
             range is learned, see `zoo.models.averaged`; None or `none` for no average.
         copies: number of images of which the mean is taken in eval mode; 4 by default.
         seed: of the weights; the global generators are neither read nor touched. None draws from the global one.
-        choices: what one family alone has: `path` of a pathcnn is conv, dense, factored, residual or residual-factored.
+        choices: what the family of the network has:
+
+            coset_pool: whether to take the maximum over the group before the classifier; True by default.
+            dropout: rate after layers 1, 3, 4 and 5 of the CNNs; 0 by default.
+            downsample: how resolution is lowered, of networks on lattice groups: `stride`, `max`, `avg`, `blur`, `aps`
+                or `equivariant`; by default as the architecture has it. With the last two images lie on a torus, every
+                padding is circular, and their size must be a multiple of the total stride.
+            relax: how all convolutions may leave their lattice group while they are trained: `likelihood`, `residual`,
+                `banks`, `bias` or `partial`, see `zoo.layers.relaxed`; `none`, the default, keeps it. On finer groups
+                `likelihood` alone.
+            path: of a pathcnn: `conv`, `dense`, `factored`, `residual` or `residual-factored`.
 
     Raises:
         ModelError: for an unknown name, with the nearest ones; for choices out of bounds; for a size that is too small.
@@ -75,8 +74,7 @@ def create(
     generators = None if average == "none" else average
     if generators is None and copies is not None:
         raise ModelError(f"copies is {copies!r} and there is no average; leave it out, or add average='rotation'")
-    choices |= {"num_classes": num_classes, "in_chans": in_chans, "width": width, "coset_pool": coset_pool}
-    spec = NetworkSpec.of(parsed, dropout=dropout, downsample=downsample, relax=relax, **choices)
+    spec = NetworkSpec.of(parsed, num_classes=num_classes, in_chans=in_chans, width=width, **choices)
     with seeded(seed):
         if generators is None:
             return spec.build()

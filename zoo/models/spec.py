@@ -1,6 +1,6 @@
 """What a network is made from: its name and the choices that the name leaves open, as one value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from reprlib import repr as short
@@ -31,7 +31,7 @@ class NetworkSpec:
     Example:
         >>> spec = NetworkSpec.of("p4cnn_28", num_classes=2)
         >>> spec.width, spec.parameters(), spec.phi, spec.to_dict()["classes"]
-        (10, 25082, 0, 2)
+        (10, 24902, 0, 2)
     """
 
     name: ModelName
@@ -48,21 +48,9 @@ class NetworkSpec:
     """One of `forms` of its family."""
 
     def __post_init__(self) -> None:
+        self._check_size(self.family.minimum)
         for key in ("num_classes", "in_chans"):
             whole(key, getattr(self, key), 1, BOUNDS[key], ModelError)
-        self._check_size(self.family.minimum)
-        self._check_width()
-        choices = {choice.name: self._checked(choice) for choice in self.family.choices}
-        object.__setattr__(self, "choices", choices)
-        self._check_bound("parameters", self._network.parameter_count(self), self._network.max_parameters)
-        self._check_bound("numbers in filters over its group", self.filters(), MAX_FILTERS)
-
-    def _check_size(self, minimum: int, divisor: int = 1) -> None:
-        if self.name.size < minimum:
-            example = f"{self.name.head}_{-(-max(minimum, self.family.sizes[0]) // divisor) * divisor}"
-            raise ModelError(f"{self.name} is too small: it needs at least {minimum} pixels, for example {example}")
-
-    def _check_width(self) -> None:
         usual, stages = self.family.width(self.name), self.family.stages
         if isinstance(self.width, list | tuple):
             object.__setattr__(self, "width", tuple(self.width))
@@ -71,20 +59,26 @@ class NetworkSpec:
                 raise ModelError(f"width is {short(list(self.widths))}, expected {wanted}: width={usual}")
         for width in self.width if isinstance(self.width, tuple) else (self.width,):
             whole("width", width, 1, BOUNDS["width"], ModelError, f", for example width={usual}")
+        choices = {choice.name: self._checked(choice) for choice in self.family.choices}
+        object.__setattr__(self, "choices", choices)
+        for count, what, most in (
+            (self.parameters(), "parameters", self.family.network.max_parameters),
+            (self.filters(), "numbers in filters over its group", MAX_FILTERS),
+        ):
+            if count > most:
+                mend = f"width={usual} is published" if self.width != usual else "take a smaller size"
+                raise ModelError(f"{self.name} would have {count:,} {what}, at most {most:,} are built; {mend}")
+
+    def _check_size(self, minimum: int, divisor: int = 1) -> None:
+        if self.name.size < minimum:
+            example = f"{self.name.head}_{-(-max(minimum, self.family.sizes[0]) // divisor) * divisor}"
+            raise ModelError(f"{self.name} is too small: it needs at least {minimum} pixels, for example {example}")
 
     def _checked(self, choice: Choice) -> Any:
         value = choice.check(self, self.choices[choice.name])
         if choice.fixed and value != choice.default:
             raise _no_such_choice(self.name, choice.name, value)
         return value
-
-    def _check_bound(self, what: str, count: int, most: int) -> None:
-        if count > most:
-            usual = self.family.width(self.name)
-            mend = f"width={usual} is published" if self.width != usual else "take a smaller size"
-            raise ModelError(
-                f"{self.name} of width {self.width} would have {count:,} {what}, at most {most:,} are built; {mend}"
-            )
 
     @classmethod
     def of(cls, name: ModelName | str, **given: Any) -> "NetworkSpec":
@@ -95,60 +89,48 @@ class NetworkSpec:
         """
         parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
         family = parsed.family
-        facts: dict[str, Any] = {
-            "num_classes": family.num_classes,
-            "in_chans": family.in_chans,
-            "width": family.width(parsed),
-        }
-        choices = {choice.name: choice.default for choice in family.choices}
+        values: dict[str, Any] = {
+            "num_classes": family.num_classes, "in_chans": family.in_chans, "width": family.width(parsed),
+            **{choice.name: choice.default for choice in family.choices},
+        }  # fmt: skip
         for key, value in given.items():
-            if key in facts and value is not None:
-                facts[key] = value
-            elif key in choices and value is not None:
-                choices[key] = value
-            elif value not in (None, *(choice.default for choice in _choices(key))):
+            if key not in values and value not in (None, *_defaults(key)):
                 raise _no_such_choice(parsed, key, value)
-        return cls(parsed, **facts, choices=choices, form=family.forms[0])
+            if key in values and value is not None:
+                values[key] = value
+        facts = {key: values.pop(key) for key in KEYS}
+        return cls(parsed, **facts, choices=values, form=family.forms[0])
 
     @classmethod
     def from_dict(cls, architecture: Any) -> "NetworkSpec":
         """The inverse of `to_dict`; `ModelError` for anything else, so that files from elsewhere may be read."""
         if not isinstance(architecture, Mapping) or "name" not in architecture:
-            raise ModelError(
-                f"the architecture is {str(architecture)[:200]}, expected a mapping with the key name, ..."
-            )
+            raise ModelError(f"the architecture is {short(architecture)}, expected a mapping with a name")
         name = ModelName.parse(architecture["name"])
         family, form = name.family, architecture.get("form", "")
         if name.data is not None:
             raise ModelError(f"the architecture is named {name}, expected a network without data: {name.bare}")
         if form not in family.forms:
             raise ModelError(f"the form of {name} is {short(form)}, expected {' or '.join(map(repr, family.forms))}")
+        required = [choice.name for choice in family.choices if not choice.optional]
         optional = [choice.name for choice in family.choices if choice.optional]
-        keys = ["form"] * bool(form) + ["name", *KEYS.values()]
-        keys += [choice.name for choice in family.choices if not choice.optional]
-        found = list(map(str, architecture))
-        if sorted(set(found) - set(optional)) != sorted(keys):
-            also = f", and perhaps {', '.join(optional)}" if optional else ""
-            raise ModelError(
-                f"the architecture has {str(sorted(found))[:200]}, expected exactly the keys {', '.join(keys)}{also}"
-            )
-        facts = {attribute: architecture[key] for attribute, key in KEYS.items()}
+        check_keys(architecture, ["form"] * bool(form) + ["name", *KEYS.values(), *required], optional)
         choices = {choice.name: architecture.get(choice.name, choice.default) for choice in family.choices}
+        facts = {attribute: architecture[key] for attribute, key in KEYS.items()}
         return cls(name, **facts, choices=choices, form=form)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON; choices that came later than the first files are left out at their defaults."""
-        values: dict[str, Any] = {"form": self.form} if self.form else {}
-        values |= {"name": str(self.name)} | {key: getattr(self, attribute) for attribute, key in KEYS.items()}
-        values["width"] = list(self.width) if isinstance(self.width, tuple) else self.width
+        width = list(self.width) if isinstance(self.width, tuple) else self.width
+        values = {"name": str(self.name), "classes": self.num_classes, "channels": self.in_chans, "width": width}
         for choice in self.family.choices:
             if not choice.optional or self.choices[choice.name] != choice.default:
                 values[choice.name] = self.choices[choice.name]
-        return values
+        return {"form": self.form, **values} if self.form else values
 
     def build(self) -> "Network":
         """The network, with fresh weights; `ModelError` if the size of its name is too small for it."""
-        model = self._network.from_spec(self)
+        model = self.family.network.from_spec(self)
         self._check_size(model.minimum, model.divisor)
         model.architecture = self.to_dict()
         return model
@@ -157,10 +139,6 @@ class NetworkSpec:
     def family(self) -> Family:
         """The entry of its architecture."""
         return self.name.family
-
-    @property
-    def _network(self) -> "type[Network]":
-        return self.family.network
 
     @property
     def group(self) -> Group:
@@ -192,21 +170,29 @@ class NetworkSpec:
 
     def parameters(self) -> int:
         """Number of parameters, of a steerable network once it is exported, by arithmetic: nothing is allocated."""
-        return self._network.parameter_count(self)
+        return self.family.network.parameter_count(self)
 
     def filters(self) -> int:
         """An upper bound of the numbers in all filters, expanded over the group: more than memory holds, for few
         parameters, where a factor is shared."""
-        return self._network.filter_count(self)
+        return self.family.network.filter_count(self)
 
     def largest_map(self, side: int) -> int:
         """An upper bound of the numbers in the largest feature map of one image of `side` pixels."""
-        return self._network.largest_map(self, side)
+        return self.family.network.largest_map(self, side)
 
 
-def _choices(name: str) -> Iterator[Choice]:
-    """The choice of that name of every family that has it."""
-    return (choice for family in families().values() for choice in family.choices if choice.name == name)
+def check_keys(architecture: Mapping[str, Any], required: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """`ModelError` unless plain data have the required keys, and no others but the optional ones."""
+    found = sorted(map(str, architecture))
+    if sorted({*found} - {*optional}) != sorted(required):
+        also = f", and perhaps {', '.join(optional)}" if optional else ""
+        raise ModelError(f"the keys are {str(found)[:200]}, expected exactly the keys {', '.join(required)}{also}")
+
+
+def _defaults(choice: str) -> list[Any]:
+    """The defaults of the choice of that name, in all families."""
+    return [own.default for family in families().values() for own in family.choices if own.name == choice]
 
 
 def _no_such_choice(name: ModelName, key: str, value: Any) -> ModelError:

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
-from zoo.layers.bank import is_channels_last
+from zoo.layers.bank import bank_index, is_channels_last
 from zoo.layers.convolution import GroupConv2d, LiftingConv2d, TiedConv2d
-from zoo.layers.regular import left_translation, move, order
+from zoo.layers.regular import left_translation, order
 
 STRICT = 1e-6
 """Filters whose distance |K - P K| / |K| is at most this are equivariant: float32 rounds to a tenth of it."""
@@ -36,38 +36,20 @@ def orbit_index(group: Group, k: int, *, lifting: bool) -> Tensor:
 
     With `lifting` the inputs are scalars, and h is left out.
     """
-    size, pixels = order(group), torch.arange(k * k).view(k, k)
-    inputs = 1 if lifting else size
-    rows = []
-    for e, element in enumerate(group.elements):
-        back = torch.tensor(left_translation(group, e))  # g -> e^-1 g
-        h = back[:inputs] * (not lifting)
-        source = (back.view(-1, 1, 1) * inputs + h.view(1, -1, 1)) * (k * k) + move(pixels, element).flatten()
-        rows.append(source.flatten())
-    return torch.stack(rows)
-
-
-def rows_of(bank: Tensor, size: int, inputs: int) -> Tensor:
-    """A bank (|G| O, J C, k, k) as (|G| J k k, O C): the group moves whole rows."""
-    out, into, k, _ = bank.shape
-    split = bank.reshape(size, out // size, inputs, into // inputs, k, k)
-    return split.permute(0, 2, 4, 5, 1, 3).reshape(size * inputs * k * k, -1)
-
-
-def bank_of(rows: Tensor, shape: torch.Size, size: int, inputs: int) -> Tensor:
-    """The inverse of `rows_of`, for a bank of that shape."""
-    out, into, k, _ = shape
-    split = rows.view(size, inputs, k, k, out // size, into // inputs)
-    return split.permute(0, 4, 1, 5, 2, 3).reshape(shape)
+    filters = bank_index(group, 1, 1, k, lifting=lifting).view(order(group), -1)  # (e, (h, p)) -> (e^-1 h, e^-1 p)
+    back = torch.tensor([left_translation(group, e) for e in range(order(group))])  # (e, g) -> e^-1 g
+    return (back[:, :, None] * filters.shape[1] + filters[:, None, :]).flatten(1)
 
 
 def mixed(bank: Tensor, weights: Tensor, index: Tensor, inputs: int) -> Tensor:
     """sum_e weights(e) (e K) of filters K (|G| O, J C, k, k): same shape; `index` from `orbit_index`."""
-    size = len(index)
-    rows = rows_of(bank, size, inputs)
+    (out, into, k, _), size = bank.shape, len(index)
+    split = bank.reshape(size, out // size, inputs, into // inputs, k, k).permute(0, 2, 4, 5, 1, 3)  # (g, h, p, o, c)
+    rows = split.reshape(index.shape[1], -1)  # (|G| J k k, O C): the group moves whole rows
     moved = rows.index_select(0, index.flatten()).view(size, -1)  # (|G|, |G| J k k O C)
     # not a product of matrices: autocast would round it, and equivariance with it
-    return bank_of((weights.to(bank.dtype)[:, None] * moved).sum(0).view_as(rows), bank.shape, size, inputs)
+    total = (weights.to(bank.dtype)[:, None] * moved).sum(0)
+    return total.view(split.shape).permute(0, 4, 1, 5, 2, 3).reshape(bank.shape)
 
 
 def degree(filters: Tensor, mean: Tensor, size: float) -> float:

@@ -39,9 +39,7 @@ def escnn() -> ModuleType:
             for part in ("gspaces", "nn"):
                 import_module(f"escnn.{part}")
     except ImportError as error:
-        raise ModelError(
-            f"networks for c8, c16, d8, so2 and o2 are trained on escnn ({error}): {install_hint()}"
-        ) from error
+        raise ModelError(f"networks on c8, c16, d8, so2 and o2 need escnn ({error}): {install_hint()}") from error
     return module
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from symdata.errors import ShapeError, is_whole
-from symdata.groups import Element, Group
+from symdata.groups import Group
 from zoo.layers.bank import MOST
-from zoo.layers.regular import fields, lattice_group, products
+from zoo.layers.regular import fields, lattice_group, move, products
 
 BITS = 44
 """Of the largest value as a whole number: far finer than float32."""
@@ -127,22 +127,15 @@ def act_on_index(
     """
     group = lattice_group(group)
     device = index.position.device
-    matrix = torch.tensor(_matrices(group), device=device)[element]  # (B, 2, 2), or (2, 2)
+    row, column = index.position.unbind(1)
+    pixel = _destinations(group, size).to(device)[element, row * size + column]
+    turned = torch.stack([pixel // size, pixel % size], 1)
     product = torch.tensor(products(group), device=device)
-    centred = 2 * index.position - (size - 1)  # twice the way from the centre
-    turned = ((matrix * centred[:, None, :]).sum(-1) + (size - 1)).div(2, rounding_mode="floor")
     return GroupIndex((turned + shift) % size, product[element, index.element], index.tied)
 
 
 @lru_cache(maxsize=16)
-def _matrices(group: Group) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
-    """What each element does to (row, column), seen from the centre: the mirror reverses columns, a turn by 90 degrees
-    takes (row, column) to (-column, row)."""
-    return tuple(_matrix(e) for e in group.elements)
-
-
-def _matrix(element: Element) -> tuple[tuple[int, int], tuple[int, int]]:
-    row, column = (1, 0), (0, -1 if element.flip else 1)
-    for _ in range(Group(4).index(Element(element.angle))):
-        row, column = (-column[0], -column[1]), row
-    return row, column
+def _destinations(group: Group, size: int) -> Tensor:
+    """(|G|, n n): for every element and pixel the pixel that it is moved to, by row and then by column."""
+    pixels = torch.arange(size * size).view(size, size)
+    return torch.stack([move(pixels, e).flatten().argsort() for e in group.elements])

@@ -37,32 +37,13 @@ def polyphase(x: Tensor, phase: Tensor, stride: int) -> Tensor:
     return split.permute(0, 3, 5, 1, 2, 4)[batch, row, column]
 
 
-def largest_phase(x: Tensor, stride: int) -> Tensor:
-    """(B, 2) int64: the phase whose pixels have the largest l2 norm over all channels.
-
-    Norms are sums of whole numbers, so that they do not depend on the order of pixels. Of equal ones the first is
-    taken, by row and then by column.
-    """
-    squares = fixed_point(x.detach().to(torch.float64).square(), x[:1].numel())
-    norms = _split(squares, stride).sum((1, 2, 4))  # (B, s, s)
-    best = norms.flatten(1).argmax(1)
-    return torch.stack([best // stride, best % stride], 1)
-
-
 def _split(x: Tensor, stride: int) -> Tensor:
-    h, w = check_divisible(x, stride)
-    split: Tensor = x.unflatten(-1, (w, stride)).unflatten(-3, (h, stride))  # type: ignore[no-untyped-call]
-    return split  # (B, C, h, s, w, s)
-
-
-def check_divisible(x: Tensor, stride: int) -> tuple[int, int]:
-    """(H/s, W/s) of (B, C, H, W); `ShapeError` unless s divides both sides."""
+    """(B, C, H, W) as (B, C, H/s, s, W/s, s); `ShapeError` unless s divides both sides."""
     if x.ndim != 4 or x.shape[-2] % stride or x.shape[-1] % stride:
-        raise ShapeError(
-            f"feature maps are {tuple(x.shape)}, expected (B, C, H, W) with sides that are multiples of {stride}: on "
-            "another torus lattices of this step do not close; pad or resize the images"
-        )
-    return x.shape[-2] // stride, x.shape[-1] // stride
+        got = tuple(x.shape)
+        raise ShapeError(f"feature maps are {got}, expected sides that are multiples of {stride}; resize the images")
+    b, c, h, w = x.shape
+    return x.view(b, c, h // stride, stride, w // stride, stride)
 
 
 def checked_stride(stride: int) -> int:
@@ -104,6 +85,9 @@ class Phase2d(ByPhase, ABC):
 class AdaptivePolyphase2d(Phase2d):
     """The phase of largest l2 norm over all channels (Chaman & Dokmanic 2021, "Truly shift-invariant CNNs").
 
+    Norms are sums of whole numbers, so that they do not depend on the order of pixels. Of equal ones the first is
+    taken, by row and then by column.
+
     Example:
         >>> x = torch.zeros(1, 1, 4, 4)
         >>> x[..., 1::2, 0::2] = 5.0
@@ -114,7 +98,9 @@ class AdaptivePolyphase2d(Phase2d):
     sampling = "adaptive polyphase"
 
     def choose(self, x: Tensor) -> Tensor:
-        return largest_phase(x, self.stride)
+        squares = fixed_point(x.detach().to(torch.float64).square(), x[:1].numel())
+        best = _split(squares, self.stride).sum((1, 2, 4)).flatten(1).argmax(1)  # of (B, s s)
+        return torch.stack([best // self.stride, best % self.stride], 1)
 
 
 class EquivariantPolyphase2d(Phase2d):

@@ -49,13 +49,12 @@ class _Cosets(ByPhase):
     def coset(self, index: GroupIndex) -> GroupIndex:
         """The representative of the coset of an element of G."""
         first = torch.tensor(self.first, device=index.element.device)
-        return GroupIndex(index.position % self.stride, first[index.element], index.tied)
+        return index._replace(position=index.position % self.stride, element=first[index.element])
 
     def chosen(self, maps: list[Tensor], element: Tensor) -> Tensor:
         """For every image the map of its own coset, from maps (B, ...), one for each coset of H'."""
-        label = {r: i for i, r in enumerate(self.cosets)}
-        labels = torch.tensor([label[r] for r in self.first], device=element.device)[element]
-        return torch.stack(maps, 1)[torch.arange(len(element), device=element.device), labels]
+        labels = torch.tensor([self.cosets.index(r) for r in self.first], device=element.device)
+        return torch.stack(maps, 1)[torch.arange(len(element), device=element.device), labels[element]]
 
     def check_square(self, x: Tensor) -> None:
         """`ShapeError` for rectangles if elements of H act, which need squares."""
@@ -111,13 +110,12 @@ class EquivariantSubsample2d(_Cosets):
             index: an element of G, equivariant.
             size: n, of the torus before this layer.
         """
-        inverse = torch.tensor(inverses(self.group), device=index.element.device)
-        below = GroupIndex(index.position.div(self.stride, rounding_mode="floor"), index.element, index.tied)
-        undone = inverse[self.coset(index).element]
-        moved = act_on_index(below, undone, self.group, size // self.stride)
-        place = torch.zeros(order(self.group), dtype=torch.int64, device=index.element.device)
-        place[self.kept] = torch.arange(len(self.kept), device=place.device)
-        return GroupIndex(moved.position, place[moved.element], index.tied)
+        device = index.element.device
+        inverse = torch.tensor(inverses(self.group), device=device)[self.coset(index).element]
+        below = index._replace(position=index.position.div(self.stride, rounding_mode="floor"))
+        moved = act_on_index(below, inverse, self.group, size // self.stride)  # its element is in H'
+        place = torch.tensor(self.kept, device=device) == moved.element[:, None]
+        return moved._replace(element=place.int().argmax(1))
 
 
 class EquivariantUpsample2d(_Cosets):

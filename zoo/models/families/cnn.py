@@ -10,10 +10,9 @@ from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
 from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
-from zoo.models.family import family
+from zoo.models.family import comparable, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
-from zoo.models.widths import comparable
 
 LAYERS = 7
 LAST_KERNEL = 4

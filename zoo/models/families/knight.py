@@ -21,9 +21,8 @@ from zoo.models.spec import NetworkSpec
 def _relax(spec: NetworkSpec, value: Any) -> str:
     word = relaxation_word(spec, value)
     if word != "none" and convolutions(word)[0] is LiftingConv2d:
-        raise ModelError(
-            f"relax is {word!r} and {spec.name} has a lifting layer alone, which stays a full one; take 'bias'"
-        )
+        mend = "has a lifting layer alone, which stays a full one; take 'bias'"
+        raise ModelError(f"relax is {word!r} and {spec.name} {mend}")
     return word
 
 
@@ -70,10 +69,8 @@ class Knight(Network):
     ) -> None:
         mode, apart = mode_of(downsample, padding_mode), downsample not in (None, "stride")
         if mode == "circular" and 2 * padding != kernel - 1:
-            raise ModelError(
-                f"kernel is {kernel} and padding {padding}, which does not keep the size of a torus; expected an odd "
-                f"kernel and half of it, for example kernel=3, padding=1"
-            )
+            got = f"kernel is {kernel} and padding {padding}, which does not keep the size of a torus"
+            raise ModelError(f"{got}; expected an odd kernel and half of it, for example kernel=3, padding=1")
         step = 1 if apart else stride
         layers = OrderedDict[str, nn.Module]()
         layers["conv"] = convolutions(relax)[0](group, in_chans, fields, kernel, step, padding, padding_mode=mode)

@@ -1,7 +1,7 @@
 """Pre-activation residual networks: ResNet44, ResNet18, and the ResNet44 of PatchCamelyon."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Self
@@ -18,10 +18,9 @@ from zoo.layers.relaxed import convolutions
 from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
-from zoo.models.family import family
+from zoo.models.family import comparable, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
-from zoo.models.widths import PublishedWidths, comparable
 
 HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
     "": GroupConv2d,
@@ -91,24 +90,15 @@ class ResidualBlock(nn.Module):
 
 
 CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, RELAX)
+FACTS: dict[str, Any] = {"first": 1, "variants": tuple(HIDDEN), "choices": CHOICES}
+WIDTH44 = comparable(32, {("", 8): 12, ("gc", 4): 47, ("gc", 8): 35})
+WIDTH18 = comparable(64, {("gc", 4): 90, ("gc", 8): 64})
+PCAM: dict[str, Any] = {"width": comparable((8, 14, 28)), "num_classes": 2, "coset_first": False}
 
 
-def _resnet(
-    architecture: str,
-    width: int | tuple[int, ...],
-    *,
-    published: PublishedWidths | None = None,
-    stages: int,
-    **facts: Any,
-) -> Callable[[type["ResNet"]], type["ResNet"]]:
-    """The entry of an architecture with strides at the beginning of all stages but the first."""
-    facts |= {"stages": stages, "period": 1 << (stages - 1), "first": 1, "variants": tuple(HIDDEN), "choices": CHOICES}
-    return family(architecture, width=comparable(width, published), **facts)
-
-
-@_resnet("resnet44", 32, published={("", 8): 12, ("gc", 4): 47, ("gc", 8): 35}, sizes=(33, 32), stages=3, blocks=7)
-@_resnet("resnet18", 64, published={("gc", 4): 90, ("gc", 8): 64}, sizes=(225, 224), stages=4, blocks=2)
-@_resnet("pcamresnet44", (8, 14, 28), sizes=(97, 96), stages=3, num_classes=2, blocks=7, coset_first=False)
+@family("resnet44", sizes=(33, 32), width=WIDTH44, stages=3, period=4, blocks=7, **FACTS)
+@family("resnet18", sizes=(225, 224), width=WIDTH18, stages=4, period=8, blocks=2, **FACTS)
+@family("pcamresnet44", sizes=(97, 96), stages=3, period=4, blocks=7, **PCAM, **FACTS)
 class ResNet(Network):
     """A 3x3 stem, stages of blocks of which all but the first begin with stride 2, norm, ReLU, pooling, classifier.
 

@@ -19,7 +19,7 @@ def command(
 
     PATTERN is one of the shell, such as '*cnn*'. The size in a name is the input in pixels; others can be asked for, as
     in p4cnn_64. Exact means: at this size every element of the group moves the feature maps as it moves the image; phi
-    is by how many input pixels the deepest grid misses that; relaxed: its weights miss it. A name with a dataset behind
+    is by how many input pixels the deepest grid misses that; relaxed: its weights miss it. A name with a dataset after
     a dot has weights: zoo.load("p4cnn_28.mnist-none").
 
     \b

@@ -6,11 +6,11 @@ from torch import nn
 from zoo.errors import ModelError
 
 
-def check_device(wish: str, *, auto: bool = False) -> torch.device | None:
+def check_device(name: str, *, auto: bool = False) -> torch.device | None:
     """The device of that name.
 
     Args:
-        wish: cpu, cuda, cuda:1, mps ...
+        name: cpu, cuda, cuda:1, mps ...
         auto: whether `auto` is allowed too: the caller then chooses, and the result is None.
 
     Raises:
@@ -20,16 +20,16 @@ def check_device(wish: str, *, auto: bool = False) -> torch.device | None:
         >>> check_device("cpu"), check_device("auto", auto=True)
         (device(type='cpu'), None)
     """
-    if auto and wish == "auto":
+    if auto and name == "auto":
         return None
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     try:
-        device = torch.device(wish)
+        device = torch.device(name)
         there = count[device.type]
     except (RuntimeError, KeyError):
-        raise ModelError(f"device is {wish!r}, expected {'auto, ' * auto}cpu, cuda, cuda:1 or mps") from None
+        raise ModelError(f"device is {name!r}, expected {'auto, ' * auto}cpu, cuda, cuda:1 or mps") from None
     if (device.index or 0) >= there:
-        raise ModelError(f"there is no device {wish!r} here; use --device {device.type if there else 'cpu'}")
+        raise ModelError(f"there is no device {name!r} here; use --device {device.type if there else 'cpu'}")
     return device
 
 

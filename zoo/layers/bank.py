@@ -227,7 +227,7 @@ def _can_be_kept(parameter: Tensor) -> bool:
 
 
 def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As autocast would: it leaves float64 alone."""
+    """As autocast would, which does not change float64."""
     if tensor is None or dtype is None or tensor.dtype == torch.float64:
         return tensor
     return tensor.to(dtype)
@@ -236,7 +236,7 @@ def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
 def is_channels_last(tensor: Tensor) -> bool:
     """Whether convolutions take (N, C, H, W) for channels_last: by its strides, for filters of one channel too.
 
-    `is_contiguous` says yes to both formats where C or H W is 1; torch then goes by strides, and so does this.
+    `is_contiguous` is True for both formats where C or H W is 1; torch then decides by the strides, and so does this.
     """
     low = 0
     for axis in (1, 3, 2, 0):

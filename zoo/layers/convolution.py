@@ -12,8 +12,8 @@ from zoo.layers.regular import order
 class TiedConv2d(BankedConv2d):
     """A convolution whose one free weight is the first orientation of its bank, shape (O, J C, k, k).
 
-    The weight has the shape of a plain convolution's, so its fan-in counts the group as it must, with any initialiser
-    of `torch.nn.init`, and `.to(memory_format=torch.channels_last)` means what it says. The bias is one per field.
+    The weight has the shape of a plain convolution's, so that any initialiser of `torch.nn.init` finds a fan-in that
+    counts the group, and `.to(memory_format=torch.channels_last)` works. There is one bias per field.
     """
 
     index: Tensor

@@ -46,7 +46,7 @@ def order(group: Group) -> int:
 
 
 def sampled(group: Group) -> Group:
-    """A finite group itself; for so2 and o2 the finite subgroup that stands for it, of `SAMPLES` rotations."""
+    """A finite group itself; for so2 and o2 a finite subgroup with `SAMPLES` rotations."""
     return group if group.is_finite else Group(SAMPLES, group.flips)
 
 

@@ -73,7 +73,7 @@ class GroupEquivariantAutoencoder(nn.Module):
         return self.to_latent(x.flatten(1)), torch.cat([start.position, start.element[:, None]], 1)
 
     def locate(self, features: Tensor) -> GroupIndex:
-        """Where the first features (B, |G| fields, size, size) are, and how they are turned."""
+        """Position and orientation of the first features (B, |G| fields, size, size)."""
         return group_index(features, self.group, element=True)
 
     def decode(self, z_inv: Tensor, z_eq: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class GroupEquivariantAutoencoder(nn.Module):
         return torch.cat([moved.position, moved.element[:, None]], 1)
 
     def _path(self, index: GroupIndex) -> list[GroupIndex]:
-        """For every subsampling the index that it goes by."""
+        """For every subsampling the index that it uses."""
         path, size = [], self.size
         for down in self.down:
             assert isinstance(down, EquivariantSubsample2d)
@@ -122,13 +122,13 @@ def _strides(size: int) -> list[int]:
 
 
 def _fibers(group: Group, levels: int) -> list[Group]:
-    """The group of every level: whole, then with half of its rotations, then the identity alone at the end."""
+    """The group of every level: the whole one, then one with half of its rotations, at the end the trivial one."""
     half = Group(max(1, (group.rotations or 1) // 2), group.flips)
     return [*[group] * max(1, levels - 1), *[half] * (levels > 1), Group(1)]
 
 
 def _convolution(group: Group, before: int, after: int) -> GroupConv2d:
-    """With weights that keep the variance through a ReLU: no norm does that here."""
+    """A 3x3 convolution whose weights keep the variance through a ReLU: there is no norm."""
     layer = GroupConv2d(group, before, after, 3, padding=1, padding_mode="circular")
     nn.init.kaiming_normal_(layer.weight)
     return layer

@@ -38,11 +38,13 @@ def _downsample(spec: NetworkSpec, kind: Any) -> str | None:
 def relaxation_word(spec: NetworkSpec, word: Any) -> str:
     """`none`, or a word of `RELAXATIONS`; `ModelError` for others, and for a network that cannot be relaxed."""
     name = spec.name
-    if not isinstance(word, str) or word not in ("none", *RELAXATIONS):
+    if word == "none":
+        return "none"
+    if not isinstance(word, str) or word not in RELAXATIONS:
         raise ModelError(f"relax is {short(word)}, expected none or one of {', '.join(RELAXATIONS)}")
-    if word != "none" and order(spec.group) == 1:
+    if order(spec.group) == 1:
         raise ModelError(f"relax is {word!r} and {name} has no group to leave; take p4{name.architecture}_{name.size}")
-    if word != "none" and name.variant:
+    if name.variant:
         mend = f"take {name.head.removeprefix(name.variant)}_{name.size}"
         raise ModelError(f"relax is {word!r} and {name} has separable filters, which are not relaxed; {mend}")
     return word

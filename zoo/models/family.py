@@ -1,4 +1,4 @@
-"""The entry of a family of networks: all that the registry has to know about one architecture.
+"""The entry of a family of networks: everything that the registry needs of one architecture.
 
 A family is registered by a decorator on its class, in a file of `zoo.models.families`; all files of that folder are
 imported when the first name is read. `import zoo.models.family` itself loads no torch.
@@ -41,7 +41,7 @@ class Choice:
     optional: bool = False
     """Whether files leave it out at its default: it came later than the first files."""
     fixed: bool = False
-    """Whether the family takes the default alone: then it stands in files, and the class has no such argument."""
+    """Whether the family takes the default alone: files then hold it, and the class has no such argument."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def family(architecture: str, groups: Iterable[str] = LATTICE_WORDS, **facts: An
         groups: words of the groups that it is built on; by default all lattice groups.
         facts: fields of `Family`; all others are arguments of the class, the same for every network of the family.
     """
-    known = {key: facts.pop(key) for key in Family.__dataclass_fields__ if key in facts}
+    own = {key: facts.pop(key) for key in Family.__dataclass_fields__ if key in facts}
 
     def register(network: "type[N]") -> "type[N]":
-        entry = Family(architecture, tuple(groups), network, **known, arguments=facts)
+        entry = Family(architecture, tuple(groups), network, **own, arguments=facts)
         for word in entry.groups:
             if (word, architecture) in _FAMILIES:
                 raise ValueError(f"there are two families {word}{architecture}")
@@ -126,7 +126,7 @@ def families() -> dict[tuple[str, str], Family]:
 
 @lru_cache(maxsize=1)
 def known_prefixes() -> dict[str, tuple[str, str, str]]:
-    """Everything that may stand before the size in a name -> (variant, group word, architecture).
+    """What may come before the size in a name -> (variant, group word, architecture).
 
     Both spellings of a lattice group are there, its word first: p4 and c4.
     """

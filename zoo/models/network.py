@@ -91,7 +91,7 @@ class Network(nn.Module):
         logits: Tensor = self.head(pooled)
         return logits
 
-    # What the registry asks of the class, for a description of a network: all but the first allocate nothing.
+    # The registry calls these for the description of a network; all but the first allocate nothing.
 
     @classmethod
     def from_spec(cls, spec: NetworkSpec) -> Self:

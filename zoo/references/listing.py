@@ -51,7 +51,7 @@ def list_models(
     """The names of models that match a shell pattern, such as `*p4cnn*`: for `zoo.create`, or `zoo.load` if pretrained.
 
     Args:
-        pattern: of the name; a repository matches by the part behind the slash.
+        pattern: of the name; of a repository, the part after the slash.
         group: only networks on this group, such as `c4`.
         exact: only those that are exactly equivariant at the size in their name, or only those that are not. Networks
             without a group, and untrained ones on groups beyond the lattice, are neither.
@@ -84,7 +84,7 @@ def list_rows(
     pretrained: bool = False,
     namespace: str | None = None,
 ) -> ModelListing:
-    """Trained models and, unless only those are asked for, networks that can be created, with what is said of them.
+    """Trained models and, unless `pretrained`, networks that can be created, with their group, size and exactness.
 
     Arguments as in `list_models`; with `namespace` there are only the models of that user.
 
@@ -129,24 +129,17 @@ def untrained(pattern: str = "*") -> list[dict[str, Any]]:
 
 
 def _untrained_row(spec: NetworkSpec) -> dict[str, Any]:
+    name, parameters = spec.name, spec.parameters() if spec.in_plain_torch else None
     return {
-        "name": str(spec.name),
-        "group": str(spec.group),
-        "architecture": spec.name.architecture,
-        "variant": spec.name.variant,
-        "size": spec.name.size,
-        "classes": spec.num_classes,
-        "channels": spec.in_chans,
-        "width": spec.width,
-        "parameters": spec.parameters() if spec.in_plain_torch else None,
-        "phi": spec.phi,
-        "exact": None if spec.phi is None else spec.phi == 0,
+        "name": str(name), "group": str(name.group), "architecture": name.architecture, "variant": name.variant,
+        "size": name.size, "classes": spec.num_classes, "channels": spec.in_chans, "width": spec.width,
+        "parameters": parameters, "phi": spec.phi, "exact": None if spec.phi is None else spec.phi == 0,
         "weights": None,
-    }
+    }  # fmt: skip
 
 
 def trained(pattern: str = "*", namespace: str | None = None) -> list[dict[str, Any]]:
-    """Models with weights, by what their config.json says: the bundled ones, or those of a namespace on the Hub."""
+    """Models with weights, from their config.json: the bundled ones, or those of a namespace on the Hub."""
     if namespace is None:
         found = [(name, info(bundled_folder(name))) for name in bundled()]
     else:
@@ -160,17 +153,11 @@ def trained(pattern: str = "*", namespace: str | None = None) -> list[dict[str, 
 def _trained_row(name: str, config: Mapping[str, Any], weights: str) -> dict[str, Any]:
     architecture, exactness = innermost(config["architecture"]), config["exactness"]
     return {
-        "name": name,
-        "group": config["group"],
-        "size": config["input_size"][0],
-        "phi": max(exactness["phi"]),
-        "classes": len(config["classes"]),
-        "channels": len(config["preprocessing"]["mean"]),
-        "width": architecture.get("width"),
-        "parameters": config["weights"]["parameters"],
-        "exact": exactness["exact"],
-        "weights": weights,
-    }
+        "name": name, "group": config["group"], "size": config["input_size"][0], "phi": max(exactness["phi"]),
+        "classes": len(config["classes"]), "channels": len(config["preprocessing"]["mean"]),
+        "width": architecture.get("width"), "parameters": config["weights"]["parameters"],
+        "exact": exactness["exact"], "weights": weights,
+    }  # fmt: skip
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from symdata.errors import SymmetryError
-from symdata.groups import Group
 from zoo.layers.regular import order
 from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, mixed, relaxation
 from zoo.layers.relaxed.distribution import GroupLikelihood
@@ -25,14 +24,9 @@ class LikelihoodConv2d(RelaxedConv2d):
     """`weight` (|G| O, J C, k, k), as of an ordinary convolution, and `likelihood`."""
 
     def __init__(
-        self,
-        group: Group | str,
-        *args: Any,
-        likelihood: GroupLikelihood | None = None,
-        bandlimit: int | None = None,
-        **kwargs: Any,
+        self, *args: Any, likelihood: GroupLikelihood | None = None, bandlimit: int | None = None, **options: Any
     ) -> None:
-        super().__init__(group, *args, **kwargs)
+        super().__init__(*args, **options)
         self.likelihood = GroupLikelihood(self.group, bandlimit) if likelihood is None else likelihood
         if self.likelihood.group != self.group:
             raise SymmetryError(f"the likelihood is over {self.likelihood.group}, expected {self.group}, the layer's")

@@ -30,7 +30,7 @@ START = 2.0
 
 @relaxation("partial", lambda tied, size, _: tied + size - 1)
 class PartialGroupConv2d(RelaxedConv2d):
-    """A group convolution whose output lives on a learned subset of the group. Arguments as in `GroupConv2d`.
+    """A group convolution with outputs on a learned subset of the group. Arguments as in `GroupConv2d`.
 
     `keep` (|G| - 1,) holds the logits of keeping each element but the identity, which is always kept. The lifting layer
     of such a network is a full one, so there is no lifting form of this one.
@@ -84,7 +84,7 @@ class PartialGroupConv2d(RelaxedConv2d):
         return torch.cat([hard.new_ones(1), hard])
 
     def _filled(self, kept: Tensor) -> Tensor:
-        """(|G|, |G|) of zeros and ones: which kept orientation stands at g. A polynomial, so that gradients flow."""
+        """(|G|, |G|) of zeros and ones: which kept orientation is at g. A polynomial, so that gradients flow."""
         left, rows = torch.ones_like(kept), torch.zeros_like(self.substitutes[0])
         for source in self.substitutes:  # for t in index order
             taken = left * (source * kept).sum(1)

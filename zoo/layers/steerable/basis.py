@@ -33,7 +33,7 @@ def escnn() -> ModuleType:
     stand_in()
     try:
         with warnings.catch_warnings():
-            # said once at import; py3nj speeds up SO(3), which acts on no plane
+            # py3nj makes SO(3) faster, which acts on no plane
             warnings.filterwarnings("ignore", message="`py3nj` package not found", category=UserWarning)
             module = import_module("escnn")
             for part in ("gspaces", "nn"):

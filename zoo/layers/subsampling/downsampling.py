@@ -64,7 +64,7 @@ def downsampling(kind: str, group: Group | str, fields: int, stride: int = 2, pa
     Args:
         kind: one of `KINDS`.
         group: one of c1, c2, c4, d1, d2, d4.
-        fields: C; only blur asks for it.
+        fields: C; only blur needs it.
         stride: s, from 1 on; 2 or 3 for blur.
         padding_mode: of blur, the only one that pads: `zeros` or `circular`.
 

@@ -1,7 +1,7 @@
 """Group equivariant subsampling and upsampling (Xu, Kim, Rainforth & Teh 2021, arXiv 2106.05886).
 
 A feature map f on the group G of circular shifts of an n x n torus and a lattice group H is kept on a coset p K of a
-subgroup K: the shifts that are multiples of the stride, and a subgroup H' of H. The coset goes through an equivariant
+subgroup K: the shifts that are multiples of the stride, and a subgroup H' of H. The coset is that of an equivariant
 index of f itself, so that for every g of G
 
     S(g f) = k S(f)    with    S(f) = Res_K(p^-1 f),  p' = g p k^-1,  k in K:
@@ -17,6 +17,7 @@ Convention:
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,9 +34,15 @@ from zoo.layers.subsampling.polyphase import ByPhase, checked_stride, polyphase
 class _Cosets(ByPhase):
     """The stride, H, H', and the first element of every coset r H', for both directions."""
 
-    def __init__(self, stride: int, group: Group | str, fiber: Group | str | None) -> None:
+    usual_smooth: ClassVar[int]
+    """`smooth` where it is not given."""
+
+    def __init__(
+        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int | None = None
+    ) -> None:
         super().__init__()
         self.stride, self.group = checked_stride(stride), lattice_group(group)
+        self.smooth = self.usual_smooth if smooth is None else checked_window(smooth)
         self.fiber = self.group if fiber is None else lattice_group(fiber)
         if not self.fiber <= self.group:
             raise ShapeError(f"fiber is {self.fiber}, expected a subgroup of {self.group}, for example c1")
@@ -73,7 +80,7 @@ class EquivariantSubsample2d(_Cosets):
         stride: s, of both axes; the sides must be multiples of it.
         group: H, one of c1, c2, c4, d1, d2, d4.
         fiber: H', the subgroup that is kept; by default all of H, and only pixels are subsampled.
-        smooth: side of the window of `group_index`, odd, in pixels.
+        smooth: side of the window of `group_index`, odd, in pixels; by default 5.
 
     Example:
         >>> layer = EquivariantSubsample2d(2, "c4", fiber="c2")
@@ -82,13 +89,7 @@ class EquivariantSubsample2d(_Cosets):
         (torch.Size([1, 6, 4, 4]), torch.Size([1, 2]))
     """
 
-    sampling = "equivariant subsample"
-
-    def __init__(
-        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 5
-    ) -> None:
-        super().__init__(stride, group, fiber)
-        self.smooth = checked_window(smooth)
+    sampling, usual_smooth = "equivariant subsample", 5
 
     def forward(self, x: Tensor, index: GroupIndex | None = None) -> tuple[Tensor, GroupIndex]:
         """The smaller maps and their cosets; `index` is an equivariant element of G, by default `group_index(x)`."""
@@ -128,7 +129,7 @@ class EquivariantUpsample2d(_Cosets):
         stride: s, of both axes.
         group: H, one of c1, c2, c4, d1, d2, d4.
         fiber: H', of the argument; by default H.
-        smooth: side of a window of the torus over which the result is averaged, odd; 1 leaves it as it is.
+        smooth: side of a window of the torus over which the result is averaged, odd; 1, the default, is no average.
 
     Example:
         >>> down, up = EquivariantSubsample2d(2, "c4"), EquivariantUpsample2d(2, "c4")
@@ -137,14 +138,7 @@ class EquivariantUpsample2d(_Cosets):
         True
     """
 
-    sampling = "equivariant upsample"
-
-    def __init__(
-        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 1
-    ) -> None:
-        super().__init__(stride, group, fiber)
-        self.smooth = checked_window(smooth)
-        self.scale = stride * math.sqrt(len(self.cosets))
+    sampling, usual_smooth = "equivariant upsample", 1
 
     def forward(self, y: Tensor, coset: GroupIndex) -> Tensor:
         self.check_square(y)
@@ -152,7 +146,7 @@ class EquivariantUpsample2d(_Cosets):
             whole = flat(self._extended(y))
             moved = [act_on_features(whole, self.group.elements[r], self.group) for r in self.cosets]
             y = self.chosen(moved, coset.element)
-        x = self._inserted(y, coset.position) * self.scale
+        x = self._inserted(y, coset.position) * (self.stride * math.sqrt(len(self.cosets)))
         return x if self.smooth == 1 else F.avg_pool2d(wrapped(x, self.smooth // 2), self.smooth, 1)
 
     def _extended(self, y: Tensor) -> Tensor:

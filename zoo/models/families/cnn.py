@@ -1,4 +1,4 @@
-"""The seven-layer networks of the rotation experiments: as logged, as committed, and their ancestor."""
+"""The seven-layer networks of the rotation experiments: as logged, as committed, and the P4CNN before them."""
 
 from collections import OrderedDict
 
@@ -50,7 +50,7 @@ class CNN(Network):
         padding: of the 3x3 convolutions; the 4x4 one has none.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         dropout: rate after layers 1, 3, 4 and 5; it acts in training only.
-        downsample: what stands for each pool, see `zoo.layers.subsampling.downsampling`; None is `max`.
+        downsample: what replaces each pool, see `zoo.layers.subsampling.downsampling`; None is `max`.
         padding_mode: `circular` takes images for tori: every 3x3 convolution is padded by 1, and the 4x4 one by 2. Its
             map is a pixel larger and periodic, half a pixel off; a 2x2 mean brings it back to the size and the place of
             its input. Default: `circular` with `aps` and `equivariant`, which need it, and `zeros` otherwise.

@@ -99,7 +99,7 @@ class FieldNet(Network):
 
     Args:
         spec: the architecture.
-        make: what makes its convolutions; by default what its `form` asks for.
+        make: what makes its convolutions; by default that of its `form`.
     """
 
     TRUNK = "body"
@@ -148,6 +148,6 @@ class FieldNet(Network):
 
     @classmethod
     def largest_map(cls, spec: NetworkSpec, side: int) -> int:
-        """As the nonlinearity has it, in samples."""
+        """In samples of the fields, on which the nonlinearity acts."""
         points = len(Fibre(spec.group).points)
         return max(points * width * (-(-side >> stage)) ** 2 for stage, width in enumerate(spec.widths))

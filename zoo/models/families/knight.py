@@ -35,7 +35,7 @@ class Knight(Network):
 
     Images (B, in_chans, H, W) -> features (B, |G| fields, ceil(H / 2), ceil(W / 2)) -> (B, num_classes). There is no
     norm and no ReLU. Exact at odd sizes: there an image and its quarter turn have the same logits whatever was learned,
-    and at even sizes training tells the two apart ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert
+    and at even sizes training makes them different ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert
     2023, learning un-equivariance).
 
     Args:
@@ -47,7 +47,7 @@ class Knight(Network):
         kernel: side of the filter.
         stride: of the convolution.
         padding: of the convolution; exact where (size + 2 padding - kernel) mod stride is 0.
-        downsample: what stands for the stride, see `zoo.layers.subsampling.downsampling`; None is `stride`.
+        downsample: what replaces the stride, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `zeros` or `circular`, as in `CNN`.
         relax: as in `CNN`; `partial` relaxes nothing here, for its lifting convolution is a full one.
     """

@@ -1,4 +1,4 @@
-"""A network whose blocks are convolutions, linear maps of all pixels, or both: the evidence tells which it needs."""
+"""A network whose blocks are convolutions, linear maps of all pixels, or both; the evidence decides which it needs."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ class PathCNN(Network):
 
     Images (B, in_chans, size, size) -> features (B, 8 width, size / 8, size / 8) -> (B, num_classes). Its convolutions
     are circular: with path `conv`, at multiples of 8 pixels, a shift of the torus by a multiple of 8 moves the features
-    and leaves the logits as they are. The free paths tell pixels by their place. Norms would couple the images of a
-    batch, and the evidence could not be computed.
+    and leaves the logits as they are. The free paths treat every pixel differently. Norms would couple the images of
+    a batch, and the evidence could not be computed.
 
-    The objective `evidence` keeps what it has learned in buffers, one number for each of `layer_names`: `precisions` of
-    the priors, 1 to begin with, and `effective_dimensions`; `examples`, N, is 0 before its first update.
+    The objective `evidence` writes to buffers, one number for each of `layer_names`: `precisions` of the priors, 1 to
+    begin with, and `effective_dimensions`; `examples`, N, is 0 before its first update.
 
     Args:
         size: side of the images in pixels; networks with a free path take no other.

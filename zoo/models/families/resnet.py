@@ -44,8 +44,8 @@ class ResidualBlock(nn.Module):
     shortcut is a strided 1x1 convolution of the raw input and a norm. Its condition on the input size is that of the
     3x3 convolution beside it: with stride 2, odd.
 
-    Another way to downsample than by the stride follows the first convolution, and goes before the shortcut's: on the
-    same pixels, where they are chosen by the image.
+    Another way to downsample than the stride comes after the first convolution, and before that of the shortcut; pixels
+    that are chosen by the image are the same in both.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ResNet(Network):
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
-        downsample: what stands for the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
+        downsample: what replaces the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `circular` takes images for tori. Default: `circular` with `aps` and `equivariant`, which need it,
             and `zeros` otherwise.
         relax: as in `CNN`; not with separable filters.

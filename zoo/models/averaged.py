@@ -8,7 +8,7 @@ deterministic. With half-width 0 it is the network itself, within the inscribed 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as short
 from typing import Any, cast
@@ -76,19 +76,14 @@ class InvarianceAverage(nn.Module):
         values = FORM, list(self.range.generators), self.copies, self.average, dict(inner)
         return dict(zip(KEYS, values, strict=True))
 
-    @property
-    def is_steerable(self) -> bool:
-        """Whether there is something to export."""
-        return bool(getattr(self.network, "is_steerable", False))
-
     def extra_repr(self) -> str:
         return f"copies={self.copies}, average={self.average}"
 
-    def exported(self, export: Callable[[nn.Module], nn.Module]) -> "InvarianceAverage":
-        """The same around the exported network; itself where there is nothing to export."""
-        if not self.is_steerable:
+    def around(self, network: nn.Module) -> "InvarianceAverage":
+        """The same average of another network; itself if that is its own."""
+        if network is self.network:
             return self
-        return InvarianceAverage(export(self.network), self.range, self.copies, self.average).train(self.training)
+        return InvarianceAverage(network, self.range, self.copies, self.average).train(self.training)
 
     def half_widths(self, size: int | None = None) -> dict[str, float]:
         """What was learned, by generator: degrees (180 is full rotation), pixels, or the logarithm of a factor.

@@ -129,9 +129,9 @@ def export(model: nn.Module) -> nn.Module:
         >>> export(net) is net
         True
     """
-    if not getattr(model, "is_steerable", False):
-        return model
-    return model.exported(export) if isinstance(model, InvarianceAverage) else export_steerable(model)
+    if isinstance(model, InvarianceAverage):
+        return model.around(export(model.network))
+    return export_steerable(model) if getattr(model, "is_steerable", False) else model
 
 
 def list_models(pattern: str = "*") -> tuple[str, ...]:

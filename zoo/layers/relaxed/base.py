@@ -127,7 +127,7 @@ class RelaxedConv2d(TiedConv2d):
 
 
 RELAXATIONS: dict[str, tuple[type[TiedConv2d], type[TiedConv2d]]] = {}
-"""Word -> the lifting and the group convolution."""
+"""Word -> the lifting and the group convolution, in the order of the words."""
 
 R = TypeVar("R", bound=RelaxedConv2d)
 
@@ -144,8 +144,11 @@ def relaxation(
     """
 
     def register(group: type[R]) -> type[R]:
-        assert word not in RELAXATIONS, f"there are two relaxations {word}"
+        if word in RELAXATIONS:
+            raise ValueError(f"there are two relaxations {word}")
         RELAXATIONS[word] = lifting, group
+        for known in sorted(RELAXATIONS):
+            RELAXATIONS[known] = RELAXATIONS.pop(known)
         for layer in (lifting, group):
             if issubclass(layer, RelaxedConv2d):
                 layer.relaxation, layer.count_relaxed = word, staticmethod(count)

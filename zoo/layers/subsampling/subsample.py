@@ -52,6 +52,8 @@ class _Cosets(ByPhase):
         self.first = [min(table[h][k] for k in self.kept) for h in range(order(self.group))]
         """For every element h of H the first element of h H'."""
         self.cosets = sorted(set(self.first))
+        self.scale = self.stride * math.sqrt(len(self.cosets))
+        """Of an upsampled map, so that the mean square is kept."""
 
     def coset(self, index: GroupIndex) -> GroupIndex:
         """The representative of the coset of an element of G."""
@@ -146,7 +148,7 @@ class EquivariantUpsample2d(_Cosets):
             whole = flat(self._extended(y))
             moved = [act_on_features(whole, self.group.elements[r], self.group) for r in self.cosets]
             y = self.chosen(moved, coset.element)
-        x = self._inserted(y, coset.position) * (self.stride * math.sqrt(len(self.cosets)))
+        x = self._inserted(y, coset.position) * self.scale
         return x if self.smooth == 1 else F.avg_pool2d(wrapped(x, self.smooth // 2), self.smooth, 1)
 
     def _extended(self, y: Tensor) -> Tensor:

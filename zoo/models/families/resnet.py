@@ -193,7 +193,6 @@ class ResNet(Network):
 
     def _initialise_plain(self) -> None:
         """Kaiming-normal by fan-out, as published for the networks without a group; those with one keep our default."""
-        for module in self.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                if name in ("weight", "pointwise", "spatial") and parameter.ndim == 4:
-                    nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
+        for name, parameter in self.named_parameters():
+            if name.split(".")[-1] in ("weight", "pointwise", "spatial") and parameter.ndim == 4:
+                nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")

@@ -102,7 +102,7 @@ class _Wrapped(nn.Module):
 
 def networks(bench: Bench, name: str, peer: Callable[[], nn.Module] | None, batch: int, side: int) -> None:
     """A whole network: training step and eval."""
-    ours = create(name, channels=3)
+    ours = create(name, in_chans=3)
     x = torch.randn(batch, 3, side, side)
     last = x.to(memory_format=torch.channels_last)
 

@@ -141,7 +141,7 @@ def _found(
 
     report = None if size is None else audit(network, size, group, channels)
     exact = None if sizes is None else exact_sizes(network, sizes, group, channels)
-    measured = feature_error(network, size, group, channels=channels) if measure and size is not None else None
+    measured = feature_error(network, size, group, in_chans=channels) if measure and size is not None else None
     return Findings(report, measured, sizes, exact, lattice_part(network) is not None, hands_on_types(network))
 
 

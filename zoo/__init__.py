@@ -1,4 +1,4 @@
-"""The model side of symdata: group-equivariant networks that are exact, approximate or plain, and what they learned.
+"""The model side of symdata: group-equivariant networks, their training, evaluation and measures.
 
 This file is the list of public names and nothing else; each is loaded when it is first used. The layers are in
 `zoo.layers`. The package imports the public names of `symdata`; `symdata` never imports it.
@@ -38,38 +38,27 @@ if TYPE_CHECKING:
     from zoo.training import TrainConfig as TrainConfig
     from zoo.training import train as train
 
-_HOMES = {
-    "Audit": "exactness.audits",
-    "DivergedError": "training",
-    "FeatureError": "measure.feature_error",
-    "HubModel": "hub.mixin",
-    "Mend": "exactness.audits",
-    "ModelError": "errors",
-    "Preprocessing": "preprocessing",
-    "Report": "evaluation",
-    "Subsampling": "exactness.arithmetic",
-    "TrainConfig": "training",
-    "accuracy": "evaluation",
-    "act_on_features": "layers",
-    "angle_curve": "evaluation",
-    "audit": "exactness.audits",
-    "create": "models.registry",
-    "evaluate": "evaluation",
-    "exact_sizes": "exactness.audits",
-    "export": "models.registry",
-    "feature_error": "measure.feature_error",
-    "info": "references.loading",
-    "list_models": "references.listing",
-    "load": "references.loading",
-    "open_model": "references.opening",
-    "pull": "hub.repository",
-    "push": "hub.repository",
-    "read_checkpoint": "checkpoint.folder",
-    "save_checkpoint": "checkpoint.folder",
-    "train": "training",
+_NAMES = {
+    "checkpoint.folder": "read_checkpoint save_checkpoint",
+    "errors": "ModelError",
+    "evaluation": "Report accuracy angle_curve evaluate",
+    "exactness.arithmetic": "Subsampling",
+    "exactness.audits": "Audit Mend audit exact_sizes",
+    "hub.mixin": "HubModel",
+    "hub.repository": "pull push",
+    "layers": "act_on_features",
+    "measure.feature_error": "FeatureError feature_error",
+    "models.registry": "create export",
+    "preprocessing": "Preprocessing",
+    "references.listing": "list_models",
+    "references.loading": "info load",
+    "references.opening": "open_model",
+    "training": "DivergedError TrainConfig train",
 }
-"""Public name -> the module of this package that defines it; no module may be called like a public name."""
+"""Module of this package -> the public names that it defines; no module may be called like a public name."""
 
-__all__ = [*_HOMES]
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_HOMES)
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -1,33 +1,35 @@
-"""The devices that a command computes on, by name."""
+"""Devices by name."""
 
 import torch
 from torch import nn
 
 from zoo.errors import ModelError
 
-KINDS = ("cpu", "cuda", "mps")
 
+def check_device(name: str, *, auto: bool = False) -> torch.device | None:
+    """The device of that name.
 
-def check_device(wish: str, *, auto: bool = False) -> torch.device | None:
-    """The device of that name; None for `auto`, which leaves the choice to the caller, where that is allowed.
+    Args:
+        name: cpu, cuda, cuda:1, mps ...
+        auto: whether `auto` is allowed too: the caller then chooses, and the result is None.
 
     Raises:
-        ModelError: for a name that is none, and a device that is not here.
+        ModelError: for any other name, and for a device that this machine does not have.
+
+    Example:
+        >>> check_device("cpu"), check_device("auto", auto=True)
+        (device(type='cpu'), None)
     """
-    if auto and wish == "auto":
+    if auto and name == "auto":
         return None
-    expected = f"expected {'auto, ' if auto else ''}cpu, cuda, cuda:1 or mps"
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     try:
-        device = torch.device(wish)
-    except RuntimeError:
-        raise ModelError(f"device is {wish!r}, {expected}") from None
-    if device.type not in KINDS:
-        raise ModelError(f"device is {wish!r}, {expected}")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if (device.index or 0) >= there[device.type]:
-        raise ModelError(
-            f"there is no device {wish!r} here; use --device {device.type if there[device.type] else 'cpu'}"
-        )
+        device = torch.device(name)
+        there = count[device.type]
+    except (RuntimeError, KeyError):
+        raise ModelError(f"device is {name!r}, expected {'auto, ' * auto}cpu, cuda, cuda:1 or mps") from None
+    if (device.index or 0) >= there:
+        raise ModelError(f"there is no device {name!r} here; use --device {device.type if there else 'cpu'}")
     return device
 
 

@@ -4,11 +4,24 @@ from symdata.errors import SymdataError
 
 
 class ModelError(SymdataError):
-    """A model that cannot be built, run or traced as asked."""
+    """A model that cannot be built, run or traced as asked.
+
+    Example:
+        >>> from zoo import create
+        >>> create("p4ccn_28")
+        Traceback (most recent call last):
+        ...
+        zoo.errors.ModelError: 'p4ccn_28' is no network of the zoo; did you mean p4cnn_28 or ...
+    """
 
 
 def describe_error(error: BaseException) -> str:
-    """What somebody else's exception says, in one line: its type and its text; of one of ours the text alone."""
+    """An exception in one line: the text of one of ours, the type and the text of any other.
+
+    Example:
+        >>> describe_error(KeyError("size")), describe_error(ModelError("no size"))
+        ("KeyError: 'size'", 'no size')
+    """
     text = " ".join(str(error).split())[:300].rstrip(".")
     if isinstance(error, SymdataError):
         return text

@@ -7,14 +7,14 @@ from pathlib import Path
 CONFIG, WEIGHTS, GOLDEN = "config.json", "model.safetensors", "golden.safetensors"
 CARD, EVALUATION, PICTURE = "README.md", "evaluation.json", "polar.png"
 RECIPE, METRICS = "recipe.yaml", "metrics.jsonl"
-"""How it was trained, and how that went; beside a model, and not read to load it."""
+"""How it was trained, and its losses; not read to load a model."""
 MAX_SIZE = 4096
 """Largest side of the images that a model takes, in pixels."""
 DATASET = "symdata.json"
-"""By this file a folder is known as a dataset."""
+"""The file that makes a folder a dataset."""
 
 NAME = re.compile(r"(?P<name>[\w.+-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
-"""A model by its name alone, perhaps at a revision."""
+"""The name of a model without an owner, perhaps at a revision."""
 
 
 def bundled() -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def bundled() -> tuple[str, ...]:
 
 
 def bundled_folder(name: str) -> Path:
-    """Where a bundled model stands."""
+    """The folder of a bundled model."""
     return _weights() / name
 
 

@@ -1,6 +1,5 @@
-"""What stands between the bytes of an image and a network: the size, the scale to [0, 1], the normalisation."""
+"""From the bytes of an image to the input of a network: the size, the scale to [0, 1], the normalisation."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from reprlib import repr as short
@@ -9,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
 from zoo.files import MAX_SIZE
 
 LARGEST, SMALLEST = 1e6, 1e-6
-"""Bounds of means and deviations. Those of values in [0, 1] are far from both; beyond them float32 gives no number."""
+"""Bounds of means and deviations; those of values in [0, 1] are far from both, and float32 overflows beyond them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Preprocessing:
 
     Every step commutes with quarter turns and mirrors, bit for bit: turning the image or the result is the same.
 
+    Example:
         >>> Preprocessing(27, (0.13084,), (0.043477,))(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape
         torch.Size([2, 1, 27, 27])
     """
@@ -38,23 +38,18 @@ class Preprocessing:
     """How another size is brought to `size`: bilinear, area, bicubic or pad."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or not 1 <= self.size <= MAX_SIZE:
-            raise ModelError(f"size is {short(self.size)}, expected pixels from 1 to {MAX_SIZE}, for example 28")
+        whole("size", self.size, 1, MAX_SIZE, ModelError, " pixels, for example 28")
         if self.resize not in RESIZES:
             raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
-        mean, std = short(self.mean), short(self.std)
-        if not all(map(math.isfinite, (*self.mean, *self.std))):
-            raise ModelError(f"mean {mean} and std {std} must be finite numbers, for example (0.5,)")
+        got = f"mean {short(self.mean)} and std {short(self.std)}"
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise ModelError(f"mean {mean} and std {std} must have one number for each of 1 or 3 channels")
-        if min(self.std) <= 0.0:
-            raise ModelError(f"std is {std}, expected numbers above 0")
-        if min(self.std) < SMALLEST or max(map(abs, (*self.mean, *self.std))) > LARGEST:
-            raise ModelError(
-                f"mean {mean} and std {std} are out of bounds: expected sizes of {SMALLEST} to {LARGEST:g}"
-            )
+            raise ModelError(f"{got} must have one number for each of 1 or 3 channels")
+        if not all(abs(value) <= LARGEST for value in (*self.mean, *self.std)):  # not of NaN either
+            raise ModelError(f"{got} must be finite numbers, at most {LARGEST:g}, for example (0.5,)")
+        if min(self.std) < SMALLEST:
+            raise ModelError(f"std is {short(self.std)}, expected numbers of at least {SMALLEST}")
 
     @property
     def channels(self) -> int:
@@ -75,23 +70,19 @@ class Preprocessing:
             mend = "values in [0, 1] become that by (x * 255).round().byte(), values in [0, 255] by x.round().byte()"
             raise ShapeError(f"images are {got}, expected uint8 (B, C, H, W); {mend}")
         if images.shape[1] not in (1, self.channels):
-            raise ShapeError(
-                f"images have {images.shape[1]} channels and the model takes {self.channels}; "
-                "convert them, or train a model on such images"
-            )
+            got = f"images have {images.shape[1]} channels and the model takes {self.channels}"
+            raise ShapeError(f"{got}; convert them, or train a model on such images")
         sized = images if images.shape[-2:] == (self.size, self.size) else Fit(self.size, self.resize)(images)
         return sized.expand(-1, self.channels, -1, -1)
 
     def unit(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to float32 (B, channels, size, size) in [0, 1]."""
-        # With one channel the strides of idx files pass for channels_last, and convolutions would go by them.
+        # Torch would take the strides of idx files with one channel for channels_last.
         return self.fitted(images).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
     def normalise(self, unit: Tensor) -> Tensor:
         """Values in [0, 1] to (value - mean) / std, channel by channel."""
-        mean, std = (
-            torch.tensor(v, dtype=unit.dtype, device=unit.device).view(-1, 1, 1) for v in (self.mean, self.std)
-        )
+        mean, std = (unit.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return (unit - mean) / std
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,19 +95,15 @@ class Preprocessing:
         try:
             return cls(**fields)
         except TypeError as error:
-            reason = " ".join(str(error).split())[:150]
-            raise ModelError(
-                f"preprocessing is {short(fields)}, expected size, mean, std and resize: {reason}"
-            ) from None
+            expected = f"expected size, mean, std and resize: {str(error)[:150]}"
+            raise ModelError(f"preprocessing is {short(fields)}, {expected}") from None
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
     try:
-        listed = (
-            [values] if isinstance(values, int | float) else [] if isinstance(values, str | Mapping) else list(values)
-        )
-        if listed and not any(isinstance(value, str | bool) for value in listed):
-            return tuple(float(value) for value in listed)
+        listed = [values] if isinstance(values, int | float) else list(values)
+        if listed and not isinstance(values, Mapping) and not any(isinstance(value, str | bool) for value in listed):
+            return tuple(map(float, listed))
     except (TypeError, ValueError, OverflowError):
         pass
     raise ModelError(f"{name} is {short(values)}, expected one number per channel, for example (0.5,)")

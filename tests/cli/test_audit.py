@@ -196,7 +196,7 @@ def test_refusals(here, arguments, sentence):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("NoConv", "NoConv has no convolution to read the number of channels from; say channels=3"),
+        ("NoConv", "NoConv has no convolution to read the number of channels from; say in_chans=3"),
         ("Odd", "Odd cannot run on an input (1, 3, 32, 32): KeyError: 'no'; give a size and a number of channels that"),
         ("Own", "Own cannot run on an input (1, 3, 32, 32): TooSmall: the patches want 31 pixels; give a size and a"),
         ("Silent", "Silent cannot run on an input (1, 3, 32, 32): AssertionError; give a size and a number"),

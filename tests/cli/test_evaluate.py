@@ -69,7 +69,7 @@ def model(here, data):
 
 def trained(name, data, *, classes="0123456789", **config):
     folder = Path(f"{name}.mnist-none")
-    net = create(name, width=3, channels=1, classes=len(classes), seed=0).eval()
+    net = create(name, width=3, in_chans=1, num_classes=len(classes), seed=0).eval()
     config = {"training": {"symmetry": "none"}, "dataset": {"name": "mnist-none", "symmetry": "none"}} | config
     return save_checkpoint(
         folder,

@@ -13,6 +13,7 @@ from zoo.errors import ModelError
 from zoo.hub.repository import push
 from zoo.models import registry
 from zoo.models.registry import create
+from zoo.references.listing import list_rows
 
 pytest_plugins = ["tests.support.hub_fixture"]
 
@@ -106,3 +107,12 @@ def _of_21():
     from zoo import Preprocessing
 
     return {"preprocessing": Preprocessing(21, (0.13,), (0.31,)), "golden_images": golden(size=21)}
+
+
+def test_a_listing_is_read_as_text_html_and_plain_data():
+    found = list_rows("p4cnn_2?")
+    assert str(found) == said("models", "p4cnn_2?").rstrip("\n") and len(str(found).splitlines()) == 2 + len(found.rows)
+    assert "<td>c4</td><td>    24,990</td>" in found._repr_html_()
+    assert found.to_dict()["models"] == json.loads(said("models", "p4cnn_2?", "--json"))
+    nothing = list_rows("xyzzy")
+    assert nothing.rows == () and str(nothing).startswith("no model matches 'xyzzy'")

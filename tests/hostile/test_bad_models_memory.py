@@ -18,9 +18,10 @@ from tests.support.checkpoints import rehash
 from zoo.checkpoint.tensors import serialised
 from zoo.errors import ModelError
 from zoo.files import CONFIG, GOLDEN, WEIGHTS
-from zoo.models.exported import MAX_NUMBERS
+from zoo.models.families.fields import FieldNet
+from zoo.models.network import Network
 from zoo.models.registry import create, needs
-from zoo.models.spec import MAX_FILTERS, MAX_PARAMETERS, NetworkSpec
+from zoo.models.spec import MAX_FILTERS, NetworkSpec
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is limited as Linux does it")
 
@@ -68,11 +69,11 @@ def large(name: str, **choices: object) -> dict[str, object]:
 EXPORTED = {"form": "exported", "name": "o2cnn_28", "classes": 4, "channels": 1, "coset_pool": True, "dropout": 0.0}
 
 ARCHITECTURES: dict[str, dict[str, object]] = {
-    "as many parameters as are allowed": large("z2cnn_20", channels=1, classes=4),
-    "as many classes as are allowed": large("z2cnn_20", channels=1, classes=100_000),
-    "as large filters as are allowed": large("gp4mresnet18_225", channels=1, classes=4),
-    "filters far beyond": {**large("gp4mresnet18_225", channels=1, classes=4), "width": 100},
-    "beyond 64 bits": {**NetworkSpec.of("p4cnn_20", channels=1, classes=4).to_dict(), "width": 1 << 62},
+    "as many parameters as are allowed": large("z2cnn_20", in_chans=1, num_classes=4),
+    "as many classes as are allowed": large("z2cnn_20", in_chans=1, num_classes=100_000),
+    "as large filters as are allowed": large("gp4mresnet18_225", in_chans=1, num_classes=4),
+    "filters far beyond": {**large("gp4mresnet18_225", in_chans=1, num_classes=4), "width": 100},
+    "beyond 64 bits": {**NetworkSpec.of("p4cnn_20", in_chans=1, num_classes=4).to_dict(), "width": 1 << 62},
     "as many numbers as are allowed, exported": EXPORTED | {"width": 47},
     "far more, exported": EXPORTED | {"width": 1024},
 }
@@ -80,7 +81,7 @@ ARCHITECTURES: dict[str, dict[str, object]] = {
 
 def wide_map(folder: Path) -> None:
     """A whole folder of two megabytes: one convolution of few weights, and an image on which it makes a huge map."""
-    size, network = 512, create("p4mknight_33", channels=1, classes=4, width=4096)
+    size, network = 512, create("p4mknight_33", in_chans=1, num_classes=4, width=4096)
     assert needs(network.architecture, size).largest_map >= 8 << 30  # bytes: 4 for a number of a map halved twice
     golden = {"images": torch.zeros(1, 1, size, size), "logits": torch.zeros(1, 4)}
     (folder / WEIGHTS).write_bytes(serialised(network.state_dict()))
@@ -119,10 +120,11 @@ def answers(whole, tmp_path_factory) -> dict[str, str]:
 
 def test_what_is_asked_for_is_far_more_than_there_is():
     for name in ("as many parameters as are allowed", "as many classes as are allowed"):
-        assert 0.9 * MAX_PARAMETERS < NetworkSpec.from_dict(ARCHITECTURES[name]).parameters() <= MAX_PARAMETERS
+        parameters, most = NetworkSpec.from_dict(ARCHITECTURES[name]).parameters(), Network.max_parameters
+        assert 0.9 * most < parameters <= most
     assert NetworkSpec.from_dict(ARCHITECTURES["as large filters as are allowed"]).filters() > 0.9 * MAX_FILTERS
     exported = needs(ARCHITECTURES["as many numbers as are allowed, exported"], 28).parameters
-    assert 0.9 * MAX_NUMBERS < exported <= MAX_NUMBERS
+    assert 0.9 * FieldNet.max_parameters < exported <= FieldNet.max_parameters
 
 
 def test_a_small_folder_is_read(answers):

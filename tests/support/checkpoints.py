@@ -24,7 +24,7 @@ SIZE = 20
 
 def network(name: str = NAME, seed: int = 0, **choices: Any) -> torch.nn.Module:
     """A small network whose batch norms have seen images, so that no feature is dead and every buffer is its own."""
-    model = create(name, **{"channels": 1, "width": 3, "classes": 4, "seed": seed} | choices).train()
+    model = create(name, **{"in_chans": 1, "width": 3, "num_classes": 4, "seed": seed} | choices).train()
     generator = torch.Generator().manual_seed(seed)
     size = int(name.split("_")[1])
     for norm in model.modules():

@@ -1,10 +1,10 @@
 """Small networks of the zoo's own classes: the tests of the layers and of exactness share them."""
 
-from zoo.models.cnn import CNN
-from zoo.models.knight import Knight
+from zoo.models.families.cnn import CNN
+from zoo.models.families.knight import Knight
+from zoo.models.families.resnet import ResNet
 from zoo.models.names import ModelName
 from zoo.models.registry import create
-from zoo.models.resnet import ResNet
 
 EXACT, BROKEN = 1e-9, 1e-3
 """A feature error is below the one or above the other."""

@@ -70,9 +70,9 @@ def test_images_that_do_not_fit(images, sentence):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"size": 0}, "size is 0, expected pixels"),
-        ({"size": True}, "size is True, expected pixels"),
-        ({"size": 28.0}, "size is 28.0, expected pixels"),
+        ({"size": 0}, "size is 0, expected a whole number from 1 to 4096 pixels"),
+        ({"size": True}, "size is True, expected a whole number from 1 to 4096 pixels"),
+        ({"size": 28.0}, "size is 28.0, expected a whole number from 1 to 4096 pixels"),
         ({"resize": "nearest"}, "resize is 'nearest', expected one of bilinear"),
         ({"resize": ["bilinear"]}, "resize is .'bilinear'., expected one of"),
         ({"mean": ()}, r"mean is \(\), expected one number per channel"),
@@ -81,7 +81,7 @@ def test_images_that_do_not_fit(images, sentence):
         ({"mean": (10**400,)}, "mean is .*, expected one number per channel"),
         ({"mean": (float("nan"),)}, "must be finite numbers"),
         ({"std": (float("inf"),)}, "must be finite numbers"),
-        ({"std": (0.0,)}, r"std is \(0.0,\), expected numbers above 0"),
+        ({"std": (0.0,)}, r"std is \(0.0,\), expected numbers of at least 1e-06"),
         ({"std": (0.1, None, 0.1)}, "std is .*, expected one number per channel"),
     ],
 )

@@ -120,7 +120,7 @@ class Audit:
 
 
 def audit(
-    model: nn.Module, size: int | tuple[int, int], group: Group | str | None = None, channels: int | None = None
+    model: nn.Module, size: int | tuple[int, int], group: Group | str | None = None, in_chans: int | None = None
 ) -> Audit:
     """Trace `model` at `size` and say what is exact.
 
@@ -129,14 +129,14 @@ def audit(
         size: pixels, or (height, width).
         group: subgroup of d4 to hold the model against; by default what it has in common with the model's own group,
             and d4 for a model without any.
-        channels: C; by default read from the first convolution.
+        in_chans: C; by default read from the first convolution.
 
     Raises:
         ModelError: if the model cannot run at this size, cannot be copied, or is built on a group without this one.
         SymmetryError: for a group that moves pixels off their lattice.
     """
     group = held_against(model, group)
-    tracer, shape = Tracer(model, channels), _shape(size)
+    tracer, shape = Tracer(model, in_chans), _shape(size)
     layers = tracer.trace(shape)
     alive = tuple(e for e in group.elements if all(e in layer.survivors(group) for layer in layers))
     broken = next((layer for layer in layers if len(layer.survivors(group)) < len(group.elements)), None)
@@ -150,11 +150,11 @@ def audit(
 
 
 def exact_sizes(
-    model: nn.Module, sizes: Iterable[int], group: Group | str | None = None, channels: int | None = None
+    model: nn.Module, sizes: Iterable[int], group: Group | str | None = None, in_chans: int | None = None
 ) -> tuple[int, ...]:
     """Those of `sizes` (square, pixels) at which the model is exact; sizes it cannot run at are left out."""
     group = held_against(model, group)
-    tracer = Tracer(model, channels)
+    tracer = Tracer(model, in_chans)
     return tuple(n for n in sizes if _is_exact(tracer, (n, n), group))
 
 

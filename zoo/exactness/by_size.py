@@ -18,19 +18,19 @@ def _predicted(tracer: Tracer, size: int, group: Group) -> tuple[float, bool]:
     return float(max((max(layer.phi) for layer in layers), default=0.0)), exact
 
 
-def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, channels: int | None = None) -> dict[int, float]:
+def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, in_chans: int | None = None) -> dict[int, float]:
     """Predicted misalignment, in input pixels, at the sizes about its own; 0 is exact, nothing is measured.
 
     Args:
         model: traced on shapes alone, once per size.
         size: pixels.
         around: how many pixels smaller and larger.
-        channels: of the input; by default read from the first convolution.
+        in_chans: channels of the input; by default read from the first convolution.
 
     Returns:
         Size -> phi, in order, without the sizes at which the network cannot run or which nothing can be said of.
     """
-    tracer, group, found = Tracer(model, channels), held_against(model, None), {}
+    tracer, group, found = Tracer(model, in_chans), held_against(model, None), {}
     for pixels in range(max(1, size - around), size + around + 1):
         try:
             phi, exact = _predicted(tracer, pixels, group)

@@ -8,7 +8,7 @@ from zoo.exactness.audits import audit, lattice_part, relaxed
 from zoo.exactness.by_size import phi_by_size
 
 
-def exactness_record(model: nn.Module, size: int, channels: int) -> dict[str, Any]:
+def exactness_record(model: nn.Module, size: int, in_chans: int) -> dict[str, Any]:
     """As plain data for JSON.
 
     size, group, exact, verdict, phi, survivors, nearest: as in `Audit`. tied: whether its weights are
@@ -16,10 +16,10 @@ def exactness_record(model: nn.Module, size: int, channels: int) -> dict[str, An
     convolutions have left their group, and their smallest `degree`; `half_widths` of the augmentations it is averaged
     over.
     """
-    found = audit(model, size, channels=channels)
+    found = audit(model, size, in_chans=in_chans)
     said = found.to_dict()
     kept = {key: said[key] for key in ("size", "group", "exact", "verdict", "phi", "survivors", "nearest")}
-    sizes = phi_by_size(model, size, channels=channels)
+    sizes = phi_by_size(model, size, in_chans=in_chans)
     tied = lattice_part(model) is not None and not relaxed(model)
     record = kept | {"tied": tied, "sizes": {str(side): phi for side, phi in sizes.items()}}
     learned: dict[str, Any] = {}

@@ -38,14 +38,14 @@ class Tracer:
 
     Args:
         model: any `nn.Module` that takes one image batch (B, C, H, W); it is copied, never changed.
-        channels: C; found from the first convolution where it is not given.
+        in_chans: C; found from the first convolution where it is not given.
 
     Raises:
         ModelError: if the model cannot be copied or its number of channels cannot be found.
     """
 
-    def __init__(self, model: nn.Module, channels: int | None = None) -> None:
-        self.channels = input_channels(model) if channels is None else channels
+    def __init__(self, model: nn.Module, in_chans: int | None = None) -> None:
+        self.in_chans = input_channels(model) if in_chans is None else in_chans
         parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self.device = torch.device("cpu") if parameter is None else parameter.device
@@ -67,14 +67,14 @@ class Tracer:
         try:
             return self._run(self._real, size, self.device)
         except ANYTHING as error:
-            shape = (1, self.channels, *size)
+            shape = (1, self.in_chans, *size)
             raise ModelError(
                 f"{type(self._real).__name__} cannot run on an input {shape}: {describe_error(error)}; "
                 "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
-        images = torch.zeros(1, self.channels, *size, dtype=self.dtype, device=device)
+        images = torch.zeros(1, self.in_chans, *size, dtype=self.dtype, device=device)
         with torch.no_grad(), _Recorder(images) as recorder, _names(model, recorder):
             outputs = model(images)
         recorder.finish(outputs)
@@ -109,7 +109,9 @@ def input_channels(model: nn.Module) -> int:
             return channels
         if isinstance(size := getattr(getattr(module, "in_type", None), "size", None), int):  # escnn
             return size
-    raise ModelError(f"{type(model).__name__} has no convolution to read the number of channels from; say channels=3")
+    raise ModelError(
+        f"{type(model).__name__} has no convolution to read the number of channels from; say in_chans=3 (--channels 3)"
+    )
 
 
 @contextmanager

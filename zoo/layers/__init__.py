@@ -1,6 +1,6 @@
 """Layers of group-equivariant networks, one class each, parametric in a subgroup of d4: c1, c2, c4, d1, d2, d4.
 
-Feature maps are (B, |G| C, H, W), group-major; `zoo.layers.regular` says why and what the group does to them.
+Feature maps are (B, |G| C, H, W), group-major; see `zoo.layers.regular` for the reason and for the action of the group.
 """
 
 from zoo.layers.convolution import GroupConv2d as GroupConv2d

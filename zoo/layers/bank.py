@@ -8,7 +8,7 @@ every entry of the bank is an entry of W, so the bank is exact in any dtype and 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -16,12 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.groups import Group
 from zoo.layers.regular import lattice_group, left_translation, move, order
 
 PADDING_MODES = ("zeros", "circular")
 """What lies beyond the border: nothing, or the opposite side, as on a torus."""
+
+MOST = 1 << 20
+"""Largest number of fields, and of pixels of a window, stride, padding or dilation."""
 
 ROW_FIELDS = 32
 """From this many input fields on, the gather copies rows of them: as fast (measured), and the index stays small."""
@@ -30,55 +33,58 @@ ROW_FIELDS = 32
 class ParameterSnapshot(NamedTuple):
     """A parameter as it was when the bank was expanded."""
 
-    parameter: Tensor | None
-    memory: Tensor | None
-    """The same, detached: while it is held, its memory cannot be given to another tensor."""
-    pointer: int
+    parameter: Tensor
+    memory: Tensor
+    """The same, detached: as long as it exists, its memory cannot be given to another tensor."""
     version: int
     copy: Tensor | None
     """Its values, if a gradient waited: a fused optimiser writes without counting a version."""
 
+    @classmethod
+    def of(cls, p: Tensor) -> Self:
+        """The snapshot of a parameter as it is now."""
+        return cls(p, p.detach(), p._version, None if p.grad is None else p.detach().clone())
+
+    def is_current(self, p: Tensor) -> bool:
+        """Whether `p` is the same parameter, not moved or written, and no gradient flows to it."""
+        if p is not self.parameter or p._version != self.version or p.data_ptr() != self.memory.data_ptr():
+            return False
+        if (p.requires_grad and torch.is_grad_enabled()) or (p.grad is None) is not (self.copy is None):
+            return False
+        return self.copy is None or torch.equal(p, self.copy)
+
 
 class Bank(NamedTuple):
-    """Expanded filters, and what they were expanded from."""
+    """Expanded filters, and the parameters that they were expanded from."""
 
     tensors: tuple[Tensor | None, ...]
     sources: tuple[ParameterSnapshot, ...]
     dtype: torch.dtype | None
     """What autocast asked for, if it was on."""
 
-    def is_current(self, parameters: Iterable[Tensor | None], dtype: torch.dtype | None) -> bool:
-        """Whether no parameter was replaced, moved or written, and no gradient flows to one."""
-        if dtype is not self.dtype:
+    def is_current(self, parameters: Sequence[Tensor], dtype: torch.dtype | None) -> bool:
+        """Whether the same parameters have the same values, and no gradient flows to one."""
+        if dtype is not self.dtype or len(parameters) != len(self.sources):
             return False
-        tracked = torch.is_grad_enabled()
-        for p, (parameter, _, pointer, version, copy) in zip(parameters, self.sources, strict=True):
-            if p is not parameter:
-                return False
-            if p is None:
-                continue
-            if p._version != version or p.data_ptr() != pointer or (tracked and p.requires_grad):
-                return False
-            if (p.grad is None) is not (copy is None) or not (copy is None or torch.equal(p, copy)):
-                return False
-        return True
+        return all(source.is_current(p) for source, p in zip(self.sources, parameters, strict=True))
 
 
 class BankedConv2d(nn.Module, ABC):
-    """Base of the convolutions: what they share, and the cache. Subclasses make and draw the free weights, and say what
-    to `expand` and how to convolve.
+    """Base of the group convolutions: their arguments, the cache of expanded filters, and the convolution with them.
+
+    Subclasses make and draw the free weights, count them, and `expand` them.
 
     In eval mode, while no gradient flows to the weights, the bank is expanded once and kept. It is expanded again when
     a weight changes in place, is replaced or moved, after a forward with gradients, and after `train()` or `eval()`.
     While a gradient waits in `.grad`, as between two steps of a training, the weights are also compared with a copy,
-    and on other devices than the CPU nothing is kept. Otherwise, writing through `weight.data` goes unseen; `eval()`
-    mends that. Copies and pickles leave the bank behind.
+    and on other devices than the CPU nothing is kept. Otherwise, writing through `weight.data` is not noticed; `eval()`
+    then expands the bank again. Copies and pickles do not hold the bank.
     """
 
     group: Group
     bias: nn.Parameter | None
     lifting = False
-    """Whether the input is an image, whose channels the group leaves alone."""
+    """Whether the input is an image, whose channels the group does not permute."""
 
     def __init__(
         self,
@@ -94,12 +100,12 @@ class BankedConv2d(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
-        low = {"in_fields": in_fields, "out_fields": out_fields, "kernel_size": kernel_size, "stride": stride}
-        for name, value in (low | {"dilation": dilation, "padding + 1": padding + 1}).items():
-            if not isinstance(value, int) or value < 1:
-                raise ShapeError(f"{name} is {value!r}, expected a whole number of at least 1")
-        self.in_fields, self.out_fields, self.kernel_size = in_fields, out_fields, kernel_size
-        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.in_fields = whole("in_fields", in_fields, 1, MOST)
+        self.out_fields = whole("out_fields", out_fields, 1, MOST)
+        self.kernel_size = whole("kernel_size", kernel_size, 1, MOST)
+        self.stride = whole("stride", stride, 1, MOST)
+        self.padding = whole("padding", padding, 0, MOST)
+        self.dilation = whole("dilation", dilation, 1, MOST)
         self.padding_mode = checked_mode(padding_mode)
         self.in_channels = in_fields * (1 if self.lifting else order(self.group))
         self._kept: Bank | None = None
@@ -119,37 +125,41 @@ class BankedConv2d(nn.Module, ABC):
     def expand(self) -> tuple[Tensor | None, ...]:
         """The tensors that the convolution uses, from the parameters."""
 
+    @classmethod
+    @abstractmethod
+    def count(cls, size: int, in_fields: int, out_fields: int, kernel_size: int) -> int:
+        """Number of free weights of such a layer over a group of `size` elements, without its bias."""
+
     @property
     def is_strict(self) -> bool:
         """Whether the present filters are equivariant, to rounding: tied ones always are."""
         return True
 
+    @property
+    def expanded_bias(self) -> Tensor | None:
+        """(|G| O,), the bias of every field repeated for all orientations."""
+        return None if self.bias is None else self.bias.repeat(order(self.group))
+
     def watched(self) -> Iterable[Tensor | None]:
-        """The parameters that `expand` reads, always as many: a change of one of them makes the bank anew."""
+        """The parameters that `expand` reads: the bank is expanded again when one of them changes."""
         return self._parameters.values()
 
-    def bank(self, like: Tensor) -> tuple[Tensor | None, ...]:
+    def bank(self, like: Tensor) -> tuple[Any, ...]:
         """`expand()`, from the cache where that is safe."""
         if self.training or torch.compiler.is_compiling():
             return self.expand()
-        dtype = _autocast_dtype(like)
-        kept = self._kept
-        if kept is not None and kept.is_current(self.watched(), dtype):
+        dtype, kept = _autocast_dtype(like), self._kept
+        parameters = [p for p in self.watched() if p is not None]
+        if kept is not None and kept.is_current(parameters, dtype):
             return kept.tensors
         self._kept = None
-        if not all(p is None or _keepable(p) for p in self.watched()):
+        if not all(map(_can_be_kept, parameters)):
             return self.expand()
-        self._kept = self._keep(dtype)
-        return self._kept.tensors
-
-    def _keep(self, dtype: torch.dtype | None) -> Bank:
         # Not in inference mode: its tensors could not be used when gradients with respect to the input are asked for.
         with torch.inference_mode(False), torch.no_grad():
             tensors = tuple(_cast(t, dtype) for t in self.expand())
-            sources = tuple(
-                ParameterSnapshot(None, None, 0, 0, None) if p is None else _source(p) for p in self.watched()
-            )
-        return Bank(tensors, sources, dtype)
+            self._kept = Bank(tensors, tuple(map(ParameterSnapshot.of, parameters)), dtype)
+        return tensors
 
     def train(self, mode: bool = True) -> Self:
         self._kept = None
@@ -163,19 +173,22 @@ class BankedConv2d(nn.Module, ABC):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_kept": None}
 
-    @property
-    def zeros(self) -> int:
-        """Pixels of zeros that the convolution itself adds on each side: none where `wrapped` has padded."""
-        return self.padding if self.padding_mode == "zeros" else 0
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_channels(x)
+        weight, bias = self.bank(x)
+        return self.convolve(x, weight, bias)
 
-    def wrapped(self, x: Tensor) -> Tensor:
-        """`x` padded on the torus; as it is where the padding is of zeros."""
-        return x if self.padding_mode == "zeros" else wrapped(x, self.padding)
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
+        """An ordinary convolution with the stride, padding and dilation of the layer."""
+        padding = self.padding
+        if self.padding_mode == "circular":
+            x, padding = wrapped(x, padding), 0
+        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, groups)
 
-    def check_channels(self, x: Tensor, channels: int) -> None:
-        """`ShapeError` unless `x` is (B, channels, H, W)."""
-        if x.ndim != 4 or x.shape[1] != channels:
-            expected = f"(B, {channels}, H, W): {self.in_fields} input fields over {self.group}"
+    def check_channels(self, x: Tensor) -> None:
+        """`ShapeError` unless `x` is (B, in_channels, H, W)."""
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            expected = f"(B, {self.in_channels}, H, W): {self.in_fields} input fields over {self.group}"
             raise ShapeError(f"{type(self).__name__} got {tuple(x.shape)}, expected {expected}")
 
     def extra_repr(self) -> str:
@@ -204,7 +217,7 @@ def _autocast_dtype(like: Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(device)
 
 
-def _keepable(parameter: Tensor) -> bool:
+def _can_be_kept(parameter: Tensor) -> bool:
     # A parameter that torch.func swapped in is a plain tensor, and one made in inference mode counts no versions.
     # A fused optimiser writes without counting a version either: while a step may come, values must be compared,
     # and elsewhere than on the CPU each comparison would wait for the device.
@@ -213,13 +226,8 @@ def _keepable(parameter: Tensor) -> bool:
     return not parameter.is_inference() and (parameter.grad is None or parameter.is_cpu)
 
 
-def _source(p: Tensor) -> ParameterSnapshot:
-    memory = p.detach()
-    return ParameterSnapshot(p, memory, p.data_ptr(), p._version, None if p.grad is None else memory.clone())
-
-
 def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As autocast would: it leaves float64 alone."""
+    """As autocast would, which does not change float64."""
     if tensor is None or dtype is None or tensor.dtype == torch.float64:
         return tensor
     return tensor.to(dtype)
@@ -228,7 +236,7 @@ def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
 def is_channels_last(tensor: Tensor) -> bool:
     """Whether convolutions take (N, C, H, W) for channels_last: by its strides, for filters of one channel too.
 
-    `is_contiguous` says yes to both formats where C or H W is 1; torch then goes by strides, and so does this.
+    `is_contiguous` is True for both formats where C or H W is 1; torch then decides by the strides, and so does this.
     """
     low = 0
     for axis in (1, 3, 2, 0):

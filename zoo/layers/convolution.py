@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.layers.bank import BankedConv2d, bank_index, gather
@@ -13,8 +12,8 @@ from zoo.layers.regular import order
 class TiedConv2d(BankedConv2d):
     """A convolution whose one free weight is the first orientation of its bank, shape (O, J C, k, k).
 
-    The weight has the shape of a plain convolution's, so its fan-in counts the group as it must, with any initialiser
-    of `torch.nn.init`, and `.to(memory_format=torch.channels_last)` means what it says. The bias is one per field.
+    The weight has the shape of a plain convolution's, so that any initialiser of `torch.nn.init` finds a fan-in that
+    counts the group, and `.to(memory_format=torch.channels_last)` works. There is one bias per field.
     """
 
     index: Tensor
@@ -31,18 +30,15 @@ class TiedConv2d(BankedConv2d):
             bound = 1 / math.sqrt(self.weight[0].numel())
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def expand(self) -> tuple[Tensor | None, ...]:
+    def expand(self) -> tuple[Tensor, Tensor | None]:
         size = order(self.group)
         if size == 1:
             return self.weight, self.bias
-        bias = None if self.bias is None else self.bias.repeat(size)
-        return gather(self.weight, self.index, size), bias  # (|G| O, J C, k, k), (|G| O,)
+        return gather(self.weight, self.index, size), self.expanded_bias  # (|G| O, J C, k, k), (|G| O,)
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.check_channels(x, self.in_channels)
-        weight, bias = self.bank(x)
-        assert weight is not None
-        return F.conv2d(self.wrapped(x), weight, bias, self.stride, self.zeros, self.dilation)
+    @classmethod
+    def count(cls, size: int, in_fields: int, out_fields: int, kernel_size: int) -> int:
+        return out_fields * in_fields * kernel_size**2 * (1 if cls.lifting else size)
 
 
 class LiftingConv2d(TiedConv2d):
@@ -60,6 +56,11 @@ class LiftingConv2d(TiedConv2d):
         dilation: distance of the filter's pixels.
         bias: whether to add one number per field.
         padding_mode: `zeros`, or `circular` for images on a torus, where circular shifts are symmetries too.
+
+    Example:
+        >>> layer = LiftingConv2d("c4", 3, 8, kernel_size=5, padding=2)
+        >>> layer(torch.zeros(1, 3, 28, 28)).shape, layer.weight.shape
+        (torch.Size([1, 32, 28, 28]), torch.Size([8, 3, 5, 5]))
     """
 
     lifting = True
@@ -70,4 +71,12 @@ class GroupConv2d(TiedConv2d):
 
     Orientation g correlates with the filter moved by g, in space and over the group axis. Weight:
     (out_fields, |G| in_fields, k, k), its second axis group-major like a feature map. Arguments as in `LiftingConv2d`.
+
+    Example:
+        >>> from symdata import Element
+        >>> from zoo.layers import act_on_features
+        >>> layer, x, turn = GroupConv2d("c4", 2, 3, kernel_size=3, padding=1), torch.randn(1, 8, 9, 9), Element(90)
+        >>> moved, expected = layer(act_on_features(x, turn, "c4")), act_on_features(layer(x), turn, "c4")
+        >>> torch.allclose(moved, expected, atol=1e-5)
+        True
     """

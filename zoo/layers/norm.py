@@ -14,7 +14,7 @@ from zoo.layers.regular import lattice_group, order
 
 
 class GroupBatchNorm2d(nn.Module):
-    """Batch norm of fields (B, |G| C, H, W): one mean, variance, weight and bias per field, as equivariance asks.
+    """Batch norm of fields (B, |G| C, H, W): one mean, variance, weight and bias per field, which keeps it equivariant.
 
     Equal to `torch.nn.BatchNorm3d` on (B, C, |G|, H, W), without the copy; parameters and buffers are named as there
     (but batches are not counted). The result may be a view, and an in-place operation on a view costs autograd a copy:
@@ -22,7 +22,12 @@ class GroupBatchNorm2d(nn.Module):
 
     In training, where `torch.distributed` runs several processes, the statistics are those of the batches of all of
     them, also of unequal ones, and so are the gradients: each process must then run the same norms in the same order.
-    `norm.synchronised = False` keeps a norm to its own process.
+    With `norm.synchronised = False` every process has its own statistics.
+
+    Example:
+        >>> norm, x = GroupBatchNorm2d("c4", 2), torch.randn(8, 8, 5, 5)
+        >>> norm.weight.shape, norm(x).shape
+        (torch.Size([2]), torch.Size([8, 8, 5, 5]))
     """
 
     running_mean: Tensor
@@ -45,7 +50,7 @@ class GroupBatchNorm2d(nn.Module):
             raise ShapeError(f"GroupBatchNorm2d got {tuple(x.shape)}, expected {expected}")
         if not self.training:
             of_fields = (self.running_mean, self.running_var, self.weight, self.bias)
-            # `repeat` does the same and takes twice as long; on shapes alone, as in an audit, it loads half of torch.
+            # `repeat` does the same and takes twice as long; in an audit, on meta tensors, it loads half of torch.
             mean, var, weight, bias = (values.expand(size, -1).reshape(-1) for values in of_fields)
             return F.batch_norm(x, mean, var, weight, bias, False, self.momentum, self.eps)
         distributed = self.synchronised and is_distributed()
@@ -53,7 +58,7 @@ class GroupBatchNorm2d(nn.Module):
             got = f"GroupBatchNorm2d got {tuple(x.shape)}"
             raise ShapeError(f"{got}: one value per field has no variance; train with larger batches or images")
         if distributed:
-            # Here and not as a decorator: that would load torch's compiler with this file, a second of imports.
+            # Not as a decorator, which would load torch's compiler with this file: a second of imports.
             alone = torch.compiler.disable(self._by_channel)  # type: ignore[no-untyped-call]
             shared: Tensor = alone(x, size, shared=True)
             return shared
@@ -81,13 +86,13 @@ class GroupBatchNorm2d(nn.Module):
 
 
 class Statistics(NamedTuple):
-    """Of every field of one batch, or of those of all processes."""
+    """Mean and variance of every field, of one batch or of those of all processes."""
 
     mean: Tensor
     var: Tensor
     """Biased: divided by the number of values."""
     values: float | Tensor
-    """How many per field; a tensor where it came from other processes, so that no device has to be waited for."""
+    """Number of values per field; a tensor if it came from other processes, so that no device has to wait."""
 
 
 def statistics(x: Tensor, like: Tensor, size: int) -> Statistics:
@@ -108,7 +113,7 @@ def is_distributed() -> bool:
 
 
 def combined(own: Statistics) -> Statistics:
-    """Over the batches of all processes, the same bits on each: deviations are summed, never differences of squares."""
+    """Statistics over the batches of all processes, the same bits on each: sums of deviations, not of squares."""
     mean, var, values = own
     exact = torch.promote_types(mean.dtype, torch.float32)
     packed = torch.cat([mean.to(exact), var.to(exact), mean.new_tensor([values], dtype=exact)])
@@ -155,7 +160,10 @@ class _SharedNorm(torch.autograd.Function):
                 dy, x, weights, mean, var, None, None, False, ctx.eps, mask
             )
             own = torch.stack(sums[1:]).view(2, size, -1).sum(1)  # sum(dy z), sum(dy) per field
-        dw, db = _summed(own) if ctx.shared else own
+        total = own.clone()
+        if ctx.shared:
+            dist.all_reduce(total)
+        dw, db = total
         scale = (var + ctx.eps).rsqrt()
         a = weights * scale
         b = a * scale * dw.repeat(size) / ctx.n
@@ -164,14 +172,8 @@ class _SharedNorm(torch.autograd.Function):
         return dx, own[0], own[1], *5 * [None]
 
 
-def _summed(own: Tensor) -> Tensor:
-    total = own.clone()
-    dist.all_reduce(total)
-    return total
-
-
 def _twice(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients with a history, for second derivatives: through the norm of torch, which has them."""
+    """The gradients with a graph, for second derivatives: through the norm of torch, which has them."""
     if ctx.shared:
         raise RuntimeError("GroupBatchNorm2d has no second derivatives across processes; set synchronised = False")
     x, weight, bias, *_ = ctx.saved_tensors

@@ -1,7 +1,7 @@
-"""Layers between feature maps that need not be convolutions, and the mean of a strict path and a free one.
+"""Layers between feature maps that need not be convolutions, and the mean of a convolution and a free layer.
 
 Layer-wise equivariance learned by gradients (van der Ouderaa, Immer & van der Wilk 2023): a block is a convolution, a
-linear map of all pixels, or both; which of them a network uses is left to the precisions of their priors, see
+linear map of all pixels, or both; the precisions of their priors decide which of them a network uses, see
 `zoo.evidence`.
 """
 
@@ -28,7 +28,7 @@ PATHS = {
 class DenseSpatial2d(nn.Module):
     """Every output pixel from every input pixel: (B, in_channels, H, W) to (B, out_channels, H', W').
 
-    Nothing is shared between places. Weight: (out_channels H' W', in_channels H W), bias: (out_channels H' W',).
+    No weights are shared between pixels. Weight: (out_channels H' W', in_channels H W), bias: (out_channels H' W',).
 
     Args:
         in_channels: C.
@@ -49,9 +49,7 @@ class DenseSpatial2d(nn.Module):
 
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(fan in), as `torch.nn.Linear` has it."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        _draw(self, 1 / math.sqrt(self.weight.shape[1]))
 
     def forward(self, x: Tensor) -> Tensor:
         check_maps(x, self.in_channels, self.in_size)
@@ -59,6 +57,11 @@ class DenseSpatial2d(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, {self.in_size}, {self.out_size}, bias={self.bias is not None}"
+
+    @staticmethod
+    def count(in_channels: int, out_channels: int, in_pixels: int, out_pixels: int) -> int:
+        """Number of weights and biases."""
+        return out_channels * out_pixels * (in_channels * in_pixels + 1)
 
 
 class ChannelReduction(nn.Module):
@@ -75,8 +78,7 @@ class ChannelReduction(nn.Module):
 
     def reset_parameters(self) -> None:
         """Of variance 1 / (H W): numbers z are as large as pixels."""
-        bound = math.sqrt(3 / math.prod(self.size))
-        nn.init.uniform_(self.weight, -bound, bound)
+        _draw(self, math.sqrt(3 / math.prod(self.size)))
 
     def forward(self, x: Tensor) -> Tensor:
         check_maps(x, self.in_channels, self.size)
@@ -84,7 +86,7 @@ class ChannelReduction(nn.Module):
 
 
 class ChannelExpansion(nn.Module):
-    """The second factor V: (B, C', C) to (B, C', H', W'), every number spread over a plane, summed over C.
+    """The second factor V: (B, C', C) to (B, C', H', W'), every number times a plane, summed over C.
 
     out[c', y, x] = sum over c of z[c', c] V[c', c, y, x] + bias[c', y, x]. Weight: (C', C, H', W').
     """
@@ -98,9 +100,7 @@ class ChannelExpansion(nn.Module):
 
     def reset_parameters(self) -> None:
         """Of variance 1 / (3 C): with the other factor that of a dense layer, 1 / (3 C H W)."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        _draw(self, 1 / math.sqrt(self.weight.shape[1]))
 
     def forward(self, z: Tensor) -> Tensor:
         out = torch.einsum("ndc,dcp->ndp", z, self.weight.flatten(2))
@@ -112,14 +112,7 @@ class FactoredSpatial2d(nn.Module):
     """A dense layer of spatial rank one per pair of channels (F-FC): (B, C, H, W) to (B, C', H', W').
 
     W[c', c, y', x', y, x] = U[c', c, y, x] V[c', c, y', x']: C' C (H W + H' W') weights where a dense layer has
-    C' C H W H' W'. Bias: (C', H', W').
-
-    Args:
-        in_channels: C.
-        out_channels: C'.
-        in_size: (H, W) of its input, or the side of a square; no other size fits.
-        out_size: (H', W') of its output, or the side of a square.
-        bias: whether to add a number to every output pixel of every channel.
+    C' C H W H' W'. Bias: (C', H', W'). Arguments as in `DenseSpatial2d`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, in_size: Size, out_size: Size, bias: bool = True) -> None:
@@ -130,6 +123,18 @@ class FactoredSpatial2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.paint(self.contract(x))
         return out
+
+    @staticmethod
+    def count(in_channels: int, out_channels: int, in_pixels: int, out_pixels: int) -> int:
+        """Number of weights and biases."""
+        return out_channels * (in_channels * (in_pixels + out_pixels) + out_pixels)
+
+
+FREE: dict[str, type[DenseSpatial2d] | type[FactoredSpatial2d]] = {
+    "dense": DenseSpatial2d,
+    "factored": FactoredSpatial2d,
+}
+"""Name of a layer of `PATHS` that is no convolution -> its class."""
 
 
 class PathBlock(nn.Module):
@@ -157,17 +162,23 @@ class PathBlock(nn.Module):
         if kernel_size % 2 == 0:
             raise ShapeError(f"kernel_size is {kernel_size}, expected an odd number, for example 3")
         self.path = path
-        after = -(-size // stride)
         for kind in PATHS[path]:
+            layer: nn.Module
             if kind == "conv":
                 margin = kernel_size // 2
-                layer: nn.Module = nn.Conv2d(
-                    in_channels, out_channels, kernel_size, stride, margin, padding_mode="circular"
-                )
+                layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride, margin, padding_mode="circular")
             else:
-                free = DenseSpatial2d if kind == "dense" else FactoredSpatial2d
-                layer = free(in_channels, out_channels, size, after)
+                layer = FREE[kind](in_channels, out_channels, size, -(-size // stride))
             self.add_module(kind, layer)
+
+    @staticmethod
+    def count(path: str, in_channels: int, out_channels: int, size: int, kernel_size: int = 3, stride: int = 2) -> int:
+        """Number of parameters of such a block; nothing is allocated."""
+        conv = out_channels * (in_channels * kernel_size**2 + 1)
+        pixels = size**2, (-(-size // stride)) ** 2
+        return sum(
+            conv if kind == "conv" else FREE[kind].count(in_channels, out_channels, *pixels) for kind in PATHS[path]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         outs: list[Tensor] = [layer(x) for layer in self.children()]
@@ -175,6 +186,11 @@ class PathBlock(nn.Module):
 
     def extra_repr(self) -> str:
         return f"path={self.path}"
+
+
+def _draw(module: nn.Module, bound: float) -> None:
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
 
 
 def pair(size: Size) -> tuple[int, int]:

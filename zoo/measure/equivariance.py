@@ -157,7 +157,7 @@ def shared_group(model: nn.Module, group: Group) -> Group:
 
 
 def knows_its_fields(model: nn.Module) -> bool:
-    """Whether the model says what an element of d4 does to its last feature map, as `zoo.models.exported` has it."""
+    """Whether the model says what an element of d4 does to its last feature map, as a `FieldNet` does."""
     return callable(getattr(model, "act", None)) and callable(getattr(model, "features", None))
 
 

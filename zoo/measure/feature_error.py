@@ -20,7 +20,7 @@ def feature_error(
     size: int | tuple[int, int] | None = None,
     group: Group | str | None = None,
     images: int = 8,
-    channels: int | None = None,
+    in_chans: int | None = None,
     seed: int = 0,
     inputs: Tensor | None = None,
 ) -> FeatureError:
@@ -37,7 +37,7 @@ def feature_error(
         size: pixels, or (height, width); the model must run at (width, height) too. Not needed with `inputs`.
         group: subgroup of the model's own; by default that one, and d4 for a model without our layers.
         images: how many images of white noise; one alone may hide an error.
-        channels: of the images; by default read from the first convolution.
+        in_chans: channels of the images; by default read from the first convolution.
         seed: of the noise.
         inputs: images to measure on instead of noise, as the model takes them: normalised floats (B, C, H, W).
 
@@ -46,7 +46,7 @@ def feature_error(
     """
     own, group = model_group(model), held_against(model, group)
     if inputs is None:
-        inputs = _noise(model, size, images, channels, seed)
+        inputs = _noise(model, size, images, in_chans, seed)
     work = duplicate(model).double()  # first, for averages are rounded too
     if own is None and not knows_its_fields(model):
         isotropise(work)
@@ -63,10 +63,10 @@ def isotropise(model: nn.Module) -> None:
 
 
 def _noise(
-    model: nn.Module, size: int | tuple[int, int] | None, images: int, channels: int | None, seed: int
+    model: nn.Module, size: int | tuple[int, int] | None, images: int, in_chans: int | None, seed: int
 ) -> Tensor:
     if size is None:
         raise ModelError("neither a size nor images were given; say size=28, or inputs= with normalised images")
     h, w = (size, size) if isinstance(size, int) else size
-    shape = (images, input_channels(model) if channels is None else channels, h, w)
+    shape = (images, input_channels(model) if in_chans is None else in_chans, h, w)
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.groups import Element, Group
+from zoo.files import MAX_SIZE
 from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
 from zoo.layers.regular import lattice_group
 from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, group_index
@@ -16,7 +17,7 @@ SMALLEST = 4
 
 
 class GroupEquivariantAutoencoder(nn.Module):
-    """Images (B, channels, size, size) on a torus to (z_inv, z_eq), and back.
+    """Images (B, in_chans, size, size) on a torus to (z_inv, z_eq), and back.
 
     The encoder subsamples until one pixel and one element are left, each time on the coset of one equivariant index
     of the image. So its last features z_inv (B, latent_dim) are invariant under circular shifts and the group, and the
@@ -29,7 +30,7 @@ class GroupEquivariantAutoencoder(nn.Module):
         group: one of c1, c2, c4, d1, d2, d4.
         latent_dim: numbers of z_inv.
         size: of the images: halved while it is even and larger than 4, and then brought to 1.
-        channels: of the images.
+        in_chans: channels of the images.
         fields: after the first layer; each level doubles them.
 
     Example:
@@ -40,14 +41,14 @@ class GroupEquivariantAutoencoder(nn.Module):
     """
 
     def __init__(
-        self, group: Group | str = "c4", latent_dim: int = 32, *, size: int = 32, channels: int = 1, fields: int = 8
+        self, group: Group | str = "c4", latent_dim: int = 32, *, size: int = 32, in_chans: int = 1, fields: int = 8
     ) -> None:
         super().__init__()
-        self.group, self.size, self.channels = lattice_group(group), size, channels
+        self.group, self.size, self.in_chans = lattice_group(group), size, in_chans
         strides = _strides(size)
         groups = _fibers(self.group, len(strides))
         widths = [fields << level for level in range(len(strides) + 1)]
-        self.lifting = LiftingConv2d(self.group, channels, fields, 3, padding=1, padding_mode="circular")
+        self.lifting = LiftingConv2d(self.group, in_chans, fields, 3, padding=1, padding_mode="circular")
         self.into, self.down, self.up, self.out = (nn.ModuleList() for _ in range(4))
         for k, stride in enumerate(strides):
             here, below = groups[k], groups[k + 1]
@@ -57,13 +58,13 @@ class GroupEquivariantAutoencoder(nn.Module):
             self.out.append(_convolution(here, widths[k + 1], widths[k]))
         self.to_latent = nn.Linear(widths[-1], latent_dim)
         self.from_latent = nn.Linear(latent_dim, widths[-1])
-        self.image = _convolution(self.group, fields, channels)
+        self.image = _convolution(self.group, fields, in_chans)
         self.pool = GroupPool(self.group, "mean")
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(z_inv, z_eq) of images (B, channels, size, size); `ShapeError` for others."""
-        if images.ndim != 4 or images.shape[1:] != (self.channels, self.size, self.size):
-            expected = f"(B, {self.channels}, {self.size}, {self.size})"
+        """(z_inv, z_eq) of images (B, in_chans, size, size); `ShapeError` for others."""
+        if images.ndim != 4 or images.shape[1:] != (self.in_chans, self.size, self.size):
+            expected = f"(B, {self.in_chans}, {self.size}, {self.size})"
             raise ShapeError(f"images are {tuple(images.shape)}, expected {expected}; resize them first")
         x = F.relu(self.lifting(images))
         start = self.locate(x)
@@ -72,11 +73,11 @@ class GroupEquivariantAutoencoder(nn.Module):
         return self.to_latent(x.flatten(1)), torch.cat([start.position, start.element[:, None]], 1)
 
     def locate(self, features: Tensor) -> GroupIndex:
-        """Where the first features (B, |G| fields, size, size) are, and how they are turned."""
+        """Position and orientation of the first features (B, |G| fields, size, size)."""
         return group_index(features, self.group, element=True)
 
     def decode(self, z_inv: Tensor, z_eq: Tensor) -> Tensor:
-        """Images (B, channels, size, size) of invariants (B, latent_dim) and indices (B, 3)."""
+        """Images (B, in_chans, size, size) of invariants (B, latent_dim) and indices (B, 3)."""
         x: Tensor = self.from_latent(z_inv)[..., None, None]  # (B, C, 1, 1)
         path = self._path(_index(z_eq))
         for index, up, convolution in reversed(list(zip(path, self.up, self.out, strict=True))):
@@ -101,7 +102,7 @@ class GroupEquivariantAutoencoder(nn.Module):
         return torch.cat([moved.position, moved.element[:, None]], 1)
 
     def _path(self, index: GroupIndex) -> list[GroupIndex]:
-        """For every subsampling the index that it goes by."""
+        """For every subsampling the index that it uses."""
         path, size = [], self.size
         for down in self.down:
             assert isinstance(down, EquivariantSubsample2d)
@@ -112,8 +113,7 @@ class GroupEquivariantAutoencoder(nn.Module):
 
 
 def _strides(size: int) -> list[int]:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-        raise ShapeError(f"size is {size!r}, expected pixels from 2 on, for example 32")
+    whole("size", size, 2, MAX_SIZE, mend=" pixels, for example 32")
     strides = []
     while size > SMALLEST and size % 2 == 0:
         strides.append(2)
@@ -122,13 +122,13 @@ def _strides(size: int) -> list[int]:
 
 
 def _fibers(group: Group, levels: int) -> list[Group]:
-    """The group of every level: whole, then with half of its rotations, then the identity alone at the end."""
+    """The group of every level: the whole one, then one with half of its rotations, at the end the trivial one."""
     half = Group(max(1, (group.rotations or 1) // 2), group.flips)
     return [*[group] * max(1, levels - 1), *[half] * (levels > 1), Group(1)]
 
 
 def _convolution(group: Group, before: int, after: int) -> GroupConv2d:
-    """With weights that keep the variance through a ReLU: no norm does that here."""
+    """A 3x3 convolution whose weights keep the variance through a ReLU: there is no norm."""
     layer = GroupConv2d(group, before, after, 3, padding=1, padding_mode="circular")
     nn.init.kaiming_normal_(layer.weight)
     return layer

@@ -1,4 +1,4 @@
-"""A network averaged over random affine maps of its images, whose spread is learned with its weights.
+"""A network averaged over random affine maps of its images, whose range is learned with its weights.
 
     f(x) = mean over g of f0(g x),        g = exp(sum_i c_i G_i),        c_i uniform in [-h_i, h_i]
 
@@ -8,17 +8,20 @@ deterministic. With half-width 0 it is the network itself, within the inscribed 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from reprlib import repr as short
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymmetryError, whole
 from symdata.groups import Group
 from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
+from zoo.models.names import ModelName
+from zoo.models.spec import NetworkSpec, check_keys
 
 FORM = "averaged"
 AVERAGES = ("log_prob", "logits", "prob")
@@ -26,12 +29,11 @@ COPIES = 4
 MAX_COPIES = 64
 """A forward in eval mode takes as many times as long as that of the network alone."""
 KEYS = ("form", "generators", "copies", "average", "network")
-
-Build = Callable[[Mapping[str, Any]], nn.Module]
+"""Of its plain data."""
 
 
 class InvarianceAverage(nn.Module):
-    """Images (B, C, H, W) to logits (B, classes), averaged over affine maps with learned half-widths.
+    """Images (B, C, H, W) to logits (B, num_classes), averaged over affine maps with learned half-widths.
 
     Args:
         network: images to logits; of the zoo, if this is to be saved.
@@ -51,20 +53,15 @@ class InvarianceAverage(nn.Module):
     group: Group
 
     def __init__(
-        self,
-        network: nn.Module,
-        augmentation: nn.Module,
-        copies: int = COPIES,
-        average: str = AVERAGES[0],
+        self, network: nn.Module, augmentation: nn.Module, copies: int = COPIES, average: str = AVERAGES[0]
     ) -> None:
         super().__init__()
         _check(copies, average)
-        box = getattr(augmentation, "range", augmentation)
-        if not isinstance(box, AffineRange):
-            raise ModelError(
-                f"the augmentation is a {type(augmentation).__name__}, expected a LearnableAffine or an AffineRange"
-            )
-        self.network, self.range, self.copies, self.average = network, box, copies, average
+        affine_range = getattr(augmentation, "range", augmentation)
+        if not isinstance(affine_range, AffineRange):
+            kind = type(augmentation).__name__
+            raise ModelError(f"the augmentation is a {kind}, expected a LearnableAffine or an AffineRange")
+        self.network, self.range, self.copies, self.average = network, affine_range, copies, average
         if isinstance(group := getattr(network, "group", None), Group):
             self.group = group
 
@@ -73,25 +70,20 @@ class InvarianceAverage(nn.Module):
         """As plain data for JSON, from which `zoo.models.registry.build` makes the same module; empty for a network
         that was not made by name, or an augmentation that is not the default one."""
         inner = getattr(self.network, "architecture", None)
-        plain = (self.range.resample, self.range.mask, self.range.padding) == ("bilinear", "disk", "border")
-        if not inner or not plain:
+        usual = (self.range.resample, self.range.mask, self.range.padding) == ("bilinear", "disk", "border")
+        if not inner or not usual:
             return {}
-        values = (FORM, list(self.range.generators), self.copies, self.average, dict(inner))
+        values = FORM, list(self.range.generators), self.copies, self.average, dict(inner)
         return dict(zip(KEYS, values, strict=True))
-
-    @property
-    def is_steerable(self) -> bool:
-        """Whether there is something to export."""
-        return bool(getattr(self.network, "is_steerable", False))
 
     def extra_repr(self) -> str:
         return f"copies={self.copies}, average={self.average}"
 
-    def exported(self, export: Callable[[nn.Module], nn.Module]) -> "InvarianceAverage":
-        """The same around the exported network; itself where there is nothing to export."""
-        if not self.is_steerable:
+    def around(self, network: nn.Module) -> "InvarianceAverage":
+        """The same average of another network; itself if that is its own."""
+        if network is self.network:
             return self
-        return InvarianceAverage(export(self.network), self.range, self.copies, self.average).train(self.training)
+        return InvarianceAverage(network, self.range, self.copies, self.average).train(self.training)
 
     def half_widths(self, size: int | None = None) -> dict[str, float]:
         """What was learned, by generator: degrees (180 is full rotation), pixels, or the logarithm of a factor.
@@ -100,8 +92,6 @@ class InvarianceAverage(nn.Module):
         """
         name = getattr(self.network, "architecture", {}).get("name")
         if size is None and name is not None:
-            from zoo.models.names import ModelName
-
             size = ModelName.parse(name).size
         return self.range.half_widths(size)
 
@@ -117,7 +107,7 @@ class InvarianceAverage(nn.Module):
         return self._mean([self.network(self.range(images, draw[None])) for draw in fixed])
 
     def _mean(self, logits: Sequence[Tensor]) -> Tensor:
-        """Of logits (B, classes) for every copy; with one copy they come back as they are."""
+        """Of logits (B, num_classes) for every copy; with one copy they come back as they are."""
         stack = torch.stack(tuple(logits))
         if self.average == "logits" or len(stack) == 1:
             return stack.mean(0)
@@ -125,59 +115,60 @@ class InvarianceAverage(nn.Module):
         return log.mean(0) if self.average == "log_prob" else log.logsumexp(0) - math.log(len(stack))
 
 
-def averaged(network: nn.Module, average: str | Sequence[str], copies: int | None = None) -> InvarianceAverage:
-    """`network` averaged over the generators of `rotation,translate_x`; `ModelError` for others."""
-    return InvarianceAverage(network, _range(average), COPIES if copies is None else copies)
+@dataclass(frozen=True)
+class AveragedSpec:
+    """An averaged network, described; `ModelError` for one that cannot be built.
 
-
-def build_averaged(architecture: Mapping[str, Any], build: Build) -> InvarianceAverage:
-    """The network of `architecture`, of unknown origin, with fresh weights.
-
-    Args:
-        architecture: as `InvarianceAverage.architecture` gives it.
-        build: what makes the network inside, and checks its bounds.
-
-    Raises:
-        ModelError: for missing, unknown or senseless entries, before anything is allocated.
+    Example:
+        >>> spec = AveragedSpec(NetworkSpec.of("z2cnn_28"), "rotation,translate_x")
+        >>> spec.generators, spec.parameters() - spec.network.parameters()
+        (('rotation', 'translate_x'), 2)
     """
-    inner = network_of(architecture)
-    box = _range(architecture["generators"])
-    return InvarianceAverage(build(inner), box, architecture["copies"], architecture["average"])
 
+    network: NetworkSpec
+    """The network that is averaged."""
+    generators: Sequence[str]
+    """What is averaged over; also as one text with commas."""
+    copies: int = COPIES
+    average: str = AVERAGES[0]
 
-def network_of(architecture: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The architecture of the network that is averaged; `ModelError` unless all else is sound."""
-    if sorted(map(str, architecture)) != sorted(KEYS):
-        got = str(sorted(map(str, architecture)))[:200]
-        raise ModelError(f"the averaged architecture has {got}, expected exactly the keys {', '.join(KEYS)}")
-    if not isinstance(names := architecture["generators"], list):
-        raise ModelError(f"generators are {short(names)}, expected a list of names, for example ['rotation']")
-    _generators(names)
-    _check(architecture["copies"], architecture["average"])
-    inner: Any = architecture["network"]
-    if not isinstance(inner, Mapping) or inner.get("form") == FORM:
-        raise ModelError(f"the network that is averaged is {str(inner)[:200]}, expected one that zoo.create makes")
-    return inner
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "generators", read_generators(self.generators))
+        except SymmetryError as error:
+            raise ModelError(f"{error}; for example average='rotation,translate_x'") from None
+        _check(self.copies, self.average)
 
+    @classmethod
+    def from_dict(cls, architecture: Mapping[str, Any]) -> "AveragedSpec":
+        """What `InvarianceAverage.architecture` gives, of unknown origin; `ModelError` for anything else."""
+        check_keys(architecture, KEYS)
+        if not isinstance(names := architecture["generators"], list):
+            raise ModelError(f"generators are {short(names)}, expected a list of names, for example ['rotation']")
+        inner: Any = architecture["network"]
+        if not isinstance(inner, Mapping) or inner.get("form") == FORM:
+            raise ModelError(f"the network that is averaged is {str(inner)[:200]}, expected one that zoo.create makes")
+        return cls(NetworkSpec.from_dict(inner), names, architecture["copies"], architecture["average"])
 
-def numbers_of(architecture: Mapping[str, Any]) -> int:
-    """How many numbers training changes besides those of the network."""
-    return len(architecture["generators"])
+    def build(self) -> InvarianceAverage:
+        """The network, with fresh weights."""
+        return InvarianceAverage(self.network.build(), AffineRange(self.generators), self.copies, self.average)
 
+    @property
+    def in_plain_torch(self) -> bool:
+        """As of the network that is averaged."""
+        return self.network.in_plain_torch
 
-def _range(names: str | Sequence[str]) -> AffineRange:
-    return AffineRange(_generators(names))
+    def parameters(self) -> int:
+        """Those of the network, and a half-width for every generator."""
+        return self.network.parameters() + len(self.generators)
 
-
-def _generators(names: str | Sequence[str]) -> tuple[str, ...]:
-    try:
-        return read_generators(names)
-    except SymmetryError as error:
-        raise ModelError(f"{error}; for example average='rotation,translate_x'") from None
+    def largest_map(self, side: int) -> int:
+        """As of the network that is averaged."""
+        return self.network.largest_map(side)
 
 
 def _check(copies: Any, average: Any) -> None:
-    if isinstance(copies, bool) or not isinstance(copies, int) or not 1 <= copies <= MAX_COPIES:
-        raise ModelError(f"copies is {short(copies)}, expected a whole number from 1 to {MAX_COPIES}, for example 4")
+    whole("copies", copies, 1, MAX_COPIES, ModelError, ", for example 4")
     if average not in AVERAGES:
         raise ModelError(f"average is {short(average)}, expected one of {', '.join(AVERAGES)}")

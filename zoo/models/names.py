@@ -10,25 +10,16 @@ Convention:
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
-from functools import cached_property, lru_cache
+from functools import cached_property
 
+from symdata.errors import is_whole
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.files import MAX_SIZE
-
-LATTICE_WORDS = {"z2": "c1", "p2": "c2", "p4": "c4", "pm": "d1", "p2m": "d2", "p4m": "d4"}
-"""Word of a lattice group -> its name in symdata."""
-
-STEERABLE_WORDS = ("c8", "c16", "d8", "so2", "o2")
-"""Groups that move pixels off their lattice: their networks are made of escnn's layers."""
-
-CNNS = ("cnn", "cnn2", "cwcnn")
-RESNETS = ("resnet44", "resnet18", "pcamresnet44")
-LATTICE_ARCHITECTURES = (*CNNS, *RESNETS, "knight")
-STEERABLE_ARCHITECTURES = ("cnn", "wrn16")
-PLAIN_ARCHITECTURES = ("pathcnn",)
-"""Without a group to build on, z2 alone."""
-
+from zoo.models.family import LATTICE_WORDS as LATTICE_WORDS
+from zoo.models.family import STEERABLE_WORDS as STEERABLE_WORDS
+from zoo.models.family import Family, families
+from zoo.models.family import known_prefixes as known_prefixes
 
 MAX_LENGTH = 160
 """Longest text that is read."""
@@ -40,9 +31,10 @@ FORM = re.compile(r"([a-z0-9]+)(?:_([0-9]{1,9}))?(?:\.([A-Za-z0-9][A-Za-z0-9._~+
 class ModelName:
     """A network's name, read.
 
-    >>> name = ModelName.parse("gcp4resnet44_33.cifar10")
-    >>> name.variant, name.group_word, str(name.group), name.architecture, name.size, name.data
-    ('gc', 'p4', 'c4', 'resnet44', 33, 'cifar10')
+    Example:
+        >>> name = ModelName.parse("gcp4resnet44_33.cifar10")
+        >>> name.variant, name.group_word, str(name.group), name.architecture, name.size, name.data
+        ('gc', 'p4', 'c4', 'resnet44', 33, 'cifar10')
     """
 
     variant: str
@@ -50,18 +42,18 @@ class ModelName:
     group_word: str
     """A key of `LATTICE_WORDS`, or one of `STEERABLE_WORDS`."""
     architecture: str
-    """One of `LATTICE_ARCHITECTURES`, `STEERABLE_ARCHITECTURES` or `PLAIN_ARCHITECTURES`."""
+    """The word of a family."""
     size: int
     """Side of the input in pixels."""
     data: str | None = None
     """What the weights were trained on; None for the bare network."""
 
     def __post_init__(self) -> None:
-        if (self.variant, self.group_word, self.architecture) not in known_prefixes().values():
+        if known_prefixes().get(self.head) != (self.variant, self.group_word, self.architecture):
             raise ModelError(_unknown(str(self), self.head, self.size, self.data))
         if not FORM.fullmatch(str(self)):
             raise ModelError(f"{str(self)!r} is no name: data are letters, digits and . _ ~ + -, as in p4cnn_28.mnist")
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= MAX_SIZE:
+        if not is_whole(self.size, 1, MAX_SIZE):
             raise ModelError(f"{str(self)!r} asks for {self.size} pixels, expected 1 to {MAX_SIZE}: {self.head}_28")
 
     @classmethod
@@ -83,15 +75,15 @@ class ModelName:
         """What comes before the size: `gcp4resnet44`."""
         return f"{self.variant}{self.group_word}{self.architecture}"
 
+    @property
+    def family(self) -> Family:
+        """The entry of its architecture."""
+        return families()[self.group_word, self.architecture]
+
     @cached_property
     def group(self) -> Group:
-        """The group, as symdata knows it; `group.is_lattice` tells our layers from escnn's."""
+        """The group as a value of symdata."""
         return Group.parse(LATTICE_WORDS.get(self.group_word, self.group_word))
-
-    @property
-    def is_steerable(self) -> bool:
-        """Whether the network is made of escnn's layers."""
-        return self.group_word in STEERABLE_WORDS
 
     @property
     def bare(self) -> "ModelName":
@@ -102,37 +94,13 @@ class ModelName:
         return f"{self.head}_{self.size}" + (f".{self.data}" if self.data else "")
 
 
-@lru_cache(maxsize=1)
-def known_prefixes() -> dict[str, tuple[str, str, str]]:
-    """Everything that may stand before the size -> (variant, group word, architecture)."""
-    found = {}
-    for word, other in LATTICE_WORDS.items():
-        for variant, architecture in [("", a) for a in LATTICE_ARCHITECTURES] + [
-            (v, a) for a in RESNETS for v in _variants(word)
-        ]:
-            for spelling in (word, other):
-                found[f"{variant}{spelling}{architecture}"] = (variant, word, architecture)
-    for word in STEERABLE_WORDS:
-        for architecture in STEERABLE_ARCHITECTURES:
-            found[f"{word}{architecture}"] = ("", word, architecture)
-    for architecture in PLAIN_ARCHITECTURES:
-        for spelling in ("z2", LATTICE_WORDS["z2"]):
-            found[f"{spelling}{architecture}"] = ("", "z2", architecture)
-    return found
-
-
-def _variants(word: str) -> tuple[str, ...]:
-    """Over the trivial group, `g` would be the plain network with more weights."""
-    return ("gc",) if word == "z2" else ("g", "gc")
-
-
 def _unknown(text: str, head: str, size: int, data: str | None) -> str:
     near = sorted(get_close_matches(head, known_prefixes(), n=9, cutoff=0.6), key=lambda h: -_likeness(head, h))[:3]
     tail = f"_{size or 28}" + (f".{data}" if data else "")
     if near:
         return f"{text!r} is no network of the zoo; did you mean {' or '.join(n + tail for n in near)}?"
     groups = ", ".join((*LATTICE_WORDS, *STEERABLE_WORDS))
-    kinds = ", ".join((*LATTICE_ARCHITECTURES, *PLAIN_ARCHITECTURES))
+    kinds = ", ".join(sorted({architecture for _, architecture in families()}))
     return f"{text!r} is no network of the zoo; write a group ({groups}), one of {kinds}, and the size: p4cnn_28"
 
 

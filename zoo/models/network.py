@@ -1,33 +1,39 @@
-"""What all networks on lattice groups share: a trunk of feature maps, pooling over space and group, a classifier."""
+"""The base of all networks: a trunk of feature maps, pooling over space and group, a classifier."""
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers import GroupPool
-from zoo.layers.regular import lattice_group, order
+from zoo.layers.regular import order
+from zoo.layers.subsampling.downsampling import on_torus
+from zoo.models.spec import NetworkSpec
 
 
 class Network(nn.Module):
-    """Images (B, channels, H, W) to logits (B, classes), by way of feature maps (B, |G| fields, H', W').
+    """Images (B, in_chans, H, W) to logits (B, num_classes), by way of feature maps (B, |G| fields, H', W').
 
     At an exact size the feature maps move with the image; with coset pooling the logits then stay as they are. Without
-    it the classifier weighs every orientation by itself, and the logits of a turned image are others.
+    it the classifier weighs every orientation by itself, and a turned image has other logits.
 
     Args:
-        group: one of c1, c2, c4, d1, d2, d4.
-        trunk: images to feature maps of the regular representation, group-major.
-        channels: of the images.
+        group: by value or name.
+        trunk: images to feature maps, group-major.
+        in_chans: channels of the images.
         fields: of the last feature map.
-        classes: number of logits.
+        num_classes: number of logits.
         coset_pool: whether to take the maximum over the group before the classifier.
         coset_first: whether that comes before the mean over space; the two do not commute.
         minimum: smallest side, in pixels, at which the trunk can run.
         divisor: of every side that it takes.
     """
 
+    TRUNK: ClassVar[str] = "trunk"
+    """Name of the trunk in state dicts."""
+    max_parameters: ClassVar[int] = 200_000_000
+    """Nothing larger is built: a config file from elsewhere must not fill the memory."""
     architecture: dict[str, Any]
     """Plain data from which `zoo.models.registry.build` makes the same module; empty unless it was made by name."""
 
@@ -36,37 +42,44 @@ class Network(nn.Module):
         group: Group | str,
         trunk: nn.Module,
         *,
-        channels: int,
+        in_chans: int,
         fields: int,
-        classes: int,
+        num_classes: int,
         coset_pool: bool = True,
         coset_first: bool = False,
         minimum: int = 1,
         divisor: int = 1,
     ) -> None:
         super().__init__()
-        self.group = lattice_group(group)
-        self.channels, self.coset_first, self.minimum, self.architecture = channels, coset_first, minimum, {}
-        self.divisor = divisor
-        self.trunk = trunk
-        self.pool = GroupPool(self.group) if coset_pool else nn.Identity()
-        self.head = nn.Linear(fields * (1 if coset_pool else order(self.group)), classes)
+        self.group = Group.parse(group) if isinstance(group, str) else group
+        self.in_chans, self.num_classes, self.architecture = in_chans, num_classes, {}
+        self.coset_first, self.minimum, self.divisor = coset_first, minimum, divisor
+        self.add_module(self.TRUNK, trunk)
+        pool, orientations = self.pooling(self.group)
+        self.pool = pool if coset_pool else nn.Identity()
+        self.head = nn.Linear(fields * (1 if coset_pool else orientations), num_classes)
+
+    @staticmethod
+    def pooling(group: Group) -> tuple[nn.Module, int]:
+        """The maximum over a group, and the numbers in a field that it replaces by one."""
+        return GroupPool(group), order(group)
 
     def features(self, images: Tensor) -> Tensor:
-        """The last feature map (B, |G| fields, H', W'), after its ReLU; `ShapeError` for images that do not fit."""
-        if images.ndim != 4 or images.shape[1] != self.channels or not images.is_floating_point():
+        """The last feature map (B, |G| fields, H', W'), after its nonlinearity.
+
+        Raises:
+            ShapeError: for images that do not fit.
+        """
+        if images.ndim != 4 or images.shape[1] != self.in_chans or not images.is_floating_point():
             got = f"{images.dtype} {tuple(images.shape)}"
-            raise ShapeError(f"images are {got}, expected floats (B, {self.channels}, H, W); preprocess them first")
-        if min(images.shape[-2:]) < self.minimum:
-            h, w = images.shape[-2:]
-            raise ShapeError(f"images are {h}x{w}, and this network runs from {self.minimum}x{self.minimum} pixels on")
-        if any(side % self.divisor for side in images.shape[-2:]):
-            h, w = images.shape[-2:]
-            raise ShapeError(
-                f"images are {h}x{w}, expected sides that are multiples of {self.divisor}, for this network subsamples "
-                f"a torus; pad or resize them, for example to {-(-max(h, w) // self.divisor) * self.divisor} pixels"
-            )
-        out: Tensor = self.trunk(images)
+            raise ShapeError(f"images are {got}, expected floats (B, {self.in_chans}, H, W); preprocess them first")
+        (h, w), least, step = images.shape[-2:], self.minimum, self.divisor
+        if min(h, w) < least:
+            raise ShapeError(f"images are {h}x{w}, and this network runs from {least}x{least} pixels on")
+        if h % step or w % step:
+            mend = f"pad or resize them, for example to {-(-max(h, w) // step) * step} pixels"
+            raise ShapeError(f"images are {h}x{w}, expected sides that are multiples of {step}; {mend}")
+        out: Tensor = getattr(self, self.TRUNK)(images)
         return out
 
     def forward(self, images: Tensor) -> Tensor:
@@ -77,3 +90,37 @@ class Network(nn.Module):
             pooled = self.pool(features.mean((-2, -1)))
         logits: Tensor = self.head(pooled)
         return logits
+
+    # The registry calls these for the description of a network; all but the first allocate nothing.
+
+    @classmethod
+    def from_spec(cls, spec: NetworkSpec) -> Self:
+        """The network that `spec` describes, with fresh weights."""
+        return cls(spec.group, spec.width, **spec.arguments)  # type: ignore[arg-type]
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        """Number of parameters of the trunk."""
+        raise NotImplementedError(f"{cls.__name__} does not count its parameters")
+
+    @classmethod
+    def parameter_count(cls, spec: NetworkSpec) -> int:
+        """Number of all parameters."""
+        pooled = spec.choices.get("coset_pool", True)
+        inputs = spec.widths[-1] * (1 if pooled else order(spec.group))
+        return cls.trunk_count(spec) + (inputs + 1) * spec.num_classes
+
+    @classmethod
+    def filter_count(cls, spec: NetworkSpec) -> int:
+        """An upper bound of the numbers in all filters, expanded over the group."""
+        return cls.trunk_count(spec) * order(spec.group)
+
+    @classmethod
+    def largest_map(cls, spec: NetworkSpec, side: int) -> int:
+        """An upper bound of the numbers in the largest feature map of one image of `side` pixels."""
+        kind = spec.choices.get("downsample")
+        # Where a stage does not begin with a stride, its first convolution still runs at the side of the one before.
+        late = int(kind not in (None, "stride"))
+        border = 4 if on_torus(kind) else 0  # what circular padding adds
+        sides = [-(-side >> max(stage - late, 0)) + border for stage in range(len(spec.widths))]
+        return max(order(spec.group) * width * side**2 for side, width in zip(sides, spec.widths, strict=True))

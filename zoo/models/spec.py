@@ -1,196 +1,206 @@
-"""What a network on a lattice group is made from: its name and the choices that the name leaves open, as one value."""
+"""What a network is made from: its name and the choices that the name leaves open, as one value."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from reprlib import repr as short
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from symdata.errors import whole
+from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.layers.regular import order
-from zoo.layers.relaxed import RELAXATIONS
-from zoo.layers.subsampling.downsampling import KINDS, PHASED
-from zoo.models.architecture_facts import ARCHITECTURES, Architecture, default_width
-from zoo.models.names import CNNS, ModelName
-from zoo.models.parameters import count
+from zoo.models.family import Choice, Family, families
+from zoo.models.names import ModelName
 
-MAX_PARAMETERS = 200_000_000
-"""Nothing larger is built: a config file from elsewhere must not fill the memory."""
+if TYPE_CHECKING:
+    from zoo.models.network import Network
+
+BOUNDS = {"num_classes": 100_000, "in_chans": 1024, "width": 4096}
+
+KEYS = {"num_classes": "classes", "in_chans": "channels", "width": "width"}
+"""Attribute -> key in files."""
 
 MAX_FILTERS = 1 << 29
 """Numbers that all filters may have once they are expanded over the group, as they are kept in eval mode; 2 GiB."""
 
-BOUNDS = {"classes": 100_000, "channels": 1024, "width": 4096}
-
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network on a lattice group, described; checked when it is made.
+    """A network, described; checked when it is made, so that nothing is allocated for one that cannot be built.
 
-    >>> NetworkSpec.of("p4cnn_28", channels=1).to_dict()["width"]
-    10
+    Example:
+        >>> spec = NetworkSpec.of("p4cnn_28", num_classes=2)
+        >>> spec.width, spec.parameters(), spec.phi, spec.to_dict()["classes"]
+        (10, 24902, 0, 2)
     """
 
     name: ModelName
     """Without data."""
-    classes: int
+    num_classes: int
     """Number of logits."""
-    channels: int
-    """Of the images."""
+    in_chans: int
+    """Channels of the images."""
     width: int | tuple[int, ...]
-    """Fields of every layer of a CNN, of the first stage of a ResNet (later ones double), or of every stage."""
-    coset_pool: bool
-    """Whether the maximum over the group is taken before the classifier."""
-    dropout: float
-    """Rate, of the CNNs only; 0 is none."""
-    downsample: str | None = None
-    """How resolution is lowered, one of `KINDS` of the downsampling layers; None: as the architecture has it."""
-    relax: str = "none"
-    """How the convolutions may leave the group, one of `zoo.layers.relaxed.RELAXATIONS`, or none."""
+    """Fields of every layer, of the first stage (later ones double), or of every stage."""
+    choices: Mapping[str, Any]
+    """A value for every choice of its family."""
+    form: str = ""
+    """One of `forms` of its family."""
 
     def __post_init__(self) -> None:
-        for key in ("classes", "channels"):
-            _whole(key, getattr(self, key), BOUNDS[key])
-        stages = self.design.stages
+        self._check_size(self.family.minimum)
+        for key in ("num_classes", "in_chans"):
+            whole(key, getattr(self, key), 1, BOUNDS[key], ModelError)
+        usual, stages = self.family.width(self.name), self.family.stages
         if isinstance(self.width, list | tuple):
             object.__setattr__(self, "width", tuple(self.width))
             if len(self.widths) != stages or stages == 1:
                 wanted = f"{stages} numbers of fields, one per stage, or one" if stages > 1 else "one number of fields"
-                raise ModelError(f"width is {short(list(self.widths))}, expected {wanted}: {_example(self.name)}")
-        for width in self.widths if isinstance(self.width, tuple) else (self.width,):
-            _whole("width", width, BOUNDS["width"])
-        if not isinstance(self.coset_pool, bool):
-            raise ModelError(f"coset_pool is {short(self.coset_pool)}, expected true or false")
-        self._check_dropout()
-        self._check_downsample()
-        self._check_relax()
-        if (total := self.parameters()) > MAX_PARAMETERS:
-            raise ModelError(
-                f"{self.name} of width {self.width} would have {total:,} parameters, at most {MAX_PARAMETERS:,} are "
-                f"built; {_example(self.name)} is published"
-            )
-        if (numbers := self.filters()) > MAX_FILTERS:
-            raise ModelError(
-                f"{self.name} of width {self.width} would have filters of {numbers:,} numbers over its group, at most "
-                f"{MAX_FILTERS:,} are built; {_example(self.name)} is published"
-            )
+                raise ModelError(f"width is {short(list(self.widths))}, expected {wanted}: width={usual}")
+        for width in self.width if isinstance(self.width, tuple) else (self.width,):
+            whole("width", width, 1, BOUNDS["width"], ModelError, f", for example width={usual}")
+        choices = {choice.name: self._checked(choice) for choice in self.family.choices}
+        object.__setattr__(self, "choices", choices)
+        for count, what, most in (
+            (self.parameters(), "parameters", self.family.network.max_parameters),
+            (self.filters(), "numbers in filters over its group", MAX_FILTERS),
+        ):
+            if count > most:
+                mend = f"width={usual} is published" if self.width != usual else "take a smaller size"
+                raise ModelError(f"{self.name} would have {count:,} {what}, at most {most:,} are built; {mend}")
 
-    def _check_dropout(self) -> None:
-        rate = self.dropout
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
-            raise ModelError(f"dropout is {short(rate)}, expected a rate from 0 to below 1, for example 0.3")
-        if rate and self.name.architecture not in CNNS:
-            raise ModelError(f"dropout is {rate} and {self.name} has none; leave it at 0, or take {CNNS[0]}")
-        object.__setattr__(self, "dropout", float(rate))
+    def _check_size(self, minimum: int, divisor: int = 1) -> None:
+        if self.name.size < minimum:
+            example = f"{self.name.head}_{-(-max(minimum, self.family.sizes[0]) // divisor) * divisor}"
+            raise ModelError(f"{self.name} is too small: it needs at least {minimum} pixels, for example {example}")
 
-    def _check_downsample(self) -> None:
-        kind, period = self.downsample, self.design.period
-        if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
-            raise ModelError(f"downsample is {short(kind)}, expected one of {', '.join(KINDS)}, or none at all")
-        if kind in PHASED and self.name.size % period:
-            mend = f"{self.name.head}_{-(-self.name.size // period) * period}"
-            raise ModelError(
-                f"downsample is {kind!r} and {self.name} has {self.name.size} pixels, expected a multiple of {period}, "
-                f"for example {mend}"
-            )
-
-    def _check_relax(self) -> None:
-        word, name = self.relax, self.name
-        if word == "none":
-            return
-        if not isinstance(word, str) or word not in RELAXATIONS:
-            raise ModelError(f"relax is {short(word)}, expected none or one of {', '.join(RELAXATIONS)}")
-        if order(name.group) == 1:
-            raise ModelError(
-                f"relax is {word!r} and {name} has no group to leave; take p4{name.architecture}_{name.size}"
-            )
-        if name.variant:
-            mend = f"take {name.head.removeprefix(name.variant)}_{name.size}"
-            raise ModelError(f"relax is {word!r} and {name} has separable filters, which are not relaxed; {mend}")
-        if word == "partial" and name.architecture == "knight":
-            raise ModelError(
-                f"relax is 'partial' and {name} has a lifting layer alone, which stays a full one; take 'bias'"
-            )
+    def _checked(self, choice: Choice) -> Any:
+        value = choice.check(self, self.choices[choice.name])
+        if choice.fixed and value != choice.default:
+            raise _no_such_choice(self.name, choice.name, value)
+        return value
 
     @classmethod
-    def of(cls, name: ModelName | str, **choices: Any) -> "NetworkSpec":
-        """The network as published, except for the choices that are given and not None."""
+    def of(cls, name: ModelName | str, **given: Any) -> "NetworkSpec":
+        """The network as published, except for what is given and not None.
+
+        Raises:
+            ModelError: for an unknown name, for a choice that the network does not have, and for one out of bounds.
+        """
         parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
-        design = ARCHITECTURES[parsed.architecture]
-        defaults = {
-            "classes": design.classes, "channels": design.channels, "width": default_width(parsed),
-            "coset_pool": True, "dropout": 0.0,
+        family = parsed.family
+        values: dict[str, Any] = {
+            "num_classes": family.num_classes, "in_chans": family.in_chans, "width": family.width(parsed),
+            **{choice.name: choice.default for choice in family.choices},
         }  # fmt: skip
-        return cls(parsed, **(defaults | {key: value for key, value in choices.items() if value is not None}))
+        for key, value in given.items():
+            if key not in values and value not in (None, *_defaults(key)):
+                raise _no_such_choice(parsed, key, value)
+            if key in values and value is not None:
+                values[key] = value
+        facts = {key: values.pop(key) for key in KEYS}
+        return cls(parsed, **facts, choices=values, form=family.forms[0])
 
     @classmethod
     def from_dict(cls, architecture: Any) -> "NetworkSpec":
         """The inverse of `to_dict`; `ModelError` for anything else, so that files from elsewhere may be read."""
-        keys, optional = [field.name for field in fields(cls) if field.default is MISSING], _optional()
-        found = sorted(map(str, architecture)) if isinstance(architecture, Mapping) else None
-        if found is None or sorted(set(found) - set(optional)) != sorted(keys):
-            got = architecture if found is None else found
-            raise ModelError(
-                f"the architecture has {str(got)[:200]}, expected exactly the keys {', '.join(keys)}, and perhaps "
-                f"{', '.join(optional)}"
-            )
+        if not isinstance(architecture, Mapping) or "name" not in architecture:
+            raise ModelError(f"the architecture is {short(architecture)}, expected a mapping with a name")
         name = ModelName.parse(architecture["name"])
-        if name.data is not None or name.is_steerable:
-            raise ModelError(f"the architecture is named {name}, expected a lattice network without data: p4cnn_28")
-        given = {key: architecture[key] for key in optional if key in architecture}
-        return cls(name, **{key: architecture[key] for key in keys[1:]}, **given)
+        family, form = name.family, architecture.get("form", "")
+        if name.data is not None:
+            raise ModelError(f"the architecture is named {name}, expected a network without data: {name.bare}")
+        if form not in family.forms:
+            raise ModelError(f"the form of {name} is {short(form)}, expected {' or '.join(map(repr, family.forms))}")
+        required = [choice.name for choice in family.choices if not choice.optional]
+        optional = [choice.name for choice in family.choices if choice.optional]
+        check_keys(architecture, ["form"] * bool(form) + ["name", *KEYS.values(), *required], optional)
+        choices = {choice.name: architecture.get(choice.name, choice.default) for choice in family.choices}
+        facts = {attribute: architecture[key] for attribute, key in KEYS.items()}
+        return cls(name, **facts, choices=choices, form=form)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON; choices that came later than the first files are left out at their defaults."""
         width = list(self.width) if isinstance(self.width, tuple) else self.width
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values |= {"name": str(self.name), "width": width}
-        usual = _optional()
-        return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
+        values = {"name": str(self.name), "classes": self.num_classes, "channels": self.in_chans, "width": width}
+        for choice in self.family.choices:
+            if not choice.optional or self.choices[choice.name] != choice.default:
+                values[choice.name] = self.choices[choice.name]
+        return {"form": self.form, **values} if self.form else values
+
+    def build(self) -> "Network":
+        """The network, with fresh weights; `ModelError` if the size of its name is too small for it."""
+        model = self.family.network.from_spec(self)
+        self._check_size(model.minimum, model.divisor)
+        model.architecture = self.to_dict()
+        return model
 
     @property
-    def design(self) -> Architecture:
-        """What the literature fixes."""
-        return ARCHITECTURES[self.name.architecture]
+    def family(self) -> Family:
+        """The entry of its architecture."""
+        return self.name.family
+
+    @property
+    def group(self) -> Group:
+        """The group of its name."""
+        return self.name.group
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Fields of every stage."""
         if isinstance(self.width, tuple):
             return self.width
-        return tuple(self.width << stage for stage in range(self.design.stages))
+        return tuple(self.width << stage for stage in range(self.family.stages))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the class of the network."""
+        own = {choice.name: self.choices[choice.name] for choice in self.family.choices if not choice.fixed}
+        return {"num_classes": self.num_classes, "in_chans": self.in_chans, **own, **self.family.arguments}
+
+    @property
+    def in_plain_torch(self) -> bool:
+        """Whether the network has ordinary layers alone, so that its parameters can be counted without escnn."""
+        return self.form != "steerable"
+
+    @property
+    def phi(self) -> int | None:
+        """Misalignment at the size of its name in input pixels, 0 is exact; None where only an audit finds it."""
+        return self.family.phi(self.name.size)
 
     def parameters(self) -> int:
-        """How many numbers training would change, by arithmetic: nothing is allocated."""
-        return count(self.name, self.widths, self.channels, self.classes, self.coset_pool, self.relax)
+        """Number of parameters, of a steerable network once it is exported, by arithmetic: nothing is allocated."""
+        return self.family.network.parameter_count(self)
 
     def filters(self) -> int:
         """An upper bound of the numbers in all filters, expanded over the group: more than memory holds, for few
         parameters, where a factor is shared."""
-        size = order(self.name.group)
-        free = count(self.name, self.widths, self.channels, 0, self.coset_pool, self.relax)  # all but the head
-        if self.name.variant == "g":  # |G|^2 k k from k k + |G| for each pair of fields, with k = 3
-            return free * size * size * 9 // (9 + size)
-        return free * size
+        return self.family.network.filter_count(self)
 
     def largest_map(self, side: int) -> int:
         """An upper bound of the numbers in the largest feature map of one image of `side` pixels."""
-        size = order(self.name.group)
-        # Where a stage does not begin with a stride, its first convolution still runs at the side of the one before.
-        late = int(self.downsample not in (None, "stride"))
-        border = 4 if self.downsample in PHASED else 0  # what circular padding adds
-        sides = [-(-side >> max(stage - late, 0)) + border for stage in range(len(self.widths))]
-        return max(size * width * side**2 for side, width in zip(sides, self.widths, strict=True))
+        return self.family.network.largest_map(self, side)
 
 
-def _optional() -> dict[str, Any]:
-    """The choices that an architecture may leave out, with what they then are."""
-    return {field.name: field.default for field in fields(NetworkSpec) if field.default is not MISSING}
+def check_keys(architecture: Mapping[str, Any], required: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """`ModelError` unless plain data have the required keys, and no others but the optional ones."""
+    found = sorted(map(str, architecture))
+    if sorted({*found} - {*optional}) != sorted(required):
+        also = f", and perhaps {', '.join(optional)}" if optional else ""
+        raise ModelError(f"the keys are {str(found)[:200]}, expected exactly the keys {', '.join(required)}{also}")
 
 
-def _whole(key: str, value: Any, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ModelError(f"{key} is {str(value)[:80]!r}, expected a whole number from 1 to {most}, for example 10")
+def _defaults(choice: str) -> list[Any]:
+    """The defaults of the choice of that name, in all families."""
+    return [own.default for family in families().values() for own in family.choices if own.name == choice]
 
 
-def _example(name: ModelName) -> str:
-    return f"width={default_width(name)}"
+def _no_such_choice(name: ModelName, key: str, value: Any) -> ModelError:
+    for family in families().values():
+        if any(choice.name == key and not choice.fixed for choice in family.choices):
+            word = "p4" if "p4" in family.groups else family.groups[0]
+            example = f"{word}{family.architecture}_{family.sizes[0]}"
+            return ModelError(f"{key} is {short(value)} and {name} has no such choice; leave it out, or take {example}")
+    known = [*KEYS, *dict.fromkeys(choice.name for family in families().values() for choice in family.choices)]
+    near = get_close_matches(key, known, 1)
+    return ModelError(f"no network has a choice {key!r}; {f'did you mean {near[0]}' if near else ', '.join(known)}")

@@ -1,11 +1,12 @@
-"""Steerable networks: skeletons of `zoo.models.exported` whose convolutions live in the kernel spaces of escnn.
+"""Steerable networks and escnn: what makes their convolutions, and the export to plain torch.
 
-    >>> net = create_steerable(ModelName.parse("c8cnn_28"), classes=10, channels=1, seed=0)
+    >>> from zoo.models.registry import create
+    >>> net = create("c8cnn_28", in_chans=1, seed=0)
     >>> plain = export(net)  # the same logits without escnn
 
 escnn solves, once per process, for the kernels between two representations; the convolution, its coefficients and the
 rest of the network are our own modules. So a state dict holds coefficients, norms and the head only, the same in
-training and evaluation mode, and copying, compiling or changing the dtype of one network touches no other.
+training and evaluation mode, and copying, compiling or changing the dtype of one network leaves all others as they are.
 
 Exactness:
     Under the multiples of 90 degrees (d8, o2: and the mirrors) a network is exact to float rounding at exact sizes,
@@ -13,101 +14,58 @@ Exactness:
     fields of so2 and o2 on 16 rotations.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
 from zoo.layers.steerable.basis import tied
-from zoo.layers.steerable.convolution import SteerableConv2d
+from zoo.layers.steerable.convolution import ConvFactory, ExpandedConv2d, FieldConv2d, SteerableConv2d, ordinary
+from zoo.layers.steerable.filters import by_channels, by_fields
 from zoo.layers.steerable.likelihood import LikelihoodSteerableConv2d
-from zoo.models.exported import FieldNet, bounded, exported_maker, read_spec
-from zoo.models.exported_spec import WIDTHS, FieldNetSpec, read_name
-from zoo.models.names import ModelName
+from zoo.models.spec import NetworkSpec
 
 
-def create_steerable(
-    name: ModelName | str,
-    *,
-    classes: int | None = None,
-    channels: int | None = None,
-    width: int | None = None,
-    coset_pool: bool = True,
-    dropout: float = 0.0,
-    relax: str = "none",
-    seed: int | None = None,
-) -> FieldNet:
-    """A steerable network, freshly initialised.
-
-    Args:
-        name: `<group><architecture>_<size>` with c8, c16, d8, so2 or o2 and cnn or wrn16, such as c8cnn_28.
-        classes: number of logits, 10 by default.
-        channels: of the images, 3 by default.
-        width: number of fields; by default that of `zoo.models.exported.WIDTHS`.
-        coset_pool: whether the head sees the maximum over the group; only then are the logits invariant.
-        dropout: probability, in training.
-        relax: `likelihood`, for convolutions with a learned likelihood over the group, or `none`.
-        seed: of the initial weights; None draws from torch's global generator.
+def conv_factory(spec: NetworkSpec) -> ConvFactory:
+    """What makes the convolutions of a network in its form, steerable or exported, strict or relaxed.
 
     Raises:
-        ModelError: if escnn is missing, or for a name or a number that makes no network.
+        ModelError: when it is called for a steerable network, if escnn is missing.
     """
-    parsed = read_name(str((ModelName.parse(name) if isinstance(name, str) else name).bare))
-    spec = FieldNetSpec(
-        name=str(parsed),
-        classes=10 if classes is None else classes,
-        channels=3 if channels is None else channels,
-        width=WIDTHS[parsed.architecture][parsed.group_word] if width is None else width,
-        coset_pool=coset_pool,
-        dropout=dropout,
-        relax=relax,
-    )
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.default_generator.manual_seed(seed)
-        return _steerable(bounded(spec))
+    strict = spec.choices["relax"] == "none"
+    if spec.form == "exported":
+        return ordinary if strict else partial(FieldConv2d, group=spec.group)
+    return partial(SteerableConv2d if strict else LikelihoodSteerableConv2d, group=spec.group)
 
 
-def build_steerable(architecture: Mapping[str, Any]) -> FieldNet:
-    """The network whose `.architecture` this is, with fresh weights; `ModelError` for anything else."""
-    return _steerable(read_spec(architecture, "steerable"))
-
-
-def _steerable(spec: FieldNetSpec) -> FieldNet:
-    kind = SteerableConv2d if spec.relax == "none" else LikelihoodSteerableConv2d
-    return FieldNet(spec, lambda conv: kind(conv, spec.group), "steerable")
-
-
-def export(model: nn.Module) -> FieldNet:
+def export(model: nn.Module) -> nn.Module:
     """The same network with ordinary convolutions, in evaluation mode: equal logits, loads with torch alone.
 
     The filters are tied bit for bit under the elements of d4, so that what is exact stays so in every dtype; all but
-    those that a learned likelihood has led away from the group.
+    those that a learned likelihood has moved away from the group.
     """
-    if not isinstance(model, FieldNet):
-        raise ModelError(f"{type(model).__name__} is no steerable network; export takes what create_steerable makes")
-    if model.form == "exported":
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, NetworkSpec) or "exported" not in spec.family.forms:
+        raise ModelError(f"{type(model).__name__} is no steerable network; export takes those that zoo.create makes")
+    if spec.form == "exported":
         return model
-    net = FieldNet(model.spec, exported_maker(model.spec), "exported")
+    net = replace(spec, form="exported").build()
     state = {key: value.detach() for key, value in model.state_dict().items() if not key.endswith(".likelihood.logits")}
     for key, module in model.named_modules():
-        if isinstance(module, LikelihoodSteerableConv2d) and not module.is_strict:
-            state[f"{key}.weight"] = module.filter().detach().contiguous()
-        elif isinstance(module, SteerableConv2d | LikelihoodSteerableConv2d):
-            state[f"{key}.weight"] = _tied_filter(module).contiguous()
-    weight = model.head.weight
-    net = net.to(device=weight.device, dtype=weight.dtype)
-    net.load_state_dict(state)
-    return net.eval()
+        if isinstance(module, ExpandedConv2d):
+            state[f"{key}.weight"] = _exported_filter(module).contiguous()
+    weight = model.get_parameter("head.weight")
+    net.to(device=weight.device, dtype=weight.dtype).load_state_dict(state)
+    return net
 
 
-def _tied_filter(module: SteerableConv2d | LikelihoodSteerableConv2d) -> Tensor:
-    conv = module.conv
-    with torch.no_grad():
-        out, into, kernel, _ = conv.shape
-        split = module.filter().view(conv.after.size, conv.fields_out, conv.before.size, conv.fields_in, kernel, kernel)
-        fields = split.permute(1, 3, 0, 2, 4, 5)  # (C_out, C_in, d_out, d_in, k, k)
-        exact = tied(fields, module.symmetry, conv.before, conv.after)
-        return exact.permute(2, 0, 3, 1, 4, 5).reshape(out, into, kernel, kernel)
+@torch.no_grad()
+def _exported_filter(module: ExpandedConv2d) -> Tensor:
+    filters = module.filter().detach()
+    if isinstance(module, LikelihoodSteerableConv2d) and not module.is_strict:
+        return filters
+    return by_channels(
+        tied(by_fields(filters, module.before, module.after), module.symmetry, module.before, module.after)
+    )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo.errors import ModelError
 from zoo.evidence.laplace import Evidence as Found
 from zoo.evidence.laplace import LaplaceEvidence
-from zoo.models.pathcnn import PathCNN
+from zoo.models.families.pathcnn import PathCNN
 from zoo.objectives.objective import Batches, Objective, register
 
 

@@ -131,7 +131,7 @@ def collect(
     predicted = torch.cat([logits.argmax(2) for _, logits in swept], 1)  # (elements, n)
     right = predicted == torch.as_tensor(labels)[rows].to(predicted)
     group = lattice_part(model)
-    sizes = None if group is None else phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
+    sizes = None if group is None else phi_by_size(model, preprocessing.size, in_chans=preprocessing.channels)
     measures = None
     if measured:
         measures = measure(model, preprocessing(images[spread(len(images), measured)]), elements, progress)

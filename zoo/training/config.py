@@ -16,7 +16,7 @@ from zoo.errors import ModelError
 def _downsamplings() -> Sequence[str]:
     from zoo.layers.subsampling.downsampling import KINDS
 
-    return KINDS
+    return tuple(KINDS)
 
 
 def _relaxations() -> Sequence[str]:

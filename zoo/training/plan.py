@@ -108,8 +108,8 @@ def prepare(config: TrainConfig) -> TrainingPlan:
     preprocessing = make_preprocessing(config, name.size, data.train)
     model = create(
         name,
-        classes=len(data.classes),
-        channels=preprocessing.channels,
+        num_classes=len(data.classes),
+        in_chans=preprocessing.channels,
         width=config.width,
         coset_pool=config.coset_pool,
         dropout=config.dropout,
@@ -126,7 +126,7 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         data_digest=sha256(Path(config.data, MANIFEST)),
         preprocessing=preprocessing,
         model=model,
-        audit=audit(export(model), name.size, channels=preprocessing.channels),
+        audit=audit(export(model), name.size, in_chans=preprocessing.channels),
     )
 
 

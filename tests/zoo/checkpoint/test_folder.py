@@ -65,7 +65,7 @@ def test_the_folder_holds_these_files_and_no_others(whole):
 
 def test_plain_torch_reads_the_weights(whole):
     tensors = safetensors.torch.load_file(whole / "model.safetensors")
-    model = create(NAME, channels=1, width=3, classes=4)
+    model = create(NAME, in_chans=1, width=3, num_classes=4)
     model.load_state_dict(tensors)
     assert all(t.is_contiguous() for t in tensors.values())
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_plain_torch_reads_the_weights(whole):
 
 @pytest.mark.parametrize("name", ["p4cnn_28", "z2cnn_28", "p4mcnn_28"])
 def test_a_checkpoint_is_little_more_than_its_parameters(tmp_path, name):
-    model = create(name, channels=1)
+    model = create(name, in_chans=1)
     folder = save(
         tmp_path / "m",
         model,
@@ -113,7 +113,7 @@ def test_memory_format_does_not_matter(whole, tmp_path):
 
 def test_a_steerable_model_is_saved_in_plain_torch(tmp_path):
     require_escnn()
-    model = create("c8cnn_29", channels=1, width=2, classes=4).eval()
+    model = create("c8cnn_29", in_chans=1, width=2, num_classes=4).eval()
     folder = save(tmp_path / "m", model, preprocessing=Preprocessing(29, 0.1, 0.3), golden_images=golden(size=29))
     with torch.no_grad():
         assert torch.allclose(read_checkpoint(folder).model(golden(size=29)), model(golden(size=29)), atol=1e-5)

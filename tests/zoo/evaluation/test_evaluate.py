@@ -124,7 +124,7 @@ def test_predictions_do_not_depend_on_the_batch(plain, test_images):
 
 
 def test_the_batch_fits_the_cache_and_the_images_go_through_once_per_element(test_images):
-    net = create("p4cnn_28", width=4, channels=1).eval()
+    net = create("p4cnn_28", width=4, in_chans=1).eval()
     step, layout = rehearse(net, torch.zeros(1, 1, 28, 28))
     assert step == (6 << 20) // (16 * 28 * 28 * 4) and layout == torch.channels_last
     counting, done = Counting(net), []
@@ -171,7 +171,7 @@ def test_images_lie_in_memory_as_the_model_can_take_them(test_images):
     report = evaluate(model, images, labels, UNIT, angles=8, angle_limit=20, batch_size=32)
     assert model.strides == {(1, 28, 1), (784, 28, 1)}  # the first was tried on one image, and failed
     assert not report.structure.note.startswith("feature maps were not")
-    model = create("z2cnn_28", width=4, channels=1).eval()
+    model = create("z2cnn_28", width=4, in_chans=1).eval()
     seen = set()
     model.register_forward_hook(lambda m, args, out: seen.add(args[0].stride()[1:]))
     accuracies(model, images[:5], labels[:5], UNIT)

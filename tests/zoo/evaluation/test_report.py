@@ -121,7 +121,7 @@ def test_what_a_config_says_of_training(config, expected):
 @pytest.mark.parametrize(("name", "survivors"), [("p4cnn_28", 4), ("p4cnn_27", 1), ("p4mcnn_26", 8), ("p4mcnn_27", 2)])
 def test_prediction_and_measurement_agree_on_real_images(data, name, survivors):
     size = int(name[-2:])
-    model = create(name, width=3, channels=1, seed=0)
+    model = create(name, width=3, in_chans=1, seed=0)
     found = structure(model, Preprocessing(size, (0.1307,), (0.3081,))(digits(data, "test", 4)[0]))
     assert found.agrees is True and len(found.survivors) == survivors and found.note == ""
     assert found.exact == (survivors == len(found.elements))
@@ -140,7 +140,7 @@ def test_a_network_that_is_not_of_our_layers_is_measured_by_its_grids(data):
     assert found.note == FOREIGN and found.group == "d4"
     assert found.survivors == ("e", "r90m") and found.agrees is True
     assert min(found.logits[1:]) > 1e-3  # it is no invariant classifier, whatever its grids
-    plain_of_ours = structure(create("z2cnn_28", width=4, channels=1, seed=0), x)
+    plain_of_ours = structure(create("z2cnn_28", width=4, in_chans=1, seed=0), x)
     assert plain_of_ours.note == FOREIGN and plain_of_ours.exact and plain_of_ours.agrees is True
 
 
@@ -182,7 +182,7 @@ def report_of(data, **options):
 
 
 def test_the_report_survives_json(data):
-    model = create("p4cnn_28", width=2, channels=1, seed=0)
+    model = create("p4cnn_28", width=2, in_chans=1, seed=0)
     reports = [
         report_of(data, probe=0, angles=8),
         report_of(data, probe=0, angles=0),

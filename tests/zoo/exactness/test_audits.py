@@ -232,11 +232,11 @@ def test_bad_input_is_refused_with_a_mend():
         audit(net, 0)
     with pytest.raises(ModelError, match=r"CNN cannot run on an input \(1, 3, 2, 2\): .*larger --size"):
         audit(cnn("c4", 2, padding=0), 2)
-    with pytest.raises(ModelError, match="has no convolution to read the number of channels from; say channels=3"):
+    with pytest.raises(ModelError, match="has no convolution to read the number of channels from; say in_chans=3"):
         audit(Reads(), 32)
     with pytest.raises(ModelError, match="is built on c4, which does not contain d4; ask for c4"):
         feature_error(net, 32, "d4")
     with pytest.raises(ModelError, match="made no feature map"):
-        feature_error(nn.Sequential(nn.Flatten()), 8, channels=3)
+        feature_error(nn.Sequential(nn.Flatten()), 8, in_chans=3)
     with pytest.raises(ModelError, match="cannot run on float64 images"):
-        feature_error(GroupConv2d("c4", 1, 1, 3), 8, channels=3)
+        feature_error(GroupConv2d("c4", 1, 1, 3), 8, in_chans=3)

@@ -12,8 +12,8 @@ from zoo.experiments.harness.statistics import Figure, difference, plus_minus, s
 from zoo.experiments.using_and_abusing import published
 from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, KNIGHT, MEASURES, MODELS
-from zoo.models.architecture_facts import ARCHITECTURES
-from zoo.models.registry import describe
+from zoo.experiments.using_and_abusing.sizes import KINDS
+from zoo.models.spec import NetworkSpec
 
 
 def series_of(regime, shift=None):
@@ -80,15 +80,16 @@ def test_published_knight_rows_follow_the_arithmetic():
 
 
 def test_published_rules_are_those_of_the_registry():
-    for kind, design in ARCHITECTURES.items():
-        assert published.exact_sizes(kind) == tuple(n for n in published.SIZES if design.phi(n) == 0)
+    for kind in KINDS:
+        family = NetworkSpec.of(f"p4{kind}_100").family
+        assert published.exact_sizes(kind) == tuple(n for n in published.SIZES if family.phi(n) == 0)
     assert published.exact_sizes("resnet18") == (25, 33, 41, 49, 57, 65, 73, 81, 89, 97, 225)
     assert published.exact_sizes("torchvision resnet18") == (33, 65, 97, 225)
 
 
 def test_published_parameters_are_those_of_the_registry():
     for name, (pooled, _) in published.PARAMETERS.items():
-        assert describe(name).parameters == pooled
+        assert NetworkSpec.of(name).parameters() == pooled
 
 
 def judged(part, series, budget="paper"):

@@ -31,7 +31,7 @@ def record(job, result):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_by_its_own_objective(method):
     config = TrainConfig(**recipe(method, 0, epochs=1), data="x")
-    model = create(config.model, width=config.width, channels=1, **config.choices())
+    model = create(config.model, width=config.width, in_chans=1, **config.choices())
     assert objective_of(model, config.objective).name == (method if method in OWN else "cross-entropy")
     assert model.range.generators == ("rotation",) if method == "augerino" else not hasattr(model, "range")
 

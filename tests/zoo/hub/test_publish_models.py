@@ -62,7 +62,7 @@ def test_the_license_is_the_owners(hub, whole):
 def test_it_loads_with_plain_torch(hub, whole):
     push(whole, REPO)
     weights = load_file(hf_hub_download(REPO, "model.safetensors"))
-    model = create("p4cnn_20", channels=1, width=3, classes=4).eval()
+    model = create("p4cnn_20", in_chans=1, width=3, num_classes=4).eval()
     model.load_state_dict(weights, strict=True)
     assert same(model)
 

@@ -24,11 +24,11 @@ from zoo.layers import (
     LiftingConv2d,
     downsampling,
 )
-from zoo.layers.subsampling.downsampling import KINDS, PHASED
-from zoo.models.cnn import CNN
-from zoo.models.knight import Knight
+from zoo.layers.subsampling.downsampling import KINDS, on_torus
+from zoo.models.families.cnn import CNN
+from zoo.models.families.knight import Knight
+from zoo.models.families.resnet import ResNet
 from zoo.models.registry import build, create, needs
-from zoo.models.resnet import ResNet
 from zoo.models.spec import NetworkSpec
 
 C4 = Group(4).elements
@@ -41,7 +41,7 @@ def _seeded():
 
 
 def residual(kind, mode=None, blocks=1, channels=1):
-    return ResNet("c4", (2, 3, 4), blocks, downsample=kind, padding_mode=mode, channels=channels)
+    return ResNet("c4", (2, 3, 4), blocks, downsample=kind, padding_mode=mode, in_chans=channels)
 
 
 @pytest.mark.parametrize("make", CONVOLUTIONS)
@@ -111,7 +111,7 @@ def test_by_default_an_architecture_is_as_it_was(name, kind):
     usual, named = (create(name, width=width, seed=0, downsample=k).eval() for k in (None, kind))
     assert "downsample" not in usual.architecture and named.architecture["downsample"] == kind
     assert usual.architecture | {"downsample": kind} == named.architecture
-    x = torch.randn(2, usual.channels, 29, 29)
+    x = torch.randn(2, usual.in_chans, 29, 29)
     assert torch.equal(usual(x), named(x))
     modules = [type(m) for m in usual.modules()]
     assert not {
@@ -128,7 +128,7 @@ def test_a_network_is_made_again_from_its_architecture(name, kind):
     net = create(name, width=width, seed=0, downsample=kind).eval()
     again = build(json.loads(json.dumps(net.architecture)))
     again.load_state_dict(net.state_dict())
-    x = torch.randn(2, net.channels, 32, 32)
+    x = torch.randn(2, net.in_chans, 32, 32)
     y = net(x)
     assert again.architecture == net.architecture and torch.equal(again.eval()(x), y)
     assert torch.equal(copy.deepcopy(net)(x), y) and torch.equal(pickle.loads(pickle.dumps(net))(x), y)
@@ -188,9 +188,9 @@ EXACT_AT = {None: (28, 32), "max": (28, 32), "avg": (28, 32), "blur": (28, 32), 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_the_verdict_is_what_is_measured(kind):
-    net = lively(CNN("c4", 2, channels=1, downsample=kind), torch.randn(8, 1, 28, 28, dtype=torch.float64))
+    net = lively(CNN("c4", 2, in_chans=1, downsample=kind), torch.randn(8, 1, 28, 28, dtype=torch.float64))
     for size in (27, 28, 29, 32):
-        if kind in PHASED and size % 2:
+        if on_torus(kind) and size % 2:
             for question in (audit, feature_error):
                 with pytest.raises(ModelError, match="multiples of 2"):
                     question(net, size)
@@ -202,7 +202,7 @@ def test_the_verdict_is_what_is_measured(kind):
         assert "trunk.pool2" in error.errors or kind is None
     names = [layer.kind for layer in audit(net, 28).layers]
     sampling = {"aps": "adaptive polyphase", "equivariant": "equivariant subsample"}
-    assert names == [sampling[kind], "global mean"] if kind in PHASED else len(names) == 2
+    assert names == [sampling[kind], "global mean"] if on_torus(kind) else len(names) == 2
 
 
 class Pair(nn.Module):
@@ -219,7 +219,7 @@ class Pair(nn.Module):
 
 
 def test_an_audit_believes_our_layers_alone():
-    report = audit(Pair(), 28, channels=1)
+    report = audit(Pair(), 28, in_chans=1)
     assert report.exact and [(one.name, one.kind) for one in report.layers] == [
         ("down", "equivariant subsample"), ("up", "equivariant upsample"),
     ]  # fmt: skip
@@ -227,17 +227,17 @@ def test_an_audit_believes_our_layers_alone():
     error = feature_error(Pair(), 28, images=2)
     assert error.worst < 1e-9 and "up" in error.errors
     with pytest.raises(ModelError, match="multiples of 2"):
-        audit(Pair(), 27, channels=1)
+        audit(Pair(), 27, in_chans=1)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_the_verdict_on_residual_networks(kind, mode):
-    if kind in PHASED and mode == "zeros":
+    if on_torus(kind) and mode == "zeros":
         return
     net = lively(residual(kind, mode), torch.randn(8, 1, 32, 32, dtype=torch.float64))
     for size in (28, 29, 32, 33):
-        if kind in PHASED and size % 4:
+        if on_torus(kind) and size % 4:
             continue
         report = audit(net, size)
         assert report.exact is (size % 4 == (1 if kind in (None, "stride") else 0)), (size, report.verdict)
@@ -246,7 +246,7 @@ def test_the_verdict_on_residual_networks(kind, mode):
 
 
 def test_it_learns():
-    net = create("p4cnn_16", channels=1, classes=2, width=3, seed=0, downsample="equivariant")
+    net = create("p4cnn_16", in_chans=1, num_classes=2, width=3, seed=0, downsample="equivariant")
     images = torch.randn(32, 1, 16, 16)
     images[16:, :, ::2] *= 3
     labels = torch.arange(32) // 16

@@ -11,9 +11,9 @@ from symdata.errors import ShapeError
 from zoo import Preprocessing, create, load, save_checkpoint
 from zoo.errors import ModelError
 from zoo.layers.spatial_layers import PATHS, ChannelReduction, DenseSpatial2d, FactoredSpatial2d, PathBlock
-from zoo.models import registry
-from zoo.models.pathcnn import MAX_NUMBERS, PathSpec, read_paths
-from zoo.models.registry import build, describe, list_models, needs
+from zoo.models.families.pathcnn import PathCNN
+from zoo.models.registry import build, export, list_models, needs
+from zoo.models.spec import NetworkSpec
 
 TOLERANCE = 1e-12
 
@@ -113,7 +113,7 @@ def test_bad_blocks_are_refused(options, sentence):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("size", [8, 11, 16])
 def test_the_network_is_what_its_description_says(path, size):
-    net = create(f"z2pathcnn_{size}", path=path, channels=2, classes=7, width=3, seed=0)
+    net = create(f"z2pathcnn_{size}", path=path, in_chans=2, num_classes=7, width=3, seed=0)
     assert str(net.group) == "c1" and net.architecture["path"] == path
     asked = needs(json.loads(json.dumps(net.architecture)), size)
     assert asked.parameters == numbers(net)
@@ -126,7 +126,7 @@ def test_the_network_is_what_its_description_says(path, size):
     twin = build(json.loads(json.dumps(net.architecture)))
     twin.load_state_dict(net.state_dict())
     assert type(twin) is type(net) and torch.equal(twin(images), net(images))
-    assert registry.export(net) is net
+    assert export(net) is net
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -153,7 +153,7 @@ def test_only_a_network_without_free_paths_takes_images_of_other_sizes():
 
 @pytest.mark.parametrize("path", ["conv", "residual-factored"])
 def test_a_model_folder_keeps_weights_and_what_was_learned(path, tmp_path):
-    net = create("z2pathcnn_8", path=path, classes=3, width=2, seed=0).eval()
+    net = create("z2pathcnn_8", path=path, num_classes=3, width=2, seed=0).eval()
     net.precisions.uniform_(1, 9), net.effective_dimensions.uniform_(1, 9), net.examples.fill_(100)
     images = torch.randn(4, 1, 8, 8)
     save_checkpoint(
@@ -175,8 +175,8 @@ def test_a_model_folder_keeps_weights_and_what_was_learned(path, tmp_path):
 
 def test_the_registry_lists_it():
     assert list_models("*pathcnn*") == ("z2pathcnn_16",)
-    row = describe("z2pathcnn_16")
-    assert row.parameters == numbers(create("z2pathcnn_16")) and row.group == "c1" and row.width == 8
+    spec = NetworkSpec.of("z2pathcnn_16")
+    assert spec.parameters() == numbers(create("z2pathcnn_16")) and str(spec.group) == "c1" and spec.width == 8
     for name in ("p4pathcnn_16", "c8pathcnn_16", "gz2pathcnn_16"):
         with pytest.raises(ModelError, match=r"did you mean .*z2pathcnn_16"):
             create(name)
@@ -184,46 +184,54 @@ def test_the_registry_lists_it():
 
 GOOD = create("z2pathcnn_16").architecture
 HOSTILE = [
-    ({"path": "both"}, "path of z2pathcnn_16 is 'both', expected one of conv, dense"),
-    ({"path": ["conv"]}, "path of z2pathcnn_16 is"),
-    ({"width": 10**9}, "width of z2pathcnn_16 is 1000000000, expected a whole number from 1 to 1024"),
-    ({"width": True}, "width of z2pathcnn_16 is True"),
-    ({"width": [8]}, r"width of z2pathcnn_16 is \[8\]"),
-    ({"classes": 0}, "classes of z2pathcnn_16 is 0"),
-    ({"channels": "1"}, "channels of z2pathcnn_16 is '1'"),
+    ({"path": "both"}, "path is 'both', expected one of conv, dense"),
+    ({"path": ["conv"]}, r"path is \['conv'\]"),
+    ({"width": 10**9}, "width is 1000000000, expected a whole number from 1 to 4096"),
+    ({"width": True}, "width is True"),
+    ({"width": [8]}, r"width is \[8\], expected 4 numbers of fields, one per stage, or one"),
+    ({"classes": 0}, "num_classes is 0"),
+    ({"channels": "1"}, "in_chans is '1'"),
     ({"path": "dense", "width": 1024}, "parameters, at most 67,108,864 are built"),
     ({"path": "dense", "name": "z2pathcnn_4096"}, "parameters, at most"),
     ({"name": "z2pathcnn_4"}, "needs at least 8 pixels"),
-    ({"name": "z2cnn_28"}, "is no network of paths"),
-    ({"name": "z2pathcnn_16.mnist"}, "is no network of paths"),
+    ({"path": "dense", "width": 1024}, "width=8 is published"),
+    ({"path": "dense", "name": "z2pathcnn_4096"}, "take a smaller size"),
+    ({"name": "z2cnn_28"}, "the form of z2cnn_28 is 'paths', expected ''"),
+    ({"name": "z2pathcnn_16.mnist"}, "expected a network without data: z2pathcnn_16"),
     ({"name": 16}, "is not the name of a network"),
-    ({"extra": 1}, "expected channels, classes, name, path, width"),
+    ({"extra": 1}, "expected exactly the keys form, name, classes, channels, width, path"),
 ]
 
 
 @pytest.mark.parametrize(("change", "sentence"), HOSTILE)
 def test_a_hostile_architecture_is_refused_before_anything_is_allocated(change, sentence, monkeypatch):
-    monkeypatch.setattr(registry, "PathCNN", _never)
+    monkeypatch.setattr(PathCNN, "__init__", _never)
     for read in (build, lambda said: needs(said, 16)):
         with pytest.raises(ModelError, match=sentence):
             read(GOOD | change)
 
 
-def _never(spec):
+def _never(*arguments):
     raise AssertionError("something was built")
 
 
 def test_control_the_good_architecture_is_read():
-    assert read_paths(GOOD) == PathSpec("z2pathcnn_16", "conv")
-    assert PathSpec("z2pathcnn_16", "dense", width=144).parameters() > 0.9 * MAX_NUMBERS
+    assert NetworkSpec.from_dict(GOOD) == NetworkSpec.of("z2pathcnn_16", path="conv")
+    assert NetworkSpec.of("z2pathcnn_16", path="dense", width=144).parameters() > 0.9 * PathCNN.max_parameters
 
 
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("z2pathcnn_16", {"dropout": 0.1}, "z2pathcnn_16 has none; leave it at 0"),
-        ("p4cnn_28", {"path": "dense"}, "path is 'dense' and p4cnn_28 has none"),
-        ("z2pathcnn_16", {"path": "mixed"}, "path of z2pathcnn_16 is 'mixed'"),
+        ("z2pathcnn_16", {"dropout": 0.1}, "z2pathcnn_16 has no such choice; leave it out, or take p4cnn_28"),
+        ("z2pathcnn_16", {"coset_pool": False}, "z2pathcnn_16 has no such choice"),
+        (
+            "p4cnn_28",
+            {"path": "dense"},
+            "path is 'dense' and p4cnn_28 has no such choice; leave it out, or take z2p",
+        ),
+        ("p4cnn_28", {"pth": "dense"}, "no network has a choice 'pth'; did you mean path"),
+        ("z2pathcnn_16", {"path": "mixed"}, "path is 'mixed'"),
     ],
 )
 def test_bad_choices_are_refused(name, options, sentence):

@@ -14,8 +14,8 @@ from zoo.layers import (
     LiftingConv2d,
     group_index,
 )
-from zoo.layers.regular import act_on_features, fields, order
-from zoo.layers.subsampling.indexing import act_on_index, inverses, products
+from zoo.layers.regular import act_on_features, fields, inverses, order, products
+from zoo.layers.subsampling.indexing import act_on_index
 
 FIBERS = [
     ("c1", "c1"),

@@ -20,7 +20,7 @@ from zoo.layers.relaxed import (
     LikelihoodLiftingConv2d,
     PartialGroupConv2d,
 )
-from zoo.layers.steerable.convolution import Conv
+from zoo.layers.steerable.convolution import FieldConvSpec
 from zoo.layers.steerable.fibre import IMAGE, Fibre
 from zoo.layers.steerable.likelihood import LikelihoodSteerableConv2d
 from zoo.measure import degree_of_equivariance, kernel_deviations, model_degree
@@ -109,12 +109,14 @@ def test_tied_filters_that_were_set_free_keep_degree_one_until_they_move():
 
 
 def test_what_was_learned_stands_beside_it():
-    net = nn.Sequential(*(RELAXATIONS[word][1]("c4", 2, 2, 3) for word in RELAXATIONS), GroupConv2d("c4", 2, 2, 3))
+    words = ("likelihood", "residual", "banks", "bias", "partial")
+    assert {*words} == {*RELAXATIONS}
+    net = nn.Sequential(*(RELAXATIONS[word][1]("c4", 2, 2, 3) for word in words), GroupConv2d("c4", 2, 2, 3))
     with torch.no_grad():
         net[0].likelihood.assign(torch.tensor([0.7, 0.1, 0.1, 0.1]))
         net[4].keep.copy_(torch.tensor([-1.0, 1.0, -1.0]))
     layers = degree_of_equivariance(net)
-    assert [layer.kind for layer in layers] == [*RELAXATIONS, "strict"]
+    assert [layer.kind for layer in layers] == [*words, "strict"]
     assert layers[0].likelihood == pytest.approx({"e": 0.7, "r90": 0.1, "r180": 0.1, "r270": 0.1}, abs=1e-6)
     assert layers[0].likelihood_degree == pytest.approx(0.4, abs=1e-6)
     assert layers[4].kept == ("e", "r180")
@@ -146,7 +148,7 @@ def test_both_measures_look_at_the_filters_of_evaluation():
 
 
 def test_layers_on_finer_groups_are_held_against_their_part_on_pixels_by_both_measures():
-    conv = LikelihoodSteerableConv2d(Conv(IMAGE, Fibre(Group(8)), 2, 3, 3), Group(8)).double()
+    conv = LikelihoodSteerableConv2d(FieldConvSpec(IMAGE, Fibre(Group(8)), 2, 3, 3), Group(8)).double()
     nn.init.normal_(conv.likelihood.logits)
     (found,), (degree,) = kernel_deviations(conv), degree_of_equivariance(conv)
     assert (found.group, found.by_element) == ("c4", degree.deviation) and found.by_element["r90"] > 0.1

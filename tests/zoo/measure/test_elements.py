@@ -86,7 +86,7 @@ def test_an_invariant_is_at_rounding_and_others_are_far_above():
 
 
 def test_an_exact_network_and_one_a_pixel_off():
-    exact, off = (create(name, width=8, channels=1, seed=0) for name in ("p4cnn_28", "p4cnn_27"))
+    exact, off = (create(name, width=8, in_chans=1, seed=0) for name in ("p4cnn_28", "p4cnn_27"))
     x = torch.randn(3, 1, 28, 28)
     assert_invariant(exact, x, "c4")
     assert_equivariant(exact, x)
@@ -205,7 +205,7 @@ def test_what_cannot_be_compared_is_refused():
     [("p4cnn_28", "d4", "c4"), ("p4mcnn_28", "c8", "c4"), ("p4cnn_28", "d1", "c1"), ("z2cnn_28", "d8", "d4")],
 )
 def test_the_elements_that_two_groups_share(name, asked, shared):
-    assert str(shared_group(small(name, channels=1), Group.parse(asked))) == shared
+    assert str(shared_group(small(name, in_chans=1), Group.parse(asked))) == shared
 
 
 def test_orbits_are_counted_as_by_hand(data):

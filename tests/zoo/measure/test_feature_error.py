@@ -93,7 +93,7 @@ def test_maps_of_unknown_representation_are_left_out(join):
 
 
 def test_a_container_that_hands_on_what_its_last_layer_made_is_not_listed_twice():
-    net = create("p4cnn_28", width=2, channels=1)
+    net = create("p4cnn_28", width=2, in_chans=1)
     assert "trunk" not in feature_error(net, 28, images=1).errors
 
 
@@ -101,7 +101,7 @@ def test_a_container_that_hands_on_what_its_last_layer_made_is_not_listed_twice(
 def test_real_images(data, name, exact):
     size = int(name.split("_")[1])
     images = Preprocessing(size, (0.1307,), (0.3081,))(digits(data, "test", 3)[0])
-    net = create(name, width=2, channels=1)
+    net = create(name, width=2, in_chans=1)
     found = feature_error(net, inputs=images)
     assert found.size == (size, size)
     assert found.worst < EXACT if exact else found.worst > BROKEN
@@ -120,7 +120,7 @@ def test_images_are_compared_a_few_at_a_time_and_counted_together():
 
 
 def test_our_own_layers_on_c1_are_measured_by_their_grids():
-    net = create("z2cnn_28", width=4, channels=1)
+    net = create("z2cnn_28", width=4, in_chans=1)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     assert feature_error(net, 28, images=2).worst < EXACT
     assert feature_error(net, 27, images=2).worst > BROKEN
@@ -128,7 +128,7 @@ def test_our_own_layers_on_c1_are_measured_by_their_grids():
 
 
 def test_bad_inputs_are_refused():
-    net = create("p4cnn_28", width=2, channels=1)
+    net = create("p4cnn_28", width=2, in_chans=1)
     with pytest.raises(ShapeError, match=r"inputs are torch.uint8 \(1, 1, 28, 28\), expected normalised floats"):
         feature_error(net, inputs=torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
     with pytest.raises(ModelError, match="neither a size nor images were given; say size=28"):

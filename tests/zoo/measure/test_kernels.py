@@ -109,9 +109,9 @@ def _element(space, e):
 
 
 def test_whole_networks():
-    found = kernel_deviations(small("p4cnn_28", channels=1))
+    found = kernel_deviations(small("p4cnn_28", in_chans=1))
     assert len(found) == 7 and max(d.distance for d in found) < 1e-6
-    plain = kernel_deviations(small("z2cnn_28", channels=1), "c4")
+    plain = kernel_deviations(small("z2cnn_28", in_chans=1), "c4")
     assert len(plain) == 7 and min(d.distance for d in plain) > 0.3 and {d.group for d in plain} == {"c4"}
     flat = nn.Sequential(nn.Conv2d(1, 2, (1, 3)), nn.Conv2d(2, 4, 1), nn.Linear(4, 2))
     assert [(d.name, d.distance) for d in kernel_deviations(flat)] == [("1", 0.0)]

@@ -106,7 +106,7 @@ def test_it_learns_one_image_in_all_its_places():
 
 
 REFUSED = [
-    (lambda: make("c4", 1), ShapeError, "size is 1, expected pixels from 2 on"),
+    (lambda: make("c4", 1), ShapeError, "size is 1, expected a whole number from 2 to 4096 pixels"),
     (lambda: make("c8"), SymmetryError, "c8 moves pixels off their lattice"),
     (lambda: make("c4").encode(noise(size=12)), ShapeError, "images are (3, 1, 12, 12), expected (B, 1, 16, 16)"),
     (lambda: make("c4").encode(noise(channels=3)), ShapeError, "expected (B, 1, 16, 16)"),

@@ -100,7 +100,7 @@ def test_the_widths_of_a_shared_augmentation_are_its_own():
 
 
 def averaged_network(generators="rotation,translate_x", **choices):
-    made = create(NAME, channels=1, width=3, classes=4, seed=0, average=generators, **choices)
+    made = create(NAME, in_chans=1, width=3, num_classes=4, seed=0, average=generators, **choices)
     made.network.load_state_dict(network().state_dict())
     made.range.half_width.data.copy_(torch.tensor([0.7, 1.5, 0.2])[: len(made.range.generators)])
     return made.eval()

@@ -10,8 +10,10 @@ from zoo.errors import SymdataError
 from zoo.layers.regular import move
 from zoo.measure.feature_error import BROKEN_ERROR, EXACT_ERROR
 from zoo.measure.size_table import size_table
-from zoo.models.names import LATTICE_ARCHITECTURES, LATTICE_WORDS, ModelName
-from zoo.models.registry import create, describe
+from zoo.models.family import families
+from zoo.models.names import LATTICE_WORDS, ModelName
+from zoo.models.registry import create
+from zoo.models.spec import NetworkSpec
 
 WHOLE = (*range(20, 101), 224, 225)
 
@@ -37,6 +39,7 @@ SOME = {
 }
 """An exact size of each architecture, and one for every layer that may be the first to break."""
 
+LATTICE_ARCHITECTURES = [architecture for word, architecture in families() if word == "p4"]
 PLAIN = [f"{word}{architecture}" for word in LATTICE_WORDS for architecture in LATTICE_ARCHITECTURES]
 FEW = ["gcz2resnet44", "gp4resnet44", "gcp4resnet44", "gcp4mresnet18"]
 """Separable variants: their grids are those of the plain networks."""
@@ -56,7 +59,7 @@ def test_predicted_is_measured(head):
     rows = size_table(f"{head}_28", SOME[architecture], width=width(architecture))
     for row in rows:
         assert row.agrees, row
-        assert row.phi == describe(f"{head}_{row.size}").phi
+        assert row.phi == NetworkSpec.of(f"{head}_{row.size}").phi
     assert {row.exact for row in rows} == {True, False}
 
 
@@ -74,7 +77,8 @@ def test_predicted_is_measured_at_every_size(head):
 def test_the_published_tables(architecture):
     assert exact_sizes(small(f"p4{architecture}"), WHOLE) == REFERENCE[architecture]
     runs = [size for size in WHOLE if architecture != "cwcnn" or size >= 28]
-    assert tuple(size for size in runs if describe(f"p4{architecture}_{size}").phi == 0) == REFERENCE[architecture]
+    phi = {size: NetworkSpec.of(f"p4{architecture}_{size}").phi for size in runs}
+    assert tuple(size for size in runs if phi[size] == 0) == REFERENCE[architecture]
 
 
 FIRST_BROKEN = [
@@ -102,7 +106,7 @@ INVARIANCE = [("p4cnn", 4), ("pmcnn2", 4), ("p4mresnet18", 2), ("p2pcamresnet44"
 def test_logits_are_invariant_exactly_where_the_size_is_exact_and_cosets_are_pooled(head, fields):
     architecture = ModelName.parse(f"{head}_28").architecture
     for size in SOME[architecture][:2]:
-        assert (_gap(f"{head}_{size}", fields, True) < EXACT) is (describe(f"{head}_{size}").phi == 0)
+        assert (_gap(f"{head}_{size}", fields, True) < EXACT) is (NetworkSpec.of(f"{head}_{size}").phi == 0)
         assert architecture == "knight" or _gap(f"{head}_{size}", fields, False) > BROKEN
 
 
@@ -112,7 +116,7 @@ def _gap(name, fields, coset_pool):
     for norm in net.modules():
         norm.momentum = 1.0
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(8, net.channels, size, size, generator=generator, dtype=torch.float64)
+    x = torch.rand(8, net.in_chans, size, size, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         net.train()(x)
         y = net.eval()(x)

@@ -16,10 +16,11 @@ from symdata.groups import Element, Group
 from zoo import ModelError, audit, exact_sizes
 from zoo.layers.regular import move
 from zoo.layers.steerable.basis import escnn
-from zoo.layers.steerable.convolution import plain
+from zoo.layers.steerable.convolution import ordinary
 from zoo.layers.steerable.fibre import IMAGE, Fibre, FibrePool, FieldNonlinearity, mix
-from zoo.models.exported import MAX_NUMBERS, FieldNet, build_exported
-from zoo.models.exported_spec import WIDTHS, FieldNetSpec
+from zoo.models.families.fields import FieldNet
+from zoo.models.registry import build, needs
+from zoo.models.spec import NetworkSpec
 
 GROUPS = ("c8", "c16", "d8", "so2", "o2")
 CONTINUOUS = ("so2", "o2")
@@ -122,7 +123,7 @@ def test_the_norm_is_shared_over_the_samples_of_a_field():
     ("architecture", "exact", "broken"), [("cnn", (28, 30), (27, 29)), ("wrn16", (29, 33), (28, 31, 32))]
 )
 def test_the_audit_knows_the_exact_sizes(name, architecture, exact, broken):
-    net = build_exported(GOOD | {"name": f"{name}{architecture}_33"})
+    net = build(GOOD | {"name": f"{name}{architecture}_33"})
     assert exact_sizes(net, (*exact, *broken)) == exact
     assert not audit(net, broken[0]).exact
 
@@ -130,8 +131,8 @@ def test_the_audit_knows_the_exact_sizes(name, architecture, exact, broken):
 @pytest.mark.parametrize("pool", [True, False])
 @pytest.mark.parametrize("architecture", ["cnn", "wrn16"])
 def test_an_architecture_survives_json(architecture, pool):
-    net = build_exported(GOOD | {"name": f"so2{architecture}_29", "coset_pool": pool, "dropout": 0.25})
-    again = build_exported(json.loads(json.dumps(net.architecture)))
+    net = build(GOOD | {"name": f"so2{architecture}_29", "coset_pool": pool, "dropout": 0.25})
+    again = build(json.loads(json.dumps(net.architecture)))
     again.load_state_dict(net.state_dict())
     x = torch.randn(2, 1, 29, 29)
     assert again.architecture == net.architecture and torch.equal(again(x), net(x))
@@ -139,7 +140,7 @@ def test_an_architecture_survives_json(architecture, pool):
 
 
 def test_a_state_dict_holds_weights_and_nothing_that_can_be_computed():
-    net = build_exported(GOOD | {"name": "o2cnn_28"})
+    net = build(GOOD | {"name": "o2cnn_28"})
     state = net.state_dict()
     assert all(tensor.is_contiguous() for tensor in state.values())
     own = sum(p.numel() * p.element_size() for p in net.parameters())
@@ -150,7 +151,7 @@ def test_a_state_dict_holds_weights_and_nothing_that_can_be_computed():
 
 
 BAD = [
-    {"form": "steerable"},
+    {"form": "paths"},
     {"name": "p4cnn_28"},
     {"name": "c8cnn_28.mnist"},
     {"name": "c8resnet44_28"},
@@ -178,37 +179,43 @@ BAD = [
 @pytest.mark.parametrize("change", BAD, ids=str)
 def test_a_senseless_architecture_is_refused(change):
     with pytest.raises(ModelError):
-        build_exported(GOOD | change)
+        build(GOOD | change)
 
 
 @pytest.mark.parametrize("key", GOOD)
 def test_every_entry_must_be_there(key):
     with pytest.raises(ModelError):
-        build_exported({k: v for k, v in GOOD.items() if k != key})
+        build({k: v for k, v in GOOD.items() if k != key})
 
 
 @pytest.mark.parametrize("architecture", [None, [], "c8cnn_28", {}, {"form": ["exported"]}, {1: 2, "form": "exported"}])
 def test_what_is_no_architecture_is_refused(architecture):
     with pytest.raises(ModelError):
-        build_exported(architecture)
+        build(architecture)
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD]), st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=9))))
 def test_anything_else_is_refused_or_small(change):
     try:
-        net = build_exported(GOOD | change)
+        net = build(GOOD | change)
     except ModelError:
         return
-    assert sum(p.numel() for p in net.parameters()) <= MAX_NUMBERS
+    assert sum(p.numel() for p in net.parameters()) <= FieldNet.max_parameters
+
+
+def test_what_only_escnn_can_build_is_not_counted():
+    assert needs(GOOD, 28).parameters == sum(p.numel() for p in build(GOOD).parameters())
+    with pytest.raises(ModelError, match="is no exported architecture"):
+        needs(GOOD | {"form": "steerable"}, 28)
 
 
 def test_a_huge_network_is_counted_before_it_is_made():
-    with pytest.raises(ModelError, match=r"numbers, expected at most 67,108,864"):
-        build_exported(GOOD | {"name": "c16wrn16_33", "width": 1024, "classes": 65_536})
+    with pytest.raises(ModelError, match=r"parameters, at most 67,108,864 are built; width=4 is published"):
+        build(GOOD | {"name": "c16wrn16_33", "width": 1024, "classes": 65_536})
 
 
 def test_images_that_do_not_fit_are_refused():
-    net = build_exported(GOOD)
+    net = build(GOOD)
     for images in (torch.zeros(1, 3, 28, 28), torch.zeros(1, 28, 28), torch.zeros(1, 1, 28, 28, dtype=torch.uint8)):
         with pytest.raises(ShapeError, match="expected floats"):
             net(images)
@@ -219,12 +226,12 @@ def test_images_that_do_not_fit_are_refused():
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_default_widths_make_about_the_channels_of_a_wide_resnet(name):
-    channels = WIDTHS["wrn16"][name] * Fibre(Group.parse(name)).size
+    channels = NetworkSpec.of(f"{name}wrn16_29").width * Fibre(Group.parse(name)).size
     assert 63 <= channels <= 70
 
 
 def test_it_compiles_into_one_graph():
-    net = build_exported(GOOD | {"name": "so2cnn_28"})
+    net = build(GOOD | {"name": "so2cnn_28"})
     x = torch.randn(2, 1, 12, 12)
     with torch.no_grad():
         compiled = torch.compile(net, fullgraph=True, backend="eager")
@@ -235,9 +242,9 @@ def test_it_loads_where_escnn_cannot_be_imported():
     code = f"""
 import sys
 sys.modules["escnn"] = None
-from zoo.models.exported import build_exported
+from zoo.models.registry import build
 import torch
-assert build_exported({GOOD!r})(torch.zeros(1, 1, 28, 28)).shape == (1, 3)
+assert build({GOOD!r})(torch.zeros(1, 1, 28, 28)).shape == (1, 3)
 assert not any(name.startswith("lie_learn") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -246,14 +253,14 @@ assert not any(name.startswith("lie_learn") for name in sys.modules)
 def test_a_missing_escnn_is_a_sentence_with_the_line_that_installs_it(monkeypatch):
     escnn.cache_clear()
     monkeypatch.setitem(sys.modules, "escnn", None)
-    with pytest.raises(ModelError, match=r"pip install 'symdata\[steerable\]'.*--no-deps escnn==") as caught:
+    with pytest.raises(ModelError, match=r"pip install .*steerable.*--no-deps escnn==") as caught:
         escnn()
     assert "\n" not in str(caught.value)
 
 
 def test_free_filters_are_not_equivariant():
     """Negative control for the exactness of exported networks: the skeleton alone does not make it."""
-    net = FieldNet(FieldNetSpec("c8cnn_28", 3, 1, 2, True, 0.0), plain, "exported").double().eval()
+    net = FieldNet(NetworkSpec.of("c8cnn_28", num_classes=3, in_chans=1, width=2), ordinary).double().eval()
     x = torch.randn(4, 1, 28, 28, dtype=torch.float64)
     f, turned = net.features(x), net.features(move(x, Element(90.0)))
     assert (turned - net.act(f, Element(90.0))).norm() > 0.1 * f.norm()

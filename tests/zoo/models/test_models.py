@@ -14,7 +14,8 @@ from zoo.errors import ModelError
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, GroupPool, act_on_features
 from zoo.layers.regular import move
 from zoo.models.names import ModelName
-from zoo.models.registry import build, create, describe
+from zoo.models.registry import build, create
+from zoo.models.spec import NetworkSpec
 
 ONE_EACH = [
     "p4cnn_12",
@@ -29,19 +30,19 @@ ONE_EACH = [
 
 def images(net, size, batch=4, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, net.channels, size, size, generator=generator, dtype=dtype)
+    return torch.randn(batch, net.in_chans, size, size, generator=generator, dtype=dtype)
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_features_and_logits_have_their_shapes_and_move_with_the_image(name):
-    net, size = small(name, classes=5).double(), ModelName.parse(name).size
+    net, size = small(name, num_classes=5).double(), ModelName.parse(name).size
     x = images(net, size, dtype=torch.float64)
     net.train()(x)
     net.eval()
     assert net(x).shape == (4, 5)
     features = net.features(x)
     assert features.shape[:2] == (4, net.group.order * net.head.in_features)
-    assert describe(name).phi == 0
+    assert NetworkSpec.of(name).phi == 0
     for e in net.group.elements:
         if net.group.order > 1:
             moved = act_on_features(features, e, net.group)

@@ -36,7 +36,7 @@ def test_names_are_read(text, parts, group):
     name = ModelName.parse(text)
     assert dataclasses.astuple(name) == parts and str(name) == text
     assert name.group == Group.parse(group)
-    assert name.is_steerable is (name.group_word in STEERABLE_WORDS) is (not name.group.is_lattice)
+    assert (name.group_word in STEERABLE_WORDS) is (not name.group.is_lattice)
     assert str(name.bare) == text.split(".")[0]
 
 

@@ -7,14 +7,15 @@ import pytest
 from symdata.groups import Group
 from tests.support.nets import small
 from zoo.errors import ModelError
-from zoo.models import registry
-from zoo.models.architecture_facts import ARCHITECTURES
+from zoo.models.family import families
 from zoo.models.names import LATTICE_WORDS, STEERABLE_WORDS, ModelName, known_prefixes
-from zoo.models.registry import build, create, describe, export, list_models
-from zoo.models.spec import MAX_PARAMETERS, NetworkSpec
+from zoo.models.network import Network
+from zoo.models.registry import build, create, export, list_models
+from zoo.models.spec import NetworkSpec
+from zoo.references.listing import untrained
 
 LATTICE = [
-    f"{v}{w}{a}" for v, w, a in dict.fromkeys(known_prefixes().values()) if w in LATTICE_WORDS and a in ARCHITECTURES
+    f"{v}{w}{a}" for v, w, a in dict.fromkeys(known_prefixes().values()) if w in LATTICE_WORDS and a != "pathcnn"
 ]
 
 
@@ -36,7 +37,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(("name", "options", "published"), COUNTS)
 def test_published_parameter_counts(name, options, published):
-    assert count(create(name, **options)) == describe(name).parameters == published
+    assert count(create(name, **options)) == NetworkSpec.of(name).parameters() == published
 
 
 BY_CLASSES = [
@@ -63,20 +64,20 @@ BY_CLASSES = [
 
 @pytest.mark.parametrize(("name", "coset_pool", "published"), BY_CLASSES)
 def test_published_parameter_counts_by_classes(name, coset_pool, published):
-    net = create(name, classes=10, coset_pool=coset_pool)
+    net = create(name, num_classes=10, coset_pool=coset_pool)
     inputs = net.head.in_features
     assert {classes: count(net) + (inputs + 1) * (classes - 10) for classes in published} == published
-    assert coset_pool is False or describe(name).parameters == published[10]
+    assert coset_pool is False or NetworkSpec.of(name).parameters() == published[10]
 
 
 def test_control_the_number_of_classes_counts():
-    assert count(create("p4resnet44_33", classes=102, coset_pool=False)) == 2_657_590
+    assert count(create("p4resnet44_33", num_classes=102, coset_pool=False)) == 2_657_590
 
 
 @pytest.mark.parametrize("head", LATTICE)
 def test_counting_is_what_is_built(head):
     for coset_pool in (True, False):
-        net = small(f"{head}_28", classes=7, channels=2, coset_pool=coset_pool)
+        net = small(f"{head}_28", num_classes=7, in_chans=2, coset_pool=coset_pool)
         rebuilt = build(json.loads(json.dumps(net.architecture)))
         assert type(rebuilt) is type(net) and rebuilt.architecture == net.architecture
         shapes = {key: value.shape for key, value in net.state_dict().items()}
@@ -89,26 +90,27 @@ GOOD = {"name": "p4cnn_28", "classes": 10, "channels": 3, "width": 10, "coset_po
 
 HOSTILE = [
     ({"width": 4096}, "at most 200,000,000 are built"),
-    ({"width": 10**9}, "width is '1000000000', expected a whole number from 1 to 4096"),
-    ({"width": -1}, "width is '-1'"),
-    ({"width": True}, "width is 'True'"),
-    ({"width": 10.0}, "width is '10.0'"),
+    ({"width": 10**9}, "width is 1000000000, expected a whole number from 1 to 4096, for example width=10"),
+    ({"width": -1}, "width is -1"),
+    ({"width": True}, "width is True"),
+    ({"width": 10.0}, "width is 10.0"),
     ({"width": [10]}, "expected one number of fields: width=10"),
     ({"width": "10"}, "width is '10', expected a whole number"),
-    ({"width": None}, "width is 'None'"),
-    ({"classes": 10**9}, "classes is '1000000000'"),
-    ({"classes": 0}, "classes is '0'"),
-    ({"channels": 10**6}, "channels is '1000000'"),
+    ({"width": None}, "width is None"),
+    ({"classes": 10**9}, "num_classes is 1000000000"),
+    ({"classes": 0}, "num_classes is 0"),
+    ({"channels": 10**6}, "in_chans is 1000000"),
     ({"coset_pool": 1}, "coset_pool is 1, expected true or false"),
     ({"dropout": 1.0}, "dropout is 1.0, expected a rate"),
     ({"dropout": float("nan")}, "dropout is nan"),
     ({"dropout": "0.1"}, "dropout is '0.1'"),
     ({"name": "p4ccn_28"}, "did you mean p4cnn_28"),
     ({"name": "p4cnn_28.mnist"}, "without data"),
-    ({"name": "c8cnn_28"}, "expected a lattice network"),
+    ({"name": "c8cnn_28"}, "the form of c8cnn_28 is '', expected 'steerable' or 'exported'"),
+    ({"form": "exported"}, "the form of p4cnn_28 is 'exported', expected ''"),
     ({"name": ["p4cnn_28"]}, "is not the name of a network"),
     ({"name": "p4cnn_7"}, "needs at least 8 pixels, for example p4cnn_28"),
-    ({"name": "p4resnet44_33", "dropout": 0.1}, "p4resnet44_33 has none; leave it at 0"),
+    ({"name": "p4resnet44_33", "dropout": 0.1}, "p4resnet44_33 has no such choice; leave it out, or take p4cnn_28"),
     ({"name": "p4resnet44_33", "width": [1, 2]}, "expected 3 numbers of fields, one per stage, or one: width=16"),
     ({"name": "p4resnet44_33", "width": [1, 2, "3"]}, "width is '3'"),
     ({"name": "p4resnet44_33", "width": [4096, 4096, 4096]}, "parameters"),
@@ -119,12 +121,12 @@ HOSTILE = [
 @pytest.mark.parametrize(("change", "sentence"), HOSTILE)
 def test_a_hostile_architecture_is_refused_before_anything_is_allocated(change, sentence, monkeypatch):
     if "p4cnn_7" not in str(change):
-        monkeypatch.setattr(registry, "_network", _never)
+        monkeypatch.setattr(Network, "__init__", _never)
     with pytest.raises(ModelError, match=sentence):
         build(GOOD | change)
 
 
-def _never(plan):
+def _never(*arguments, **options):
     raise AssertionError("something was built")
 
 
@@ -138,7 +140,7 @@ def test_what_is_no_architecture_is_refused(bad):
 
 def test_the_largest_network_that_is_built_fits_in_memory():
     """What is allowed: below the bound, and its index tables are no larger than its weights."""
-    assert MAX_PARAMETERS * 4 < 2**30
+    assert Network.max_parameters * 4 < 2**30
     net = create("p4mcnn_28", width=31)
     held = sum(b.numel() * b.element_size() for b in net.buffers())
     assert held < 8 * 4 * count(net) * 1.1
@@ -158,19 +160,20 @@ def test_the_list_is_canonical_and_every_row_describes():
     assert len(set(names)) == len(names) and all(str(ModelName.parse(name)) == name for name in names)
     assert set(list_models("*p4cnn_*")) == {"p4cnn_27", "p4cnn_28", "p4cnn_29"}
     assert list_models("nothing*") == ()
-    rows = [describe(name) for name in names]
-    assert {row.group for row in rows} == {*LATTICE_WORDS.values(), *STEERABLE_WORDS}
+    rows = untrained()
+    assert [row["name"] for row in rows] == list(names)
+    assert {row["group"] for row in rows} == {*LATTICE_WORDS.values(), *STEERABLE_WORDS}
     for row in rows:
-        json.dumps(row.to_dict())
-        assert (row.parameters is None) is (row.phi is None) is (not Group.parse(row.group).is_lattice)
-    for name, design in ARCHITECTURES.items():
-        assert describe(f"p4{name}_{design.sizes[0]}").phi == 0
-    assert describe("p4cnn_28.mnist-none").name == "p4cnn_28"
+        json.dumps(row)
+        assert (row["parameters"] is None) is (row["phi"] is None) is (not Group.parse(row["group"]).is_lattice)
+    for (word, architecture), family in families().items():
+        assert word != "p4" or NetworkSpec.of(f"p4{architecture}_{family.sizes[0]}").phi == 0
+    assert str(NetworkSpec.of("p4cnn_28.mnist-none").name) == "p4cnn_28"
 
 
 def test_other_groups_have_about_as_many_parameters_as_the_plain_network():
     for name in list_models():
-        row = describe(name)
-        if row.parameters and row.architecture != "knight":
-            plain = describe(f"z2{row.architecture}_{row.size}").parameters
-            assert 0.9 < row.parameters / plain < 1.25, name
+        spec = NetworkSpec.of(name)
+        if spec.in_plain_torch and spec.name.architecture != "knight":
+            plain = NetworkSpec.of(f"z2{spec.name.architecture}_{spec.name.size}").parameters()
+            assert 0.9 < spec.parameters() / plain < 1.25, name

@@ -18,7 +18,7 @@ CHANGES = {"model": "z2pathcnn_12", "path": "residual-factored", "epochs": 3, "w
 
 
 def network(path="residual"):
-    return create("z2pathcnn_8", path=path, width=2, classes=3, seed=0).eval()
+    return create("z2pathcnn_8", path=path, width=2, num_classes=3, seed=0).eval()
 
 
 def batches(count=10, size=4):

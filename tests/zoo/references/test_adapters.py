@@ -82,8 +82,8 @@ def test_where_a_resnet_of_transformers_is_exact(here):
     """A ResNet's strides: 32 n + 1 is exact and 64 is not, also in this library."""
     save(here / "m", "resnet")
     model = open_model("hf:m").model
-    assert not audit(model, 64, channels=3).exact
-    assert audit(model, 65, channels=3).phi == (0, 0)
+    assert not audit(model, 64, in_chans=3).exact
+    assert audit(model, 65, in_chans=3).phi == (0, 0)
 
 
 def test_what_is_refused(here):

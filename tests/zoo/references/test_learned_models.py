@@ -33,7 +33,7 @@ def made(word: str) -> torch.nn.Module:
     if "name" not in choices:
         model = network(**choices)
     else:
-        model = create(choices.pop("name"), channels=1, width=3, classes=4, seed=0, **choices).eval()
+        model = create(choices.pop("name"), in_chans=1, width=3, num_classes=4, seed=0, **choices).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in model.parameters():

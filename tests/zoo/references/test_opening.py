@@ -163,7 +163,7 @@ def test_weights_of_ones_own(mine, here):
 
 
 def test_weights_for_a_network_of_the_zoo(here):
-    net = network("p4cnn_28", channels=3, width=None, classes=None)
+    net = network("p4cnn_28", in_chans=3, width=None, num_classes=None)
     safetensors.torch.save_file(net.state_dict(), "w.safetensors")
     opened = open_model(None, weights="w.safetensors", arch="p4cnn_28")
     assert opened.trained and opened.size == 28

@@ -121,7 +121,7 @@ def test_sizes_are_those_of_the_audit(entries):
     from zoo import audit
 
     for size, phi in entries[0].sizes.items():
-        assert (phi == 0) == audit(network(), size, channels=1).exact
+        assert (phi == 0) == audit(network(), size, in_chans=1).exact
     assert entries[2].sizes is None
 
 

@@ -103,7 +103,7 @@ def test_losses_are_those_of_a_bare_loop(data, out):
     changes = {"optimizer": "sgd", "schedule": "constant", "lr": 0.01, "momentum": 0.5, "label_smoothing": 0.1}
     folder = run(data, out=out, log_every=1, epochs=1, **changes)
     plan = prepare(config(data, **changes))
-    model = create(MODEL, classes=4, channels=1, width=2, seed=0).train()
+    model = create(MODEL, num_classes=4, in_chans=1, width=2, seed=0).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5, weight_decay=1e-5)
     from zoo.training.data import Batches
 

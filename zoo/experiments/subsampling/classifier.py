@@ -22,7 +22,7 @@ from zoo.experiments.harness.statistics import plus_minus, summarise
 from zoo.experiments.subsampling import autoencoder
 from zoo.experiments.subsampling.torus import TEST_SEED, Move, digits, each_moved, fit, in_parts, moved, random_moves
 from zoo.layers.subsampling.downsampling import KINDS
-from zoo.models.cnn import CNN
+from zoo.models.families.cnn import CNN
 from zoo.models.registry import seeded
 
 SIZE, WIDTH, POOLS = 32, 5, 2
@@ -61,7 +61,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
 
 def network(kind: str, width: int = WIDTH, pools: int = POOLS) -> CNN:
     """The p4 network with circular padding that downsamples in that way."""
-    return CNN("c4", width, channels=1, pools=pools, downsample=kind, padding_mode="circular")
+    return CNN("c4", width, in_chans=1, pools=pools, downsample=kind, padding_mode="circular")
 
 
 def accuracies(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:

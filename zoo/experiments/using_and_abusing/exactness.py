@@ -23,7 +23,7 @@ GENERATORS = (Element(90.0), Element(180.0), Element(0.0, True))
 class TorchvisionStem(nn.Sequential):
     """The subsampling of torchvision's ResNet18 alone: 7x7 with stride 2, 3x3 max pool with stride 2, three strides."""
 
-    channels = 3
+    in_chans = 3
 
     def __init__(self, width: int = 4) -> None:
         layers: list[nn.Module] = [nn.Conv2d(3, width, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
@@ -48,7 +48,7 @@ def calibrated(model: nn.Module, size: int) -> nn.Module:
         if isinstance(module, GroupBatchNorm2d | nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        model.train()(noise(8, int(model.channels), (size, size), seed=1))  # type: ignore[arg-type]
+        model.train()(noise(8, int(model.in_chans), (size, size), seed=1))  # type: ignore[arg-type]
     return model.eval()
 
 

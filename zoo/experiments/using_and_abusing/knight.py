@@ -28,7 +28,7 @@ from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.published import KNIGHT, KNIGHT_LOG, KnightRow
-from zoo.models.knight import Knight
+from zoo.models.families.knight import Knight
 from zoo.models.registry import seeded
 
 RECIPE = {"epochs": 800, "lr": 1e-3, "momentum": 0.9}

@@ -16,10 +16,11 @@ from zoo.experiments.using_and_abusing.published import SIZES
 from zoo.experiments.using_and_abusing.published import exact_sizes as published_sizes
 from zoo.measure.feature_error import BROKEN_ERROR as BROKEN
 from zoo.measure.feature_error import EXACT_ERROR as EXACT
-from zoo.models.architecture_facts import ARCHITECTURES
-from zoo.models.names import LATTICE_WORDS, known_prefixes
-from zoo.models.registry import describe
+from zoo.models.names import LATTICE_WORDS, ModelName, known_prefixes
+from zoo.models.spec import NetworkSpec
 
+KINDS = ("cnn", "cnn2", "cwcnn", "resnet44", "resnet18", "pcamresnet44", "knight")
+"""Architectures on lattice groups, in the order of the tables."""
 IMAGES = 2
 """Of noise, for each size and element."""
 SHOWN = (27, 28, 29, 32, 33, 96, 97, 224, 225)
@@ -39,7 +40,7 @@ def networks() -> dict[str, str]:
     found = {
         head: kind
         for head, (variant, word, kind) in known_prefixes().items()
-        if word in LATTICE_WORDS and kind in ARCHITECTURES and head == f"{variant}{word}{kind}"
+        if word in LATTICE_WORDS and kind in KINDS and head == f"{variant}{word}{kind}"
     }
     return found | {"torchvision": "torchvision resnet18"}
 
@@ -53,10 +54,10 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
 
 def measure(network: str, architecture: str, sizes: list[int]) -> dict[str, Any]:
     """Predicted exact sizes, and the largest error over elements at every size."""
-    name = network if network == "torchvision" else f"{network}_{ARCHITECTURES[architecture].sizes[0]}"
+    name = network if network == "torchvision" else f"{network}_{ModelName.parse(f'{network}_1').family.sizes[0]}"
     model = narrow(name, 33)
     can = [size for size in sizes if size >= getattr(model, "minimum", 1)]
-    elements, channels = measured_elements(model), int(model.channels)  # type: ignore[arg-type]
+    elements, channels = measured_elements(model), int(model.in_chans)  # type: ignore[arg-type]
     found = {size: max(errors(model, noise(IMAGES, channels, (size, size)), elements)) for size in can}
     return {
         "predicted": list(exact_sizes(model, can)),
@@ -125,9 +126,9 @@ def _abridged(sizes: list[int]) -> str:
 
 def _misalignment() -> Table:
     rows = []
-    for kind, facts in ARCHITECTURES.items():
-        phis = [str(describe(f"p4{kind}_{size}").phi) for size in SHOWN]
-        rows.append((kind, *phis, str(facts.period - 1)))
+    for kind in KINDS:
+        phis = [str(NetworkSpec.of(f"p4{kind}_{size}").phi) for size in SHOWN]
+        rows.append((kind, *phis, str(RULES[kind][0] - 1)))
     header = ("architecture", *(f"{size} px" for size in SHOWN), "at most")
     note = (
         "Misalignment phi in input pixels; 0 is exact. One pixel changes it, and 224 is the worst size for a ResNet18."

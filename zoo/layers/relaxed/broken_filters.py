@@ -2,22 +2,18 @@
 
     K_g = g K + b_g,  b_g(p) one number per group element g and pixel p of the filter, for all channels
 
-The biases start at zero, at an equivariant layer. Few numbers, |G| k k a layer, and little that they can break.
+The biases start at zero, at an equivariant layer. They are few, |G| k k per layer, and can break little.
 """
-
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of
+from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
 
 
 class BiasConv2d(RelaxedConv2d):
-    """What the two share: the tied `weight`, and `taps` (|G|, k, k), added to all filters of an output orientation."""
-
-    relaxation: ClassVar[str] = "bias"
+    """The tied `weight`, and `taps` (|G|, k, k), which are added to all filters of an output orientation."""
 
     def make_weights(self) -> None:
         super().make_weights()
@@ -28,18 +24,29 @@ class BiasConv2d(RelaxedConv2d):
         super().reset_parameters()
         nn.init.zeros_(self.taps)
 
-    def expand(self) -> tuple[Tensor | None, ...]:
+    def expand(self) -> tuple[Tensor, Tensor | None]:
         bank, bias = super().expand()
-        assert bank is not None
         added = self.taps.repeat_interleave(self.out_fields, 0).unsqueeze(1)  # (|G| O, 1, k, k)
         return in_format_of(bank + added, self.weight), bias
 
 
 class BiasLiftingConv2d(BiasConv2d):
-    """A lifting convolution with a bias on its filters. Arguments as in `LiftingConv2d`."""
+    """A lifting convolution with a bias on its filters. Arguments as in `LiftingConv2d`.
+
+    Example:
+        >>> BiasLiftingConv2d("c4", 1, 8, 3).taps.shape
+        torch.Size([4, 3, 3])
+    """
 
     lifting = True
 
 
+@relaxation("bias", lambda tied, size, pixels: tied + size * pixels, BiasLiftingConv2d)
 class BiasGroupConv2d(BiasConv2d):
-    """A group convolution with a bias on its filters. Arguments as in `GroupConv2d`."""
+    """A group convolution with a bias on its filters. Arguments as in `GroupConv2d`.
+
+    Example:
+        >>> layer = BiasGroupConv2d("d4", 8, 8, 3)
+        >>> layer.taps.numel(), layer.weight.numel()
+        (72, 4608)
+    """

@@ -13,11 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError, SymmetryError
+from symdata.errors import ShapeError, SymmetryError, whole
 from symdata.groups import Group
-
-SAMPLES = 16
-"""Rotations at which the likelihood over so2 or o2 is taken; a multiple of 4, so that quarter turns permute them."""
+from zoo.layers.regular import sampled
 
 BANDLIMIT = 4
 """Highest frequency of a likelihood over so2 or o2."""
@@ -28,8 +26,14 @@ class GroupLikelihood(nn.Module):
 
     Args:
         group: by value or name.
-        bandlimit: highest frequency L of the logits; by default all of a finite group, 4 for so2 and o2. With 0 only
-            the mirrored half is told from the other.
+        bandlimit: highest frequency L of the logits; by default all of a finite group, 4 for so2 and o2. With 0 the
+            probability of an element depends only on whether it mirrors.
+
+    Example:
+        >>> likelihood = GroupLikelihood("c4")
+        >>> likelihood.assign(torch.tensor([0.5, 0.0, 0.5, 0.0]))
+        >>> round(likelihood.degree(), 3), round(likelihood.kl().item(), 3)
+        (0.333, 0.693)
     """
 
     basis: Tensor
@@ -37,13 +41,11 @@ class GroupLikelihood(nn.Module):
     def __init__(self, group: Group | str, bandlimit: int | None = None) -> None:
         super().__init__()
         self.group = Group.parse(group) if isinstance(group, str) else group
-        self.points = self.group if self.group.is_finite else Group(SAMPLES, self.group.flips)
+        self.points = sampled(self.group)
         most = (self.points.rotations or 1) // 2
         if bandlimit is None:
             bandlimit = most if self.group.is_finite else BANDLIMIT
-        if isinstance(bandlimit, bool) or not isinstance(bandlimit, int) or not 0 <= bandlimit <= most:
-            raise ShapeError(f"bandlimit is {bandlimit!r}, expected a whole number from 0 to {most} for {self.group}")
-        self.bandlimit = bandlimit
+        self.bandlimit = whole("bandlimit", bandlimit, 0, most, mend=f" for {self.group}")
         basis = fourier_basis(self.points, bandlimit)
         self.register_buffer("basis", basis.to(torch.get_default_dtype()), persistent=False)  # (N, F)
         self.logits = nn.Parameter(torch.empty(basis.shape[1]))
@@ -72,14 +74,14 @@ class GroupLikelihood(nn.Module):
         return (mine.exp() * (mine - (its.detach() if fixed else its))).sum()
 
     def misalignment(self) -> Tensor:
-        """max over h of log lambda(h) - log lambda(e): 0 where nothing is more of a symmetry than the identity."""
+        """max over h of log lambda(h) - log lambda(e): 0 if no element is likelier than the identity."""
         logs = self.log_probabilities()
         return logs.max() - logs[0]
 
     def degree(self) -> float:
         """1 - TV(lambda, uniform) / TV(identity, uniform): 1 for uniform, 0 for a point mass; as `Symmetry.degree`.
 
-        Over so2 and o2 lambda is a density, known at its samples: all of it on one of 16 is 1/16.
+        Over so2 and o2 lambda is a density, given at its samples: all of it on one of 16 is 1/16.
         """
         p = self.probabilities().detach().double()
         if len(p) == 1:
@@ -87,13 +89,13 @@ class GroupLikelihood(nn.Module):
         return float(1 - (p - 1 / len(p)).abs().sum() / 2 / (1 - 1 / float(self.group.order)))
 
     def assign(self, probabilities: Tensor) -> None:
-        """Take over (N,) probabilities, zeros included, as nearly as the band limit allows."""
+        """Set (N,) probabilities, zeros included, as nearly as the band limit allows."""
         n = len(self.basis)
         if probabilities.shape != (n,) or bool((probabilities < 0).any()) or not float(probabilities.sum()) > 0:
             raise ShapeError(f"probabilities {probabilities.tolist()} are none over {n} elements of {self.group}")
         logs = probabilities.to(self.logits).clamp_min(torch.finfo(self.logits.dtype).tiny).log()
         with torch.no_grad():
-            # solved for, not projected: a basis that was rounded to float32 is orthogonal to seven digits only
+            # least squares instead of a projection: a basis rounded to float32 is orthogonal to seven digits only
             columns = F.pad(self.basis.double(), (1, 0), value=1.0)
             self.logits.copy_(torch.linalg.lstsq(columns, logs.double()[:, None]).solution[1:, 0])
 
@@ -116,5 +118,5 @@ def fourier_basis(group: Group, bandlimit: int) -> Tensor:
         scale = 1.0 if 2 * k == n else math.sqrt(2)
         waves = [scale * (k * angle).cos()] + ([] if 2 * k == n else [scale * (k * angle).sin()])
         columns += waves + ([sign * wave for wave in waves] if group.flips else [])
-    # rounded, so that entries that are equal, opposite or zero are so exactly
+    # rounded, so that entries that should be equal, opposite or zero are exactly that
     return (torch.stack(columns, 1) if columns else angle.new_zeros(len(angle), 0)).round(decimals=12) + 0.0

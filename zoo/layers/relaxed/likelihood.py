@@ -9,32 +9,24 @@ gives K_lambda of its own variance.
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symdata.errors import SymmetryError
-from symdata.groups import Group
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, mixed
-from zoo.layers.relaxed.distribution import GroupLikelihood as GroupLikelihood
+from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, mixed, relaxation
+from zoo.layers.relaxed.distribution import GroupLikelihood
 
 
 class LikelihoodConv2d(RelaxedConv2d):
-    """What the two share: `weight` (|G| O, J C, k, k), as of an ordinary convolution, and `likelihood`."""
-
-    relaxation: ClassVar[str] = "likelihood"
+    """`weight` (|G| O, J C, k, k), as of an ordinary convolution, and `likelihood`."""
 
     def __init__(
-        self,
-        group: Group | str,
-        *args: Any,
-        likelihood: GroupLikelihood | None = None,
-        bandlimit: int | None = None,
-        **kwargs: Any,
+        self, *args: Any, likelihood: GroupLikelihood | None = None, bandlimit: int | None = None, **options: Any
     ) -> None:
-        super().__init__(group, *args, **kwargs)
+        super().__init__(*args, **options)
         self.likelihood = GroupLikelihood(self.group, bandlimit) if likelihood is None else likelihood
         if self.likelihood.group != self.group:
             raise SymmetryError(f"the likelihood is over {self.likelihood.group}, expected {self.group}, the layer's")
@@ -44,11 +36,10 @@ class LikelihoodConv2d(RelaxedConv2d):
         k, rows = self.kernel_size, order(self.group) * self.out_fields
         self.weight = nn.Parameter(torch.empty(rows, self.in_channels, k, k))
 
-    def expand(self) -> tuple[Tensor | None, ...]:
-        chance = self.likelihood.probabilities()
-        bank = mixed(self.weight, chance / chance.norm(), self.orbit, self.inputs)
-        bias = None if self.bias is None else self.bias.repeat(order(self.group))
-        return in_format_of(bank, self.weight), bias  # (|G| O, J C, k, k), (|G| O,)
+    def expand(self) -> tuple[Tensor, Tensor | None]:
+        probabilities = self.likelihood.probabilities()
+        bank = mixed(self.weight, probabilities / probabilities.norm(), self.orbit, self.inputs)
+        return in_format_of(bank, self.weight), self.expanded_bias  # (|G| O, J C, k, k), (|G| O,)
 
     def watched(self) -> Iterable[Tensor | None]:
         return (*self._parameters.values(), *self.likelihood._parameters.values())
@@ -60,10 +51,22 @@ class LikelihoodLiftingConv2d(LikelihoodConv2d):
     Args:
         likelihood: one that is shared with other layers; by default its own, uniform.
         bandlimit: of its own likelihood.
+
+    Example:
+        >>> LikelihoodLiftingConv2d("c4", 1, 8, 3).likelihood.probabilities().tolist()
+        [0.25, 0.25, 0.25, 0.25]
     """
 
     lifting = True
 
 
+@relaxation("likelihood", lambda tied, size, _: size * tied + size - 1, LikelihoodLiftingConv2d)
 class LikelihoodGroupConv2d(LikelihoodConv2d):
-    """Fields to fields, as equivariant as its likelihood is uniform. Arguments as in `LikelihoodLiftingConv2d`."""
+    """Fields to fields, as equivariant as its likelihood is uniform. Arguments as in `LikelihoodLiftingConv2d`.
+
+    Example:
+        >>> layer = LikelihoodGroupConv2d("c4", 2, 2, 3)
+        >>> layer.likelihood.assign(torch.tensor([0.5, 0.0, 0.5, 0.0]))  # half turns alone are a symmetry
+        >>> layer.is_strict, 0 < layer.degree < 1
+        (False, True)
+    """

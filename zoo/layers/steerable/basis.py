@@ -1,4 +1,4 @@
-"""What escnn is asked for: the kernels that steer one representation into another, sampled on pixels."""
+"""The one door to escnn: the kernels that steer one representation into another, sampled on pixels."""
 
 import io
 import warnings
@@ -11,16 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.groups import Element, Group
+from symdata.groups import Group
+from symdata.installation.hints import install_line, pip
 from symdata.installation.lie_learn import stand_in
 from zoo.errors import ModelError
 from zoo.layers.steerable.fibre import BAND, Fibre
-from zoo.layers.steerable.filters import acted
+from zoo.layers.steerable.filters import lattice_mean
 
-INSTALL = (
-    "pip install 'symdata[steerable]' (Python <= 3.12, Fortran compiler), or without either: "
-    "pip install 'symdata[planar]' && pip install --no-deps escnn==1.0.11"
-)
+ESCNN = "escnn==1.0.11"
+
+
+def install_hint() -> str:
+    """The lines that install escnn, with a Fortran compiler and without."""
+    without = f"{install_line('planar')} && {pip(f'install --no-deps {ESCNN}')}"
+    return f"{install_line('steerable')} (Python <= 3.12, Fortran compiler), or without either: {without}"
 
 
 @lru_cache(maxsize=1)
@@ -29,13 +33,13 @@ def escnn() -> ModuleType:
     stand_in()
     try:
         with warnings.catch_warnings():
-            # said once at import; py3nj speeds up SO(3), which acts on no plane
+            # py3nj makes SO(3) faster, which acts on no plane
             warnings.filterwarnings("ignore", message="`py3nj` package not found", category=UserWarning)
             module = import_module("escnn")
             for part in ("gspaces", "nn"):
                 import_module(f"escnn.{part}")
     except ImportError as error:
-        raise ModelError(f"networks for c8, c16, d8, so2 and o2 are trained on escnn ({error}): {INSTALL}") from error
+        raise ModelError(f"networks on c8, c16, d8, so2 and o2 need escnn ({error}): {install_hint()}") from error
     return module
 
 
@@ -47,7 +51,7 @@ def gspace(group: Group) -> Any:
 
 
 def representation(fibre: Fibre, space: Any) -> Any:
-    """What escnn calls the fields of `fibre`: trivial, regular, or the spectral regular one up to frequency `BAND`."""
+    """The representation of escnn for `fibre`: trivial, regular, or the spectral regular one up to frequency `BAND`."""
     if fibre.group == Group(1):
         return space.trivial_repr
     if fibre.group.is_finite:
@@ -58,7 +62,7 @@ def representation(fibre: Fibre, space: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def kernel_basis(group: Group, before: Fibre, after: Fibre, kernel: int) -> Tensor:
-    """(K, d_out, d_in, kernel, kernel) float32: K filters from one field to another, of which all others are sums.
+    """(K, d_out, d_in, kernel, kernel) float32: a basis of the equivariant filters from one field to another.
 
     escnn samples them with an error of 1e-7; here they are equivariant to the last bit under the elements of d4 that
     the group holds, so that a network is exact to the rounding of its own arithmetic, in float64 too.
@@ -72,30 +76,24 @@ def kernel_basis(group: Group, before: Fibre, after: Fibre, kernel: int) -> Tens
 
 
 def _expansion(group: Group, before: Fibre, after: Fibre, kernel: int, fields: int) -> Any:
-    """What turns coefficients into the filters from one field to some, in escnn."""
+    """The module of escnn that turns coefficients into the filters from one field to `fields`."""
     space = gspace(group)
     into, out = (representation(fibre, space) for fibre in (before, after))
     kinds = (escnn().nn.FieldType(space, count * [kind]) for kind, count in ((into, 1), (out, fields)))
-    # recompute: what escnn shares within the process may have been moved to another dtype or device
+    # recompute: the basis that escnn shares within the process may have been moved to another dtype or device
     return escnn().nn.R2Conv(*kinds, kernel, bias=False, initialize=False, recompute=True).basisexpansion
 
 
 def tied(filters: Tensor, group: Group, before: Fibre, after: Fibre) -> Tensor:
-    """Filters (..., d_out, d_in, k, k) averaged over the elements of d4 in `group`, rho_out(h) (h F) rho_in(h)^-1.
+    """Filters (..., d_out, d_in, k, k) averaged over the elements of d4 in `group`.
 
     The sums are exact in float64, as all terms are equal up to a few bits, so the averages of an orbit agree bit for
-    bit. `ModelError` if they are not equal: then this escnn has other conventions than ours.
+    bit. `ModelError` if the terms are not equal: then this escnn has other conventions than ours.
     """
     exact = filters.double()
-    moved = [acted(exact, h, before, after) for h in lattice_part(group)]
-    mean = torch.stack(moved).mean(0)
+    mean = lattice_mean(exact, group, before, after)
     worst = float((mean - exact).abs().max()) if exact.numel() else 0.0
     if worst > 1e-4 * max(1.0, float(exact.abs().max())):
         version = getattr(escnn(), "__version__", "unknown")
-        raise ModelError(f"filters for {group} of escnn {version} are off by {worst:.1g} under d4: {INSTALL}")
+        raise ModelError(f"filters for {group} of escnn {version} are off by {worst:.1g} under d4: {install_hint()}")
     return mean.to(filters.dtype)
-
-
-def lattice_part(group: Group) -> tuple[Element, ...]:
-    """The elements of `group` that permute pixels: those of c4 or d4 for c8, c16, so2 and d8, o2."""
-    return tuple(e for e in Group(4, group.flips).elements if e in group)

@@ -1,6 +1,7 @@
 """Convolutions between fields on c8, c16, d8, so2 and o2."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 from symdata.groups import Group
 from zoo.layers.steerable.basis import kernel_basis
 from zoo.layers.steerable.fibre import Fibre
-from zoo.layers.steerable.filters import FieldFilters
+from zoo.layers.steerable.filters import FieldFilters, by_channels
 
 
 @dataclass(frozen=True)
-class Conv:
+class FieldConvSpec:
     """A convolution between fields, without bias: a batch norm follows each."""
 
     before: Fibre
@@ -27,71 +28,77 @@ class Conv:
     padding: int = 0
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Of its filter: (d_out C_out, d_in C_in, kernel, kernel)."""
-        return (
-            self.after.size * self.fields_out,
-            self.before.size * self.fields_in,
-            self.kernel,
-            self.kernel,
-        )
+    def in_channels(self) -> int:
+        """d_in C_in."""
+        return self.before.size * self.fields_in
+
+    @property
+    def out_channels(self) -> int:
+        """d_out C_out."""
+        return self.after.size * self.fields_out
 
 
-Maker = Callable[[Conv], nn.Module]
-"""What makes the convolutions of a skeleton."""
+ConvFactory = Callable[[FieldConvSpec], nn.Module]
+"""What makes the convolutions of a network."""
 
 
-def plain(conv: Conv) -> nn.Conv2d:
-    """The maker of exported networks: an ordinary convolution."""
-    out, into, kernel, _ = conv.shape
-    return nn.Conv2d(into, out, kernel, conv.stride, conv.padding, bias=False)
+def ordinary(spec: FieldConvSpec) -> nn.Conv2d:
+    """An ordinary convolution, as exported networks have it."""
+    return nn.Conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, spec.padding, bias=False)
 
 
 class FieldConv2d(nn.Conv2d, FieldFilters):
-    """An ordinary convolution between fields that may have left its group, and can say how far."""
+    """An ordinary convolution between fields whose filters may have left the group, and that measures how far."""
 
-    def __init__(self, conv: Conv, group: Group) -> None:
-        out, into, kernel, _ = conv.shape
-        super().__init__(into, out, kernel, conv.stride, conv.padding, bias=False)
-        self.before, self.after, self.symmetry = conv.before, conv.after, group
+    def __init__(self, spec: FieldConvSpec, group: Group) -> None:
+        super().__init__(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.before, self.after, self.symmetry = spec.before, spec.after, group
 
     def filters(self) -> Tensor:
         return self.weight.detach().double()
 
 
-class SteerableConv2d(nn.Module):
-    """A convolution whose filters are sums of steerable kernels: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
+class ExpandedConv2d(nn.Module, ABC):
+    """Base of the convolutions that expand coefficients to filters: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
 
-    Equal to escnn's R2Conv up to the layout of channels. Coefficients start as He et al. (2015) have it: white input
-    leaves with twice its variance, which a ReLU halves.
+    Coefficients start as He et al. (2015) have it: white input leaves with twice its variance, which a ReLU halves.
     """
+
+    def __init__(self, spec: FieldConvSpec, group: Group) -> None:
+        super().__init__()
+        self.spec, self.symmetry, self.before, self.after = spec, group, spec.before, spec.after
+        self.in_channels, self.out_channels = spec.in_channels, spec.out_channels
+
+    @abstractmethod
+    def filter(self) -> Tensor:
+        """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.filter(), None, self.spec.stride, self.spec.padding)
+
+    def extra_repr(self) -> str:
+        s = self.spec
+        return f"{self.symmetry}, {s.fields_in}, {s.fields_out}, kernel={s.kernel}, stride={s.stride}"
+
+
+class SteerableConv2d(ExpandedConv2d):
+    """A convolution whose filters are sums of steerable kernels: escnn's R2Conv with another layout of channels."""
 
     basis: Tensor
 
-    def __init__(self, conv: Conv, group: Group) -> None:
-        super().__init__()
-        self.conv, self.symmetry = conv, group
-        self.out_channels, self.in_channels = conv.shape[:2]
-        basis = kernel_basis(group, conv.before, conv.after, conv.kernel).to(torch.get_default_dtype())
+    def __init__(self, spec: FieldConvSpec, group: Group) -> None:
+        super().__init__(spec, group)
+        basis = kernel_basis(group, spec.before, spec.after, spec.kernel).to(torch.get_default_dtype())
         self.register_buffer("basis", basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
-        self.weight = nn.Parameter(torch.empty(conv.fields_out, conv.fields_in, len(basis)))
+        self.weight = nn.Parameter(torch.empty(spec.fields_out, spec.fields_in, len(basis)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new coefficients: their variance times the energy of a channel's filter, over all inputs, is 2."""
-        energy = float(self.basis.square().sum()) * self.conv.fields_in / self.conv.after.size
+        energy = float(self.basis.square().sum()) * self.spec.fields_in / self.after.size
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / energy))
 
     def filter(self) -> Tensor:
-        """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
         out, into, count = self.weight.shape
         filters = self.weight.view(-1, count) @ self.basis.view(count, -1)  # (C_out C_in, d_out d_in k k)
-        split = filters.view(out, into, *self.basis.shape[1:])
-        return split.permute(2, 0, 3, 1, 4, 5).reshape(self.conv.shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.filter(), None, self.conv.stride, self.conv.padding)
-
-    def extra_repr(self) -> str:
-        c = self.conv
-        return f"{self.symmetry}, {c.fields_in}, {c.fields_out}, kernel={c.kernel}, stride={c.stride}"
+        return by_channels(filters.view(out, into, *self.basis.shape[1:]))

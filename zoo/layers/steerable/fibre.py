@@ -1,4 +1,4 @@
-"""Feature fields of c_n, d_n, so2 and o2 in plain torch: how they turn, are normalised, bent and pooled.
+"""Feature fields of c_n, d_n, so2 and o2 in plain torch: how they turn, their norm, nonlinearity and pooling.
 
 Layout:
     A map of C fields is (B, d C, H, W), fibre-major as in `zoo.layers`: channel i C + c is coefficient i of field c.
@@ -10,9 +10,9 @@ Representations:
         f(theta)    = (a + sqrt2 sum_k  b_k cos k theta + c_k sin k theta) / sqrt d                       d = 7
         f(theta, s) = (a + s a' + sqrt2 sum_k  (b_k + s c'_k) cos k theta + ...) / sqrt d,  s = +-1        d = 14
 
-    which is `spectral_regular_representation` of escnn (Cesa et al. 2022, appendix H). They are bent on 16 samples
-    (o2: 16 rotations, with and without the mirror), which is exact for the 16 (32) sampled elements, those of d4
-    among them, and approximate in between: frequencies above 12 of the bent function fold onto those kept.
+    which is `spectral_regular_representation` of escnn (Cesa et al. 2022, appendix H). The nonlinearity acts on 16
+    samples (o2: 16 rotations, with and without the mirror), which is exact for the 16 (32) sampled elements, those of
+    d4 among them, and approximate in between: frequencies above 12 of its result alias onto those kept.
 """
 
 import math
@@ -25,17 +25,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.groups import Element, Group
+from zoo.layers.regular import sampled
 
 BAND = 3
 """Highest frequency L of a field on so2 and o2."""
 
-SAMPLES = 16
-"""Rotations at which a field on so2 or o2 is bent and pooled; a multiple of 4, so that quarter turns permute them."""
-
 
 @dataclass(frozen=True)
 class Fibre:
-    """What stands at one pixel of one field: a function on the group."""
+    """The value of one field at one pixel: a function on the group."""
 
     group: Group
     """Of the symmetry; c1 for the channels of an image."""
@@ -43,8 +41,7 @@ class Fibre:
     @property
     def points(self) -> tuple[Element, ...]:
         """The elements at which the function is sampled, in index order: all of a finite group."""
-        finite = self.group if self.group.is_finite else Group(SAMPLES, self.group.flips)
-        return finite.elements
+        return sampled(self.group).elements
 
     @property
     def size(self) -> int:
@@ -60,7 +57,7 @@ class Fibre:
         return torch.stack([_row(self.group.flips, element) for element in self.points]) / math.sqrt(self.size)
 
     def action(self, element: Element) -> Tensor:
-        """(d, d) float64: what `element` does to the coefficients, a permutation for a finite group.
+        """(d, d) float64: the action of `element` on the coefficients, a permutation for a finite group.
 
         For so2 and o2 it is orthogonal, and for elements of d4 a permutation up to signs, exactly.
         """
@@ -91,7 +88,7 @@ def _row(flips: bool, element: Element) -> Tensor:
 
 
 def _clean(values: Tensor) -> Tensor:
-    """Without the last few bits, so that entries that are equal, opposite or zero are so exactly."""
+    """Without the last few bits, so that entries that should be equal, opposite or zero are exactly that."""
     return values.round(decimals=12) + 0.0  # and -0 is 0
 
 
@@ -106,7 +103,7 @@ class FieldNorm(nn.BatchNorm2d):
 class FieldNonlinearity(nn.Module):
     """Batch norm, nonlinearity, dropout and perhaps a 2x2 max pool, all on the samples of the fields.
 
-    ReLU for finite groups; ELU for so2 and o2, whose smoother bend folds less of the high frequencies back.
+    ReLU for finite groups; ELU for so2 and o2: it is smoother, so that less of its high frequencies aliases.
 
     Args:
         fibre: of the fields.
@@ -115,57 +112,55 @@ class FieldNonlinearity(nn.Module):
         dropout: probability.
     """
 
-    sampling: Tensor
-    projection: Tensor
+    sampling: Tensor | None
+    projection: Tensor | None
 
     def __init__(self, fibre: Fibre, fields: int, pool: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.fibre, self.pool = fibre, pool
         self.norm, self.dropout = FieldNorm(fields), nn.Dropout(dropout)
-        self.band_limited = register_sampling(self, fibre)
+        register_sampling(self, fibre)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.band_limited:
-            return self._subsampled(F.relu(self.norm(x)))
-        bent = F.elu(self.norm(mix(self.sampling, x)))  # (B, N C, H, W)
-        return mix(self.projection, self._subsampled(bent))  # (B, d C, H, W)
-
-    def _subsampled(self, x: Tensor) -> Tensor:
-        pooled = F.max_pool2d(x, self.pool) if self.pool > 1 else x
-        return cast(Tensor, self.dropout(pooled))
+        samples = self.norm(mix(self.sampling, x))  # (B, N C, H, W)
+        active = F.relu(samples) if self.sampling is None else F.elu(samples)
+        pooled = F.max_pool2d(active, self.pool) if self.pool > 1 else active
+        return mix(self.projection, self.dropout(pooled))  # (B, d C, H, W)
 
 
 class FibrePool(nn.Module):
     """(B, d C, ...) to (B, C, ...): the maximum of every field over the elements of its group, or over the samples."""
 
-    sampling: Tensor
+    sampling: Tensor | None
 
     def __init__(self, fibre: Fibre) -> None:
         super().__init__()
         self.fibre, self.count = fibre, len(fibre.points)
-        self.band_limited = register_sampling(self, fibre)
+        register_sampling(self, fibre)
 
     def forward(self, x: Tensor) -> Tensor:
-        samples = mix(self.sampling, x) if self.band_limited else x
+        samples = mix(self.sampling, x)
         return samples.view(len(x), self.count, samples.shape[1] // self.count, *x.shape[2:]).amax(1)
 
 
-def register_sampling(module: nn.Module, fibre: Fibre) -> bool:
-    """Give `module` the constants `sampling` and `projection`, which no checkpoint holds; False if it needs none."""
-    matrices = _matrices(fibre)
-    for name, matrix in zip(("sampling", "projection"), matrices, strict=False):
-        module.register_buffer(name, matrix.to(torch.get_default_dtype()), persistent=False)
-    return bool(matrices)
+def register_sampling(module: nn.Module, fibre: Fibre) -> None:
+    """Register the constants `sampling` and `projection`, which no checkpoint holds; None for a finite group."""
+    sampling = _sampling(fibre)
+    projection = None if sampling is None else sampling.T * (fibre.size / len(sampling))
+    for name, matrix in (("sampling", sampling), ("projection", projection)):
+        matrix = None if matrix is None else matrix.to(torch.get_default_dtype())
+        module.register_buffer(name, matrix, persistent=False)
 
 
 @lru_cache(maxsize=8)
-def _matrices(fibre: Fibre) -> tuple[Tensor, ...]:
+def _sampling(fibre: Fibre) -> Tensor | None:
     with torch.device("cpu"):
-        sampling = fibre.sampling()
-    return () if sampling is None else (sampling, sampling.T * (fibre.size / len(sampling)))
+        return fibre.sampling()
 
 
-def mix(matrix: Tensor, x: Tensor) -> Tensor:
-    """(M, d) times fields (B, d C, ...), field by field and pixel by pixel: (B, M C, ...)."""
+def mix(matrix: Tensor | None, x: Tensor) -> Tensor:
+    """(M, d) times fields (B, d C, ...), field by field and pixel by pixel: (B, M C, ...); None is the identity."""
+    if matrix is None:
+        return x
     b, rows = len(x), matrix.shape[1]
     return (matrix @ x.reshape(b, rows, -1)).reshape(b, -1, *x.shape[2:])

@@ -1,4 +1,4 @@
-"""Filters between fields of c_n, d_n, so2 and o2, held against the part of the group that permutes pixels."""
+"""Filters between fields of c_n, d_n, so2 and o2, and how the part of the group that permutes pixels acts on them."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -23,10 +23,28 @@ def acted(filters: Tensor, element: Element, before: Fibre, after: Fibre) -> Ten
     return torch.einsum("pq,...qrxy,sr->...psxy", out, move(filters, element), into)
 
 
-class FieldFilters(nn.Module, ABC):
-    """Base of convolutions between fields whose filters need not be equivariant: what they say of these.
+def lattice_mean(filters: Tensor, group: Group, before: Fibre, after: Fibre) -> Tensor:
+    """Filters (..., d_out, d_in, k, k) averaged over the lattice part of `group`: the nearest ones that it leaves."""
+    return torch.stack([acted(filters, e, before, after) for e in lattice_part(group).elements]).mean(0)
 
-    Degree and strictness are those under the part of the group that permutes pixels: the rest is sampled anyway.
+
+def by_fields(filters: Tensor, before: Fibre, after: Fibre) -> Tensor:
+    """Filters (d_out C_out, d_in C_in, k, k) of an ordinary convolution as (C_out, C_in, d_out, d_in, k, k)."""
+    out, into, k, _ = filters.shape
+    d_out, d_in = after.size, before.size
+    return filters.view(d_out, out // d_out, d_in, into // d_in, k, k).permute(1, 3, 0, 2, 4, 5)
+
+
+def by_channels(filters: Tensor) -> Tensor:
+    """The inverse of `by_fields`."""
+    c_out, c_in, d_out, d_in, k, _ = filters.shape
+    return filters.permute(2, 0, 3, 1, 4, 5).reshape(d_out * c_out, d_in * c_in, k, k)
+
+
+class FieldFilters(nn.Module, ABC):
+    """Base of convolutions between fields whose filters need not be equivariant.
+
+    Degree and strictness are those under the lattice part of the group: other elements are only approximate anyway.
     """
 
     before: Fibre
@@ -39,7 +57,7 @@ class FieldFilters(nn.Module, ABC):
 
     @property
     def lattice(self) -> tuple[Group, Any, Any]:
-        """The group to hold the filters against, and the matrices of an element on the channels before and after."""
+        """The lattice part of the group, and its matrices on the channels before and after, for every element."""
 
         def matrices(fibre: Fibre, channels: int) -> Any:
             fields = channels // fibre.size
@@ -49,13 +67,9 @@ class FieldFilters(nn.Module, ABC):
         return lattice_part(self.symmetry), matrices(self.before, into), matrices(self.after, out)
 
     def projected(self) -> Tensor:
-        """The nearest filters that the lattice part leaves as they are, in float64."""
-        filters = self.filters()
-        out, into, k, _ = filters.shape
-        d_out, d_in = self.after.size, self.before.size
-        split = filters.view(d_out, out // d_out, d_in, into // d_in, k, k).permute(1, 3, 0, 2, 4, 5)
-        each = [acted(split, e, self.before, self.after) for e in lattice_part(self.symmetry).elements]
-        return torch.stack(each).mean(0).permute(2, 0, 3, 1, 4, 5).reshape(filters.shape)
+        """The nearest filters that are equivariant under the lattice part, in float64."""
+        split = by_fields(self.filters(), self.before, self.after)
+        return by_channels(lattice_mean(split, self.symmetry, self.before, self.after))
 
     @property
     def is_strict(self) -> bool:

@@ -5,20 +5,19 @@
 K has free coefficients for every pair of channels and every circular harmonic, a ring times cos or sin of a multiple of
 the angle. Harmonics are turned by their formula, not on pixels, so the sum is as exact as the sampling of its filters,
 and a uniform lambda leaves what an ordinary steerable convolution has. Over so2 and o2 the sum has 16 rotations: the
-kernels of our fields have no frequency that these could not tell from 0.
+kernels of our fields have no frequency that these samples would confuse with 0.
 """
 
 import math
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.groups import Element, Group
 from zoo.layers.regular import move
 from zoo.layers.relaxed.distribution import GroupLikelihood
-from zoo.layers.steerable.convolution import Conv
+from zoo.layers.steerable.convolution import ExpandedConv2d, FieldConvSpec
 from zoo.layers.steerable.filters import FieldFilters
 
 SIGMA = 0.6
@@ -26,31 +25,29 @@ SIGMA = 0.6
 OUTERMOST = 0.4
 
 
-class LikelihoodSteerableConv2d(FieldFilters):
-    """A convolution as equivariant as its likelihood is uniform: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
+class LikelihoodSteerableConv2d(ExpandedConv2d, FieldFilters):
+    """A convolution as equivariant as its likelihood is uniform.
 
-    Coefficients start as He et al. (2015) have it. `weight` holds them as (C_out, C_in, d_out d_in harmonics):
-    `.to(memory_format=torch.channels_last)` refuses parameters of five axes.
+    `weight` holds the coefficients as (C_out, C_in, d_out d_in harmonics): `.to(memory_format=torch.channels_last)`
+    refuses parameters of five axes.
     """
 
     turned: Tensor
     out_actions: Tensor
     in_actions: Tensor
 
-    def __init__(self, conv: Conv, group: Group, likelihood: GroupLikelihood | None = None) -> None:
-        super().__init__()
-        self.conv, self.symmetry, self.before, self.after = conv, group, conv.before, conv.after
-        self.out_channels, self.in_channels = conv.shape[:2]
+    def __init__(self, spec: FieldConvSpec, group: Group, likelihood: GroupLikelihood | None = None) -> None:
+        super().__init__(spec, group)
         self.likelihood = GroupLikelihood(group) if likelihood is None else likelihood
         points, dtype = self.likelihood.points, torch.get_default_dtype()
         for name, tensor in (
-            ("turned", turned_harmonics(points, conv.kernel)),
-            ("out_actions", torch.stack([conv.after.action(e) for e in points.elements])),
-            ("in_actions", torch.stack([conv.before.action(e) for e in points.elements])),
+            ("turned", turned_harmonics(points, spec.kernel)),
+            ("out_actions", torch.stack([self.after.action(e) for e in points.elements])),
+            ("in_actions", torch.stack([self.before.action(e) for e in points.elements])),
         ):
             self.register_buffer(name, tensor.to(dtype), persistent=False)
-        each = conv.after.size * conv.before.size * self.turned.shape[1]
-        self.weight = nn.Parameter(torch.empty(conv.fields_out, conv.fields_in, each))
+        each = self.after.size * self.before.size * self.turned.shape[1]
+        self.weight = nn.Parameter(torch.empty(spec.fields_out, spec.fields_in, each))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,31 +61,23 @@ class LikelihoodSteerableConv2d(FieldFilters):
         return self.weight.unflatten(2, (self.after.size, self.before.size, -1))  # type: ignore[no-untyped-call,no-any-return]
 
     def filter(self) -> Tensor:
-        """(d_out C_out, d_in C_in, k, k), as an ordinary convolution takes it."""
-        chance = self.likelihood.probabilities()
-        harmonics = (chance / chance.norm()).view(-1, 1, 1, 1) * self.turned  # (N, K, k, k)
+        probabilities = self.likelihood.probabilities()
+        harmonics = (probabilities / probabilities.norm()).view(-1, 1, 1, 1) * self.turned  # (N, K, k, k)
         mixed = torch.einsum("hpq,ocqrb->hocprb", self.out_actions, self.coefficients)
         mixed = torch.einsum("hsr,hocprb->hbocps", self.in_actions, mixed)  # rho_in(h)^-1 is its transpose
         split = torch.einsum("hbocps,hbxy->poscxy", mixed, harmonics)
-        return split.reshape(self.conv.shape)
+        return split.flatten(2, 3).flatten(0, 1)
 
     def filters(self) -> Tensor:
         with torch.no_grad():
             return self.filter().double()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.filter(), None, self.conv.stride, self.conv.padding)
-
-    def extra_repr(self) -> str:
-        c = self.conv
-        return f"{self.symmetry}, {c.fields_in}, {c.fields_out}, kernel={c.kernel}, stride={c.stride}"
 
 
 @lru_cache(maxsize=16)
 def turned_harmonics(points: Group, kernel: int) -> Tensor:
     """(N, K, kernel, kernel) float64: every circular harmonic b of the window, as b(h^-1 x), for every element h.
 
-    Quarter turns permute pixels: those of a harmonic are equal to the last bit.
+    Quarter turns permute pixels, so the turned harmonics hold the same numbers to the last bit.
     """
     found = []
     for element in points.elements:
@@ -115,7 +104,7 @@ def _harmonics(kernel: int, element: Element) -> Tensor:
         profile = (-((radius - ring) ** 2) / (2 * width**2)).exp() if ring else (radius < 0.5).double()
         for k in range(_highest(ring, outermost=i == len(rings) - 1) + 1):
             waves = [(k * angle).cos(), (k * angle).sin()] if k else [torch.ones_like(angle)]
-            ringed = profile * (radius > 0) if k else profile  # there is no direction at the centre
+            ringed = profile * (radius > 0) if k else profile  # the centre has no direction
             # one scale for cos and sin, whose energies differ on pixels, so that turning one still gives the other
             found += [ringed * wave * (len(waves) ** 0.5 / ringed.norm()) for wave in waves]
     return torch.stack(found)

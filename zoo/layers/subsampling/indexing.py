@@ -1,4 +1,4 @@
-"""Where a feature map is most active: a position, and a group element, that move with it exactly.
+"""Where a feature map is most active: a pixel, and a group element, that move with it exactly.
 
 Feature maps on a torus over a group H, f[h](p) with p in Z_n x Z_n, are moved by circular shifts and by the elements of
 H. `group_index` maps them to a pixel, and on request to an element of H, such that the index of the moved map is the
@@ -6,7 +6,7 @@ moved index (Xu, Kim, Rainforth & Teh 2021, arXiv 2106.05886, section 3: an equi
 
 Exactness:
     Scores are sums over channels and windows, and float sums depend on their order, which a turn changes. So values
-    are brought to whole numbers first, by a factor that the image sets, and everything behind that is exact.
+    are scaled to whole numbers first, by a factor that depends on the image, and everything after that is exact.
 """
 
 from functools import lru_cache
@@ -15,16 +15,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from symdata.errors import ShapeError
-from symdata.groups import Element, Group
-from zoo.layers.regular import fields, lattice_group, order
+from symdata.errors import ShapeError, is_whole
+from symdata.groups import Group
+from zoo.layers.bank import MOST
+from zoo.layers.regular import fields, lattice_group, move, products
 
 BITS = 44
 """Of the largest value as a whole number: far finer than float32."""
 
 
 class GroupIndex(NamedTuple):
-    """An element of the group for every image: a pixel of the torus and an element of the lattice group."""
+    """An element of the group for every image: a pixel of the torus and an element of the lattice group.
+
+    Example:
+        >>> index = group_index(torch.ones(1, 4, 6, 6), "c4", element=True)
+        >>> index.position.tolist(), index.element.tolist(), index.tied.tolist()
+        ([[0, 0]], [0], [True])
+    """
 
     position: Tensor
     """(B, 2) int64: row and column."""
@@ -48,8 +55,8 @@ def fixed_point(values: Tensor, terms: int) -> Tensor:
 
 
 def checked_window(smooth: int) -> int:
-    """The side of a window that has a centre; `ShapeError` for any other."""
-    if isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 1 or smooth % 2 == 0:
+    """The side of a window that has a centre pixel; `ShapeError` for any other."""
+    if not is_whole(smooth, 1, MOST) or smooth % 2 == 0:
         raise ShapeError(f"smooth is {smooth!r}, expected an odd number of pixels, for example 5")
     return smooth
 
@@ -57,7 +64,7 @@ def checked_window(smooth: int) -> int:
 def activity(features: Tensor, group: Group | str, smooth: int = 5) -> Tensor:
     """(B, |G|, H, W) int64: |f - mean| summed over fields, then over a window of smooth x smooth pixels of the torus.
 
-    The mean of a field is over pixels and group. Whole numbers: only their order means something.
+    The mean of a field is over pixels and group. The scale is arbitrary: compare values of one image only.
     """
     checked_window(smooth)
     _, channels, h, w = features.shape
@@ -74,8 +81,8 @@ def activity(features: Tensor, group: Group | str, smooth: int = 5) -> Tensor:
 def group_index(features: Tensor, group: Group | str, smooth: int = 5, element: bool = False) -> GroupIndex:
     """The pixel of highest activity, and on request the element of highest activity there.
 
-    Equivariant under circular shifts and the elements of the group: bit for bit in what it is given, so that it is as
-    exact as the features are. The index has no gradient.
+    Equivariant under circular shifts and the elements of the group, bit for bit if the features are. The index has no
+    gradient.
 
     Args:
         features: (B, |G| C, H, W), group-major.
@@ -85,6 +92,12 @@ def group_index(features: Tensor, group: Group | str, smooth: int = 5, element: 
 
     Raises:
         ShapeError: if the features are no fields over the group, or `smooth` is not odd.
+
+    Example:
+        >>> x = torch.zeros(1, 1, 8, 8)
+        >>> x[0, 0, 2, 5] = 1.0
+        >>> group_index(x, "c1", smooth=1).position.tolist()
+        [[2, 5]]
     """
     group = lattice_group(group)
     if features.ndim != 4:
@@ -114,34 +127,15 @@ def act_on_index(
     """
     group = lattice_group(group)
     device = index.position.device
-    matrix = torch.tensor(_matrices(group), device=device)[element]  # (B, 2, 2), or (2, 2)
+    row, column = index.position.unbind(1)
+    pixel = _destinations(group, size).to(device)[element, row * size + column]
+    turned = torch.stack([pixel // size, pixel % size], 1)
     product = torch.tensor(products(group), device=device)
-    centred = 2 * index.position - (size - 1)  # twice the way from the centre
-    turned = ((matrix * centred[:, None, :]).sum(-1) + (size - 1)).div(2, rounding_mode="floor")
     return GroupIndex((turned + shift) % size, product[element, index.element], index.tied)
 
 
 @lru_cache(maxsize=16)
-def products(group: Group) -> tuple[tuple[int, ...], ...]:
-    """Row e, entry h: the index of e h."""
-    return tuple(tuple(group.product(e, h) for h in range(order(group))) for e in range(order(group)))
-
-
-@lru_cache(maxsize=16)
-def inverses(group: Group) -> tuple[int, ...]:
-    """Entry e: the index of its inverse."""
-    return tuple(group.inverse(e) for e in range(order(group)))
-
-
-@lru_cache(maxsize=16)
-def _matrices(group: Group) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
-    """What each element does to (row, column), seen from the centre: the mirror reverses columns, a turn by 90 degrees
-    takes (row, column) to (-column, row)."""
-    return tuple(_matrix(e) for e in group.elements)
-
-
-def _matrix(element: Element) -> tuple[tuple[int, int], tuple[int, int]]:
-    row, column = (1, 0), (0, -1 if element.flip else 1)
-    for _ in range(Group(4).index(Element(element.angle))):
-        row, column = (-column[0], -column[1]), row
-    return row, column
+def _destinations(group: Group, size: int) -> Tensor:
+    """(|G|, n n): for every element and pixel the pixel that it is moved to, by row and then by column."""
+    pixels = torch.arange(size * size).view(size, size)
+    return torch.stack([move(pixels, e).flatten().argsort() for e in group.elements])

@@ -1,8 +1,8 @@
-"""Subsampling on the phase that the image itself chooses: which of the s x s shifted lattices, by image.
+"""Subsampling on the phase that each image chooses: one of the s x s lattices of pixels with step s.
 
 On a torus whose sides are multiples of s, a symmetry of the pixels (a circular shift, a quarter turn, a mirror) moves
-each of the s x s lattices of step s onto one of them. If the choice moves along, the smaller map is the old one moved
-by a symmetry of the smaller torus, and a turn stays the same turn:
+each of these lattices onto one of them. If the choice moves along, the smaller map is the old one moved by a symmetry
+of the smaller torus, and a turn stays the same turn:
 
     x[..., p::s, q::s], chosen at (p, q), after `rot90` is chosen at (s - 1 - q, p), and is the `rot90` of the old one.
 
@@ -16,8 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.groups import Group
+from zoo.layers.bank import MOST
 from zoo.layers.regular import lattice_group
 from zoo.layers.subsampling.indexing import checked_window, fixed_point, group_index
 
@@ -36,47 +37,26 @@ def polyphase(x: Tensor, phase: Tensor, stride: int) -> Tensor:
     return split.permute(0, 3, 5, 1, 2, 4)[batch, row, column]
 
 
-def largest_phase(x: Tensor, stride: int) -> Tensor:
-    """(B, 2) int64: the phase whose pixels have the largest l2 norm over all channels.
-
-    Norms are sums of whole numbers, so that they do not depend on the order of pixels. Of equal ones the first counts,
-    by row and then by column.
-    """
-    squares = fixed_point(x.detach().to(torch.float64).square(), x[:1].numel())
-    norms = _split(squares, stride).sum((1, 2, 4))  # (B, s, s)
-    best = norms.flatten(1).argmax(1)
-    return torch.stack([best // stride, best % stride], 1)
-
-
 def _split(x: Tensor, stride: int) -> Tensor:
-    h, w = check_divisible(x, stride)
-    split: Tensor = x.unflatten(-1, (w, stride)).unflatten(-3, (h, stride))  # type: ignore[no-untyped-call]
-    return split  # (B, C, h, s, w, s)
-
-
-def check_divisible(x: Tensor, stride: int) -> tuple[int, int]:
-    """(H/s, W/s) of (B, C, H, W); `ShapeError` unless s divides both sides."""
+    """(B, C, H, W) as (B, C, H/s, s, W/s, s); `ShapeError` unless s divides both sides."""
     if x.ndim != 4 or x.shape[-2] % stride or x.shape[-1] % stride:
-        raise ShapeError(
-            f"feature maps are {tuple(x.shape)}, expected (B, C, H, W) with sides that are multiples of {stride}: on "
-            "another torus lattices of this step do not close; pad or resize the images"
-        )
-    return x.shape[-2] // stride, x.shape[-1] // stride
+        got = tuple(x.shape)
+        raise ShapeError(f"feature maps are {got}, expected sides that are multiples of {stride}; resize the images")
+    b, c, h, w = x.shape
+    return x.view(b, c, h // stride, stride, w // stride, stride)
 
 
 def checked_stride(stride: int) -> int:
     """A whole number from 1 on; `ShapeError` for anything else."""
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
-        raise ShapeError(f"stride is {stride!r}, expected a whole number of at least 1, for example 2")
-    return stride
+    return whole("stride", stride, 1, MOST, mend=", for example 2")
 
 
 class ByPhase(nn.Module):
-    """Base of all modules that choose pixels by their input: what an audit knows of them is what they say here."""
+    """Base of all modules that choose pixels by their input: an audit cannot trace them and reads these attributes."""
 
     sampling: ClassVar[str]
-    """What it calls them. The lattice that is chosen moves with the image, so where the stride divides the size no
-    symmetry of the lattice is broken. Empty for a module that makes no map."""
+    """The kind of subsampling in an audit; empty for a module that makes no map. The chosen lattice moves with the
+    image, so where the stride divides the size no symmetry of the lattice is broken."""
     stride: int
 
 
@@ -103,12 +83,24 @@ class Phase2d(ByPhase, ABC):
 
 
 class AdaptivePolyphase2d(Phase2d):
-    """The phase of largest l2 norm over all channels (Chaman & Dokmanic 2021, "Truly shift-invariant CNNs")."""
+    """The phase of largest l2 norm over all channels (Chaman & Dokmanic 2021, "Truly shift-invariant CNNs").
+
+    Norms are sums of whole numbers, so that they do not depend on the order of pixels. Of equal ones the first is
+    taken, by row and then by column.
+
+    Example:
+        >>> x = torch.zeros(1, 1, 4, 4)
+        >>> x[..., 1::2, 0::2] = 5.0
+        >>> AdaptivePolyphase2d()(x).flatten().tolist()
+        [5.0, 5.0, 5.0, 5.0]
+    """
 
     sampling = "adaptive polyphase"
 
     def choose(self, x: Tensor) -> Tensor:
-        return largest_phase(x, self.stride)
+        squares = fixed_point(x.detach().to(torch.float64).square(), x[:1].numel())
+        best = _split(squares, self.stride).sum((1, 2, 4)).flatten(1).argmax(1)  # of (B, s s)
+        return torch.stack([best // self.stride, best % self.stride], 1)
 
 
 class EquivariantPolyphase2d(Phase2d):
@@ -118,6 +110,12 @@ class EquivariantPolyphase2d(Phase2d):
         stride: s; the sides must be multiples of it.
         group: whose fields the channels are, group-major.
         smooth: side of the window of `group_index`, odd, in pixels.
+
+    Example:
+        >>> layer, x = EquivariantPolyphase2d(2, "c1"), torch.randn(1, 3, 8, 8)
+        >>> y, shifted = layer(x), layer(x.roll((3, 0), (2, 3)))
+        >>> any(torch.equal(shifted, y.roll((row, 0), (2, 3))) for row in range(4))
+        True
     """
 
     sampling = "equivariant subsample"
@@ -134,7 +132,7 @@ class EquivariantPolyphase2d(Phase2d):
 
 
 class PhaseChoice2d(ByPhase):
-    """The phases (B, 2) that a subsampling would choose, where several feature maps must be subsampled alike."""
+    """The phases (B, 2) that a subsampling would choose, for several feature maps that must be subsampled alike."""
 
     sampling = ""
 

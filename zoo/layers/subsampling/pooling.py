@@ -1,4 +1,4 @@
-"""Subsampling between layers, and pooling over the group at the end."""
+"""Pools and blurs between layers, and pooling over the group at the end."""
 
 import math
 from typing import Literal
@@ -22,8 +22,8 @@ GroupAvgPool2d = nn.AvgPool2d
 class BlurPool2d(nn.Module):
     """A binomial low-pass filter and a stride, channel by channel (Zhang 2019): subsampling with little aliasing.
 
-    Anti-aliasing makes the misalignment of an inexact size smaller, not zero: the condition of `zoo.exactness` is
-    the same as for any window of this size.
+    Anti-aliasing makes the misalignment of an inexact size smaller, not zero: it is exact at the sizes at which any
+    window of this size is.
 
     Args:
         channels: of the feature map, |G| C.
@@ -31,6 +31,10 @@ class BlurPool2d(nn.Module):
         stride: distance of the outputs.
         padding: pixels on each side; by default kernel_size // 2.
         padding_mode: `zeros`, or `circular` for images on a torus.
+
+    Example:
+        >>> BlurPool2d(1)(torch.ones(1, 1, 4, 4)).flatten().tolist()
+        [0.5625, 0.75, 0.75, 1.0]
     """
 
     kernel: Tensor
@@ -55,9 +59,10 @@ class BlurPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel.expand(self.channels, 1, self.kernel_size, self.kernel_size)
-        zeros = self.padding if self.padding_mode == "zeros" else 0
-        x = x if self.padding_mode == "zeros" else wrapped(x, self.padding)
-        return F.conv2d(x, kernel, None, self.stride, zeros, groups=self.channels)
+        padding = self.padding
+        if self.padding_mode == "circular":
+            x, padding = wrapped(x, padding), 0
+        return F.conv2d(x, kernel, None, self.stride, padding, groups=self.channels)
 
     def extra_repr(self) -> str:
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
@@ -69,6 +74,10 @@ class GroupPool(nn.Module):
 
     On feature maps with space the result moves with the image like any channel of it; after a global spatial pool it
     is invariant.
+
+    Example:
+        >>> GroupPool("c4")(torch.tensor([[1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0]])).tolist()  # two fields
+        [[4.0, 40.0]]
     """
 
     def __init__(self, group: Group | str, mode: Literal["max", "mean"] = "max") -> None:

@@ -1,14 +1,14 @@
 """Group equivariant subsampling and upsampling (Xu, Kim, Rainforth & Teh 2021, arXiv 2106.05886).
 
 A feature map f on the group G of circular shifts of an n x n torus and a lattice group H is kept on a coset p K of a
-subgroup K: the shifts that are multiples of the stride, and a subgroup H' of H. The coset goes through an equivariant
+subgroup K: the shifts that are multiples of the stride, and a subgroup H' of H. The coset is that of an equivariant
 index of f itself, so that for every g of G
 
     S(g f) = k S(f)    with    S(f) = Res_K(p^-1 f),  p' = g p k^-1,  k in K:
 
 the smaller map of a moved map is the smaller map, moved by K. So S(f) is as equivariant as any feature map, on the
-smaller torus and over H', and (S(f), p) moves under all of G: p tells what K cannot. Fixed lattices of pixels, p = 0,
-do not have this.
+smaller torus and over H', and (S(f), p) moves under all of G: p holds what K cannot. Fixed lattices of pixels, p = 0,
+are not equivariant.
 
 Convention:
     p is a phase (row, column), each from 0 to s - 1, and an element r of H, the first of its coset r H' by index. First
@@ -17,6 +17,7 @@ Convention:
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,40 +26,47 @@ from torch.nn import functional as F
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.layers.bank import wrapped
-from zoo.layers.regular import act_on_features, fields, flat, lattice_group, order
-from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, checked_window, group_index, inverses, products
+from zoo.layers.regular import act_on_features, fields, flat, inverses, lattice_group, order, products
+from zoo.layers.subsampling.indexing import GroupIndex, act_on_index, checked_window, group_index
 from zoo.layers.subsampling.polyphase import ByPhase, checked_stride, polyphase
 
 
 class _Cosets(ByPhase):
-    """What both directions know: the stride, H, H', and the first element of every coset r H'."""
+    """The stride, H, H', and the first element of every coset r H', for both directions."""
 
-    def __init__(self, stride: int, group: Group | str, fiber: Group | str | None) -> None:
+    usual_smooth: ClassVar[int]
+    """`smooth` where it is not given."""
+
+    def __init__(
+        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int | None = None
+    ) -> None:
         super().__init__()
         self.stride, self.group = checked_stride(stride), lattice_group(group)
+        self.smooth = self.usual_smooth if smooth is None else checked_window(smooth)
         self.fiber = self.group if fiber is None else lattice_group(fiber)
         if not self.fiber <= self.group:
             raise ShapeError(f"fiber is {self.fiber}, expected a subgroup of {self.group}, for example c1")
         self.kept = [self.group.index(e) for e in self.fiber.elements]
-        """For every element of H' its index in H."""
+        """Index in H of every element of H'."""
         table = products(self.group)
         self.first = [min(table[h][k] for k in self.kept) for h in range(order(self.group))]
-        """For every element h of H the first of h H'."""
+        """For every element h of H the first element of h H'."""
         self.cosets = sorted(set(self.first))
+        self.scale = self.stride * math.sqrt(len(self.cosets))
+        """Of an upsampled map, so that the mean square is kept."""
 
     def coset(self, index: GroupIndex) -> GroupIndex:
-        """The coset that an element of G lies in, as its representative."""
+        """The representative of the coset of an element of G."""
         first = torch.tensor(self.first, device=index.element.device)
-        return GroupIndex(index.position % self.stride, first[index.element], index.tied)
+        return index._replace(position=index.position % self.stride, element=first[index.element])
 
     def chosen(self, maps: list[Tensor], element: Tensor) -> Tensor:
-        """Of maps (B, ...), one for each coset of H', that of every image's own."""
-        label = {r: i for i, r in enumerate(self.cosets)}
-        labels = torch.tensor([label[r] for r in self.first], device=element.device)[element]
-        return torch.stack(maps, 1)[torch.arange(len(element), device=element.device), labels]
+        """For every image the map of its own coset, from maps (B, ...), one for each coset of H'."""
+        labels = torch.tensor([self.cosets.index(r) for r in self.first], device=element.device)
+        return torch.stack(maps, 1)[torch.arange(len(element), device=element.device), labels[element]]
 
     def check_square(self, x: Tensor) -> None:
-        """`ShapeError` for a rectangle whose quarter turn would be another one."""
+        """`ShapeError` for rectangles if elements of H act, which need squares."""
         if len(self.cosets) > 1 and x.shape[-1] != x.shape[-2]:
             raise ShapeError(f"feature maps are {tuple(x.shape)}, expected squares (B, C, H, H) to subsample the fibre")
 
@@ -74,7 +82,7 @@ class EquivariantSubsample2d(_Cosets):
         stride: s, of both axes; the sides must be multiples of it.
         group: H, one of c1, c2, c4, d1, d2, d4.
         fiber: H', the subgroup that is kept; by default all of H, and only pixels are subsampled.
-        smooth: side of the window of `group_index`, odd, in pixels.
+        smooth: side of the window of `group_index`, odd, in pixels; by default 5.
 
     Example:
         >>> layer = EquivariantSubsample2d(2, "c4", fiber="c2")
@@ -83,13 +91,7 @@ class EquivariantSubsample2d(_Cosets):
         (torch.Size([1, 6, 4, 4]), torch.Size([1, 2]))
     """
 
-    sampling = "equivariant subsample"
-
-    def __init__(
-        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 5
-    ) -> None:
-        super().__init__(stride, group, fiber)
-        self.smooth = checked_window(smooth)
+    sampling, usual_smooth = "equivariant subsample", 5
 
     def forward(self, x: Tensor, index: GroupIndex | None = None) -> tuple[Tensor, GroupIndex]:
         """The smaller maps and their cosets; `index` is an equivariant element of G, by default `group_index(x)`."""
@@ -111,13 +113,12 @@ class EquivariantSubsample2d(_Cosets):
             index: an element of G, equivariant.
             size: n, of the torus before this layer.
         """
-        inverse = torch.tensor(inverses(self.group), device=index.element.device)
-        below = GroupIndex(index.position.div(self.stride, rounding_mode="floor"), index.element, index.tied)
-        undone = inverse[self.coset(index).element]
-        moved = act_on_index(below, undone, self.group, size // self.stride)
-        place = torch.zeros(order(self.group), dtype=torch.int64, device=index.element.device)
-        place[self.kept] = torch.arange(len(self.kept), device=place.device)
-        return GroupIndex(moved.position, place[moved.element], index.tied)
+        device = index.element.device
+        inverse = torch.tensor(inverses(self.group), device=device)[self.coset(index).element]
+        below = index._replace(position=index.position.div(self.stride, rounding_mode="floor"))
+        moved = act_on_index(below, inverse, self.group, size // self.stride)  # its element is in H'
+        place = torch.tensor(self.kept, device=device) == moved.element[:, None]
+        return moved._replace(element=place.int().argmax(1))
 
 
 class EquivariantUpsample2d(_Cosets):
@@ -130,17 +131,16 @@ class EquivariantUpsample2d(_Cosets):
         stride: s, of both axes.
         group: H, one of c1, c2, c4, d1, d2, d4.
         fiber: H', of the argument; by default H.
-        smooth: side of a window of the torus over which the result is averaged, odd; 1 leaves it as it is.
+        smooth: side of a window of the torus over which the result is averaged, odd; 1, the default, is no average.
+
+    Example:
+        >>> down, up = EquivariantSubsample2d(2, "c4"), EquivariantUpsample2d(2, "c4")
+        >>> y, coset = down(torch.randn(1, 4, 8, 8))
+        >>> torch.equal(down(up(y, coset), coset)[0], 2 * y)  # scaled so that the mean square is kept
+        True
     """
 
-    sampling = "equivariant upsample"
-
-    def __init__(
-        self, stride: int = 2, group: Group | str = "c4", fiber: Group | str | None = None, smooth: int = 1
-    ) -> None:
-        super().__init__(stride, group, fiber)
-        self.smooth = checked_window(smooth)
-        self.scale = stride * math.sqrt(len(self.cosets))
+    sampling, usual_smooth = "equivariant upsample", 1
 
     def forward(self, y: Tensor, coset: GroupIndex) -> Tensor:
         self.check_square(y)

@@ -2,6 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,9 +15,12 @@ from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
+from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
+from zoo.models.family import comparable, family
 from zoo.models.network import Network
+from zoo.models.spec import NetworkSpec
 
 HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
     "": GroupConv2d,
@@ -38,8 +44,8 @@ class ResidualBlock(nn.Module):
     shortcut is a strided 1x1 convolution of the raw input and a norm. Its condition on the input size is that of the
     3x3 convolution beside it: with stride 2, odd.
 
-    Another way to downsample than by the stride follows the first convolution, and goes before the shortcut's: on the
-    same pixels, where they are chosen by the image.
+    Another way to downsample than the stride comes after the first convolution, and before that of the shortcut; pixels
+    that are chosen by the image are the same in both.
     """
 
     def __init__(
@@ -83,13 +89,24 @@ class ResidualBlock(nn.Module):
         return total
 
 
+CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, RELAX)
+FACTS: dict[str, Any] = {"first": 1, "variants": tuple(HIDDEN), "choices": CHOICES}
+WIDTH44 = comparable(32, {("", 8): 12, ("gc", 4): 47, ("gc", 8): 35})
+WIDTH18 = comparable(64, {("gc", 4): 90, ("gc", 8): 64})
+PCAM: dict[str, Any] = {"width": comparable((8, 14, 28)), "num_classes": 2, "coset_first": False}
+
+
+@family("resnet44", sizes=(33, 32), width=WIDTH44, stages=3, period=4, blocks=7, **FACTS)
+@family("resnet18", sizes=(225, 224), width=WIDTH18, stages=4, period=8, blocks=2, **FACTS)
+@family("pcamresnet44", sizes=(97, 96), stages=3, period=4, blocks=7, **PCAM, **FACTS)
 class ResNet(Network):
     """A 3x3 stem, stages of blocks of which all but the first begin with stride 2, norm, ReLU, pooling, classifier.
 
-    Images (B, channels, H, W) -> features (B, |G| widths[-1], h, w) with h = ceil(H / 2^(stages - 1)) -> (B, classes).
+    Images (B, in_chans, H, W) -> features (B, |G| widths[-1], h, w), with h = ceil(H / 2^(stages - 1)) ->
+    (B, num_classes).
     The stem has stride 1, no norm, no ReLU, and no pool after it; no convolution has a bias.
 
-    Which one ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023):
+    Families ("Using and Abusing Equivariance", Edixhoven, Lengyel & van Gemert 2023):
         resnet44: 3 stages of 7 blocks, for CIFAR. 2,636,458 parameters for z2 of width 32; with coset pooling 2,632,026
             for p4 of width 16 and 2,959,366 for p4m of width 12. Exact at 1 mod 4.
         resnet18: 4 stages of 2 blocks, for Flowers and ImageNet. 11,173,962 parameters for z2 of width 64, 11,165,738
@@ -101,12 +118,12 @@ class ResNet(Network):
         group: one of c1, c2, c4, d1, d2, d4.
         widths: fields of each stage.
         blocks: in each stage.
-        channels: of the images.
-        classes: number of logits.
+        in_chans: channels of the images.
+        num_classes: number of logits.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
-        downsample: what stands for the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
+        downsample: what replaces the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `circular` takes images for tori. Default: `circular` with `aps` and `equivariant`, which need it,
             and `zeros` otherwise.
         relax: as in `CNN`; not with separable filters.
@@ -118,8 +135,8 @@ class ResNet(Network):
         widths: Sequence[int] = (16, 32, 64),
         blocks: int = 7,
         *,
-        channels: int = 3,
-        classes: int = 10,
+        in_chans: int = 3,
+        num_classes: int = 10,
         coset_pool: bool = True,
         coset_first: bool = True,
         variant: str = "",
@@ -129,33 +146,53 @@ class ResNet(Network):
     ) -> None:
         mode, total = mode_of(downsample, padding_mode), 1 << (len(widths) - 1)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["stem"] = convolutions(relax)[0](group, channels, widths[0], 3, padding=1, bias=False, padding_mode=mode)
+        layers["stem"] = convolutions(relax)[0](group, in_chans, widths[0], 3, padding=1, bias=False, padding_mode=mode)
         before = widths[0]
         for i, width in enumerate(widths):
-            chain = [ResidualBlock(group, before, width, 2 if i else 1, variant, downsample, mode, relax)]
-            for _ in range(blocks - 1):
-                chain.append(ResidualBlock(group, width, width, variant=variant, padding_mode=mode, relax=relax))
+            chain = []
+            for stride in (2 if i else 1, *[1] * (blocks - 1)):
+                chain.append(ResidualBlock(group, before, width, stride, variant, downsample, mode, relax))
+                before = width
             layers[f"stage{i + 1}"] = nn.Sequential(*chain)
-            before = width
         layers["norm"] = GroupBatchNorm2d(group, before)
         layers["relu"] = nn.ReLU()
         super().__init__(
             group,
             nn.Sequential(layers),
-            channels=channels,
+            in_chans=in_chans,
             fields=before,
-            classes=classes,
+            num_classes=num_classes,
             coset_pool=coset_pool,
             coset_first=coset_first,
             minimum=1 if downsample in (None, "stride") else total,
-            divisor=total if downsample in PHASED else 1,
+            divisor=total if on_torus(downsample) else 1,
         )
         if order(lattice_group(group)) == 1:
             self._initialise_plain()
 
+    @classmethod
+    def from_spec(cls, spec: NetworkSpec) -> Self:
+        return cls(spec.group, spec.widths, variant=spec.name.variant, **spec.arguments)
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        size, widths, relax = order(spec.group), spec.widths, spec.choices["relax"]
+        (lifting, full), conv = convolutions(relax), hidden(spec.name.variant, relax)
+        total = lifting.count(size, spec.in_chans, widths[0], 3) + 2 * widths[-1]
+        for before, width in zip((widths[0], *widths), widths, strict=False):
+            second = conv.count(size, width, width, 3)
+            total += 2 * before + 2 * width + conv.count(size, before, width, 3) + second
+            total += (spec.family.arguments["blocks"] - 1) * (4 * width + 2 * second)
+        return total + sum(full.count(size, a, b, 1) + 2 * b for a, b in pairwise(widths))  # shortcuts
+
+    @classmethod
+    def filter_count(cls, spec: NetworkSpec) -> int:
+        size, free = order(spec.group), cls.trunk_count(spec)
+        # g-separable: |G|^2 k k from k k + |G| for each pair of fields, with k = 3
+        return free * size * size * 9 // (9 + size) if spec.name.variant == "g" else free * size
+
     def _initialise_plain(self) -> None:
         """Kaiming-normal by fan-out, as published for the networks without a group; those with one keep our default."""
-        for module in self.trunk.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                if name in ("weight", "pointwise", "spatial") and parameter.ndim == 4:
-                    nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
+        for name, parameter in self.named_parameters():
+            if name.split(".")[-1] in ("weight", "pointwise", "spatial") and parameter.ndim == 4:
+                nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""The seven-layer networks of the rotation experiments: as logged, as committed, and their ancestor."""
+"""The seven-layer networks of the rotation experiments: as logged, as committed, and the P4CNN before them."""
 
 from collections import OrderedDict
 
@@ -6,9 +6,13 @@ from torch import nn
 
 from symdata.groups import Group
 from zoo.layers import GroupAvgPool2d, GroupBatchNorm2d
+from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import PHASED, downsampling, mode_of
+from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
+from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
+from zoo.models.family import comparable, family
 from zoo.models.network import Network
+from zoo.models.spec import NetworkSpec
 
 LAYERS = 7
 LAST_KERNEL = 4
@@ -16,12 +20,19 @@ DROPPED = (1, 3, 4, 5)
 """The layers that are followed by dropout, counted from 1."""
 
 
+CHOICES = (COSET_POOL, DROPOUT, DOWNSAMPLE, RELAX)
+
+
+@family("cnn", sizes=(28, 27, 29), width=comparable(20), period=2, choices=CHOICES)
+@family("cnn2", sizes=(28, 27, 29), width=comparable(20), period=4, choices=CHOICES, pools=2)
+@family("cwcnn", sizes=(28, 29), width=comparable(20), period=2, choices=CHOICES, in_chans=1, padding=0)
 class CNN(Network):
     """Six 3x3 convolutions and a 4x4 one, each with norm and ReLU; mean over space, maximum over the group, classifier.
 
-    Images (B, channels, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3) with one pool and padding -> (B, classes).
+    Images (B, in_chans, H, W) -> features (B, |G| fields, H/2 - 3, W/2 - 3), with one pool and padding ->
+    (B, num_classes).
 
-    Which one:
+    Families:
         cnn: padding 1, a 2x2 max pool after layer 2. The network of every logged number of "Using and Abusing
             Equivariance" (Edixhoven, Lengyel & van Gemert 2023), rotated-MNIST experiments. 24,990 parameters for p4
             with 10 fields, 25,570 for z2 with 20. Exact at even sizes, from 8 on.
@@ -33,13 +44,13 @@ class CNN(Network):
     Args:
         group: one of c1, c2, c4, d1, d2, d4.
         fields: of every layer.
-        channels: of the images.
-        classes: number of logits.
+        in_chans: channels of the images.
+        num_classes: number of logits.
         pools: 1, after layer 2, or 2, after layers 2 and 3.
         padding: of the 3x3 convolutions; the 4x4 one has none.
         coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         dropout: rate after layers 1, 3, 4 and 5; it acts in training only.
-        downsample: what stands for each pool, see `zoo.layers.subsampling.downsampling`; None is `max`.
+        downsample: what replaces each pool, see `zoo.layers.subsampling.downsampling`; None is `max`.
         padding_mode: `circular` takes images for tori: every 3x3 convolution is padded by 1, and the 4x4 one by 2. Its
             map is a pixel larger and periodic, half a pixel off; a 2x2 mean brings it back to the size and the place of
             its input. Default: `circular` with `aps` and `equivariant`, which need it, and `zeros` otherwise.
@@ -51,8 +62,8 @@ class CNN(Network):
         group: Group | str,
         fields: int = 10,
         *,
-        channels: int = 3,
-        classes: int = 10,
+        in_chans: int = 3,
+        num_classes: int = 10,
         pools: int = 1,
         padding: int = 1,
         coset_pool: bool = True,
@@ -65,7 +76,7 @@ class CNN(Network):
         torus = mode == "circular"
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i in range(1, LAYERS + 1):
-            before = channels if i == 1 else fields
+            before = in_chans if i == 1 else fields
             conv = lifting if i == 1 else hidden
             last = i == LAYERS
             kernel, border = (LAST_KERNEL, 2 * torus) if last else (3, 1 if torus else padding)
@@ -81,17 +92,26 @@ class CNN(Network):
         super().__init__(
             group,
             nn.Sequential(layers),
-            channels=channels,
+            in_chans=in_chans,
             fields=fields,
-            classes=classes,
+            num_classes=num_classes,
             coset_pool=coset_pool,
             minimum=minimum_size(pools, 1 if torus else padding, downsample, 2 if torus else LAST_KERNEL),
-            divisor=1 << pools if downsample in PHASED else 1,
+            divisor=1 << pools if on_torus(downsample) else 1,
         )
+
+    @classmethod
+    def trunk_count(cls, spec: NetworkSpec) -> int:
+        lifting, hidden = convolutions(spec.choices["relax"])
+        size, fields = order(spec.group), spec.widths[0]
+        filters = lifting.count(size, spec.in_chans, fields, 3)
+        filters += (LAYERS - 2) * hidden.count(size, fields, fields, 3)
+        filters += hidden.count(size, fields, fields, LAST_KERNEL)
+        return filters + LAYERS * 3 * fields  # a bias, and weight and bias of a norm
 
 
 def minimum_size(pools: int, padding: int, downsample: str | None = None, last: int = LAST_KERNEL) -> int:
-    """The smallest side that leaves `last` pixels for the last convolution: its way back through the layers."""
+    """The smallest side that leaves `last` pixels for the last convolution, found from the last layer to the first."""
     size = last
     for i in range(LAYERS - 1, 0, -1):
         before = 2 * size - (downsample == "stride")

@@ -99,8 +99,8 @@ def evaluate(
         classes=names,
         size=preprocessing.size,
         fill=fill,
-        upright=_rate(swept.right[0]),
-        by_class=tuple(_rate(swept.right[0, labels == c]) for c in range(len(names))),
+        upright=Rate.of(swept.right[0]),
+        by_class=tuple(Rate.of(swept.right[0, labels == c]) for c in range(len(names))),
         group=str(group),
         elements=swept.scores(group),
         curve=_curve(model, images, labels, preprocessing, angles, angle_limit, group, swept, options),
@@ -146,7 +146,7 @@ class _Swept:
             agree = int((self.predicted[k] == self.predicted[0]).sum())
             spread_ = float(self.deviation[k].std()) if n > 1 else 0.0
             mean = float(self.deviation[k].mean())
-            rows.append(ElementScore(str(element), _rate(self.right[k]), agree, mean, spread_ / sqrt(n)))
+            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, mean, spread_ / sqrt(n)))
         return tuple(rows)
 
 
@@ -209,7 +209,3 @@ def _gap(seen: TrainingSupport, group: Group, moved: Elements, labels: Tensor, r
 
     by_class = tuple(pair(truth == c) for c in range(n_classes)) if seen.is_per_class else None
     return Gap(str(seen), *pair(slice(None)), by_class)
-
-
-def _rate(right: Tensor) -> Rate:
-    return Rate(int(right.sum()), right.numel())

@@ -80,6 +80,17 @@ class Rate:
     correct: int
     count: int
 
+    @classmethod
+    def of(cls, mask: Tensor) -> "Rate":
+        """The share of True in a tensor of bools of any shape.
+
+        Example:
+            >>> import torch
+            >>> Rate.of(torch.tensor([True, False, True, True]))
+            Rate(correct=3, count=4)
+        """
+        return cls(int(mask.sum()), mask.numel())
+
     @property
     def value(self) -> float:
         """The share, in [0, 1]; 0 of nothing."""

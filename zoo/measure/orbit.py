@@ -82,13 +82,9 @@ def _summary(asked: tuple[Element, ...], answers: Tensor, upright: Tensor, label
     others = [k for k, e in enumerate(asked) if e != Element()]
     return OrbitAccuracy(
         elements=tuple(str(e) for e in asked),
-        rates=tuple(_rate(row) for row in right),
+        rates=tuple(Rate.of(row) for row in right),
         accuracy=Estimate.mean(right.double().mean(0)),
         agreement=Estimate.mean((same[others] if others else same).double().mean(0)),
-        always_right=_rate(right.all(0)),
-        always_same=_rate(same.all(0)),
+        always_right=Rate.of(right.all(0)),
+        always_same=Rate.of(same.all(0)),
     )
-
-
-def _rate(right: Tensor) -> Rate:
-    return Rate(int(right.sum()), right.numel())

@@ -138,8 +138,8 @@ def collect(
     return ModelEntry(
         report,
         tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
-        _rate(right.all(0)),
-        _rate((predicted == predicted[0]).all(0)),
+        Rate.of(right.all(0)),
+        Rate.of((predicted == predicted[0]).all(0)),
         tuple(
             film(model, images[i : i + 1], int(labels[i]), preprocessing, report.fill) for i in picked(labels, films)
         ),
@@ -153,7 +153,3 @@ def collect(
 def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
     """What the progress of `collect` adds up to, of `count` images."""
     return min(count, COMPARED) * len(group.elements) + STEPS * min(count, measured)
-
-
-def _rate(right: Tensor) -> Rate:
-    return Rate(int(right.sum()), right.numel())

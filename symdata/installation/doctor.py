@@ -7,7 +7,6 @@ cannot know, because the packages themselves do not declare it, stands in `clash
 import json
 import os
 import platform
-import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from symdata._version import __version__
+from symdata.installation.hints import declared, pip
 
 BASE = {
     "torch": "torch",
@@ -130,22 +130,6 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def declared(name: str) -> dict[str, list[Requirement]]:
-    """Extra -> requirements that the installed distribution `name` declares; the base is the extra "".
-
-    Empty if it is not installed, as in a checkout that is only on the path.
-    """
-    try:
-        lines = metadata.requires(name) or []
-    except metadata.PackageNotFoundError:
-        return {}
-    result: dict[str, list[Requirement]] = {}
-    for requirement in map(Requirement, lines):
-        extra = str(requirement.marker).partition("extra == ")[2].strip("\"'") if requirement.marker else ""
-        result.setdefault(extra, []).append(requirement)
-    return result
-
-
 def clashes(versions: Mapping[str, str]) -> list[Finding]:
     """Pairs of installed versions that do not work together, although pip lets them stand side by side."""
     at = {name: Version(text) for name, text in versions.items()}
@@ -174,11 +158,6 @@ def run_probe(modules: list[str]) -> dict[str, dict[str, Any]]:
             culprit = left[len(lines)]
             answers[culprit] = {"module": culprit, "error": f"importing it ended the interpreter ({end})"}
     return answers
-
-
-def pip(arguments: str) -> str:
-    """A pip line for the running interpreter, whichever environment the shell has activated."""
-    return f"{shlex.quote(sys.executable)} -m pip {arguments}"
 
 
 def _child(modules: list[str]) -> tuple[list[dict[str, Any]], str]:

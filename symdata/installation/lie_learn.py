@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, NoReturn
 
+from symdata.installation.hints import install_line
+
 _PATH = ("lie_learn", "lie_learn.representations", "lie_learn.representations.SO3")
 _MODULE = "lie_learn.representations.SO3.wigner_d"
 
@@ -37,5 +39,5 @@ def stand_in() -> bool:
 def _wigner_D_matrix(*args: Any, **kwargs: Any) -> NoReturn:  # noqa: N802 (the name that escnn imports)
     raise ImportError(
         "wigner_D_matrix belongs to SO(3) and needs the real lie_learn, which is not installed; groups acting on the "
-        "plane never call it. For SO(3), in an environment of its own: pip install 'symdata[steerable]'"
+        f"plane never call it. For SO(3), in an environment of its own: {install_line('steerable')}"
     )

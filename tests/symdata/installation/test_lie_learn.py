@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from symdata.installation.hints import install_line
 from tests.support.steerable import require_escnn
 
 REFUSES = """
@@ -26,7 +27,7 @@ def test_it_refuses_what_it_cannot_do_and_names_the_mend(tmp_path):
     result = run(REFUSES, tmp_path)
     assert result.returncode == 1
     assert "ImportError: wigner_D_matrix belongs to SO(3)" in result.stderr
-    assert "pip install 'symdata[steerable]'" in result.stderr
+    assert f"For SO(3), in an environment of its own: {install_line('steerable')}" in result.stderr
 
 
 def test_it_steps_aside_for_the_real_one(tmp_path):

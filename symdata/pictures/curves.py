@@ -8,14 +8,17 @@ Convention:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from symdata.errors import ShapeError
 from symdata.groups import Element
 from symdata.pictures.contact_sheet import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
+from symdata.pictures.figure import as_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = (TURNED, MIRRORED, "#0f766e", "#7c3aed", "#a16207", "#be185d", INK)
 """One per curve; every round through them has a line style of its own."""
@@ -49,7 +52,12 @@ class PolarCurve:
 
 
 def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> Picture:
-    """One dial with all curves.
+    """The figure of `accuracy_figure` as an RGB image."""
+    return as_picture(accuracy_figure(curves, chance=chance, title=title))
+
+
+def accuracy_figure(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> "Figure":
+    """All curves on one dial, drawn with matplotlib.
 
     Args:
         curves: at least one; a curve without angles shows its points alone.
@@ -79,9 +87,8 @@ def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None
     legend = figure.legend(handles, names, loc="lower center", ncols=columns, **style)
     for text in (heading, *legend.get_texts()):
         text.set_parse_math(False)  # a name may have dollars in it
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the paper fills it
+    FigureCanvasAgg(figure)
+    return figure
 
 
 _CHANCE: dict[str, Any] = {"color": PALE, "lw": 1.2, "ls": (0, (4, 3))}

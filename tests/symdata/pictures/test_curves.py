@@ -10,7 +10,8 @@ from PIL import ImageColor
 from symdata.errors import ShapeError
 from symdata.groups import Element
 from symdata.pictures.contact_sheet import PALE
-from symdata.pictures.curves import COLOURS, PolarCurve, accuracy_curves
+from symdata.pictures.curves import COLOURS, PolarCurve, accuracy_curves, accuracy_figure
+from symdata.pictures.figure import as_picture
 
 ANGLES = [10.0 * k for k in range(36)]
 
@@ -53,6 +54,12 @@ def test_the_order_of_angles_and_full_turns_do_not_matter():
     turned = [(a - 360.0, v) for a, v in zip(ANGLES, values, strict=True)][::-1]
     other = accuracy_curves([PolarCurve("a", *zip(*turned, strict=True))])
     assert one.tobytes() == other.tobytes()
+
+
+def test_the_figure_is_the_picture_before_it_is_drawn():
+    figure = accuracy_figure([flat(0.9)], title="a title")
+    assert [text.get_text() for text in figure.texts] == ["a title"] and len(figure.axes) == 1
+    assert as_picture(figure).tobytes() == accuracy_curves([flat(0.9)], title="a title").tobytes()
 
 
 def test_chance_is_a_ring():

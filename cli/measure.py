@@ -12,8 +12,8 @@ from cli.options.model import GroupType, model_options, open_given_model
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.evaluation import OpenedModel
     from zoo.measure import FeatureError, InvarianceError, LayerwiseError, LocalError
-    from zoo.references.opening import Opened
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
@@ -122,7 +122,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
         click.echo(text(found))
 
 
-def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
+def _measured(opened: "OpenedModel", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
     from zoo.measure import invariance_error, layerwise_equivariance_error, local_equivariance_error
     from zoo.measure.shared_elements import comparable_errors
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from zoo.checkpoint.folder import read_checkpoint as read_checkpoint
     from zoo.checkpoint.folder import save_checkpoint as save_checkpoint
     from zoo.errors import ModelError as ModelError
-    from zoo.evaluation import Report as Report
-    from zoo.evaluation import accuracy as accuracy
-    from zoo.evaluation import angle_curve as angle_curve
-    from zoo.evaluation import evaluate as evaluate
+    from zoo.evaluation.images import ImageSet as ImageSet
+    from zoo.evaluation.opened_model import OpenedModel as OpenedModel
+    from zoo.evaluation.report import Report as Report
+    from zoo.evaluation.scores import accuracy as accuracy
+    from zoo.evaluation.scores import angle_curve as angle_curve
     from zoo.exactness.arithmetic import Subsampling as Subsampling
     from zoo.exactness.audits import Audit as Audit
     from zoo.exactness.audits import Mend as Mend
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from zoo.models.registry import create as create
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models
     from zoo.references.loading import info as info
     from zoo.references.loading import load as load
@@ -43,18 +45,20 @@ _HOMES = {
     "DivergedError": "training",
     "FeatureError": "measure.feature_error",
     "HubModel": "hub.mixin",
+    "ImageSet": "evaluation.images",
     "Mend": "exactness.audits",
     "ModelError": "errors",
+    "OpenedModel": "evaluation.opened_model",
     "Preprocessing": "preprocessing",
-    "Report": "evaluation",
+    "Report": "evaluation.report",
     "Subsampling": "exactness.arithmetic",
     "TrainConfig": "training",
-    "accuracy": "evaluation",
+    "accuracy": "evaluation.scores",
     "act_on_features": "layers",
-    "angle_curve": "evaluation",
+    "angle_curve": "evaluation.scores",
     "audit": "exactness.audits",
     "create": "models.registry",
-    "evaluate": "evaluation",
+    "evaluate": "references.evaluating",
     "exact_sizes": "exactness.audits",
     "export": "models.registry",
     "feature_error": "measure.feature_error",

@@ -135,7 +135,7 @@ def test_labels_that_speak_of_the_pose_are_called_so(here, data):
     model = trained("p4cnn_28", data, classes=["6 upright", "6 turned"])
     result = run("evaluate", model, "--data", "six", "--angles", 0, "--limit", 9)
     assert result.exit_code == 0, result.output
-    assert "Note: the labels of this dataset speak of how an image stands" in result.stdout
+    assert "Note: the labels of this dataset depend on the pose" in result.stdout
     assert "gap      not known" in result.stdout
 
 

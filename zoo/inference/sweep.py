@@ -60,6 +60,26 @@ def sweep(
             yield rows, torch.stack(logits)
 
 
+def predictions(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    preprocessing: Preprocessing,
+    elements: Sequence[Element],
+    **options: Any,
+) -> Tensor:
+    """The predicted class of every image under every element: (len(elements), n) int64.
+
+    `options` are those of `sweep`. `ModelError` if the model has no output for one of `labels`.
+    """
+    found = []
+    for rows, logits in sweep(model, images, preprocessing, elements, **options):
+        if rows.start == 0:
+            check_width(model, logits.shape[-1], labels, None)
+        found.append(logits.argmax(-1))
+    return torch.cat(found, 1)
+
+
 def checked(images: Any, labels: Any) -> tuple[Tensor, Tensor]:
     """Images and labels as tensors, after a check that they are uint8 (n, C, H, W) and integers (n,)."""
     images, labels = torch.as_tensor(images), torch.as_tensor(labels)

@@ -1,10 +1,10 @@
-"""Models by reference: a folder, a bundled name, or a repository of the Hub; in this order.
+"""Trained models by reference: a folder, a bundled name, or a repository of the Hub; looked for in this order.
 
-zoo.load("runs/mine")              a folder that `symdata train` wrote
-zoo.load("p4cnn_28.mnist-none")    bundled with the package: torch and safetensors are enough, no network
-zoo.load("user/repo@v1")           the Hub, or its cache, at a branch, tag or commit
+    zoo.load("runs/mine")              a folder that `symdata train` wrote
+    zoo.load("p4cnn_28.mnist-none")    bundled with the package; needs torch and safetensors alone, and no network
+    zoo.load("user/repo@v1")           the Hub, or its cache, at a branch, tag or commit
 
-With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model that is not bundled is user/name.
+With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model that is not bundled means user/name.
 """
 
 import os
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from symdata.errors import HubError
-from zoo.checkpoint.folder import Checkpoint, read_checkpoint
+from zoo.checkpoint.folder import read_checkpoint
 from zoo.checkpoint.manifest import quoted, read_config
 from zoo.checkpoint.tensors import PICKLES
 from zoo.devices import on_device
 from zoo.errors import ModelError
+from zoo.evaluation.opened_model import OpenedModel
 from zoo.files import CONFIG, GOLDEN, NAME, WEIGHTS, bundled, bundled_folder, is_bundled
 from zoo.hub.snapshot import read_snapshot
 
@@ -28,38 +29,53 @@ if TYPE_CHECKING:
     from symdata.hub import Address
 
 NAMESPACE = "SYMDATA_HUB_NAMESPACE"
-"""The environment variable that names the user or organisation whose models need no more than their own name."""
+"""Environment variable: the user or organisation whose models can be given without their owner."""
 
 _MEND = "give a name of `symdata models`, a folder, or user/repo@revision"
 
 
 def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
-    """A trained model, checked against its hashes and its golden logits.
+    """Load a trained model; its hashes and golden logits are checked.
 
     Args:
         ref: a folder, a bundled name, `user/repo` or `user/repo@revision`; a folder here goes before a bundled name.
-        device: where the model goes in the end.
+        device: where the model is moved.
 
     Returns:
         The model in eval mode. `.preprocessing` turns uint8 images (B, C, H, W) into its input, `.classes` names its
-        logits, `.config` says everything that is known about it.
+        logits, `.config` is the content of config.json.
 
     Raises:
-        ModelError: for a reference that leads nowhere, and a model of which any part is missing or was changed.
+        ModelError: if there is no such model, or any part of it is missing or was changed.
+
+    Example:
+        >>> import torch
+        >>> from zoo import load
+        >>> model = load("p4cnn_28.mnist-none")
+        >>> images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+        >>> model(model.preprocessing(images)).shape
+        torch.Size([2, 10])
     """
-    return on_device(checkpoint(ref).model, device)
+    return on_device(read_trained(ref).model, device)
 
 
 def info(ref: str | Path) -> dict[str, Any]:
-    """What config.json says about a trained model; its weights are not read."""
+    """The content of config.json of a trained model; its weights are not read.
+
+    Example:
+        >>> from zoo import info
+        >>> facts = info("p4cnn_28.mnist-none")
+        >>> facts["group"], facts["input_size"], facts["exactness"]["exact"]
+        ('c4', [28, 28], True)
+    """
     place = find(ref)
     if isinstance(place, Path):
         return read_config(place)
     return read_snapshot(_fetch(place, (CONFIG,)), place, read_config)
 
 
-def checkpoint(ref: str | Path) -> Checkpoint:
-    """A trained model with its name, preprocessing, classes and configuration; as `load`."""
+def read_trained(ref: str | Path) -> OpenedModel:
+    """A trained model with everything that is known about it; refuses what `load` refuses."""
     place = find(ref)
     if isinstance(place, Path):
         return read_checkpoint(place)
@@ -67,10 +83,10 @@ def checkpoint(ref: str | Path) -> Checkpoint:
 
 
 def find(ref: str | Path) -> "Path | Address":
-    """Where a reference leads, without going there: a folder here, or a repository of the Hub.
+    """The folder here or the repository of the Hub that a reference names; nothing is read.
 
     Raises:
-        ModelError: if it leads nowhere, with the nearest names.
+        ModelError: if there is neither, with the nearest names.
     """
     try:
         return _find(ref)
@@ -81,7 +97,7 @@ def find(ref: str | Path) -> "Path | Address":
 
 def _find(ref: str | Path) -> "Path | Address":
     text = str(ref)
-    # A folder first: what `symdata train` wrote here under the name of a bundled model is what its owner means.
+    # A folder goes first: `symdata train` may have written one here under the name of a bundled model.
     if text and Path(text).is_dir() and (Path(text, CONFIG).is_file() or not is_bundled(text)):
         return Path(text)
     if is_bundled(text):
@@ -96,7 +112,7 @@ def _find(ref: str | Path) -> "Path | Address":
 
 
 def _on_hub(text: str) -> "Address | None":
-    """The repository that a reference names, by itself or in the default namespace."""
+    """The repository that a reference names, with its owner or in the default namespace."""
     from symdata.hub import Address
 
     owner, match = os.environ.get(NAMESPACE), NAME.fullmatch(text)
@@ -110,7 +126,7 @@ def _on_hub(text: str) -> "Address | None":
 
 
 def _is_trained_name(text: str) -> bool:
-    """Whether this is a network and the dataset behind a dot, as in `p4cnn_28.mnist-none`."""
+    """Whether this is the name of a network, a dot and a dataset, as in `p4cnn_28.mnist-none`."""
     from zoo.models.names import ModelName
 
     try:
@@ -137,7 +153,7 @@ def _is_file(path: Path) -> str:
 
 
 def _unknown(name: str) -> str:
-    """Why a plain name is none of a trained model."""
+    """Why no trained model has this plain name."""
     from zoo.models.registry import list_models
 
     here, known = bundled(), list_models()
@@ -154,7 +170,7 @@ def _unknown(name: str) -> str:
 
 
 def _bare(name: str) -> str | None:
-    """The name of the network alone, if there is one of this name."""
+    """The name of the network without the dataset, if there is such a network."""
     from zoo.models.names import ModelName
 
     try:

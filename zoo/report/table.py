@@ -1,9 +1,10 @@
-"""Models side by side: the same numbers for the page and for a Markdown table."""
+"""Models side by side: the same cells for the page and for a table."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from symdata.display import Table
 from zoo.evaluation.structure import FIELDS
 from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report.collect import ModelEntry
@@ -21,9 +22,9 @@ HEADER = (
     "LEE turning",
     "LEE shifting",
 )
-"""Of `compared`; what each says is told by `legend`."""
+"""Columns of the comparison, which `legend` explains."""
 NOTHING = "-"
-"""A cell of what was not measured."""
+"""The cell of a value that was not measured."""
 
 
 def row(entry: ModelEntry) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def row(entry: ModelEntry) -> tuple[str, ...]:
 
 
 def _measured(entry: ModelEntry) -> tuple[str, ...]:
-    """The cells of what was measured in float64."""
+    """The cells of the measures in float64."""
     if (found := entry.measures) is None:
         return (NOTHING,) * 4
     maps = found.features
@@ -64,7 +65,7 @@ def _error(value: float) -> str:
 
 
 def verdict(entry: ModelEntry) -> str:
-    """What arithmetic says of the network at its input size."""
+    """What arithmetic predicts for the network at its input size."""
     if entry.sizes is None:
         structure = entry.report.structure
         other = structure is not None and structure.note == FIELDS
@@ -76,37 +77,46 @@ def verdict(entry: ModelEntry) -> str:
 
 
 def legend(entries: Sequence[ModelEntry]) -> str:
-    """What the columns say, as plain text."""
+    """What the columns mean, as plain text."""
     report = entries[0].report
     angles = f", all angles: accuracy over {len(report.curve.angles)} of them" if report.curve is not None else ""
-    told = (
+    percentages = (
         f"In percent: accuracy upright, orbit: accuracy over all elements of {report.group}, agreement: how often the "
         f"class stays what it was upright under the others{angles}."
     )
     measured = [entry.measures for entry in entries if entry.measures is not None]
     if not measured:
-        return told
+        return percentages
     return (
-        f"{told} Measured in float64 on {measured[0].images:,} images: the largest relative error of any feature map, "
-        "of the logits, each over the group in brackets; and local equivariance errors (LEE) of the logits, "
-        "E|Lf|²/E|f|² for t in half images."
+        f"{percentages} Measured in float64 on {measured[0].images:,} images: the largest relative error of any "
+        "feature map, of the logits, each over the group in brackets; and local equivariance errors (LEE) of the "
+        "logits, E|Lf|²/E|f|² for t in half images."
     )
 
 
+def comparison(entries: Sequence[ModelEntry]) -> Table:
+    """The models as a table, highest mean accuracy over the angles first."""
+    return Table(HEADER, [row(entry) for entry in ranked(numbered(entries))])
+
+
 def compared(entries: Sequence[ModelEntry]) -> str:
-    """The comparison as a Markdown table, best mean over the angles first."""
-    rows = [row(entry) for entry in ranked(numbered(entries))]
-    lines = [HEADER, tuple("---" for _ in HEADER), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines) + "\n"
+    """The models as a Markdown table, highest mean accuracy over the angles first.
+
+    Example:
+        >>> from zoo.report import compared
+        >>> print(compared([]).partition(" | upright")[0])
+        | model | parameters | at its size
+    """
+    return comparison(entries).markdown + "\n"
 
 
 def ranked(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
-    """By mean accuracy over angles, or over elements where there is no curve; best first, ties in the given order."""
+    """Sorted by mean accuracy over angles, or over elements where there is no curve: highest first, ties as given."""
     return sorted(entries, key=lambda entry: -_overall(entry))
 
 
 def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
-    """The same models, a number after every name that was there before."""
+    """The same models; a name that occurred before gets a number."""
     seen: Counter[str] = Counter()
     found = []
     for entry in entries:

@@ -1,6 +1,7 @@
 """The report: what training showed, prediction against measurement, and the way to JSON and back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ from torch import nn
 from symdata.groups import Element, Elements, Group
 from symdata.symmetry import Symmetry
 from tests.support.classifiers import UNIT, Centroids, digits
-from zoo import ModelError
-from zoo.evaluation import Report, evaluate
+from zoo import ImageSet, ModelError, OpenedModel, Report, evaluate
 from zoo.evaluation.structure import FIELDS, FOREIGN, structure
 from zoo.evaluation.training_support import TrainingSupport
 from zoo.models.registry import create
@@ -75,13 +75,14 @@ def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
     """Images that d4 has moved already are seen by a model that saw d4, whatever element is added."""
     images, labels = digits(data, "test", 60)
     drawn = D4.take(np.arange(60) % 8)
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="d4", drawn=drawn)
+    moved = ImageSet(images, labels, drawn=drawn)
+    report = evaluate(OpenedModel(plain, UNIT, seen="d4"), moved, angles=0, probe=0)
     assert report.gap.unseen.count == 0 and report.gap.value is None
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="none", drawn=drawn)
+    report = evaluate(OpenedModel(plain, UNIT, seen="none"), moved, angles=0, probe=0)
     assert report.gap.seen.count == 60  # of every image exactly one element undoes what moved it
     undone = [(~drawn.one(i)) for i in range(60)]
     right = [
-        evaluate(plain, images[i : i + 1], labels[i : i + 1], UNIT, angles=0, probe=0)
+        evaluate(OpenedModel(plain, UNIT), (images[i : i + 1], labels[i : i + 1]), angles=0, probe=0)
         .elements[D4.index(e)]
         .rate.correct
         for i, e in enumerate(undone)
@@ -91,20 +92,20 @@ def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
 
 def test_the_gap_per_class(plain, data):
     images, labels = digits(data, "test", 100)
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="0-4:d4,rest:c4")
+    report = evaluate(OpenedModel(plain, UNIT, seen="0-4:d4,rest:c4"), (images, labels), angles=0, probe=0)
     counts = torch.bincount(labels, minlength=10).tolist()
     assert [(a.count, b.count) for a, b in report.gap.by_class] == [
         (8 * n, 0) if c <= 4 else (4 * n, 4 * n) for c, n in enumerate(counts)
     ]
     assert report.gap.seen.count == sum(a.count for a, _ in report.gap.by_class)
     assert report.gap.symmetry == "0-4:d4,rest:c4"
-    assert evaluate(plain, images, labels, UNIT, angles=0, probe=0).gap is None
+    assert evaluate(OpenedModel(plain, UNIT), (images, labels), angles=0, probe=0).gap is None
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (None, None),
+        ({}, None),
         ({"dataset": {"name": "x"}, "training": {"symmetry": "none"}}, None),
         ({"dataset": {"symmetry": {"train": "c4", "test": "d4"}}, "training": {"symmetry": "d1"}}, "c4 then d1"),
         ({"dataset": {"symmetry": {"a": "c4"}, "split": "a"}, "training": {"symmetry": "none"}}, "c4"),
@@ -178,7 +179,8 @@ def test_a_network_that_disagrees_with_its_grids_is_called_so(data):
 
 def report_of(data, **options):
     model = Centroids(*digits(data, "train", 100))
-    return evaluate(model, *digits(data, "test", 20), UNIT, data="mnist, test", seen="0-4:d4,rest:none", **options)
+    images = ImageSet(*digits(data, "test", 20), name="mnist, test")
+    return evaluate(OpenedModel(model, UNIT, seen="0-4:d4,rest:none"), images, **options)
 
 
 def test_the_report_survives_json(data):
@@ -188,7 +190,8 @@ def test_the_report_survives_json(data):
         report_of(data, probe=0, angles=0),
         report_of(data, probe=0, limit=3),
     ]
-    reports.append(evaluate(model, *digits(data, "test", 20), UNIT, angles=0, seen="o2", probe=2, note="a note"))
+    opened = OpenedModel(model, UNIT, seen="o2")
+    reports.append(replace(evaluate(opened, digits(data, "test", 20), angles=0, probe=2), note="a note"))
     for report in reports:
         text = json.dumps(report.to_dict(), allow_nan=False)
         assert Report.from_dict(json.loads(text)) == report

@@ -12,8 +12,8 @@ from symdata import Element, act
 from symdata.transforms.learnable import LearnableAffine
 from symdata.transforms.warp import apply_mask
 from tests.support.checkpoints import NAME, SIZE, edit, golden, network, refused, save
+from zoo import evaluate
 from zoo.errors import ModelError
-from zoo.evaluation import evaluate
 from zoo.models.averaged import AVERAGES, MAX_COPIES, InvarianceAverage
 from zoo.models.registry import build, create, export, needs
 from zoo.objectives.augerino import AugerinoObjective
@@ -123,7 +123,7 @@ def test_round_trip(tmp_path):
 def test_a_saved_average_is_evaluated(tmp_path):
     model = zoo.load(save(tmp_path / "m", averaged_network()))
     images = torch.randint(0, 256, (12, 1, SIZE, SIZE), dtype=torch.uint8)
-    report = evaluate(model, images, torch.arange(12) % 4, model.preprocessing)
+    report = evaluate(model, (images, torch.arange(12) % 4))
     said = json.loads(json.dumps(report.to_dict()))
     assert said["structure"]["verdict"].startswith("unknown")
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import zoo
-from cli.evaluation_text import _structure
 from tests.support.checkpoints import SIZE, golden, network, save
 from tests.support.hub_server import LoopbackHub
 from zoo.checkpoint.card import render_card
@@ -91,7 +90,7 @@ def test_a_card_is_rendered_from_a_record_that_is_none(record, tmp_path):
 def test_what_cannot_be_predicted_is_not_held_against_the_measurement(word):
     found = structure(made(word), torch.rand(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))
     assert found.agrees is None
-    text = _structure(found)
+    text = str(found)
     assert "DISAGREE" not in text and ("unknown" in text if word == "averaged" else RELAXED in text)
     strict = structure(network(), torch.rand(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))
     assert strict.agrees is True, "and what can is"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.support.checkpoints import network
-from zoo import Preprocessing, evaluate
+from zoo import ImageSet, OpenedModel, Preprocessing, evaluate
 from zoo.errors import ModelError
 from zoo.report import ModelEntry, SavedReport, collect, compared, page, read_record
 from zoo.report.charts import polar, shares
@@ -28,10 +28,8 @@ def entry(
     model = network() if model is None else model
     images = torch.randint(0, 256, (count, 1, 20, 20), generator=torch.Generator().manual_seed(1)).byte()
     labels = torch.arange(count) % 4
-    report = evaluate(
-        model, images, labels, PREPROCESSING, name=name, data="noise", classes=CLASSES, angles=angles, elements=elements
-    )
-    return collect(model, images, labels.tolist(), PREPROCESSING, report, measured=measured)
+    opened, noise = OpenedModel(model, PREPROCESSING, CLASSES, name), ImageSet(images, labels, name="noise")
+    return collect(opened, noise, evaluate(opened, noise, angles=angles, elements=elements), measured=measured)
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +105,14 @@ def test_agreement_is_what_a_loop_finds(entries):
     assert min(map(min, entries[2].agreement)) < 1, "the negative control"
 
 
-def test_films_turn_the_image(entries):
-    film = entries[0].films[0]
-    assert [frame.angle for frame in film.frames] == [30.0 * k for k in range(12)]
-    first = film.frames[0].pixels
-    assert torch.equal(film.frames[3].pixels, torch.rot90(first, 1, (-2, -1)))
-    assert {f.label for f in entries[0].films} == {0, 1, 2, 3}
-    assert film.frames[0].predicted == film.frames[3].predicted
-    assert all(0 < frame.confidence <= 1 for frame in film.frames)
+def test_strips_turn_the_image(entries):
+    strip = entries[0].strips[0]
+    assert [image.angle for image in strip.frames] == [30.0 * k for k in range(12)]
+    first = strip.frames[0].pixels
+    assert torch.equal(strip.frames[3].pixels, torch.rot90(first, 1, (-2, -1)))
+    assert {one.label for one in entries[0].strips} == {0, 1, 2, 3}
+    assert strip.frames[0].predicted == strip.frames[3].predicted
+    assert all(0 < image.confidence <= 1 for image in strip.frames)
 
 
 def test_sizes_are_those_of_the_audit(entries):

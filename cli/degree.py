@@ -84,11 +84,11 @@ def _grids(config: dict[str, Any] | None) -> str | None:
 
 def text(found: "Learned", grids: str | None = None) -> str:
     """For a terminal; `grids` is the verdict on a model whose grids are not exact."""
-    from symdata.transforms.affine import unit_of
+    from symdata.transforms.generators import half_width_unit
 
     parts = [f"{found.model}: {_claim(found)}"]
     if found.half_widths:
-        widths = [[name, f"{width:.3g}", unit_of(name)] for name, width in found.half_widths.items()]
+        widths = [[name, f"{width:.3g}", half_width_unit(name)] for name, width in found.half_widths.items()]
         parts.append(table(widths, ["generator", "half-width", ""]))
     if found.layers:
         parts.append(_layers(found))

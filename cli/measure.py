@@ -20,7 +20,7 @@ LIMIT = 100
 
 
 class GeneratorsType(click.ParamType[tuple[str, ...]]):
-    """`rotation,translate-x`."""
+    """`rotation,translate_x`."""
 
     name = "generators"
 
@@ -72,7 +72,7 @@ class Measured(NamedTuple):
 @click.option(
     "--generators",
     type=GeneratorsType(),
-    default="rotation,translate-x,translate-y,scale,shear",
+    default="rotation,translate_x,translate_y,scale,shear",
     show_default=True,
     help="Motions that get a Lie derivative each, separated by commas.",
 )

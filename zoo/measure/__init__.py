@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from symdata.transforms.generators import GENERATORS as GENERATORS
+    from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
     from zoo.measure.degree import LayerDegree as LayerDegree
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
     from zoo.measure.kernels import kernel_deviation as kernel_deviation
     from zoo.measure.kernels import kernel_deviations as kernel_deviations
-    from zoo.measure.motions.flows import GENERATORS as GENERATORS
-    from zoo.measure.motions.flows import Generator as Generator
     from zoo.measure.motions.flows import flow as flow
     from zoo.measure.motions.flows import tangent as tangent
     from zoo.measure.motions.layerwise import LayerTerm as LayerTerm

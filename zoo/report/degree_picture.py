@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from symdata.pictures.contact_sheet import INK, PAPER, Picture
-from symdata.transforms.affine import unit_of
+from symdata.transforms.generators import half_width_unit
 from zoo.errors import ModelError
 from zoo.measure.learned_degree import Learned
 
@@ -63,7 +63,7 @@ def rows(found: Learned) -> tuple[list[str], list[str], list[list[float]]]:
     cells: list[list[float]] = []
     columns = list(max(found.layers, key=lambda layer: len(layer.deviation)).deviation) if found.layers else []
     if found.half_widths is not None:
-        columns = [f"{name}\n{width:.3g} {unit_of(name)}" for name, width in found.half_widths.items()]
+        columns = [f"{name}\n{width:.3g} {half_width_unit(name)}" for name, width in found.half_widths.items()]
         labels, cells = ["half-width"], [[min(1.0, _share(name, width)) for name, width in found.half_widths.items()]]
     for layer in found.layers if found.half_widths is None else ():
         labels.append(layer.name)

@@ -7,20 +7,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from symdata.groups import Group
+from symdata.transforms.generators import current_name
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.tracer import FAILURES
 from zoo.measure.equivariance import FeatureError
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import invariance_error
 from zoo.measure.maps import hands_on_types
-from zoo.measure.motions.flows import GENERATORS
+from zoo.measure.motions.flows import MOTIONS
 from zoo.measure.motions.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
 from zoo.measure.motions.lie import LocalError, local_equivariance_error
 from zoo.measure.shared_elements import comparable_errors
 
-SPLIT = ("rotation", "translate-x")
+SPLIT = ("rotation", "translate_x")
 """Motions that are split among the layers."""
-STEPS = 2 + len(GENERATORS) + len(SPLIT)
+STEPS = 2 + len(MOTIONS) + len(SPLIT)
 """Times that `measure` goes through all images."""
 
 
@@ -115,7 +116,7 @@ class Measures:
 
     def lee(self, *generators: str) -> float | None:
         """The mean relative local equivariance error of these motions; None if one was not measured."""
-        found = {motion.generator: motion.relative.value for motion in self.motions}
+        found = {current_name(motion.generator): motion.relative.value for motion in self.motions}
         return sum(found[g] for g in generators) / len(generators) if set(generators) <= found.keys() else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def measure(
     changes = done(invariance_error(model, inputs, group)).by_element
     worst = max(changes, key=lambda name: changes[name].value)
     maps, note = done(comparable_errors(model, inputs, group))
-    motions = tuple(MotionError.of(done(local_equivariance_error(model, inputs, name))) for name in GENERATORS)
+    motions = tuple(MotionError.of(done(local_equivariance_error(model, inputs, name))) for name in MOTIONS)
     typed = hands_on_types(model)
     splits, notes = (
         [],

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from symdata import __version__
+from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report import charts
@@ -82,7 +83,8 @@ def _motions(entries: Sequence[ModelEntry]) -> Markup | None:
     for k, entry in enumerate(entries):
         for motion in entry.measures.motions if entry.measures is not None else ():
             error = motion.relative
-            rows.setdefault(motion.generator, []).append((k, entry.name, error.value, error.standard_error or 0.0))
+            row = rows.setdefault(current_name(motion.generator), [])
+            row.append((k, entry.name, error.value, error.standard_error or 0.0))
     if not rows:
         return None
     values = [max(value, FAINTEST) for row in rows.values() for *_, value, _ in row]

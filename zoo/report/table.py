@@ -56,7 +56,7 @@ def _measured(entry: ModelEntry) -> tuple[str, ...]:
 
 
 def _shifting(entry: ModelEntry) -> float | None:
-    return None if entry.measures is None else entry.measures.lee("translate-x", "translate-y")
+    return None if entry.measures is None else entry.measures.lee("translate_x", "translate_y")
 
 
 def _error(value: float) -> str:

@@ -67,7 +67,7 @@ class Attention(nn.Module):
 NETS = {"three layers": three_layers, "residual": Residual, "attention": Attention}
 
 
-@pytest.mark.parametrize("generator", ["rotation", "translate-x", "scale"])
+@pytest.mark.parametrize("generator", ["rotation", "translate_x", "scale"])
 @pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 def test_the_terms_add_up_to_the_derivative_of_the_whole(make, generator):
     net = make()
@@ -229,7 +229,7 @@ def test_a_shift_by_a_pixel_is_a_shift_by_a_pixel_over_the_stride(monkeypatch):
     assert ImageFrame((28, 28)).pixel(maps[0]) == pytest.approx((28 / 22, 28 / 22))
 
     def values():
-        return {layer.name: layer.value.value for layer in layerwise_equivariance_error(net, x, "translate-x").layers}
+        return {layer.name: layer.value.value for layer in layerwise_equivariance_error(net, x, "translate_x").layers}
 
     traced = values()
     monkeypatch.setattr(ImageFrame, "of", lambda model, inputs: ImageFrame((28, 28)))  # by the ratio of the sizes

@@ -218,6 +218,19 @@ def test_the_json_gives_page_and_table_again(entries, html, tmp_path):
             read_record(path)
 
 
+def test_a_record_with_an_earlier_spelling_stands_beside_a_new_one(entries, tmp_path):
+    """`translate-x` is the same motion; the file keeps what it says."""
+    record = SavedReport(tuple(entries[:1]))
+    text = record.dumps().replace("translate_", "translate-")
+    path = tmp_path / "earlier.json"
+    path.write_text(text, encoding="utf-8")
+    (earlier,) = read_record(path).entries
+    assert SavedReport((earlier,)).dumps() == text and "translate-x" in text
+    assert compared([earlier]) == compared(entries[:1])
+    shown = page([earlier, entries[1]])
+    assert shown.count(" along translate_x: ") == 2 and " along translate-x" not in shown
+
+
 def test_more_models_than_colours(entries):
     """Nine: all stand in the table, the eight best are drawn; two of one name are told apart."""
     many = [entries[k % 3] for k in range(9)]

@@ -14,12 +14,11 @@ Between the pixels an image is what an interpolation says it is, and so is the d
 
 Convention:
     Pixel (column x, row y), y down, from the centre ((W - 1)/2, (H - 1)/2). `rotation` by t = pi/2 is
-    `torch.rot90(x, 1, (-2, -1))`: counter-clockwise as displayed. `translate-x` moves what is seen to the right,
-    `translate-y` down, `scale` enlarges it by exp(t), `shear` moves the upper half to the right and the lower to the
+    `torch.rot90(x, 1, (-2, -1))`: counter-clockwise as displayed. `translate_x` moves what is seen to the right,
+    `translate_y` down, `scale` enlarges it by exp(t), `shear` moves the upper half to the right and the lower to the
     left, by t pixels per pixel of height.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -27,6 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symdata.errors import SymmetryError
+from symdata.transforms.generators import GENERATORS, Generator, current_name
+
+MOTIONS = ("rotation", "translate_x", "translate_y", "scale", "shear")
+"""The generators that are measured unless others are named."""
 
 KERNELS = ("bicubic", "bilinear")
 PADDINGS = {"reflection": None, "border": "replicate", "zeros": "constant"}
@@ -36,47 +39,12 @@ MARGIN = 12
 """Pixels that `border` and `zeros` add on each side: the spline forgets a pixel at a rate of 0.27 per pixel."""
 
 
-@dataclass(frozen=True)
-class Generator:
-    """A velocity field that is affine in the position."""
-
-    name: str
-    unit: str
-    """Of t."""
-    velocity: tuple[tuple[float, float, float], tuple[float, float, float]]
-    """V: (x, y, 1), pixels from the centre, to the velocity of x and y, in pixels per unit of t."""
-    half_image: tuple[int, int] = (0, 0)
-    """Powers of (H/2, W/2) in t, where the sides of the image are 2: t = half an image is one for a translation."""
-
-    def matrix(self, pixel: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-        """V as a matrix (2, 3), float64, for a grid whose pixel is so many pixels (high, wide) of the image."""
-        to_image = torch.tensor([pixel[1], pixel[0], 1.0], dtype=torch.float64)
-        return torch.tensor(self.velocity, dtype=torch.float64) * to_image / to_image[:2, None]
-
-    def per_half_image(self, size: tuple[int, int]) -> float:
-        """What t = 1 is in its own unit, once coordinates go from -1 to 1 over an image of `size` (H, W)."""
-        h, w = self.half_image
-        return float((size[0] / 2) ** h * (size[1] / 2) ** w)
-
-
-GENERATORS = {
-    generator.name: generator
-    for generator in (
-        Generator("rotation", "radian", ((0, 1, 0), (-1, 0, 0))),
-        Generator("translate-x", "pixel", ((0, 0, 1), (0, 0, 0)), (0, 1)),
-        Generator("translate-y", "pixel", ((0, 0, 0), (0, 0, 1)), (1, 0)),
-        Generator("scale", "log-scale", ((1, 0, 0), (0, 1, 0))),
-        Generator("shear", "shear factor", ((0, -1, 0), (0, 0, 0)), (-1, 1)),
-    )
-}
-
-
 def find_generator(generator: Generator | str) -> Generator:
     """The generator of that name; `SymmetryError` for others, and for mirrors, which have none."""
     if isinstance(generator, Generator):
         return generator
-    if generator in GENERATORS:
-        return GENERATORS[generator]
+    if (name := current_name(str(generator))) in GENERATORS:
+        return GENERATORS[name]
     if any(word in str(generator) for word in ("mirror", "reflect", "flip")):
         raise SymmetryError(
             f"{generator!r} has no generator: a mirror cannot be done by degrees; measure its orbit instead, "
@@ -137,23 +105,22 @@ def tangent(
     return -(velocity[0] * slope_x + velocity[1] * slope_y)
 
 
-def fastest(generator: Generator, size: tuple[int, int]) -> float:
-    """The largest velocity in an image of `size` (H, W), in pixels per unit of t."""
-    corner = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2, 1.0], dtype=torch.float64)
-    signs = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]], dtype=torch.float64)
-    return float((generator.matrix() @ (corner * signs).T).norm(dim=0).max())
-
-
 def _positions(size: tuple[int, int]) -> Tensor:
     """(x, y, 1) of every pixel from the centre, (3, H W) float64."""
     y, x = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size)
     return torch.stack([x.repeat(size[0]), y.repeat_interleave(size[1]), torch.ones(size[0] * size[1])])
 
 
+def _matrix(generator: Generator, pixel: tuple[float, float]) -> Tensor:
+    """V as a matrix (2, 3), float64, for a grid whose pixel is so many pixels (high, wide) of the image."""
+    to_image = torch.tensor([pixel[1], pixel[0], 1.0], dtype=torch.float64)
+    return torch.tensor(generator.velocity, dtype=torch.float64) * to_image / to_image[:2, None]
+
+
 @lru_cache(maxsize=64)
 def _velocity(generator: Generator, size: tuple[int, int], pixel: tuple[float, float]) -> Tensor:
     """Of x and y at every pixel, (2, H, W) float64, in pixels per unit of t."""
-    return (generator.matrix(pixel) @ _positions(size)).view(2, *size)
+    return (_matrix(generator, pixel) @ _positions(size)).view(2, *size)
 
 
 def _widened(images: Tensor, kernel: str, padding: str) -> tuple[Tensor, int]:
@@ -171,7 +138,7 @@ def _taps(
 ) -> tuple[Tensor, Tensor]:
     """What every pixel after a time t is made of: indices into the widened image and their weights, (H W, taps)."""
     affine = torch.zeros(3, 3, dtype=torch.float64)
-    affine[:2] = -t * generator.matrix(pixel)
+    affine[:2] = -t * _matrix(generator, pixel)
     source = torch.linalg.matrix_exp(affine)[:2] @ _positions(size)  # (2, H W), pixels from the centre
     h, w = (n + 2 * margin for n in size)
     column, row = source[0] + (w - 1) / 2, source[1] + (h - 1) / 2

@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.estimates import Estimate
 from zoo.measure.maps import LayerGrid, ToGrid, hands_on_types, layer_grid
 from zoo.measure.model_copy import ModelCopy
 from zoo.measure.motions.derivatives import derivable, dual, dual_numbers, forward_mode, taken_apart
-from zoo.measure.motions.flows import Generator
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
 
 MAX_OUTPUTS = 64

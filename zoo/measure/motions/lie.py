@@ -22,10 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.transforms.generators import Generator
 from zoo.measure.estimates import Estimate, squared
 from zoo.measure.model_copy import Measured, ModelCopy
 from zoo.measure.motions.derivatives import double_backward, forward_mode
-from zoo.measure.motions.flows import Generator
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
 
 
@@ -88,7 +88,7 @@ def lie_derivative(
     Args:
         model: any module, which is copied, runs in eval mode and is left as it is; or a function of an image batch.
         inputs: normalised images (n, C, H, W), as the model takes them.
-        generator: `rotation` (radian, counter-clockwise), `translate-x`, `translate-y` (pixel, right and down),
+        generator: `rotation` (radian, counter-clockwise), `translate_x`, `translate_y` (pixel, right and down),
             `scale` (log-scale) or `shear` (shear factor); see `zoo.measure.motions.flows`.
         how: fields of `LieDerivativeSettings`: output, out_action, method, step, kernel, padding, batch_size, dtype.
 

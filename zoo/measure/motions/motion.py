@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.maps import ImageFrame, ToGrid
 from zoo.measure.model_copy import Measured, ModelCopy
-from zoo.measure.motions.flows import Generator, fastest, find_generator, flow, tangent
+from zoo.measure.motions.flows import find_generator, flow, tangent
 
 METHODS = ("central", "jvp", "double-backward")
 ACTIONS = ("invariant", "image")
@@ -73,7 +74,7 @@ class Motion:
         found = find_generator(generator)
         strided = maps or how.out_action == "image"  # else no trace of the model is needed
         frame = ImageFrame.of(work.model if strided else None, work.inputs)
-        step = how.step or STEP_PIXELS[how.dtype] / max(fastest(found, frame.size), 1.0)
+        step = how.step or STEP_PIXELS[how.dtype] / max(found.fastest(frame.size), 1.0)
         return cls(found, how, frame, step)
 
     @property

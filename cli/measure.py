@@ -103,14 +103,14 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.devices import check_device
-    from zoo.measure.maps import hands_on_types
+    from zoo.exactness.model_groups import has_typed_layers
     from zoo.measure.motions.layerwise import TYPED
     from zoo.references.opening import foreign
 
     check_device(given["device"])
     opened = open_given_model(model, given)
     assert opened.preprocessing is not None  # `open_given_model` refuses a model without
-    if given["layers"] and hands_on_types(opened.model):
+    if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
     mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"

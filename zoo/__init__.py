@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate as evaluate
     from zoo.exactness.arithmetic import Subsampling as Subsampling
     from zoo.exactness.audits import Audit as Audit
-    from zoo.exactness.audits import Mend as Mend
     from zoo.exactness.audits import audit as audit
     from zoo.exactness.audits import exact_sizes as exact_sizes
+    from zoo.exactness.mends import Mend as Mend
     from zoo.hub.mixin import HubModel as HubModel
     from zoo.hub.repository import pull as pull
     from zoo.hub.repository import push as push
@@ -43,7 +43,7 @@ _HOMES = {
     "DivergedError": "training",
     "FeatureError": "measure.feature_error",
     "HubModel": "hub.mixin",
-    "Mend": "exactness.audits",
+    "Mend": "exactness.mends",
     "ModelError": "errors",
     "Preprocessing": "preprocessing",
     "Report": "evaluation",

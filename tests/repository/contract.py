@@ -39,7 +39,7 @@ MAY_IMPORT = {
         "evaluation": "errors exactness inference measure preprocessing",
         "checkpoint": "errors evaluation exactness files measure models preprocessing",
         "hub": "checkpoint errors files models preprocessing",
-        "references": "checkpoint devices errors files hub models preprocessing",
+        "references": "checkpoint devices errors exactness files hub models preprocessing",
         "training": "checkpoint devices errors exactness files models objectives preprocessing",
         "report": "errors evaluation exactness inference measure preprocessing",
         "experiments": (

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import D4
-from zoo.exactness.audits import audit, lattice_part
+from zoo.exactness.audits import audit
+from zoo.exactness.model_groups import tied_group
 from zoo.exactness.tracer import duplicate
 from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
 from zoo.measure.feature_error import feature_error
@@ -106,7 +107,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
         model: it is copied, never changed.
         inputs: normalised images (B, C, H, W), H = W, as the model takes them.
     """
-    own = lattice_part(model)
+    own = tied_group(model)
     group = own or D4
     inputs = inputs.cpu()
     twin = duplicate(model).cpu()

@@ -18,7 +18,7 @@ from zoo.exactness.arithmetic import D4
 from zoo.inference.sweep import listed
 from zoo.layers.regular import move
 from zoo.measure.estimates import Estimate, relative, squared
-from zoo.measure.model_copy import Measured, ModelCopy
+from zoo.measure.model_copy import Measurable, ModelCopy
 from zoo.measure.motions.flows import flow
 
 
@@ -48,7 +48,7 @@ class InvarianceError:
 
 
 def invariance_error(
-    model: Measured,
+    model: Measurable,
     inputs: Tensor,
     elements: Group | str | Sequence[Element] = "d4",
     *,

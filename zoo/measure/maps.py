@@ -102,12 +102,6 @@ def layer_grid(to_grid: ToGrid | None, model: nn.Module, inputs: Tensor) -> Laye
     return lambda features, module: to_grid(features)
 
 
-def hands_on_types(model: nn.Module) -> bool:
-    """Whether layers of escnn are in it: what they hand on are typed tensors, in which no hook sees a map."""
-    classes = (c for module in model.modules() for c in type(module).__mro__)
-    return any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in classes)
-
-
 @dataclass(frozen=True)
 class ImageFrame:
     """How the grids of feature maps lie in the image."""

@@ -18,7 +18,7 @@ OUTPUTS = ("logits", "softmax")
 UNFOLDED = 8
 """In float64 convolutions on a CPU unfold their input: batches of an eighth were fastest (measured, P4CNN at 28)."""
 
-Measured = nn.Module | Callable[[Tensor], Tensor]
+Measurable = nn.Module | Callable[[Tensor], Tensor]
 """A model, or any function of an image batch."""
 
 
@@ -49,7 +49,7 @@ class ModelCopy:
     @classmethod
     def of(
         cls,
-        model: Measured,
+        model: Measurable,
         inputs: Tensor,
         output: str = "logits",
         dtype: torch.dtype = torch.float64,

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.audits import lattice_part
+from zoo.exactness.model_groups import tied_group
 from zoo.measure.equivariance import FeatureError, equivariance_error, has_other_fields, shared_group
 
 
@@ -21,7 +21,7 @@ def comparable_errors(model: nn.Module, inputs: Tensor, group: Group) -> tuple[F
         return None, "its fields are not those of a lattice group, so feature maps are not compared"
     if len(shared.elements) == 1:
         return None, f"{group} shares no element with the symmetries of its feature maps but the identity"
-    note = "" if lattice_part(model) else "no layer ties its weights by a group: each channel is taken for an image"
+    note = "" if tied_group(model) else "no layer ties its weights by a group: each channel is taken for an image"
     try:
         return equivariance_error(model, inputs, shared), note
     except ModelError as error:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
+from zoo.exactness.model_groups import is_typed
 from zoo.preprocessing import Preprocessing
 
 EXTRAS = {"hf": "transformers", "timm": "timm"}
@@ -110,8 +111,7 @@ class Untyped(nn.Module):
 
 def untyped(module: nn.Module) -> nn.Module:
     """A module of escnn as one of plain tensors; any other as it is."""
-    typed = any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in type(module).__mro__)
-    return Untyped(module) if typed else module
+    return Untyped(module) if is_typed(module) else module
 
 
 def _transformers(place: str) -> Adapted:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.evaluation import Report
-from zoo.exactness.audits import lattice_part
 from zoo.exactness.by_size import phi_by_size
+from zoo.exactness.model_groups import tied_group
 from zoo.inference.sweep import spread, sweep
 from zoo.measure.estimates import Rate
 from zoo.preprocessing import Preprocessing
@@ -130,7 +130,7 @@ def collect(
     swept = sweep(model, images[rows], preprocessing, elements.elements, progress=progress)
     predicted = torch.cat([logits.argmax(2) for _, logits in swept], 1)  # (elements, n)
     right = predicted == torch.as_tensor(labels)[rows].to(predicted)
-    group = lattice_part(model)
+    group = tied_group(model)
     sizes = None if group is None else phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
     measures = None
     if measured:

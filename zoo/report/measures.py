@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from symdata.groups import Group
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError, describe_error
+from zoo.exactness.model_groups import has_typed_layers
 from zoo.exactness.tracer import FAILURES
 from zoo.measure.equivariance import FeatureError
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import invariance_error
-from zoo.measure.maps import hands_on_types
 from zoo.measure.motions.flows import MOTIONS
 from zoo.measure.motions.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
 from zoo.measure.motions.lie import LocalError, local_equivariance_error
@@ -166,7 +166,7 @@ def measure(
     worst = max(changes, key=lambda name: changes[name].value)
     maps, note = done(comparable_errors(model, inputs, group))
     motions = tuple(MotionError.of(done(local_equivariance_error(model, inputs, name))) for name in MOTIONS)
-    typed = hands_on_types(model)
+    typed = has_typed_layers(model)
     splits, notes = (
         [],
         [text for text in (note, f"layers were not told apart: {TYPED}" if typed else "") if text],

@@ -29,11 +29,13 @@ from torch import Tensor, nn
 
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
+from zoo.exactness.model_groups import has_typed_layers
 from zoo.measure.estimates import Estimate
-from zoo.measure.maps import LayerGrid, ToGrid, hands_on_types, layer_grid
+from zoo.measure.maps import LayerGrid, ToGrid, layer_grid
 from zoo.measure.model_copy import ModelCopy
 from zoo.measure.motions.derivatives import derivable, dual, dual_numbers, forward_mode, taken_apart
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
+from zoo.measure.seen_tensors import SeenTensors
 
 MAX_OUTPUTS = 64
 """From more outputs on, random probes take the place of one backward per output."""
@@ -111,7 +113,7 @@ def layerwise_equivariance_error(
     """
     if not isinstance(model, nn.Module):
         raise ModelError(f"a {type(model).__name__} has no layers, expected a torch module")
-    if hands_on_types(model):
+    if has_typed_layers(model):
         raise ModelError(f"{TYPED}; use local_equivariance_error for the whole model")
     settings = LieDerivativeSettings(**{"method": "jvp", **how})
     if settings.method != "jvp":
@@ -219,19 +221,19 @@ def _intercepted(
     """While this lasts, `replace(number of the call, name, module, output)` may put another tensor in the place of what
     a module inside of the model makes, if that is (batch, ...), floating, and not what an inner module was asked for.
     """
-    calls = count()
+    calls, seen = count(), SeenTensors()
 
     def hook(name: str, module: nn.Module, out: Any) -> Any:
         several = type(out) in (tuple, list) and len(out) > 0  # attention hands out its weights, too
         first = out[0] if several else out
         if not isinstance(first, Tensor) or not first.is_floating_point() or first.shape[:1] != (batch,):
             return None
-        if getattr(first, "_symdata_replaced", None) == first._version:  # handed on by a container
+        if first in seen:  # returned by a container
             return None
         fresh = replace(next(calls), name, module, first)
         if fresh is None:
             return None
-        fresh._symdata_replaced = fresh._version  # type: ignore[attr-defined]
+        seen.add(fresh)
         return type(out)((fresh, *out[1:])) if several else fresh
 
     with ExitStack() as stack:

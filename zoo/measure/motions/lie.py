@@ -24,7 +24,7 @@ from torch import Tensor
 
 from symdata.transforms.generators import Generator
 from zoo.measure.estimates import Estimate, squared
-from zoo.measure.model_copy import Measured, ModelCopy
+from zoo.measure.model_copy import Measurable, ModelCopy
 from zoo.measure.motions.derivatives import double_backward, forward_mode
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
 
@@ -81,7 +81,7 @@ class LocalError:
 
 
 def lie_derivative(
-    model: Measured, inputs: Tensor, generator: Generator | str = "rotation", **how: Any
+    model: Measurable, inputs: Tensor, generator: Generator | str = "rotation", **how: Any
 ) -> LieDerivative:
     """The Lie derivative of a model along one motion of its images: (n, ...), per unit of t.
 
@@ -106,7 +106,7 @@ def lie_derivative(
 
 
 def local_equivariance_error(
-    model: Measured, inputs: Tensor, generator: Generator | str = "rotation", **how: Any
+    model: Measurable, inputs: Tensor, generator: Generator | str = "rotation", **how: Any
 ) -> LocalError:
     """The local equivariance error of a model along one motion of its images; arguments are those of `lie_derivative`.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.maps import ImageFrame, ToGrid
-from zoo.measure.model_copy import Measured, ModelCopy
+from zoo.measure.model_copy import Measurable, ModelCopy
 from zoo.measure.motions.flows import find_generator, flow, tangent
 
 METHODS = ("central", "jvp", "double-backward")
@@ -52,7 +52,7 @@ class LieDerivativeSettings:
         if self.step is not None and not (isfinite(self.step) and self.step > 0):
             raise ModelError(f"step is {self.step}, expected a number above 0, for example 1e-4")
 
-    def work(self, model: Measured, inputs: Tensor) -> ModelCopy:
+    def work(self, model: Measurable, inputs: Tensor) -> ModelCopy:
         """A copy of the model, ready to run on the inputs."""
         return ModelCopy.of(model, inputs, self.output, self.dtype, self.batch_size, self.method != "central")
 

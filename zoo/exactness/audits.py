@@ -219,7 +219,7 @@ def _cause(layer: Subsampling) -> str:
     if not r:
         return f"its input is {size}, and it treats height and width differently"
     if layer.note:
-        return f"its input is {size}, and its grid is r = {r:g} out of centre, {layer.note}"
+        return f"its input is {size}, and its grid is r = {r:g} out of centre ({layer.note})"
     return f"its input is {size}, which leaves r = {r:g} pixel{'s' if r > 1 else ''} over"
 
 

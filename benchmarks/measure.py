@@ -28,7 +28,7 @@ def costs(bench: Bench, name: str) -> None:
 
     def forward() -> None:
         with torch.no_grad():
-            for batch in work.batches():
+            for _, batch in work.batches():
                 work.run(batch)
 
     def local(method: str, images: int = count) -> None:

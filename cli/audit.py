@@ -74,7 +74,7 @@ def command(
     from zoo.exactness.audits import audit, exact_sizes
     from zoo.exactness.mends import shown
     from zoo.exactness.model_groups import tied_group
-    from zoo.measure.checked_audit import checked_audit
+    from zoo.measure.audit_check import checked_audit
     from zoo.references.opening import foreign, open_model
 
     opened = open_model(model)

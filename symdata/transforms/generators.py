@@ -79,6 +79,9 @@ GENERATORS = {
     )
 }
 
+MOTIONS = ("rotation", "translate_x", "translate_y", "scale", "shear")
+"""Those that are measured unless others are named."""
+
 LEARNABLE = {name: generator for name, generator in GENERATORS.items() if generator.largest is not None}
 """Those whose range can be learned."""
 

@@ -142,7 +142,7 @@ def _imports(path: str, tree: ast.AST) -> Iterator[str]:
 
 def _rooms(path: str, package: str, room: str, name: str) -> Iterator[str]:
     may = (
-        ["options", "evaluation_text", "measure_text", "symmetry"]
+        ["options", "evaluation_text", "symmetry"]
         if package == "cli" and room != "options"
         else MAY_IMPORT[package].get(room, "").split()
     )

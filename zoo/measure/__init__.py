@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
+    from zoo.measure.audit_check import CheckedAudit as CheckedAudit
+    from zoo.measure.audit_check import checked_audit as checked_audit
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
@@ -47,8 +49,11 @@ if TYPE_CHECKING:
     from zoo.measure.motions.motion import LieDerivativeSettings as LieDerivativeSettings
     from zoo.measure.orbit import OrbitAccuracy as OrbitAccuracy
     from zoo.measure.orbit import orbit_accuracy as orbit_accuracy
+    from zoo.measure.summary import Summary as Summary
+    from zoo.measure.summary import measure_all as measure_all
 
 _HOMES = {
+    "CheckedAudit": "audit_check",
     "Estimate": "estimates",
     "FeatureError": "equivariance",
     "GENERATORS": "motions.flows",
@@ -62,8 +67,10 @@ _HOMES = {
     "LieDerivative": "motions.lie",
     "LocalError": "motions.lie",
     "OrbitAccuracy": "orbit",
+    "Summary": "summary",
     "assert_equivariant": "assertions",
     "assert_invariant": "assertions",
+    "checked_audit": "audit_check",
     "degree_of_equivariance": "degree",
     "equivariance_error": "equivariance",
     "flow": "motions.flows",
@@ -73,6 +80,7 @@ _HOMES = {
     "layerwise_equivariance_error": "motions.layerwise",
     "lie_derivative": "motions.lie",
     "local_equivariance_error": "motions.lie",
+    "measure_all": "summary",
     "model_degree": "degree",
     "orbit_accuracy": "orbit",
     "tangent": "motions.flows",

@@ -14,7 +14,7 @@ from zoo.exactness.model_groups import tied_group
 from zoo.inference.sweep import spread, sweep
 from zoo.measure.estimates import Rate
 from zoo.preprocessing import Preprocessing
-from zoo.report.measures import STEPS, Measures, measure
+from zoo.report.measures import PASSES, Measures, measure
 from zoo.report.rotation_strips import RotationStrip, film, picked
 
 FILMS = 4
@@ -152,4 +152,4 @@ def collect(
 
 def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
     """What the progress of `collect` adds up to, of `count` images."""
-    return min(count, COMPARED) * len(group.elements) + STEPS * min(count, measured)
+    return min(count, COMPARED) * len(group.elements) + PASSES * min(count, measured)

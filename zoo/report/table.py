@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zoo.evaluation.structure import FIELDS
-from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report.collect import ModelEntry
+from zoo.report.measures import columns
+from zoo.report.measures import legend as legend_of_measures
 
 HEADER = (
     "model",
@@ -16,10 +17,7 @@ HEADER = (
     "orbit",
     "agreement",
     "all angles",
-    "feature maps",
-    "logits",
-    "LEE turning",
-    "LEE shifting",
+    *columns(),
 )
 """Of `compared`; what each says is told by `legend`."""
 NOTHING = "-"
@@ -39,28 +37,8 @@ def row(entry: ModelEntry) -> tuple[str, ...]:
         f"{100 * entry.orbit:.2f}",
         f"{100 * agree:.1f}",
         NOTHING if report.curve is None else f"{100 * report.curve.mean:.2f}",
-        *_measured(entry),
+        *((NOTHING,) * len(columns()) if entry.measures is None else entry.measures.cells),
     )
-
-
-def _measured(entry: ModelEntry) -> tuple[str, ...]:
-    """The cells of what was measured in float64."""
-    if (found := entry.measures) is None:
-        return (NOTHING,) * 4
-    maps = found.features
-    return (
-        NOTHING if maps is None else f"{_error(maps.error.value)} ({maps.group})",
-        f"{_error(found.invariance.error.value)} ({found.invariance.group})",
-        *(NOTHING if lee is None else f"{lee:.2g}" for lee in (found.lee("rotation"), _shifting(entry))),
-    )
-
-
-def _shifting(entry: ModelEntry) -> float | None:
-    return None if entry.measures is None else entry.measures.lee("translate_x", "translate_y")
-
-
-def _error(value: float) -> str:
-    return f"{value:.0e}" if value < EXACT_ERROR else f"{value:.2g}"
 
 
 def verdict(entry: ModelEntry) -> str:
@@ -86,11 +64,7 @@ def legend(entries: Sequence[ModelEntry]) -> str:
     measured = [entry.measures for entry in entries if entry.measures is not None]
     if not measured:
         return told
-    return (
-        f"{told} Measured in float64 on {measured[0].images:,} images: the largest relative error of any feature map, "
-        "of the logits, each over the group in brackets; and local equivariance errors (LEE) of the logits, "
-        "E|Lf|²/E|f|² for t in half images."
-    )
+    return f"{told} Measured in float64 on {measured[0].images:,} images: {legend_of_measures()}."
 
 
 def compared(entries: Sequence[ModelEntry]) -> str:

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from symdata.errors import SymmetryError
+from symdata.transforms.generators import MOTIONS
 from tests.support.smooth import smooth_images
 from zoo.measure import GENERATORS, flow, tangent
-from zoo.measure.motions.flows import KERNELS, MOTIONS, PADDINGS, find_generator
+from zoo.measure.motions.flows import KERNELS, PADDINGS, find_generator
 
 NAMES = list(GENERATORS)
 ODD = torch.rand(2, 3, 9, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

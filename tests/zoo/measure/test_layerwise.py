@@ -240,7 +240,7 @@ def test_a_shift_by_a_pixel_is_a_shift_by_a_pixel_over_the_stride(monkeypatch):
 def test_what_cannot_be_split_is_refused():
     with pytest.raises(ModelError, match="a function has no layers"):
         layerwise_equivariance_error(lambda x: x.flatten(1), NOISE)
-    with pytest.raises(ModelError, match="method is 'central', and layers are told apart by derivatives"):
+    with pytest.raises(ModelError, match="method is 'central', and the terms of layers need derivatives"):
         layerwise_equivariance_error(three_layers(), NOISE, method="central")
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
     from zoo.measure.kernels import kernel_deviation as kernel_deviation
     from zoo.measure.kernels import kernel_deviations as kernel_deviations
+    from zoo.measure.learned import LearnedDegree as LearnedDegree
+    from zoo.measure.learned import learned_degree as learned_degree
     from zoo.measure.motions.flows import flow as flow
     from zoo.measure.motions.flows import tangent as tangent
     from zoo.measure.motions.layerwise import LayerTerm as LayerTerm
@@ -64,6 +66,7 @@ _HOMES = {
     "LayerDegree": "degree",
     "LayerTerm": "motions.layerwise",
     "LayerwiseError": "motions.layerwise",
+    "LearnedDegree": "learned",
     "LieDerivative": "motions.lie",
     "LocalError": "motions.lie",
     "OrbitAccuracy": "orbit",
@@ -78,6 +81,7 @@ _HOMES = {
     "kernel_deviation": "kernels",
     "kernel_deviations": "kernels",
     "layerwise_equivariance_error": "motions.layerwise",
+    "learned_degree": "learned",
     "lie_derivative": "motions.lie",
     "local_equivariance_error": "motions.lie",
     "measure_all": "summary",

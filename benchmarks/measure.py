@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from benchmarks.data import mnist
 from zoo import load
-from zoo.measure import GENERATORS, flow, invariance_error, layerwise_equivariance_error, local_equivariance_error
+from zoo.measure import flow, invariance_error, layerwise_equivariance_error, local_equivariance_error
 from zoo.measure.model_copy import ModelCopy
 
 torch.set_num_threads(1)
 
-FOUR = tuple(GENERATORS)[:4]
+FOUR = ("rotation", "translate_x", "translate_y", "scale")
 
 
 def costs(bench: Bench, name: str) -> None:
@@ -28,7 +28,7 @@ def costs(bench: Bench, name: str) -> None:
 
     def forward() -> None:
         with torch.no_grad():
-            for batch in work.batches():
+            for _, batch in work.batches():
                 work.run(batch)
 
     def local(method: str, images: int = count) -> None:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from zoo.evaluation.scores import angle_curve as angle_curve
     from zoo.exactness.arithmetic import Subsampling as Subsampling
     from zoo.exactness.audits import Audit as Audit
-    from zoo.exactness.audits import Mend as Mend
     from zoo.exactness.audits import audit as audit
     from zoo.exactness.audits import exact_sizes as exact_sizes
+    from zoo.exactness.mends import Mend as Mend
     from zoo.hub.mixin import HubModel as HubModel
     from zoo.hub.repository import pull as pull
     from zoo.hub.repository import push as push
@@ -46,7 +46,7 @@ _HOMES = {
     "FeatureError": "measure.feature_error",
     "HubModel": "hub.mixin",
     "ImageSet": "evaluation.images",
-    "Mend": "exactness.audits",
+    "Mend": "exactness.mends",
     "ModelError": "errors",
     "OpenedModel": "evaluation.opened_model",
     "Preprocessing": "preprocessing",

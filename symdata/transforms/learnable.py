@@ -22,13 +22,15 @@ class LearnableAffine(GeometricAugmentationBase2D):
     Images carry a gradient back to `range.half_width`; boxes and keypoints do not.
 
     Args:
-        generators: some of translate_x, translate_y, rotation, scale, stretch, shear.
-        half_width: at the start, of all or by name: radians for a rotation, tenths of the half side for translations,
-            logarithms of a factor for the others. `half_widths()` gives degrees and pixels.
+        generators: some of rotation, translate_x, translate_y, scale, stretch, diagonal_stretch.
+        half_width: at the start: one number for all coefficients, see `AffineRange`, or by name: radians for a
+            rotation, pixels for translations, logarithms of a factor for the others. `half_widths()` gives degrees and
+            pixels.
         resample, mask, padding: see `symdata.transforms.affine.AffineRange`.
         generator: where the randomness comes from; by default torch's global generator.
         same_on_batch: one element for the whole batch.
         keepdim: keep (C, H, W) inputs three-dimensional.
+        size: shorter side of the images in pixels, for half-widths of translations by name.
 
     Shape:
         (B, C, H, W) or (C, H, W) floating point in, (B, C, H, W) out.
@@ -52,9 +54,10 @@ class LearnableAffine(GeometricAugmentationBase2D):
         generator: torch.Generator | None = None,
         same_on_batch: bool = False,
         keepdim: bool = False,
+        size: int | None = None,
     ) -> None:
         super().__init__(p=1.0, p_batch=1.0, same_on_batch=same_on_batch, keepdim=keepdim)
-        self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding)
+        self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding, size=size)
         self.generator = generator
         # Kornia sets "resample" to nearest for masks if, and only if, the flag is there.
         self.flags = {"resample": resample}

@@ -142,9 +142,7 @@ def _imports(path: str, tree: ast.AST) -> Iterator[str]:
 
 def _rooms(path: str, package: str, room: str, name: str) -> Iterator[str]:
     may = (
-        ["options", "measure_text", "symmetry"]
-        if package == "cli" and room != "options"
-        else MAY_IMPORT[package].get(room, "").split()
+        ["options", "symmetry"] if package == "cli" and room != "options" else MAY_IMPORT[package].get(room, "").split()
     )
     if room_of(name) not in (room, *may):
         yield f"{path} imports {name}: {room} may import {', '.join(may) or f'nothing of {package}'}"

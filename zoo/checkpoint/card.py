@@ -11,7 +11,7 @@ import jinja2
 import yaml
 
 from symdata.groups import Group
-from symdata.transforms.affine import UNITS
+from symdata.transforms.generators import FACTOR, current_name, half_width_unit
 from zoo.checkpoint.manifest import innermost
 from zoo.errors import ModelError
 from zoo.evaluation.report import Report
@@ -164,13 +164,14 @@ def _learned(said: Any, group: str) -> Iterator[str]:
             f"keep it to degree {degree:.2f} or more, 1 being all of it and 0 none."
         )
     if isinstance(widths, Mapping) and all(isinstance(width, int | float) for width in widths.values()):
-        words = [f"{plain(name).replace('_', ' ')} up to {_width(name, width)}" for name, width in widths.items()]
+        known = {plain(current_name(name, learned=True)): width for name, width in widths.items()}
+        words = [f"{name.replace('_', ' ')} up to {_width(name, width)}" for name, width in known.items()]
         yield f"Its answers are averages over augmentations whose range it learned: {', '.join(words)}, either way."
 
 
 def _width(name: str, width: float) -> str:
-    unit = UNITS.get(name)
-    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit is None else f"{width:.1f} {unit}"
+    unit = half_width_unit(name)
+    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit == FACTOR else f"{width:.1f} {unit}"
 
 
 def _sizes(phi_by_size: Mapping[str, float], own: int) -> Iterator[Row]:

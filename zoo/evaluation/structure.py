@@ -10,7 +10,8 @@ from symdata.display import Result, Table
 from zoo.errors import ModelError
 from zoo.evaluation.plain_data import plain_fields, read
 from zoo.exactness.arithmetic import D4
-from zoo.exactness.audits import audit, lattice_part
+from zoo.exactness.audits import audit
+from zoo.exactness.model_groups import tied_group
 from zoo.exactness.tracer import duplicate
 from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
 from zoo.measure.feature_error import feature_error
@@ -115,7 +116,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
         model: it is copied, never changed.
         inputs: normalised images (B, C, H, W), H = W, as the model takes them.
     """
-    own = lattice_part(model)
+    own = tied_group(model)
     group = own or D4
     inputs = inputs.cpu()
     twin = duplicate(model).cpu()

@@ -30,7 +30,7 @@ from zoo.experiments.harness.section import Drawing, Line, Section
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import Figure, spearman, summarise
 from zoo.experiments.harness.tables import plus_minus
-from zoo.measure.learned_degree import learned, truth
+from zoo.measure.learned import learned_degree, truth
 from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
@@ -80,7 +80,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     model = load_model(out, device=setting.device)
     dataset = load(data, "test")
     images, labels = dataset.images()[: job.request["test"]], torch.from_numpy(dataset.labels)[: job.request["test"]]
-    found = learned(model, symmetry=str(dataset.manifest["splits"]["test"]["symmetry"]), classes=dataset.classes)
+    found = learned_degree(model, symmetry=str(dataset.manifest["splits"]["test"]["symmetry"]), classes=dataset.classes)
     answers = predictions(model, images, model.preprocessing, setting.device)  # (4, n)
     same = (answers[1:] == answers[0]).double()  # (3, n)
     return {

@@ -21,7 +21,7 @@ from zoo.experiments.harness.section import Section
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import summarise
 from zoo.experiments.harness.tables import plus_minus
-from zoo.measure.learned_degree import learned
+from zoo.measure.learned import learned_degree
 from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
@@ -59,7 +59,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     model, dataset = load_model(out, device=setting.device), load(data, "test")
     labels = torch.from_numpy(dataset.labels)
     answers = predictions(model, dataset.images(), model.preprocessing, setting.device)
-    found = learned(model)
+    found = learned_degree(model)
     return {
         "accuracy": 100 * float((answers[0] == labels).double().mean()),
         "images": len(labels),

@@ -20,8 +20,12 @@ from typing import TYPE_CHECKING
 from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from symdata.transforms.generators import GENERATORS as GENERATORS
+    from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
+    from zoo.measure.audit_check import CheckedAudit as CheckedAudit
+    from zoo.measure.audit_check import checked_audit as checked_audit
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
     from zoo.measure.kernels import kernel_deviation as kernel_deviation
     from zoo.measure.kernels import kernel_deviations as kernel_deviations
-    from zoo.measure.motions.flows import GENERATORS as GENERATORS
-    from zoo.measure.motions.flows import Generator as Generator
+    from zoo.measure.learned import LearnedDegree as LearnedDegree
+    from zoo.measure.learned import learned_degree as learned_degree
     from zoo.measure.motions.flows import flow as flow
     from zoo.measure.motions.flows import tangent as tangent
     from zoo.measure.motions.layerwise import LayerTerm as LayerTerm
@@ -47,8 +51,11 @@ if TYPE_CHECKING:
     from zoo.measure.motions.motion import LieDerivativeSettings as LieDerivativeSettings
     from zoo.measure.orbit import OrbitAccuracy as OrbitAccuracy
     from zoo.measure.orbit import orbit_accuracy as orbit_accuracy
+    from zoo.measure.summary import Summary as Summary
+    from zoo.measure.summary import measure_all as measure_all
 
 _HOMES = {
+    "CheckedAudit": "audit_check",
     "Estimate": "estimates",
     "FeatureError": "equivariance",
     "GENERATORS": "motions.flows",
@@ -59,11 +66,14 @@ _HOMES = {
     "LayerDegree": "degree",
     "LayerTerm": "motions.layerwise",
     "LayerwiseError": "motions.layerwise",
+    "LearnedDegree": "learned",
     "LieDerivative": "motions.lie",
     "LocalError": "motions.lie",
     "OrbitAccuracy": "orbit",
+    "Summary": "summary",
     "assert_equivariant": "assertions",
     "assert_invariant": "assertions",
+    "checked_audit": "audit_check",
     "degree_of_equivariance": "degree",
     "equivariance_error": "equivariance",
     "flow": "motions.flows",
@@ -71,8 +81,10 @@ _HOMES = {
     "kernel_deviation": "kernels",
     "kernel_deviations": "kernels",
     "layerwise_equivariance_error": "motions.layerwise",
+    "learned_degree": "learned",
     "lie_derivative": "motions.lie",
     "local_equivariance_error": "motions.lie",
+    "measure_all": "summary",
     "model_degree": "degree",
     "orbit_accuracy": "orbit",
     "tangent": "motions.flows",

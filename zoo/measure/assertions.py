@@ -9,11 +9,11 @@ from symdata.groups import Element, Group
 from zoo.measure.equivariance import EXACT_ERROR, OUTPUT, FeatureError, equivariance_error
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import invariance_error
-from zoo.measure.model_copy import Measured
+from zoo.measure.model_copy import Measurable
 
 
 def assert_invariant(
-    model: Measured,
+    model: Measurable,
     inputs: Tensor,
     elements: Group | str | Sequence[Element] = "d4",
     *,
@@ -35,7 +35,12 @@ def assert_invariant(
 
 
 def assert_equivariant(
-    model: Measured, inputs: Tensor, group: Group | str | None = None, *, tolerance: float = EXACT_ERROR, **options: Any
+    model: Measurable,
+    inputs: Tensor,
+    group: Group | str | None = None,
+    *,
+    tolerance: float = EXACT_ERROR,
+    **options: Any,
 ) -> None:
     """`AssertionError` unless every feature map, or with `act=` the output, moves with the images up to `tolerance`.
 
@@ -65,6 +70,6 @@ def _size(error: Estimate) -> str:
     return f"{error} of its norm ({error.count} images)"
 
 
-def _name(model: Measured) -> str:
+def _name(model: Measurable) -> str:
     kind = type(model).__name__
     return getattr(model, "__name__", kind) if kind in ("function", "builtin_function_or_method") else kind

@@ -1,4 +1,4 @@
-"""A copy of a model to measure, and the images for it, a batch at a time: the model itself is never touched."""
+"""A copy of a model to measure, and the images for it, a batch at a time: the model itself is never changed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from zoo.exactness.tracer import duplicate
 from zoo.inference.forward import compute, device_of, rehearse
 
 OUTPUTS = ("logits", "softmax")
-"""What is taken for the output of a model: what it gives, or the softmax of that."""
+"""The output to measure: that of the model, or the softmax of it."""
 
 UNFOLDED = 8
-"""In float64 convolutions on a CPU unfold their input: batches of an eighth were fastest (measured, P4CNN at 28)."""
+"""Share of a batch in float64 on a CPU, where convolutions unfold their input: 1/8 was fastest (P4CNN at 28)."""
 
-Measured = nn.Module | Callable[[Tensor], Tensor]
+Measurable = nn.Module | Callable[[Tensor], Tensor]
 """A model, or any function of an image batch."""
 
 
@@ -39,7 +39,7 @@ class ModelCopy:
 
     model: nn.Module
     inputs: Tensor
-    """(n, C, H, W), as they were given."""
+    """(n, C, H, W), as given."""
     output: str
     dtype: torch.dtype
     device: torch.device
@@ -49,7 +49,7 @@ class ModelCopy:
     @classmethod
     def of(
         cls,
-        model: Measured,
+        model: Measurable,
         inputs: Tensor,
         output: str = "logits",
         dtype: torch.dtype = torch.float64,
@@ -62,9 +62,9 @@ class ModelCopy:
             model: copied if it is a module.
             inputs: normalised floats (n, C, H, W), as the model takes them.
             output: one of `OUTPUTS`.
-            dtype: float64, or float32 for a model that cannot do it.
+            dtype: float64, or float32 for a model that cannot compute in it.
             batch_size: images per forward; by default as many as keep the largest activation in the cache.
-            derived: whether derivatives are taken, which lie in the cache, too.
+            derived: whether derivatives are taken, which need space in the cache too.
         """
         inputs = checked_inputs(inputs)
         if output not in OUTPUTS:
@@ -81,13 +81,14 @@ class ModelCopy:
         held = 4 if derived else UNFOLDED if device.type == "cpu" and dtype == torch.float64 else 1
         return cls(twin, inputs, output, dtype, device, batch_size or max(1, fitting // held), layout)
 
-    def batches(self) -> Iterator[Tensor]:
-        """The images, a batch at a time, where and as the copy takes them."""
-        for part in torch.split(self.inputs, self.batch):
-            yield self.laid_out(part.to(self.device, self.dtype))
+    def batches(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows and images, a batch at a time, on the device, in the precision and layout of the copy."""
+        for start in range(0, len(self.inputs), self.batch):
+            rows = slice(start, start + self.batch)
+            yield rows, self.laid_out(self.inputs[rows].to(self.device, self.dtype))
 
     def laid_out(self, images: Tensor) -> Tensor:
-        """A fresh tensor in the layout that was rehearsed: a model may work in place."""
+        """A fresh tensor in the layout of the copy: a model may work in place."""
         return images.clone(memory_format=self.layout)
 
     def run(self, images: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ class ModelCopy:
         if out.dtype != self.dtype:
             raise ModelError(
                 f"{type(self.model).__name__} gives {out.dtype} for {self.dtype} images, so it computes in that "
-                "somewhere and differences drown in rounding; say dtype=torch.float32, and method='jvp' for derivatives"
+                "somewhere and rounding hides differences; say dtype=torch.float32, and method='jvp' for derivatives"
             )
         return out.softmax(1) if self.output == "softmax" else out
 

@@ -15,8 +15,8 @@ from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import D4
-from zoo.exactness.audits import model_group
-from zoo.exactness.by_size import _predicted
+from zoo.exactness.by_size import predicted
+from zoo.exactness.model_groups import layers_group
 from zoo.exactness.tracer import Tracer, input_channels
 from zoo.layers import GroupBatchNorm2d
 from zoo.measure.feature_error import BROKEN_ERROR, EXACT_ERROR, feature_error
@@ -76,10 +76,10 @@ def size_table(
         raise ModelError(
             f"the network is built on {own}, whose feature maps are not compared; take p4cnn_28 or another"
         )
-    group, tracer = model_group(model) or D4, Tracer(model)
+    group, tracer = layers_group(model) or D4, Tracer(model)
     rows = []
     for size in sizes:
-        phi, exact = _predicted(tracer, size, group)
+        phi, exact = predicted(tracer, size, group)
         rows.append(SizeRow(size, phi, exact, feature_error(model, size, group, images, seed=seed).worst))
     return tuple(rows)
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from symdata.installation.hints import install_line
 from zoo.errors import ModelError
 from zoo.evaluation.opened_model import OpenedModel
+from zoo.exactness.model_groups import is_typed
 from zoo.preprocessing import Preprocessing
 
 EXTRAS = {"hf": "transformers", "timm": "timm"}
@@ -102,8 +103,7 @@ class Untyped(nn.Module):
 
 def untyped(module: nn.Module) -> nn.Module:
     """A module of escnn, wrapped so that it takes and returns plain tensors; any other module as it is."""
-    typed = any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in type(module).__mro__)
-    return Untyped(module) if typed else module
+    return Untyped(module) if is_typed(module) else module
 
 
 def _transformers(ref: str, place: str) -> OpenedModel:

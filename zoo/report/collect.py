@@ -10,11 +10,11 @@ from zoo.evaluation.images import ImageSet
 from zoo.evaluation.opened_model import OpenedModel
 from zoo.evaluation.plain_data import plain, plain_fields, read
 from zoo.evaluation.report import Report, percent
-from zoo.exactness.audits import lattice_part
 from zoo.exactness.by_size import phi_by_size
+from zoo.exactness.model_groups import tied_group
 from zoo.inference.sweep import predictions
 from zoo.measure.estimates import Rate
-from zoo.report.measures import STEPS, Measures, measure
+from zoo.report.measures import PASSES, Measures, measure
 from zoo.report.rotation_strips import RotationStrip, one_of_each_class, rotation_strip
 
 STRIPS = 4
@@ -134,7 +134,8 @@ def collect(
     model, preprocessing, group = opened.model, opened.require_preprocessing(), Group.parse(report.group)
     some = images.limited(COMPARED)
     predicted = predictions(model, some.images, some.labels, preprocessing, group.elements, progress=progress)
-    lattice_group = lattice_part(model)
+    tied = tied_group(model)
+    sizes = None if tied is None else phi_by_size(model, preprocessing.size, channels=preprocessing.channels)
     measures = None
     if measured:
         measures = measure(model, preprocessing(images.limited(measured).images), group, progress)
@@ -143,10 +144,8 @@ def collect(
         agreement=tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
         always_right=Rate.of((predicted == some.labels).all(0)),
         always_same=Rate.of((predicted == predicted[0]).all(0)),
-        sizes=None
-        if lattice_group is None
-        else phi_by_size(model, preprocessing.size, channels=preprocessing.channels),
-        group=None if lattice_group is None else str(lattice_group),
+        sizes=sizes,
+        group=None if tied is None else str(tied),
         parameters=sum(p.numel() for p in model.parameters()),
         measures=measures,
         strips=tuple(
@@ -158,4 +157,4 @@ def collect(
 
 def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
     """The sum of what `collect` calls its progress with, for `count` images."""
-    return min(count, COMPARED) * len(group.elements) + STEPS * min(count, measured)
+    return min(count, COMPARED) * len(group.elements) + PASSES * min(count, measured)

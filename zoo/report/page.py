@@ -8,11 +8,12 @@ import jinja2
 from markupsafe import Markup
 
 from symdata import __version__
+from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
+from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
 from zoo.report.collect import ModelEntry
-from zoo.report.measures import Split
 from zoo.report.rotation_strips import RotationStrip
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
 
@@ -92,9 +93,10 @@ def _dial(entries: Sequence[ModelEntry]) -> Markup | None:
 def _motions(entries: Sequence[ModelEntry]) -> Markup | None:
     rows: dict[str, list[tuple[int, str, float, float]]] = {}
     for k, entry in enumerate(entries):
-        for motion in entry.measures.motions if entry.measures is not None else ():
+        for motion in entry.measures.kept["local_errors"].motions if entry.measures is not None else ():
             error = motion.relative
-            rows.setdefault(motion.generator, []).append((k, entry.name, error.value, error.standard_error or 0.0))
+            row = rows.setdefault(current_name(motion.generator), [])
+            row.append((k, entry.name, error.value, error.standard_error or 0.0))
     if not rows:
         return None
     values = [max(value, FAINTEST) for row in rows.values() for *_, value, _ in row]
@@ -126,7 +128,7 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "always_right": f"{100 * entry.always_right.value:.1f}",
         "always_same": f"{100 * entry.always_same.value:.1f}",
         "layers": layers,
-        "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
+        "splits": [_split(split, k) for split in entry.measures.kept["layer_errors"].splits] if entry.measures else [],
         "measures": entry.measures,
         "strips": [_strip(strip, report.classes) for strip in entry.strips],
     }
@@ -143,7 +145,7 @@ def _split(split: Split, k: int) -> dict[str, object]:
         if layer in kept
     ]
     drawing = Markup(charts.shares(rows, k)) if rows else None
-    return {"generator": split.generator, "drawing": drawing, "less": len(present) - len(rows)}
+    return {"generator": current_name(split.generator), "drawing": drawing, "less": len(present) - len(rows)}
 
 
 def _strip(strip: RotationStrip, classes: Sequence[str]) -> dict[str, object]:

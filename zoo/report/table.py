@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from symdata.display import Table
 from zoo.evaluation.structure import FIELDS
-from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report.collect import ModelEntry
+from zoo.report.measures import columns
+from zoo.report.measures import legend as legend_of_measures
 
 HEADER = (
     "model",
@@ -17,10 +18,7 @@ HEADER = (
     "orbit",
     "agreement",
     "all angles",
-    "feature maps",
-    "logits",
-    "LEE turning",
-    "LEE shifting",
+    *columns(),
 )
 """Columns of the comparison, which `legend` explains."""
 NOTHING = "-"
@@ -40,28 +38,8 @@ def row(entry: ModelEntry) -> tuple[str, ...]:
         f"{100 * entry.orbit:.2f}",
         f"{100 * agree:.1f}",
         NOTHING if report.curve is None else f"{100 * report.curve.mean:.2f}",
-        *_measured(entry),
+        *((NOTHING,) * len(columns()) if entry.measures is None else entry.measures.cells),
     )
-
-
-def _measured(entry: ModelEntry) -> tuple[str, ...]:
-    """The cells of the measures in float64."""
-    if (found := entry.measures) is None:
-        return (NOTHING,) * 4
-    maps = found.features
-    return (
-        NOTHING if maps is None else f"{_error(maps.error.value)} ({maps.group})",
-        f"{_error(found.invariance.error.value)} ({found.invariance.group})",
-        *(NOTHING if lee is None else f"{lee:.2g}" for lee in (found.lee("rotation"), _shifting(entry))),
-    )
-
-
-def _shifting(entry: ModelEntry) -> float | None:
-    return None if entry.measures is None else entry.measures.lee("translate-x", "translate-y")
-
-
-def _error(value: float) -> str:
-    return f"{value:.0e}" if value < EXACT_ERROR else f"{value:.2g}"
 
 
 def verdict(entry: ModelEntry) -> str:
@@ -87,11 +65,7 @@ def legend(entries: Sequence[ModelEntry]) -> str:
     measured = [entry.measures for entry in entries if entry.measures is not None]
     if not measured:
         return percentages
-    return (
-        f"{percentages} Measured in float64 on {measured[0].images:,} images: the largest relative error of any "
-        "feature map, of the logits, each over the group in brackets; and local equivariance errors (LEE) of the "
-        "logits, E|Lf|²/E|f|² for t in half images."
-    )
+    return f"{percentages} Measured in float64 on {measured[0].images:,} images: {legend_of_measures()}."
 
 
 def comparison(entries: Sequence[ModelEntry]) -> Table:

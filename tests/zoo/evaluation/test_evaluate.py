@@ -13,7 +13,7 @@ from symdata.groups import Element, Group
 from tests.support.classifiers import UNIT, BrokenAt, Centroids, Counting, SortedCentroids, digits
 from zoo import ImageSet, ModelError, OpenedModel, evaluate
 from zoo.evaluation import accuracies, accuracy, angle_curve
-from zoo.inference.sweep import rehearse, running
+from zoo.inference.forward import eval_mode, rehearse
 from zoo.inference.views import Views
 from zoo.measure.estimates import Rate
 from zoo.models.registry import create
@@ -143,7 +143,7 @@ def test_the_mode_of_every_module_is_what_it_was(test_images):
     assert first == accuracies(net, *test_images, UNIT)
     assert [module.training for module in net.modules()] == before
     assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
-    with running(net):
+    with eval_mode(net):
         assert not any(module.training for module in net.modules())
     broken = Says(lambda x: 1 / 0).train()
     with pytest.raises(ZeroDivisionError):

@@ -139,15 +139,15 @@ def test_errors_are_those_of_the_measures(entries):
     model, found = network("z2cnn_20"), entries[2].measures
     images = torch.randint(0, 256, (24, 1, 20, 20), generator=torch.Generator().manual_seed(1)).byte()
     x = PREPROCESSING(images[spread(24, 2)])
-    assert found.invariance.error.value == invariance_error(model, x).worst
-    for motion in found.motions:
+    assert found.kept["element_errors"].invariance.error.value == invariance_error(model, x).worst
+    for motion in found.kept["local_errors"].motions:
         local = local_equivariance_error(model, x, motion.generator)
         assert motion.value == local.value
         assert motion.relative.value == pytest.approx(local.relative.value * local.half_image**2)
-    rotation = next(split for split in found.splits if split.generator == "rotation")
+    rotation = next(split for split in found.kept["layer_errors"].splits if split.generator == "rotation")
     assert rotation.layers == layerwise_equivariance_error(model, x, "rotation").layers
     assert sum(layer.share.value for layer in rotation.layers) == pytest.approx(1.0)
-    exact, inexact = entries[0].measures.features, found.features
+    exact, inexact = (measures.kept["element_errors"].features for measures in (entries[0].measures, found))
     assert exact.group == "c4" and exact.error.value < 1e-12
     assert inexact.group == "d4" and inexact.error.value > 1e-2, "the negative control"
 
@@ -172,7 +172,7 @@ def test_charts_of_motions_and_layers(html, entries):
     text = Reader(html).text
     assert text.count("As images start to move") == 1 and text.count("Which layers fail") == 3
     for entry_ in entries:
-        for motion in entry_.measures.motions:
+        for motion in entry_.measures.kept["local_errors"].motions:
             assert f"{entry_.name} along {motion.generator}: {motion.relative.value:.3g} +-" in text
     drawing = shares([("a", "Conv2d", 1.25, 0.1), ("b", "ReLU", -0.25, 0.1)], 0)
     bars = [
@@ -214,6 +214,19 @@ def test_the_json_gives_page_and_table_again(entries, html, tmp_path):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ModelError, match=rf"report.json' is no report: {reason}.*; give the JSON that"):
             read_record(path)
+
+
+def test_a_record_with_an_earlier_spelling_stands_beside_a_new_one(entries, tmp_path):
+    """`translate-x` is the same motion; the file keeps what it says."""
+    record = SavedReport(tuple(entries[:1]))
+    text = record.dumps().replace("translate_", "translate-")
+    path = tmp_path / "earlier.json"
+    path.write_text(text, encoding="utf-8")
+    (earlier,) = read_record(path).entries
+    assert SavedReport((earlier,)).dumps() == text and "translate-x" in text
+    assert compared([earlier]) == compared(entries[:1])
+    shown = page([earlier, entries[1]])
+    assert shown.count(" along translate_x: ") == 2 and " along translate-x" not in shown
 
 
 def test_more_models_than_colours(entries):

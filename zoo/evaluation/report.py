@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.evaluation.plain_data import plain, plain_fields, read
 from zoo.evaluation.structure import Structure
 from zoo.measure.estimates import Rate
+from zoo.measure.plain_data import plain, plain_fields, read_fields
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ class ElementScore:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "ElementScore":
         """The inverse of `to_dict`."""
-        return read(cls, {**fields, "rate": fields})
+        return read_fields(cls, {**fields, "rate": fields})
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class AngleCurve:
         return plain_fields(self, "count", "angles", "correct", "accuracies", "mean")
 
 
-class ClassGap(NamedTuple):
+@dataclass(frozen=True)
+class ClassGap:
     """Accuracies of one class."""
 
     seen: Rate
@@ -180,8 +181,8 @@ class Report(Result):
             raise ValueError(f"{len(self.elements)} elements that are not those of {self.group}")
         if not self.classes:
             raise ValueError("no classes")
-        pairs = [] if self.gap is None else [(self.gap.seen, self.gap.unseen), *(self.gap.by_class or ())]
-        sides = [rate for pair in pairs for rate in pair]
+        gaps: list[Gap | ClassGap] = [] if self.gap is None else [self.gap, *(self.gap.by_class or ())]
+        sides = [rate for gap in gaps for rate in (gap.seen, gap.unseen)]
         for rate in (self.upright, *self.by_class, *(score.rate for score in self.elements), *sides):
             if not 0 <= rate.correct <= rate.count:
                 raise ValueError(f"{rate.correct} of {rate.count} are right")
@@ -279,7 +280,7 @@ class Report(Result):
             data, gap = fields["data"], fields["gap"]
             sides = {side: fields[side] or {"correct": 0, "count": 0} for side in ("seen", "unseen")}
             names = {"data": data["name"], "split": data.get("split"), "manifest_sha256": data.get("manifest_sha256")}
-            return read(cls, {**fields, **names, "gap": None if gap is None else {**gap, **sides}})
+            return read_fields(cls, {**fields, **names, "gap": None if gap is None else {**gap, **sides}})
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"the report is not whole ({type(error).__name__}: {error}); evaluate again") from None
 

@@ -144,9 +144,9 @@ def _gap(seen: TrainingSupport, group: Group, data: ImageSet, right: Tensor, n_c
     shown = [seen.contains(Elements.of(element, len(truth)) @ before, truth) for element in group.elements]
     known = torch.from_numpy(np.stack(shown))  # (E, n)
 
-    def sides(rows: Any) -> ClassGap:
+    def rates(rows: Any) -> tuple[Rate, Rate]:
         part, there = right[:, rows], known[:, rows]
-        return ClassGap(Rate.of(part[there]), Rate.of(part[~there]))
+        return Rate.of(part[there]), Rate.of(part[~there])
 
-    by_class = tuple(sides(data.labels == c) for c in range(n_classes)) if seen.is_per_class else None
-    return Gap(str(seen), *sides(slice(None)), by_class)
+    by_class = tuple(ClassGap(*rates(data.labels == c)) for c in range(n_classes)) if seen.is_per_class else None
+    return Gap(str(seen), *rates(slice(None)), by_class)

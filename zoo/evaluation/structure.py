@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from symdata.display import Result, Table
 from zoo.errors import ModelError
-from zoo.evaluation.plain_data import plain_fields, read
 from zoo.exactness.arithmetic import D4
 from zoo.exactness.audits import audit
 from zoo.exactness.model_groups import tied_group
@@ -16,6 +15,7 @@ from zoo.exactness.tracer import duplicate
 from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
 from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
+from zoo.measure.plain_data import plain_fields
 
 # Files hold these notes, and `agrees` and the tables depend on them: they stay as they are.
 FOREIGN = (
@@ -102,11 +102,6 @@ class Structure(Result):
         """As plain data for JSON."""
         names = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note")
         return plain_fields(self, *names)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Structure":
-        """The inverse of `to_dict`."""
-        return read(cls, fields)
 
 
 def structure(model: nn.Module, inputs: Tensor) -> Structure:

@@ -10,8 +10,8 @@ table of a report, on the page and in Markdown:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Protocol, Self, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
@@ -72,28 +72,6 @@ class PlainData:
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
         return dict(self.fields)
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses, tuples and numbers as plain data for JSON."""
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    return [plain(one) for one in value] if isinstance(value, tuple) else value
-
-
-def read(kind: Any, data: Any) -> Any:
-    """The inverse of `plain`, for a dataclass or the type of one of its fields."""
-    if hasattr(kind, "from_dict"):
-        return kind.from_dict(data)
-    if isinstance(kind, type) and is_dataclass(kind):
-        return kind(**{name: read(hint, data[name]) for name, hint in get_type_hints(kind).items()})
-    if get_origin(kind) is tuple:
-        return tuple(read(get_args(kind)[0], one) for one in data)
-    if options := get_args(kind):  # a type or None
-        return None if data is None else read(options[0], data)
-    return kind(data)
 
 
 @dataclass(frozen=True)

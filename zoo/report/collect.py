@@ -8,12 +8,12 @@ from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.opened_model import OpenedModel
-from zoo.evaluation.plain_data import plain, plain_fields, read
 from zoo.evaluation.report import Report, percent
 from zoo.exactness.by_size import phi_by_size
 from zoo.exactness.model_groups import tied_group
 from zoo.inference.sweep import predictions
 from zoo.measure.estimates import Rate
+from zoo.measure.plain_data import plain, plain_fields, read_fields
 from zoo.report.measures import PASSES, Measures, measure
 from zoo.report.rotation_strips import RotationStrip, one_of_each_class, rotation_strip
 
@@ -94,7 +94,7 @@ class ModelEntry(Result):
         Raises:
             ModelError, KeyError, TypeError, ValueError: for anything else.
         """
-        return read(cls, {**fields, "report": fields["evaluation"], "strips": fields["films"]})
+        return read_fields(cls, {**fields, "report": fields["evaluation"], "strips": fields["films"]})
 
 
 def collect(

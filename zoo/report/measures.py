@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from symdata.groups import Group
-from zoo.measure.metrics import METRICS, plain, read
+from zoo.measure.metrics import METRICS
+from zoo.measure.plain_data import plain, read
 from zoo.measure.summary import measure_all, passes
 
 SPLIT = ("rotation", "translate_x")

@@ -2,9 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from symdata.groups import Element
-from zoo.evaluation.plain_data import plain_fields, read
 from zoo.inference.sweep import sweep
 from zoo.inference.views import Views, turns
 from zoo.preprocessing import Preprocessing
@@ -44,10 +42,6 @@ class RotatedImage:
         """uint8 (C, h, w)."""
         return _decoded(self.png)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return plain_fields(self, "angle", "predicted", "confidence", "png")
-
 
 @dataclass(frozen=True)
 class RotationStrip:
@@ -56,15 +50,6 @@ class RotationStrip:
     label: int
     """Class index."""
     frames: tuple[RotatedImage, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return plain_fields(self, "label", "frames")
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "RotationStrip":
-        """The inverse of `to_dict`."""
-        return read(cls, fields)
 
 
 def rotation_strip(

@@ -94,10 +94,10 @@ def test_the_gap_per_class(plain, data):
     images, labels = digits(data, "test", 100)
     report = evaluate(OpenedModel(plain, UNIT, seen="0-4:d4,rest:c4"), (images, labels), angles=0, probe=0)
     counts = torch.bincount(labels, minlength=10).tolist()
-    assert [(a.count, b.count) for a, b in report.gap.by_class] == [
+    assert [(gap.seen.count, gap.unseen.count) for gap in report.gap.by_class] == [
         (8 * n, 0) if c <= 4 else (4 * n, 4 * n) for c, n in enumerate(counts)
     ]
-    assert report.gap.seen.count == sum(a.count for a, _ in report.gap.by_class)
+    assert report.gap.seen.count == sum(gap.seen.count for gap in report.gap.by_class)
     assert report.gap.symmetry == "0-4:d4,rest:c4"
     assert evaluate(OpenedModel(plain, UNIT), (images, labels), angles=0, probe=0).gap is None
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from zoo.checkpoint.folder import save_checkpoint as save_checkpoint
     from zoo.errors import ModelError as ModelError
     from zoo.evaluation.images import ImageSet as ImageSet
-    from zoo.evaluation.opened_model import OpenedModel as OpenedModel
     from zoo.evaluation.report import Report as Report
     from zoo.evaluation.scores import accuracy as accuracy
     from zoo.evaluation.scores import angle_curve as angle_curve
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.hub.mixin import HubModel as HubModel
     from zoo.hub.repository import pull as pull
     from zoo.hub.repository import push as push
+    from zoo.inference.opened_model import OpenedModel as OpenedModel
     from zoo.layers import act_on_features as act_on_features
     from zoo.measure.feature_error import FeatureError as FeatureError
     from zoo.measure.feature_error import feature_error as feature_error
@@ -48,7 +48,7 @@ _HOMES = {
     "ImageSet": "evaluation.images",
     "Mend": "exactness.mends",
     "ModelError": "errors",
-    "OpenedModel": "evaluation.opened_model",
+    "OpenedModel": "inference.opened_model",
     "Preprocessing": "preprocessing",
     "Report": "evaluation.report",
     "Subsampling": "exactness.arithmetic",

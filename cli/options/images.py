@@ -9,7 +9,8 @@ from cli.options.basic import progress_bar
 from cli.options.model import GroupType
 
 if TYPE_CHECKING:
-    from zoo.evaluation import ImageSet, OpenedModel, Report
+    from zoo.evaluation import ImageSet, Report
+    from zoo.inference.opened_model import OpenedModel
 
 CPU_ANGLES = 2000
 """Images of the curve on a CPU: at 36 angles they take as long as 9,000 images under the 8 elements of d4."""

@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from symdata.groups import Group
-    from zoo.evaluation import OpenedModel
+    from zoo.inference.opened_model import OpenedModel
 
 
 class NumbersType(click.ParamType[tuple[float, ...]]):

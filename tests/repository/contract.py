@@ -37,7 +37,7 @@ MAY_IMPORT = {
         "inference": "errors exactness layers preprocessing",
         "measure": "errors exactness inference layers models preprocessing",
         "evaluation": "errors exactness inference measure preprocessing",
-        "checkpoint": "errors evaluation exactness files measure models preprocessing",
+        "checkpoint": "errors evaluation exactness files inference measure models preprocessing",
         "hub": "checkpoint errors files models preprocessing",
         "references": "checkpoint devices errors evaluation exactness files hub inference models preprocessing",
         "training": "checkpoint devices errors exactness files models objectives preprocessing",

@@ -23,8 +23,8 @@ from zoo.checkpoint.golden import check_golden, golden_noise, golden_tensors
 from zoo.checkpoint.manifest import EVALUATION_LIMIT, FORMAT, check_fields, quoted, read_config, read_json, sealed
 from zoo.checkpoint.tensors import load_strictly, read_tensors, serialised
 from zoo.errors import ModelError
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, PICTURE, WEIGHTS
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 
 PER_PARAMETER = 8

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from symdata.groups import Element, Elements, Group
 from zoo.evaluation.images import ImageSet, check_classes
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.evaluation.report import AngleCurve, ClassGap, ElementScore, Gap, Report
 from zoo.evaluation.scores import answers
 from zoo.evaluation.structure import structure
 from zoo.evaluation.training_support import TrainingSupport
+from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import check_width, spread, sweep
 from zoo.inference.views import Views, turns
 from zoo.measure.estimates import Rate
@@ -55,7 +55,7 @@ def run_evaluation(
     check_classes(opened.classes, data.classes)
     swept = _sweep(opened, data, group, options)
     names = data.classes or opened.classes or tuple(map(str, range(swept.upright.shape[1])))
-    seen = None if data.posed else opened.support  # a moved image keeps its label, which training did not show with it
+    seen = TrainingSupport.from_config(opened.config) if opened.seen is None else TrainingSupport.of(opened.seen)
     probed = Views(data.images[spread(len(data), probe)], preprocessing).upright if probe else None
     return Report(
         name=opened.name,
@@ -68,7 +68,8 @@ def run_evaluation(
         group=str(group),
         elements=swept.scores(group),
         curve=_curve(opened, data.limited(angle_limit), turned, group, swept, options) if turned else None,
-        gap=None if seen is None else _gap(seen, group, data, swept.right, len(names)),
+        # With posed labels a moved image keeps a label that training did not show it with.
+        gap=None if seen is None or data.posed else _gap(seen, group, data, swept.right, len(names)),
         structure=None if probed is None else structure(opened.model, probed),
         logits=tuple(tuple(row) for row in swept.upright[:KEPT].tolist()),
         note=POSED if data.posed else "",

@@ -40,10 +40,8 @@ class TrainingSupport:
     """Symmetries in the order in which they moved an image: the dataset's, then that of augmentation."""
 
     @classmethod
-    def of(cls, seen: "TrainingSupport | Symmetry | str | Sequence[Symmetry | str] | None") -> "TrainingSupport | None":
-        """From one symmetry or several, or their texts; None, for not known, stays None."""
-        if seen is None or isinstance(seen, TrainingSupport):
-            return seen
+    def of(cls, seen: Symmetry | str | Sequence[Symmetry | str]) -> "TrainingSupport":
+        """From one symmetry or several, or their texts."""
         steps = [seen] if isinstance(seen, str | Symmetry) else list(seen)
         return cls(tuple(Symmetry.parse(step) for step in steps))
 

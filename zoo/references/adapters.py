@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from symdata.installation.hints import install_line
 from zoo.errors import ModelError
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.exactness.model_groups import is_typed
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 
 EXTRAS = {"hf": "transformers", "timm": "timm"}

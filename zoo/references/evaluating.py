@@ -9,9 +9,9 @@ from torch import nn
 
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet, open_images
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.evaluation.report import Report
 from zoo.evaluation.run import PROBED, run_evaluation
+from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import Progress
 from zoo.inference.views import turns
 from zoo.references.opening import open_model

@@ -8,10 +8,10 @@ With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
@@ -21,13 +21,15 @@ from zoo.checkpoint.manifest import quoted, read_config
 from zoo.checkpoint.tensors import PICKLES
 from zoo.devices import on_device
 from zoo.errors import ModelError
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.files import CONFIG, GOLDEN, NAME, WEIGHTS, bundled, bundled_folder, is_bundled
 from zoo.hub.snapshot import read_snapshot
+from zoo.inference.opened_model import OpenedModel
 
 if TYPE_CHECKING:
     from symdata.hub import Address
+    from zoo.models.names import ModelName
 
+T = TypeVar("T")
 NAMESPACE = "SYMDATA_HUB_NAMESPACE"
 """Environment variable: the user or organisation whose models can be given without their owner."""
 
@@ -68,18 +70,22 @@ def info(ref: str | Path) -> dict[str, Any]:
         >>> facts["group"], facts["input_size"], facts["exactness"]["exact"]
         ('c4', [28, 28], True)
     """
-    place = find(ref)
-    if isinstance(place, Path):
-        return read_config(place)
-    return read_snapshot(_fetch(place, (CONFIG,)), place, read_config)
+    return _read(ref, (CONFIG,), read_config)
 
 
 def read_trained(ref: str | Path) -> OpenedModel:
     """A trained model with everything that is known about it; refuses what `load` refuses."""
-    place = find(ref)
-    if isinstance(place, Path):
-        return read_checkpoint(place)
-    return read_snapshot(_fetch(place, (CONFIG, WEIGHTS, GOLDEN)), place, read_checkpoint)
+    return _read(ref, (CONFIG, WEIGHTS, GOLDEN), read_checkpoint)
+
+
+def _read(ref: str | Path, files: tuple[str, ...], read: Callable[[Path], T]) -> T:
+    """`read` the model folder, or these files of the repository."""
+    found = find(ref)
+    if isinstance(found, Path):
+        return read(found)
+    from symdata.hub import snapshot  # the only way to the network
+
+    return read_snapshot(snapshot(found, files), found, read)
 
 
 def find(ref: str | Path) -> "Path | Address":
@@ -116,29 +122,14 @@ def _on_hub(text: str) -> "Address | None":
     from symdata.hub import Address
 
     owner, match = os.environ.get(NAMESPACE), NAME.fullmatch(text)
-    if owner and match and _is_trained_name(match["name"]):
+    name = network_name(match["name"]) if owner and match else None
+    if name is not None and name.data is not None:
         text = f"{owner}/{text}"
     try:
         address = Address.parse(text)
     except HubError:
         return None
     return None if address.kind == "dataset" else address
-
-
-def _is_trained_name(text: str) -> bool:
-    """Whether this is the name of a network, a dot and a dataset, as in `p4cnn_28.mnist-none`."""
-    from zoo.models.names import ModelName
-
-    try:
-        return ModelName.parse(text).data is not None
-    except ModelError:
-        return False
-
-
-def _fetch(place: "Address", only: Iterable[str]) -> Path:
-    from symdata.hub import snapshot  # the only way to the network
-
-    return snapshot(place, only)
 
 
 def _is_file(path: Path) -> str:
@@ -157,7 +148,8 @@ def _unknown(name: str) -> str:
     from zoo.models.registry import list_models
 
     here, known = bundled(), list_models()
-    if (bare := _bare(name)) is not None:
+    if (parsed := network_name(name)) is not None:
+        bare = str(parsed.bare)
         like = [other for other in here if other.startswith(f"{bare}.")]
         have = f"bundled: {', '.join(like or here) or 'none'}"
         if name == bare:
@@ -169,11 +161,11 @@ def _unknown(name: str) -> str:
     return f"there is no model {name!r}: neither bundled nor a folder; {hint}"
 
 
-def _bare(name: str) -> str | None:
-    """The name of the network without the dataset, if there is such a network."""
+def network_name(text: str) -> "ModelName | None":
+    """The parsed name of a network, with or without a dataset, as in `p4cnn_28.mnist-none`; None for other text."""
     from zoo.models.names import ModelName
 
     try:
-        return str(ModelName.parse(name).bare)
+        return ModelName.parse(text)
     except ModelError:
         return None

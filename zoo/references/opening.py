@@ -17,12 +17,12 @@ from symdata.errors import SymdataError
 from symdata.installation.lie_learn import stand_in
 from zoo.checkpoint.tensors import PICKLES, load_strictly, read_tensors
 from zoo.errors import ModelError, describe_error
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.exactness.tracer import input_channels
 from zoo.files import bundled
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 from zoo.references.adapters import adapt, is_adapted, untyped
-from zoo.references.loading import read_trained
+from zoo.references.loading import network_name, read_trained
 
 Numbers = float | tuple[float, ...]
 
@@ -100,7 +100,7 @@ def _open(ref: str | Path) -> OpenedModel:
     if match := _CALLABLE.fullmatch(text):
         return OpenedModel(_called(match["module"], match["name"], text).eval(), name=text)
     if text not in bundled() and not Path(text).exists():
-        if (name := _zoo_name(text)) is not None:
+        if (name := network_name(text)) is not None and name.data is None:
             from zoo.models.registry import create
 
             return OpenedModel(create(text).eval(), name=text, size=name.size)
@@ -117,17 +117,6 @@ def _is_python(path: Path) -> str:
     inside = not path.is_absolute() and all(word.isidentifier() for word in words)
     name, where = (".".join(words), "") if inside else (path.stem, f" in the folder {str(path.parent.resolve())!r}")
     return f"{str(path)!r} is code; name the function in it that makes the network, for example {name}:build{where}"
-
-
-def _zoo_name(text: str) -> Any:
-    """The parsed name of a network that can be created, or None."""
-    from zoo.models.names import ModelName
-
-    try:
-        name = ModelName.parse(text)
-    except ModelError:
-        return None
-    return name if name.data is None else None
 
 
 def _preprocessing(

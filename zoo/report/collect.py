@@ -7,10 +7,10 @@ from typing import Any
 from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet
-from zoo.evaluation.opened_model import OpenedModel
 from zoo.evaluation.report import Report, percent
 from zoo.exactness.by_size import phi_by_size
 from zoo.exactness.model_groups import tied_group
+from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import predictions
 from zoo.measure.estimates import Rate
 from zoo.measure.plain_data import plain, plain_fields, read_fields

@@ -8,7 +8,6 @@ from torch import nn
 
 from symdata.symmetry import Symmetry
 from zoo.errors import ModelError
-from zoo.evaluation.training_support import TrainingSupport
 from zoo.preprocessing import Preprocessing
 
 
@@ -34,7 +33,7 @@ class OpenedModel:
     """For tables and pictures; by default the name of the model's class."""
     config: dict[str, Any] = field(default_factory=dict)
     """Content of config.json; empty for a model that has none."""
-    seen: TrainingSupport | Symmetry | str | Sequence[Symmetry | str] | None = None
+    seen: Symmetry | str | Sequence[Symmetry | str] | None = None
     """Symmetries that training showed, in the order in which they acted: the dataset's, then the augmentation's. By
     default those in `config`."""
     trained: bool = False
@@ -63,11 +62,6 @@ class OpenedModel:
             str(config.get("name", "")),
             config,
         )
-
-    @property
-    def support(self) -> TrainingSupport | None:
-        """The elements that training showed, class by class; None if that is not known."""
-        return TrainingSupport.from_config(self.config) if self.seen is None else TrainingSupport.of(self.seen)
 
     def require_preprocessing(self) -> Preprocessing:
         """The preprocessing; `ModelError` if it is not known."""

@@ -8,30 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import progress_bar
+from cli.options.basic import add_options, progress_bar
 from cli.options.images import IMAGE_OPTIONS, evaluate_given, open_images
 from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zoo.report import ModelEntry, SavedReport
 
 OWN = ("size", "mean", "std")
 """Options for networks that do not say themselves how images become their input."""
 
 
-def _image_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Those of `symdata evaluate`, but --data may be left out to make a page again."""
-    data = click.option("--data", help="Dataset folder, or any source: data/mnist, hub:user/name.")
-    for option in reversed((data, *IMAGE_OPTIONS[1:])):
-        command = option(command)
-    return command
+DATA = click.option("--data", help="Dataset folder, or any source: data/mnist, hub:user/name.")
+"""As for `symdata evaluate`, but it may be left out to make a page again."""
 
 
 @click.command("report")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@_image_options
+@add_options((DATA, *IMAGE_OPTIONS[1:]))
 @model_options
 @click.option(
     "-o",

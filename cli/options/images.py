@@ -1,11 +1,10 @@
 """The options of the commands that evaluate a model on images, and the evaluation itself."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import progress_bar
+from cli.options.basic import add_options, progress_bar
 from cli.options.model import GroupType
 
 if TYPE_CHECKING:
@@ -37,11 +36,8 @@ IMAGE_OPTIONS = (
 """Which images, and how they are moved."""
 
 
-def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `open_images` and `evaluate_given` read, in this order."""
-    for option in reversed(IMAGE_OPTIONS):
-        command = option(command)
-    return command
+image_options = add_options(IMAGE_OPTIONS)
+"""Adds the options that `open_images` and `evaluate_given` read."""
 
 
 def open_images(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "ImageSet":

@@ -1,10 +1,11 @@
 """The options that name a model and a group, and opening the model that they name."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from cli.options.basic import add_options
 
 if TYPE_CHECKING:
     from symdata.groups import Group
@@ -54,11 +55,8 @@ MODEL_OPTIONS = (
 """What a model may not say about itself."""
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `open_given_model` reads, but for --device, in this order."""
-    for option in reversed(MODEL_OPTIONS):
-        command = option(command)
-    return command
+model_options = add_options(MODEL_OPTIONS)
+"""Adds the options that `open_given_model` reads, but for --device."""
 
 
 def open_given_model(model: str | None, given: dict[str, Any]) -> "OpenedModel":

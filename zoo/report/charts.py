@@ -25,15 +25,13 @@ def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance:
     """
     radius, box = 150.0, 2 * 150 * LIFT + 40
     c = box / 2
-    parts = [_ring(c, radius * share, "grid") for share in (0.25, 0.5, 0.75, 1.0)]
-    parts += [
-        f'<line class="grid" x1="{c:.1f}" y1="{c:.1f}" {_at(c, radius, a, "x2", "y2")}/>' for a in range(0, 360, 45)
-    ]
-    parts += [_text(*_point(c, radius * LIFT, a), f"{a}°", "tick middle") for a in range(0, 360, 45)]
-    parts += [
-        _text(*_point(c, radius * share, 22.5), f"{100 * share:.0f}", "tick middle") for share in (0.25, 0.5, 0.75)
-    ]
-    parts.append(_ring(c, radius * chance, "chance"))
+    parts = [_ring(c, radius * chance, "chance"), _ring(c, radius, "grid")]
+    for share in (0.25, 0.5, 0.75):
+        parts.append(_ring(c, radius * share, "grid"))
+        parts.append(_text(*_point(c, radius * share, 22.5), f"{100 * share:.0f}", "tick middle"))
+    for angle in range(0, 360, 45):
+        parts.append(_line(c, c, *_point(c, radius, angle), "grid"))
+        parts.append(_text(*_point(c, radius * LIFT, angle), f"{angle}°", "tick middle"))
     for k, (name, (angles, accuracies)) in enumerate(curves.items()):
         points = [_point(c, radius * share, a) for a, share in zip(angles, accuracies, strict=True)]
         outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -105,7 +103,7 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
         parts.append(_text(left - 8, y + 4, labels[i], "label end small"))
         marks = [(place(error), name, error) for name, error in list(zip(names, row, strict=True))[1:]]
         if marks:
-            parts.append(_span(min(x for x, *_ in marks), max(x for x, *_ in marks), y, k))
+            parts.append(_line(min(x for x, *_ in marks), y, max(x for x, *_ in marks), y, f"span m{k}"))
         for x, name, error in marks:
             parts.append(_dot(x, y, 3.2, k, f"{layer} under {name}: {error:.2g}"))
     return _svg(left + wide + 16, high, "Relative equivariance error of each feature map", parts)
@@ -127,11 +125,11 @@ def motions(rows: Mapping[str, Sequence[tuple[int, str, float, float]]], ticks: 
     parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top + 1)]
     for i, (motion, row) in enumerate(rows.items()):
         if i:
-            parts.append(f'<line class="grid" x1="8" x2="{left + wide}" y1="{step * i:.1f}" y2="{step * i:.1f}"/>')
+            parts.append(_line(8, step * i, left + wide, step * i, "grid"))
         parts.append(_text(left - 12, step * (i + 0.5) + 4, motion, "label end"))
         for j, (k, name, value, error) in enumerate(row):
             y = step * i + 7 + gap * (j + 0.5 + (models - len(row)) / 2)
-            parts.append(_span(place(max(value - error, 0.0)), place(value + error), y, k))
+            parts.append(_line(place(max(value - error, 0.0)), y, place(value + error), y, f"span m{k}"))
             parts.append(_dot(place(value), y, 4, k, f"{name} along {motion}: {value:.3g} +- {error:.1g}"))
     return _svg(left + wide + 20, high, "Local equivariance error along each motion", parts)
 
@@ -209,10 +207,6 @@ def _bar(x: float, y: float, width: float, height: float, k: int, title: str) ->
     return f'<rect class="bar m{k}" {place}><title>{escape(title)}</title></rect>'
 
 
-def _span(x1: float, x2: float, y: float, k: int) -> str:
-    return f'<line class="span m{k}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-
-
 def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
     body = "".join(parts)
     return (
@@ -227,22 +221,21 @@ def _point(c: float, radius: float, angle: float) -> tuple[float, float]:
     return c - radius * sin(t), c - radius * cos(t)
 
 
-def _at(c: float, radius: float, angle: float, x: str, y: str) -> str:
-    px, py = _point(c, radius, angle)
-    return f'{x}="{px:.1f}" {y}="{py:.1f}"'
-
-
 def _ring(c: float, radius: float, kind: str) -> str:
     return f'<circle class="{kind}" cx="{c:.1f}" cy="{c:.1f}" r="{radius:.1f}"/>'
 
 
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
 def _vertical(x: float, high: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{high:.1f}"/>'
+    return _line(x, 0, x, high, kind)
 
 
 def _whisker(x1: float, x2: float, y: float) -> str:
-    ends = "".join(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 3}" y2="{y + 3}"/>' for x in (x1, x2))
-    return f'<line class="whisker" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y}" y2="{y}"/>{ends}'
+    ends = "".join(_line(x, y - 3, x, y + 3, "whisker") for x in (x1, x2))
+    return _line(x1, y, x2, y, "whisker") + ends
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:

@@ -105,7 +105,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     """Train a network on a dataset folder.
 
     Says before training whether the network is exactly equivariant at its size. Never opens the test split. Several
-    processes share a run with `torchrun --nproc_per_node 2 -m cli.main train ...`.
+    processes share a run with `torchrun --nproc_per_node 2 -m symdata train ...`.
 
     \b
       symdata train mnist-none --model p4cnn_28

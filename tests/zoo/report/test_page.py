@@ -229,11 +229,20 @@ def test_a_record_with_an_earlier_spelling_stands_beside_a_new_one(entries, tmp_
     assert shown.count(" along translate_x: ") == 2 and " along translate-x" not in shown
 
 
+def test_a_saved_report_prints_the_comparison(entries):
+    record = SavedReport(tuple(entries), "Three models")
+    text = str(record)
+    assert text.startswith("Three models\n\nmodel ") and "\n\nIn percent: accuracy upright, orbit: " in text
+    assert text.index("p4cnn_21 & co") > 0 and "<td>p4cnn_21 &amp; co</td>" in record._repr_html_()
+    assert str(SavedReport((), "Nothing")) == "Nothing"
+    assert str(entries[0]).startswith(str(entries[0].report)) and "Over whole orbits under d4: " in str(entries[0])
+
+
 def test_more_models_than_colours(entries):
     """Nine: all stand in the table, the eight best are drawn; two of one name are told apart."""
     many = [entries[k % 3] for k in range(9)]
     text = Reader(page(many)).text
-    assert text.count("Do predictions agree?") == 8 and "1 more stand in the table alone" in text
+    assert text.count("Do predictions agree?") == 8 and "1 more are in the table only" in text
     assert len(compared(many).splitlines()) == 11 and "p4cnn_20 #2" in text and "p4cnn_20 #3" in text
 
 

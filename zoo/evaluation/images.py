@@ -19,7 +19,7 @@ from zoo.preprocessing import Preprocessing
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Labelled images, and what is known about where they come from and how they stand.
+    """Labelled images, and what is known about their origin and their poses.
 
     Example:
         >>> import torch
@@ -138,7 +138,7 @@ def check_classes(model: Sequence[str] | None, data: Sequence[str] | None) -> No
             f"{data[k]!r} in the images; list the classes of the images in the order of the model"
         )
     raise ModelError(
-        f"the model knows {len(model)} classes ({_some(model)}) and the images are of {len(data)} ({_some(data)}); "
+        f"the model has {len(model)} classes ({_some(model)}) and the images have {len(data)} ({_some(data)}); "
         "use images of the same classes"
     )
 

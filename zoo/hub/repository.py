@@ -12,9 +12,10 @@ from typing import Any
 from torch import nn
 
 from symdata.errors import HubError
-from symdata.hub import Address, Published, place, snapshot, upload
+from symdata.hub import Address, Published, fetching, place, snapshot, upload
 from symdata.store.files import sha256
 from zoo.checkpoint.card import LICENSE, render_card
+from zoo.checkpoint.eval_results import eval_results
 from zoo.checkpoint.folder import read_checkpoint, read_evaluation, save_checkpoint
 from zoo.checkpoint.manifest import read_config
 from zoo.errors import ModelError
@@ -65,34 +66,41 @@ def push(
     address = Address.parse(repo_id)
     if address.kind == "dataset":
         raise HubError(f"{repo_id!r} names a dataset, and a model is published; write {address.repo_id}")
-    if isinstance(model, nn.Module):
-        with TemporaryDirectory() as temporary:
-            folder = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
-            return _push(folder, address, dataset, license, private=private, tag=tag, token=token, dry_run=dry_run)
-    if parts:
+    if parts and not isinstance(model, nn.Module):
         raise ModelError(
             f"{next(iter(parts))} is given for a folder, which has its own; give a module, or leave it out"
         )
-    return _push(Path(model), address, dataset, license, private=private, tag=tag, token=token, dry_run=dry_run)
+    with TemporaryDirectory() as temporary:
+        if isinstance(model, nn.Module):
+            model = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
+        config = read_checkpoint(model).config
+        message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
+        files = _files(Path(model), config, address.repo_id, license, dataset)
+        options: dict[str, Any] = {"private": private, "tag": tag, "token": token, "dry_run": dry_run}
+        return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)
 
 
-def _push(folder: Path, address: Address, dataset: str | None, license: str, **how: Any) -> Published:
-    config = read_checkpoint(folder).config
+def _files(
+    folder: Path, config: Mapping[str, Any], repo: str, license: str, dataset: str | None
+) -> dict[str, Path | bytes]:
+    """The files of a model folder, with a card and results that name repositories."""
     link = None if dataset is None else _linked(dataset, config)
+    evaluation = read_evaluation(folder, config)
     files: dict[str, Path | bytes] = {name: folder / name for name in PARTS if (folder / name).is_file()}
-    files |= _texts(folder, config, link, repo=address.repo_id, license=license)
-    message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
-    return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **how)
+    files[CARD] = render_card(config, evaluation, repo=repo, dataset=link, license=license).encode()
+    if (results := eval_results(config, evaluation, link)) is not None:
+        files[RESULTS] = results
+    return files
 
 
 def _parts(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a loaded module has, with what was given in its place."""
+    parts: dict[str, Any] = {"training": {}, "dataset": {}}
     config = getattr(model, "config", None)
-    known: dict[str, Any] = {}
     if isinstance(config, Mapping) and {"name", "training", "dataset"} <= config.keys():
-        known = {key: config[key] for key in ("name", "training", "dataset")}
-        known |= {"preprocessing": model.preprocessing, "classes": model.classes}
-    parts: dict[str, Any] = {"training": {}, "dataset": {}, **known, **given}
+        parts |= {key: config[key] for key in ("name", "training", "dataset")}
+        parts |= {"preprocessing": model.preprocessing, "classes": model.classes}
+    parts |= given
     if missing := [key for key in ("name", "preprocessing", "classes") if key not in parts]:
         raise ModelError(
             f"{type(model).__name__} does not know its {missing[0]}; give {', '.join(missing)} to zoo.push"
@@ -113,18 +121,6 @@ def _linked(ref: str, config: Mapping[str, Any]) -> dict[str, str]:
             f"{expected}; publish that one first, or leave --dataset out"
         )
     return {"id": asked.repo_id, "revision": folder.name}
-
-
-def _texts(
-    folder: Path, config: Mapping[str, Any], dataset: Mapping[str, str] | None, repo: str, license: str
-) -> dict[str, bytes]:
-    """The files that name repositories: the card, and the results on a dataset of the Hub."""
-    from zoo.checkpoint.eval_results import eval_results
-
-    evaluation = read_evaluation(folder, config)
-    card = render_card(config, evaluation, repo=repo, dataset=dataset, license=license).encode()
-    results = eval_results(config, evaluation, dataset)
-    return {CARD: card} | ({} if results is None else {RESULTS: results})
 
 
 def pull(ref: str, out: Path | str) -> Path:
@@ -158,8 +154,6 @@ def published(namespace: str) -> list[tuple[str, dict[str, Any]]]:
         HubError: if the Hub cannot be reached, or the name is none.
     """
     from huggingface_hub import HfApi
-
-    from symdata.hub import fetching
 
     try:
         Address.parse(f"{namespace}/name")

@@ -1,4 +1,4 @@
-"""Image classifiers of other libraries behind our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
+"""Image classifiers of other libraries with our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
 
     hf:    any AutoModelForImageClassification of transformers, from the Hub or a folder, with its own image processor.
            Weights are read from safetensors only, and no code of a repository runs.

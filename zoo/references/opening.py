@@ -158,11 +158,7 @@ def _called(module: str, name: str, text: str) -> nn.Module:
             )
             raise ModelError(f"{text!r}: {module!r} has no {part!r}; it has {public[:200] or 'nothing to call'}")
         target = getattr(target, part)
-    if isinstance(target, nn.Module):
-        return untyped(target)
-    if not callable(target):
-        raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
-    made = _made(target, text)
+    made = target if isinstance(target, nn.Module) else _made(target, text)
     if not isinstance(made, nn.Module):
         raise ModelError(f"{text!r} returned {type(made).__name__}, expected a torch.nn.Module; return the network")
     return untyped(made)
@@ -191,6 +187,8 @@ def _absent(module: str, missing: str, text: str) -> str:
 
 
 def _made(target: Any, text: str) -> Any:
+    if not callable(target):
+        raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
     try:
         inspect.signature(target).bind()
     except TypeError as error:

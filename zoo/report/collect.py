@@ -1,4 +1,4 @@
-"""What a report shows of one model: an evaluation, measures in float64, and a few images as they turn."""
+"""Everything that a report shows of one model: an evaluation, measures in float64, and a few images as they turn."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

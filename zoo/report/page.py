@@ -14,7 +14,6 @@ from zoo.measure.feature_error import EXACT_ERROR
 from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
 from zoo.report.collect import ModelEntry
-from zoo.report.rotation_strips import RotationStrip
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
 
 MOST = 8
@@ -130,7 +129,8 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "layers": layers,
         "splits": [_split(split, k) for split in entry.measures.kept["layer_errors"].splits] if entry.measures else [],
         "measures": entry.measures,
-        "strips": [_strip(strip, report.classes) for strip in entry.strips],
+        "strips": entry.strips,
+        "classes": report.classes,
     }
 
 
@@ -146,17 +146,3 @@ def _split(split: Split, k: int) -> dict[str, object]:
     ]
     drawing = Markup(charts.shares(rows, k)) if rows else None
     return {"generator": current_name(split.generator), "drawing": drawing, "less": len(present) - len(rows)}
-
-
-def _strip(strip: RotationStrip, classes: Sequence[str]) -> dict[str, object]:
-    images = [
-        {
-            "angle": f"{image.angle:g}",
-            "data": f"data:image/png;base64,{image.png}",
-            "predicted": classes[image.predicted],
-            "right": image.predicted == strip.label,
-            "share": image.confidence,
-        }
-        for image in strip.frames
-    ]
-    return {"label": classes[strip.label], "images": images}

@@ -75,7 +75,7 @@ def test_ones_own_network_needs_its_preprocessing_only():
         ("p4cnn_20", "letters", ModelError, "'p4cnn_20' does not say how images become its input"),
         ("m", 3, ShapeError, r"data is int, expected \(images, labels\), an ImageSet or a reference"),
         ("m", (1, 2, 3), ShapeError, "data is tuple, expected"),
-        ("m", "glyphs:digits", ModelError, "the model knows 4 classes .* and the images are of 10"),
+        ("m", "glyphs:digits", ModelError, "the model has 4 classes .* and the images have 10"),
         ("m", "nowhere", Exception, "'nowhere' is neither a file nor a folder here"),
     ],
 )

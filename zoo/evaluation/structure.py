@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4
+from zoo.exactness.arithmetic import D4, EXACT_ERROR
 from zoo.exactness.audits import audit
 from zoo.exactness.model_groups import tied_group
 from zoo.exactness.tracer import duplicate
-from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
+from zoo.measure.equivariance import has_other_fields
 from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
 

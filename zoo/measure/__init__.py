@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
-    from zoo.measure.audit_check import CheckedAudit as CheckedAudit
-    from zoo.measure.audit_check import checked_audit as checked_audit
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate
+    from zoo.measure.feature_error import checked_audit as checked_audit
     from zoo.measure.invariance import InvarianceError as InvarianceError
     from zoo.measure.invariance import invariance_error as invariance_error
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from zoo.measure.summary import measure_all as measure_all
 
 _HOMES = {
-    "CheckedAudit": "audit_check",
     "Estimate": "estimates",
     "FeatureError": "equivariance",
     "GENERATORS": "motions.flows",
@@ -73,7 +71,7 @@ _HOMES = {
     "Summary": "summary",
     "assert_equivariant": "assertions",
     "assert_invariant": "assertions",
-    "checked_audit": "audit_check",
+    "checked_audit": "feature_error",
     "degree_of_equivariance": "degree",
     "equivariance_error": "equivariance",
     "flow": "motions.flows",

@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from symdata.groups import Element, Group
-from zoo.measure.equivariance import EXACT_ERROR, OUTPUT, FeatureError, equivariance_error
+from zoo.exactness.arithmetic import EXACT_ERROR
+from zoo.measure.equivariance import OUTPUT, FeatureError, equivariance_error
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import invariance_error
 from zoo.measure.model_copy import Measurable

@@ -14,12 +14,12 @@ from torch import nn
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4
+from zoo.exactness.arithmetic import BROKEN_ERROR, D4, EXACT_ERROR
 from zoo.exactness.by_size import predicted
 from zoo.exactness.model_groups import layers_group
 from zoo.exactness.tracer import Tracer, input_channels
 from zoo.layers import GroupBatchNorm2d
-from zoo.measure.feature_error import BROKEN_ERROR, EXACT_ERROR, feature_error
+from zoo.measure.feature_error import feature_error
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from symdata.display import Result, Table
 from symdata.transforms.generators import Generator
 from zoo.measure.estimates import Estimate, squared
-from zoo.measure.model_copy import Measurable, ModelCopy
+from zoo.measure.model_copy import Measurable
 from zoo.measure.motions.derivatives import double_backward, forward_mode
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
 
@@ -145,12 +145,10 @@ def lie_derivative(
         >>> round(float(pixel), 2), round(-0.5 * float(torch.cos(torch.tensor(4.0))), 2)
         (0.33, 0.33)
     """
-    chosen = LieDerivativeSettings(**settings)
-    model_copy = chosen.copy_of(model, inputs)
-    motion = Motion.of(generator, model_copy, chosen)
-    batches = [derivative(model_copy, motion, x) for _, x in model_copy.batches()]
+    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
+    batches = [derivative(motion, x) for _, x in motion.model_copy.batches()]
     values, outputs = (torch.cat([batch[k].cpu() for batch in batches]) for k in (0, 1))
-    return LieDerivative(motion.generator.name, motion.generator.unit, chosen, values, outputs)
+    return LieDerivative(motion.generator.name, motion.generator.unit, motion.settings, values, outputs)
 
 
 def local_equivariance_error(
@@ -167,13 +165,11 @@ def local_equivariance_error(
         >>> local_equivariance_error(model, images, "translate_x").unit
         'pixel'
     """
-    chosen = LieDerivativeSettings(**settings)
-    model_copy = chosen.copy_of(model, inputs)
-    motion = Motion.of(generator, model_copy, chosen)
+    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
     # In one block: small pieces between large ones would scatter over the heap, and it would grow.
     numbers, width = torch.empty(3, len(inputs), dtype=torch.float64), 1
-    for rows, x in model_copy.batches():
-        values, outputs = derivative(model_copy, motion, x)
+    for rows, x in motion.model_copy.batches():
+        values, outputs = derivative(motion, x)
         width = values[0].numel()
         numbers[0, rows], numbers[1, rows] = squared(values), squared(outputs)
         numbers[2, rows] = values.flatten(1).abs().mean(1).cpu()
@@ -181,7 +177,7 @@ def local_equivariance_error(
     return LocalError(
         generator=motion.generator.name,
         unit=motion.generator.unit,
-        settings=chosen,
+        settings=motion.settings,
         value=Estimate.mean(change / width),
         absolute=Estimate.mean(means),
         relative=Estimate.ratio(change, size),
@@ -189,13 +185,13 @@ def local_equivariance_error(
     )
 
 
-def derivative(model_copy: ModelCopy, motion: Motion, x: Tensor) -> tuple[Tensor, Tensor]:
+def derivative(motion: Motion, x: Tensor) -> tuple[Tensor, Tensor]:
     """L f(x) and f(x) of one batch, (B, ...)."""
+    run, h = motion.model_copy.run, motion.step
     if motion.settings.method == "central":
-        h = motion.step
         with torch.no_grad():
-            ahead, behind = (motion.outputs_moved(model_copy.run(motion.moved(x, t)), -t) for t in (h, -h))
+            ahead, behind = (motion.outputs_moved(run(motion.moved(x, t)), -t) for t in (h, -h))
             return (ahead - behind) / (2 * h), (ahead + behind) / 2
     along = forward_mode if motion.settings.method == "jvp" else double_backward
-    out, change = along(model_copy.run, x, motion.velocity(x))
+    out, change = along(run, x, motion.velocity(x))
     return change - motion.outputs_velocity(out), out

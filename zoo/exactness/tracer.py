@@ -60,20 +60,17 @@ class Tracer:
             try:
                 return self._run(self._meta, size, torch.device("meta"))
             except ANYTHING:
-                found = self._run_real(size)
-                self._meta = None  # the model runs on real tensors only
-                return found
-        return self._run_real(size)
-
-    def _run_real(self, size: tuple[int, int]) -> tuple[Subsampling, ...]:
+                pass  # the model may still run on real tensors
         try:
-            return self._run(self._real, size, self.device)
+            found = self._run(self._real, size, self.device)
         except ANYTHING as error:
             shape = (1, self.channels, *size)
             raise ModelError(
                 f"{type(self._real).__name__} cannot run on an input {shape}: {describe_error(error)}; "
                 "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
+        self._meta = None
+        return found
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
         images = torch.zeros(1, self.channels, *size, dtype=self.dtype, device=device)

@@ -59,13 +59,9 @@ class OrbitAccuracy(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "elements": {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)},
-            "accuracy": self.accuracy.to_dict(),
-            "agreement": self.agreement.to_dict(),
-            "always_right": self.always_right.to_dict(),
-            "always_same": self.always_same.to_dict(),
-        }
+        elements = {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)}
+        names = ("accuracy", "agreement", "always_right", "always_same")
+        return {"elements": elements} | {name: getattr(self, name).to_dict() for name in names}
 
 
 def orbit_accuracy(

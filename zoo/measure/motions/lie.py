@@ -32,10 +32,9 @@ class LieDerivative(Result):
     """L f of every image.
 
     Example:
-        >>> right = lambda x: x.flatten(1)[:, :1]  # the first pixel
-        >>> ramp = torch.arange(8.0).expand(1, 1, 8, 8)
-        >>> print(lie_derivative(lambda x: x[:, 0, 4, 3:4], ramp, "translate_x"))
-        Lie derivative of the logits along translate_x: |L f| = 0.999 per pixel, the mean over 1 images
+        >>> ramp = torch.arange(16.0).expand(1, 1, 16, 16)
+        >>> print(lie_derivative(lambda x: x[:, 0, 8, 8:9], ramp, "translate_x"))
+        Lie derivative of the logits along translate_x: |L f| = 1 per pixel, the mean over 1 images
     """
 
     generator: str
@@ -69,8 +68,8 @@ class LocalError(Result):
     Example:
         >>> blob = torch.zeros(1, 1, 25, 25); blob[..., 9:14, 11] = 1.0
         >>> energy = lambda x: x.flatten(1).square().sum(1, keepdim=True)
-        >>> turn, shear = (local_equivariance_error(energy, blob, name) for name in ("rotation", "shear"))
-        >>> turn.unit, turn.relative.value < 1e-6 < shear.relative.value
+        >>> turn, scale = (local_equivariance_error(energy, blob, name) for name in ("rotation", "scale"))
+        >>> turn.unit, turn.relative.value < 1e-6 < scale.relative.value
         ('radian', True)
     """
 

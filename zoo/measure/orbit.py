@@ -88,7 +88,7 @@ def orbit_accuracy(
 
     Example:
         >>> import zoo
-        >>> model = zoo.create("p4cnn_28", width=2, channels=1, seed=0)
+        >>> model = zoo.load("p4cnn_28.mnist-none")
         >>> images = torch.randint(0, 256, (6, 1, 28, 28)).byte()
         >>> found = orbit_accuracy(model, images, [0] * 6, zoo.Preprocessing(28, (0.5,), (0.5,)), "c4")
         >>> found.agreement.value, found.always_same

@@ -160,7 +160,7 @@ def local_equivariance_error(
 
     Example:
         >>> import zoo
-        >>> model, images = zoo.create("p4cnn_28", width=2, channels=1, seed=0), torch.rand(2, 1, 28, 28)
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
         >>> local_equivariance_error(model, images, "translate_x").unit
         'pixel'
     """

@@ -10,7 +10,7 @@ not, and an untrained one has next to none. So it is given relative to |f(x)|^2 
 orbit: `invariance_error`, `orbit_accuracy`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,6 @@ from zoo.measure.estimates import Estimate, squared
 from zoo.measure.model_copy import Measurable
 from zoo.measure.motions.derivatives import double_backward, forward_mode
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
-
-HEADER = ("motion", "unit of t", "E|Lf|^2/dim", "+-", "E|Lf|^2/E|f|^2", "+-", "/dim, t = half image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,27 +89,9 @@ class LocalError(Result):
         """`value` with t in coordinates that go from -1 to 1: images of different size can be compared."""
         return self.value.scaled(self.half_image**2)
 
-    @property
-    def row(self) -> tuple[str, ...]:
-        """The cells of a table under `HEADER`."""
-        return (
-            self.generator,
-            self.unit,
-            *self.value.cells,
-            *self.relative.cells,
-            self.per_half_image.cells[0],
-        )
-
-    @property
-    def title(self) -> str:
-        """What was measured, and how."""
-        how = self.settings
-        means = f"{how.method} differences, {how.kernel}, {how.padding} at the border"
-        return f"Lie derivative L f = df/dt of the {how.output} ({means}):"
-
     def parts(self) -> Iterable[str | Table]:
         """A table of one row."""
-        yield Table(HEADER, [self.row], self.title)
+        yield local_table([self])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -182,6 +162,15 @@ def local_equivariance_error(
         relative=Estimate.ratio(change, size),
         half_image=motion.generator.per_half_image(motion.frame.size),
     )
+
+
+def local_table(errors: Sequence[LocalError]) -> Table:
+    """A row for each motion; all are measured in one way."""
+    how = errors[0].settings
+    title = f"{how.method} differences, {how.kernel}, {how.padding} at the border"
+    header = ("motion", "unit of t", "E|Lf|^2/dim", "+-", "E|Lf|^2/E|f|^2", "+-", "/dim, t = half image")
+    rows = [(e.generator, e.unit, *e.value.cells, *e.relative.cells, e.per_half_image.cells[0]) for e in errors]
+    return Table(header, rows, f"Lie derivative L f = df/dt of the {how.output} ({title}):")
 
 
 def derivative(motion: Motion, x: Tensor) -> tuple[Tensor, Tensor]:

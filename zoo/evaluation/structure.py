@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from symdata.display import Result, Table
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4
+from zoo.exactness.arithmetic import D4, EXACT_ERROR
 from zoo.exactness.audits import audit
 from zoo.exactness.model_groups import tied_group
 from zoo.exactness.tracer import duplicate
-from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
+from zoo.measure.equivariance import has_other_fields
 from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
 from zoo.measure.plain_data import plain_fields

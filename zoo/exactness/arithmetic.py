@@ -27,6 +27,11 @@ REVERSES = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 1), (0, 0), (1, 0), (1, 1))
 
 D4 = Group(4, flips=True)
 
+EXACT_ERROR = 1e-9
+"""An error of feature maps below this is rounding in float64."""
+BROKEN_ERROR = 1e-3
+"""One above this is a broken grid; between the two lies nothing (measured on every network of the zoo)."""
+
 
 def residue(size: int, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> int:
     """r: the pixels that strided windows leave over at the far end of an axis; exact if and only if it is 0."""

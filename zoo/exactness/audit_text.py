@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 60
 """Rows of the table; of more layers, the broken ones come first."""
+MEASURED = "Error of the feature maps in float64, |F(g x) - g F(x)| / |F(x)|:"
+AGREE = "The two agree."
+DISAGREE = "The two DISAGREE. Something other than subsampling distinguishes positions or orientations."
 
 
 def parts(report: "Audit") -> Iterator[str | Table]:
@@ -27,6 +30,10 @@ def parts(report: "Audit") -> Iterator[str | Table]:
     if report.exact:
         yield "This is about the feature maps; `symdata evaluate` measures what the network makes of the last one."
     yield from _mends(report.mends)
+    if report.measured is not None:
+        alive, errors = set(map(str, report.survivors)), report.measured.by_element.items()
+        rows = [(name, "exact" if name in alive else "broken", f"{error:.2e}") for name, error in errors]
+        yield Table(("element", "predicted", "measured"), rows, MEASURED, [AGREE if report.agrees else DISAGREE])
 
 
 def _table(report: "Audit") -> Table:

@@ -9,7 +9,7 @@ earlier one broke, so the model is exact if and only if phi = 0 and no relaxed l
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -18,10 +18,13 @@ from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.errors import ModelError
 from zoo.exactness import audit_text
-from zoo.exactness.arithmetic import Subsampling
+from zoo.exactness.arithmetic import BROKEN_ERROR, EXACT_ERROR, Subsampling
 from zoo.exactness.mends import Mend, mends, shown, where
 from zoo.exactness.model_groups import checked_group, has_typed_layers, relaxed_layers, tied_group
 from zoo.exactness.tracer import Tracer
+
+if TYPE_CHECKING:
+    from zoo.measure.equivariance import FeatureError
 
 REACH = 64
 """How many pixels away from the input size an exact one is looked for."""
@@ -58,6 +61,8 @@ class Audit(Result):
     """Whether layers are those of escnn, whose weights are not analysed."""
     name: str = ""
     """Of the model, for the text; empty for that of its class."""
+    measured: "FeatureError | None" = None
+    """The error of its feature maps, if it was measured too; see `zoo.measure.checked_audit`."""
 
     @property
     def survivors(self) -> tuple[Element, ...]:
@@ -74,6 +79,15 @@ class Audit(Result):
     def exact(self) -> bool:
         """Whether every element of the group survives, and no layer has left it."""
         return self.first_broken is None and not self.relaxed
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether errors are at rounding where elements survive, and far above elsewhere; None if not measured."""
+        if self.measured is None:
+            return None
+        alive = set(map(str, self.survivors))
+        errors = self.measured.by_element.items()
+        return all(error < EXACT_ERROR if name in alive else error > BROKEN_ERROR for name, error in errors)
 
     @property
     def phi(self) -> tuple[float, float]:
@@ -102,7 +116,7 @@ class Audit(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
+        fields = {
             "tied": self.tied,
             "model": self.model,
             "size": list(self.size),
@@ -115,8 +129,13 @@ class Audit(Result):
             "layers": [layer.to_dict() for layer in self.layers],
             "nearest": [list(size) for size in self.nearest],
             "mends": [asdict(mend) for mend in self.mends],
-            **({"relaxed": list(self.relaxed), "degree": self.degree} if self.relaxed else {}),
         }
+        if self.relaxed:
+            fields |= {"relaxed": list(self.relaxed), "degree": self.degree}
+        if self.measured is not None:
+            more = {"by_element": self.measured.by_element, "agrees": self.agrees}
+            fields["measured"] = self.measured.to_dict() | more
+        return fields
 
 
 def audit(

@@ -209,6 +209,15 @@ WINDOWS: Mapping[str, Callable[[Call], Effect]] = {
 }
 """Operations whose windows lie on the last two axes, whatever was known of these before."""
 
+RESIZES = {
+    "nearest": "upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d _upsample_nearest_exact3d",
+    "bilinear": "upsample_bilinear2d _upsample_bilinear2d_aa",
+    "bicubic": "upsample_bicubic2d _upsample_bicubic2d_aa",
+    "lanczos": "_upsample_lanczos2d_aa",
+    "trilinear": "upsample_trilinear3d",
+}
+"""Interpolation -> the operations that resize by it."""
+
 OPERATIONS: Mapping[str, Callable[[Call], Effect]] = {
     **WINDOWS,
     "_adaptive_avg_pool2d": partial(_adaptive, kind="adaptive avg pool"),
@@ -221,16 +230,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Effect]] = {
     "replication_pad2d": _padding,
     "slice": _slice,
     "unfold": _unfolded_axis,
-    "upsample_nearest2d": partial(_resize, kind="nearest"),
-    "upsample_nearest3d": partial(_resize, kind="nearest"),
-    "_upsample_nearest_exact2d": partial(_resize, kind="nearest"),
-    "_upsample_nearest_exact3d": partial(_resize, kind="nearest"),
-    "upsample_bilinear2d": partial(_resize, kind="bilinear"),
-    "_upsample_bilinear2d_aa": partial(_resize, kind="bilinear"),
-    "upsample_bicubic2d": partial(_resize, kind="bicubic"),
-    "_upsample_bicubic2d_aa": partial(_resize, kind="bicubic"),
-    "_upsample_lanczos2d_aa": partial(_resize, kind="lanczos"),
-    "upsample_trilinear3d": partial(_resize, kind="trilinear"),
+    **{name: partial(_resize, kind=kind) for kind, names in RESIZES.items() for name in names.split()},
     "permute": _permuted,
     "transpose": _permuted,
     "roll": _roll,
@@ -238,4 +238,4 @@ OPERATIONS: Mapping[str, Callable[[Call], Effect]] = {
     "fractional_max_pool2d": partial(_unknown, why="its windows are drawn at random"),
     "pixel_unshuffle": partial(_unknown, why="space to depth permutes channels when the image turns"),
 }
-"""Name of an operation at the dispatcher -> what it does to the grid."""
+"""Name of an operation at the dispatcher -> its effect on the grid."""

@@ -12,7 +12,6 @@ the module, whose lattice moves with the image, so that its residue is that of s
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.arithmetic import Subsampling
 from zoo.exactness.effects import Axes, Border, Call, Step
+from zoo.exactness.hooks import module_hooks
 from zoo.exactness.meta_shapes import shape_only
 from zoo.exactness.operations import effect_of
 from zoo.exactness.sampling_grid import SamplingGrid, merge, pair
@@ -60,24 +60,21 @@ class Tracer:
             try:
                 return self._run(self._meta, size, torch.device("meta"))
             except ANYTHING:
-                found = self._run_real(size)
-                self._meta = None  # the model runs on real tensors only
-                return found
-        return self._run_real(size)
-
-    def _run_real(self, size: tuple[int, int]) -> tuple[Subsampling, ...]:
+                pass  # the model may still run on real tensors
         try:
-            return self._run(self._real, size, self.device)
+            found = self._run(self._real, size, self.device)
         except ANYTHING as error:
             shape = (1, self.channels, *size)
             raise ModelError(
                 f"{type(self._real).__name__} cannot run on an input {shape}: {describe_error(error)}; "
                 "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
+        self._meta = None
+        return found
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
         images = torch.zeros(1, self.channels, *size, dtype=self.dtype, device=device)
-        with torch.no_grad(), _Recorder(images) as recorder, _names(model, recorder):
+        with torch.no_grad(), _Recorder(images) as recorder, module_hooks(model, recorder.leave, recorder.enter):
             outputs = model(images)
         recorder.finish(outputs)
         return tuple(recorder.found)
@@ -114,36 +111,12 @@ def input_channels(model: nn.Module) -> int:
     raise ModelError(f"{type(model).__name__} has no convolution to read the number of channels from; say channels=3")
 
 
-@contextmanager
-def _names(model: nn.Module, recorder: "_Recorder") -> Iterator[None]:
-    """Keeps the names of the running modules in `recorder.path`, outermost first, and in `recorder.hidden` how many of
-    them declare what they do."""
-
-    def enter(name: str, module: nn.Module) -> None:
-        recorder.path.append(name)
-        recorder.hidden += isinstance(module, ByPhase)
-
-    def leave(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        if isinstance(module, ByPhase):
-            recorder.hidden -= 1
-            recorder.declare(module, args, out)
-        recorder.path.pop()
-
-    with ExitStack() as hooks:
-        for name, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks; its operations are recorded all the same
-                continue
-            hooks.callback(module.register_forward_pre_hook(lambda m, _, name=name: enter(name, m)).remove)
-            hooks.callback(module.register_forward_hook(leave, always_call=True).remove)
-        yield
-
-
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Subsampling] = []
-        self.path: list[str] = []
-        self.hidden = 0
+        self.path = [""]  # the names of the running modules, outermost first
+        self.hidden = 0  # how many of them declare what they do
         self.grids = WeakTensorKeyDictionary({images: SamplingGrid()})
 
     @classmethod
@@ -170,7 +143,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 case Step() as step:
                     grid = self._record(step, grid)
                 case Border() as border:
-                    grid = grid.bordered(replace(border, name=self._module))
+                    grid = grid.bordered(replace(border, name=self.path[-1]))
                 case Axes(axes):
                     grid = replace(grid, axes=axes)
                 case None:
@@ -179,12 +152,19 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.grids[tensor] = grid
         return out
 
-    @property
-    def _module(self) -> str:
-        """The name of the innermost module that runs."""
-        return self.path[-1] if self.path else ""
+    def enter(self, name: str, module: nn.Module) -> None:
+        """Before a module runs."""
+        self.path.append(name)
+        self.hidden += isinstance(module, ByPhase)
 
-    def declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:
+    def leave(self, name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        """After a module has run, or failed."""
+        if isinstance(module, ByPhase):
+            self.hidden -= 1
+            self._declare(module, args, out)
+        self.path.pop()
+
+    def _declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:
         """Record one subsampling of a module's first argument, as it declares; none if it makes no map."""
         source, result = (next(_tensors([values]), None) for values in (args[:1], out))
         if not module.sampling or source is None or result is None or source not in self.grids:
@@ -211,7 +191,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         alike = step.isotropic and grid.is_square
         if step.is_listed or any(r) or not alike:
             note = step.note or grid.note if any(r) or step.unknown else ""
-            self.found.append(grid.subsampling(self._module, step, r, alike, note))
+            self.found.append(grid.subsampling(self.path[-1], step, r, alike, note))
         return after
 
     def finish(self, outputs: Any) -> None:

@@ -1,13 +1,14 @@
 """Running a model: in eval mode and then in the mode it had, in batches that fit the cache, with one-line errors."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError, describe_error
+from zoo.exactness.hooks import module_hooks
 from zoo.exactness.tracer import FAILURES
 
 CACHE_BYTES = {"cpu": 6 << 20, "cuda": 1 << 28}
@@ -93,15 +94,12 @@ def _fitting(
 ) -> int:
     largest = one.numel() * one.element_size()
 
-    def look(module: nn.Module, args: Any, out: Any) -> None:
+    def look(name: str, module: nn.Module, args: Any, out: Any) -> None:
         nonlocal largest
-        if isinstance(out, Tensor):
+        if isinstance(out, Tensor) and next(module.children(), None) is None:
             largest = max(largest, out.numel() * out.element_size())
 
-    with ExitStack() as hooks:
-        for module in model.modules():
-            if not isinstance(module, torch.jit.ScriptModule) and next(module.children(), None) is None:
-                hooks.callback(module.register_forward_hook(look).remove)
+    with module_hooks(model, look):
         # A clone, since torch calls images of one channel contiguous in either layout, and goes by their strides.
         run(model, one.clone(memory_format=layout))
     budget = CACHE_BYTES["cpu" if one.device.type == "cpu" else "cuda"]

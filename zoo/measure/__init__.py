@@ -1,15 +1,19 @@
 """How far a model is from a symmetry, measured: invariance, equivariance, whole orbits, Lie derivatives, filters.
 
-Every measure gives a small frozen result, numbers with their standard error over images, and `to_dict()` for JSON.
-Models are copied, so they stay in the mode, the precision and the place that they were in.
+Every measure returns a small frozen result: numbers with their standard error over images. `print(result)` shows it as
+a table, a notebook as HTML, and `to_dict()` is plain data for JSON. Models are copied, so their mode, precision and
+device stay as they are.
 
+    measure_all               everything below that needs images, at once: what `symdata measure` prints
     equivariance_error        feature maps, or any output, under the elements of a subgroup of d4
     invariance_error          the output under any elements of O(2)
-    orbit_accuracy            accuracy over whole orbits, and how far the answers agree along them
+    orbit_accuracy            accuracy over whole orbits, and how often the answer is the same along them
     local_equivariance_error  the derivative along a motion: rotation, translations, scale, shear
     layerwise_equivariance_error  the same, split among the layers by the chain rule
     degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
+    learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
     kernel_deviation          filters against the nearest equivariant ones, without images
+    checked_audit             the prediction of `zoo.audit` beside the measured error
     assert_invariant, assert_equivariant   for the tests of a model
 
 This file is the list of public names; each is loaded when it is first used.
@@ -24,14 +28,13 @@ if TYPE_CHECKING:
     from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
-    from zoo.measure.audit_check import CheckedAudit as CheckedAudit
-    from zoo.measure.audit_check import checked_audit as checked_audit
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate
+    from zoo.measure.feature_error import checked_audit as checked_audit
     from zoo.measure.invariance import InvarianceError as InvarianceError
     from zoo.measure.invariance import invariance_error as invariance_error
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
@@ -54,42 +57,25 @@ if TYPE_CHECKING:
     from zoo.measure.summary import Summary as Summary
     from zoo.measure.summary import measure_all as measure_all
 
-_HOMES = {
-    "CheckedAudit": "audit_check",
-    "Estimate": "estimates",
-    "FeatureError": "equivariance",
-    "GENERATORS": "motions.flows",
-    "Generator": "motions.flows",
-    "LieDerivativeSettings": "motions.motion",
-    "InvarianceError": "invariance",
-    "KernelDeviation": "kernels",
-    "LayerDegree": "degree",
-    "LayerTerm": "motions.layerwise",
-    "LayerwiseError": "motions.layerwise",
-    "LearnedDegree": "learned",
-    "LieDerivative": "motions.lie",
-    "LocalError": "motions.lie",
-    "OrbitAccuracy": "orbit",
-    "Summary": "summary",
-    "assert_equivariant": "assertions",
-    "assert_invariant": "assertions",
-    "checked_audit": "audit_check",
-    "degree_of_equivariance": "degree",
-    "equivariance_error": "equivariance",
-    "flow": "motions.flows",
-    "invariance_error": "invariance",
-    "kernel_deviation": "kernels",
-    "kernel_deviations": "kernels",
-    "layerwise_equivariance_error": "motions.layerwise",
-    "learned_degree": "learned",
-    "lie_derivative": "motions.lie",
-    "local_equivariance_error": "motions.lie",
-    "measure_all": "summary",
-    "model_degree": "degree",
-    "orbit_accuracy": "orbit",
-    "tangent": "motions.flows",
+_MODULES = {
+    "assertions": "assert_equivariant assert_invariant",
+    "degree": "LayerDegree degree_of_equivariance model_degree",
+    "equivariance": "FeatureError equivariance_error",
+    "estimates": "Estimate",
+    "feature_error": "checked_audit",
+    "invariance": "InvarianceError invariance_error",
+    "kernels": "KernelDeviation kernel_deviation kernel_deviations",
+    "learned": "LearnedDegree learned_degree",
+    "motions.flows": "GENERATORS Generator flow tangent",
+    "motions.layerwise": "LayerTerm LayerwiseError layerwise_equivariance_error",
+    "motions.lie": "LieDerivative LocalError lie_derivative local_equivariance_error",
+    "motions.motion": "LieDerivativeSettings",
+    "orbit": "OrbitAccuracy orbit_accuracy",
+    "summary": "Summary measure_all",
 }
-"""Public name -> the module of this package that defines it; no module may be called like a public name."""
+"""Module of this package -> its public names; no module may be called like a public name."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [*_HOMES]
 

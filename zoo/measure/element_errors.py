@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.errors import ModelError
+from zoo.exactness.arithmetic import EXACT_ERROR
 from zoo.exactness.model_groups import tied_group
-from zoo.measure.equivariance import EXACT_ERROR, FeatureError, equivariance_error, has_other_fields, shared_group
+from zoo.measure.equivariance import FeatureError, equivariance_error, has_other_fields, shared_group
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import InvarianceError, invariance_error
 from zoo.measure.metrics import Request, metric

@@ -1,15 +1,18 @@
 """The measured side of exactness: the equivariance error of every feature map, on noise or on images, in float64."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
+from zoo.exactness.arithmetic import BROKEN_ERROR as BROKEN_ERROR
+from zoo.exactness.arithmetic import EXACT_ERROR as EXACT_ERROR
+from zoo.exactness.audits import Audit, audit
 from zoo.exactness.model_groups import checked_group, layers_group
 from zoo.exactness.tracer import duplicate, input_channels
 from zoo.layers.bank import BankedConv2d
-from zoo.measure.equivariance import BROKEN_ERROR as BROKEN_ERROR
-from zoo.measure.equivariance import EXACT_ERROR as EXACT_ERROR
 from zoo.measure.equivariance import FeatureError as FeatureError
 from zoo.measure.equivariance import compared_maps, knows_its_fields
 from zoo.measure.kernels import averaged
@@ -57,6 +60,29 @@ def feature_error(
     if own is None and not knows_its_fields(model):
         isotropise(model_copy)
     return compared_maps(model_copy, inputs, group, own)
+
+
+def checked_audit(
+    model: nn.Module,
+    size: int | tuple[int, int],
+    group: Group | str | None = None,
+    in_chans: int | None = None,
+    *,
+    name: str = "",
+) -> Audit:
+    """`zoo.audit` with the error of the feature maps on noise beside it; arguments are the same.
+
+    Raises:
+        ModelError: if the model cannot run in float64 at this size, or is built on a group without this one.
+        SymmetryError: for a group that moves pixels off their lattice.
+
+    Example:
+        >>> found = checked_audit(nn.Conv2d(3, 8, 3, stride=2, padding=1), 33)
+        >>> found.exact, found.agrees
+        (True, True)
+    """
+    prediction = audit(model, size, group, in_chans, name=name)
+    return replace(prediction, measured=feature_error(model, size, group, 8, in_chans))
 
 
 def isotropise(model: nn.Module) -> None:

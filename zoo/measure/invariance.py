@@ -29,9 +29,9 @@ class InvarianceError(Result):
 
     Example:
         >>> mean = lambda x: x.flatten(1).mean(1, keepdim=True)
-        >>> found = invariance_error(mean, torch.rand(4, 1, 9, 9), ["e", "r90", "r45"])
+        >>> found = invariance_error(mean, torch.rand(4, 1, 9, 9), "c8")
         >>> [name for name, error in found.by_element.items() if error.value > 1e-12]
-        ['r45']
+        ['r45', 'r135', 'r225', 'r315']
     """
 
     elements: tuple[str, ...]
@@ -89,8 +89,7 @@ def invariance_error(
 
     Example:
         >>> import zoo
-        >>> model = zoo.create("p4cnn_28", width=2, channels=1, seed=0)
-        >>> images = torch.rand(2, 1, 28, 28)
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
         >>> invariance_error(model, images, "c4").worst < 1e-12, invariance_error(model, images, "d1").worst > 1e-3
         (True, True)
     """

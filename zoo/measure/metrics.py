@@ -4,14 +4,14 @@ A measure is one function under `@metric`, in a module that `zoo.measure.summary
 parts are the text of `symdata measure` and whose `to_dict` adds its keys to the JSON. `columns` are its columns in the
 table of a report, on the page and in Markdown:
 
-    @metric("blur", columns={"blur": lambda kept: f"{kept.fields['blur']:.2g}"}, legend="blur: how much ...")
+    @metric("blur", columns={"blur": lambda kept: f"{kept['blur']:.2g}"}, legend="blur: how much ...")
     def blur(model, inputs, request):
         return Blur(...)  # to_dict() is {"blur": ...}
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -45,35 +45,6 @@ class Request:
         return {"output": self.output, "batch_size": self.batch_size}
 
 
-class Kept(Protocol):
-    """What a report keeps of a result: a dataclass of the numbers that it shows, and that its JSON holds."""
-
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """From the result."""
-
-
-@dataclass(frozen=True)
-class PlainData:
-    """The result as plain data: what a report keeps unless a measure has a class for it."""
-
-    fields: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, found: Result) -> Self:
-        """From the result."""
-        return cls(found.to_dict())
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON of a report."""
-        return cls(fields)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return dict(self.fields)
-
-
 @dataclass(frozen=True)
 class Metric:
     """One measure: how it is computed, and how a report shows it."""
@@ -81,7 +52,8 @@ class Metric:
     measure: Callable[[nn.Module, Tensor, Request], Result]
     keys: tuple[str, ...]
     """Its keys in the JSON of a report."""
-    kept: type[Kept]
+    kept: Any = None
+    """The dataclass of the numbers that a report keeps, made by its `of(result)`; None to keep `to_dict()` as it is."""
     columns: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
     """Header -> the cell, from what is kept."""
     legend: str = ""
@@ -96,12 +68,12 @@ METRICS: dict[str, Metric] = {}
 Measure = Callable[[nn.Module, Tensor, Request], Result]
 
 
-def metric(*keys: str, kept: type[Kept] = PlainData, **options: Any) -> Callable[[Measure], Measure]:
+def metric(*keys: str, **options: Any) -> Callable[[Measure], Measure]:
     """Register a function (model, inputs, request) as a measure; options are fields of `Metric`."""
 
     def register(measure: Measure) -> Measure:
         assert measure.__name__ not in METRICS, f"there are two measures {measure.__name__}"
-        METRICS[measure.__name__] = Metric(measure, keys, kept, **options)
+        METRICS[measure.__name__] = Metric(measure, keys, **options)
         return measure
 
     return register

@@ -59,13 +59,9 @@ class OrbitAccuracy(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "elements": {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)},
-            "accuracy": self.accuracy.to_dict(),
-            "agreement": self.agreement.to_dict(),
-            "always_right": self.always_right.to_dict(),
-            "always_same": self.always_same.to_dict(),
-        }
+        elements = {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)}
+        names = ("accuracy", "agreement", "always_right", "always_same")
+        return {"elements": elements} | {name: getattr(self, name).to_dict() for name in names}
 
 
 def orbit_accuracy(
@@ -92,7 +88,7 @@ def orbit_accuracy(
 
     Example:
         >>> import zoo
-        >>> model = zoo.create("p4cnn_28", width=2, channels=1, seed=0)
+        >>> model = zoo.load("p4cnn_28.mnist-none")
         >>> images = torch.randint(0, 256, (6, 1, 28, 28)).byte()
         >>> found = orbit_accuracy(model, images, [0] * 6, zoo.Preprocessing(28, (0.5,), (0.5,)), "c4")
         >>> found.agreement.value, found.always_same

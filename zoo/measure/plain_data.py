@@ -25,11 +25,13 @@ def plain_fields(value: Any, *names: str) -> dict[str, Any]:
 
 
 def read(kind: Any, data: Any) -> Any:
-    """The inverse of `plain`, for a dataclass or the type of one of its fields.
+    """The inverse of `plain`, for a dataclass or the type of one of its fields; None for data that stay plain.
 
     Raises:
         KeyError, TypeError, ValueError: if the data do not fit the type.
     """
+    if kind is None:
+        return data
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):  # X | None
         return None if data is None else read(inner[0], data)

@@ -6,15 +6,15 @@ known too. Everything else (another convolution, a concatenation, an attention) 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from symdata.groups import Group
+from zoo.exactness.hooks import module_hooks
 from zoo.layers.subsampling.pooling import GroupPool
 from zoo.measure.seen_tensors import SeenTensors
 
@@ -73,13 +73,7 @@ def recorded_maps(
             seen.add(out)
             record(name, out, group)
 
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                continue
-            handle = module.register_forward_hook(lambda m, a, o, name=name: look(name, m, a, o))
-            stack.callback(handle.remove)
-        stack.enter_context(groups)
+    with module_hooks(model, look), groups:
         yield
 
 

@@ -20,7 +20,7 @@ class Summary(Result):
 
     Example:
         >>> import torch, zoo
-        >>> model, images = zoo.create("p4cnn_28", width=2, channels=1, seed=0), torch.rand(2, 1, 28, 28)
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
         >>> found = measure_all(model, images, "c4", generators=["rotation"], name="mine", data="noise")
         >>> print(found)
         mine on noise: 2 images at 28x28, in float64
@@ -92,7 +92,7 @@ def measure_all(
 
     Example:
         >>> import torch, zoo
-        >>> model, images = zoo.create("p4cnn_28", width=2, channels=1, seed=0), torch.rand(2, 1, 28, 28)
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
         >>> found = measure_all(model, images, "c4", generators=["rotation"])
         >>> bool(found.found["element_errors"].invariance.worst < 1e-12)
         True

@@ -64,7 +64,8 @@ def measure(
         ModelError: if the model cannot run in float64.
     """
     found = measure_all(model, inputs, group, split=SPLIT, lenient=True, progress=progress)
-    kept = {name: METRICS[name].kept.of(result) for name, result in found.found.items()}
+    kinds = {name: metric.kept for name, metric in METRICS.items()}
+    kept = {n: result.to_dict() if kinds[n] is None else kinds[n].of(result) for n, result in found.found.items()}
     return Measures(found.images, kept, found.note)
 
 

@@ -14,7 +14,7 @@ from zoo.exactness.tracer import FAILURES
 from zoo.measure.estimates import Estimate
 from zoo.measure.metrics import Request, metric
 from zoo.measure.motions.layerwise import TYPED, LayerTerm, LayerwiseError, layerwise_equivariance_error
-from zoo.measure.motions.lie import HEADER, LocalError, local_equivariance_error
+from zoo.measure.motions.lie import LocalError, local_equivariance_error, local_table
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LocalErrors(Result):
     def parts(self) -> Iterable[str | Table]:
         """A row for each motion."""
         if self.errors:
-            yield Table(HEADER, [error.row for error in self.errors], self.errors[0].title)
+            yield local_table(self.errors)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""

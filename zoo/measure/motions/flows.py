@@ -100,8 +100,8 @@ def tangent(
     and y.
 
     Example:
-        >>> ramp = torch.arange(8.0).expand(1, 1, 8, 8)
-        >>> round(float(tangent(ramp, "translate_x")[0, 0, 4, 4]), 2)  # what is seen at a pixel was one to the left
+        >>> ramp = torch.arange(16.0).expand(1, 1, 16, 16)  # to the right, every pixel gets what was 1 darker
+        >>> round(float(tangent(ramp, "translate_x")[0, 0, 8, 8]), 3)
         -1.0
     """
     widened, margin = _widened(images, kernel, padding)

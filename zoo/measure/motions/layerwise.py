@@ -17,9 +17,8 @@ output, or per probe, that gives the D_i.
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 from symdata.display import Result, Table
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
+from zoo.exactness.hooks import RunNames, module_hooks
 from zoo.exactness.model_groups import has_typed_layers
 from zoo.measure.estimates import Estimate
 from zoo.measure.maps import LayerGrid, ToGrid, layer_grid
@@ -152,16 +152,15 @@ def layerwise_equivariance_error(
     chosen = LieDerivativeSettings(**{"method": "jvp", **settings})
     if chosen.method != "jvp":
         raise ModelError(f"method is {chosen.method!r}, and the terms of layers need derivatives; use 'jvp'")
-    model_copy = chosen.copy_of(model, inputs)
-    motion = Motion.of(generator, model_copy, chosen, maps=True)
+    motion = Motion.of(model, inputs, generator, chosen, maps=True)
     grid = layer_grid(to_grid, model, inputs)
     nodes: list[tuple[str, str]] = []
-    for rows, x in model_copy.batches():
-        out, along = forward_mode(model_copy.run, x, motion.velocity(x))
+    for rows, x in motion.model_copy.batches():
+        out, along = forward_mode(motion.model_copy.run, x, motion.velocity(x))
         total = (along - motion.outputs_velocity(out)).flatten(1)  # L f
         if not nodes:
             directions = _directions(total.shape[1], probes, seed).to(total)
-        found, terms = _terms(model_copy, motion, grid, x, directions)
+        found, terms = _terms(motion, grid, x, directions)
         if not nodes:
             nodes = found
             squares, products = torch.zeros(2, len(nodes), len(inputs), dtype=torch.float64)
@@ -207,12 +206,10 @@ def _directions(width: int, probes: int | None, seed: int) -> Tensor:
     return normal / math.sqrt(p)
 
 
-def _terms(
-    model_copy: ModelCopy, motion: Motion, grid: LayerGrid, x: Tensor, directions: Tensor
-) -> tuple[list[tuple[str, str]], Tensor]:
+def _terms(motion: Motion, grid: LayerGrid, x: Tensor, directions: Tensor) -> tuple[list[tuple[str, str]], Tensor]:
     """(name, kind) of every node, the output last, and D_i l_i along P directions of the output, (nodes, B, P)."""
-    nodes, last = _errors(model_copy, motion, grid, x)
-    made, out = _graph(model_copy, x, set(nodes))
+    nodes, last = _errors(motion, grid, x)
+    made, out = _graph(motion.model_copy, x, set(nodes))
     followed = [call for call in nodes if made[call].requires_grad]
     terms = torch.zeros(len(nodes) + 1, len(x), len(directions), dtype=out.dtype, device=out.device)
     where = {call: i for i, call in enumerate(nodes)}
@@ -224,26 +221,24 @@ def _terms(
             if gradient is not None:
                 terms[where[call], :, p] = (gradient * nodes[call].error).flatten(1).sum(1)
     terms[-1] = last.flatten(1) @ directions.T
-    return [*((node.name, node.kind) for node in nodes.values()), ("", type(model_copy.model).__name__)], terms
+    return [*((node.name, node.kind) for node in nodes.values()), ("", type(motion.model_copy.model).__name__)], terms
 
 
-def _errors(model_copy: ModelCopy, motion: Motion, grid: LayerGrid, x: Tensor) -> tuple[dict[int, _Node], Tensor]:
+def _errors(motion: Motion, grid: LayerGrid, x: Tensor) -> tuple[dict[int, _Node], Tensor]:
     """l_i of every run of a module, by the number of the call, and that of the output itself."""
     nodes: dict[int, _Node] = {}
-    runs: Counter[str] = Counter()
+    runs = RunNames()
 
     def replace(call: int, name: str, module: nn.Module, out: Tensor) -> Tensor | None:
         made, along = taken_apart(out)
         if along is None:  # it does not depend on the image
             return None
         should = motion.map_velocity(made, lambda features: grid(features, module))
-        runs[name] += 1
-        slot = name if runs[name] == 1 else f"{name}#{runs[name]}"
-        nodes[call] = _Node(slot, type(module).__name__, along - should)
+        nodes[call] = _Node(runs.next(name), type(module).__name__, along - should)
         return dual(made.clone(), should)  # a clone, for the next module may work in place
 
-    with dual_numbers(), torch.no_grad(), _intercepted(model_copy.model, len(x), replace):
-        out, along = taken_apart(model_copy.run(dual(x, motion.velocity(x))))
+    with dual_numbers(), torch.no_grad(), _intercepted(motion.model_copy.model, len(x), replace):
+        out, along = taken_apart(motion.model_copy.run(dual(x, motion.velocity(x))))
         last = torch.zeros_like(out) if along is None else along
         return nodes, last - motion.outputs_velocity(out)
 
@@ -262,28 +257,22 @@ def _graph(model_copy: ModelCopy, x: Tensor, calls: set[int]) -> tuple[dict[int,
         return made, model_copy.run(x.detach().requires_grad_())
 
 
-@contextmanager
 def _intercepted(
     model: nn.Module, batch: int, replace: Callable[[int, str, nn.Module, Tensor], Tensor | None]
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Within this context `replace(number of the call, name, module, output)` may return another tensor for the output
     of a module inside the model, if that is (batch, ...), floating, and not the output of an inner module."""
     calls, seen = count(), SeenTensors()
 
-    def hook(name: str, module: nn.Module, out: Any) -> Any:
+    def hook(name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
         several = type(out) in (tuple, list) and len(out) > 0  # attention returns its weights, too
         first = out[0] if several else out
-        if not isinstance(first, Tensor) or not first.is_floating_point() or first.shape[:1] != (batch,):
+        mapped = isinstance(first, Tensor) and first.is_floating_point() and first.shape[:1] == (batch,)
+        if not name or not mapped or first in seen:
             return None
-        fresh = None if first in seen else replace(next(calls), name, module, first)
-        if fresh is None:
+        if (fresh := replace(next(calls), name, module, first)) is None:
             return None
         seen.add(fresh)
         return type(out)((fresh, *out[1:])) if several else fresh
 
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if name and not isinstance(module, torch.jit.ScriptModule):  # those take no hooks
-                handle = module.register_forward_hook(lambda m, args, out, name=name: hook(name, m, out))
-                stack.callback(handle.remove)
-        yield
+    return module_hooks(model, hook)

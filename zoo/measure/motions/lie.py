@@ -10,7 +10,7 @@ not, and an untrained one has next to none. So it is given relative to |f(x)|^2 
 orbit: `invariance_error`, `orbit_accuracy`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,9 @@ from torch import Tensor
 from symdata.display import Result, Table
 from symdata.transforms.generators import Generator
 from zoo.measure.estimates import Estimate, squared
-from zoo.measure.model_copy import Measurable, ModelCopy
+from zoo.measure.model_copy import Measurable
 from zoo.measure.motions.derivatives import double_backward, forward_mode
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
-
-HEADER = ("motion", "unit of t", "E|Lf|^2/dim", "+-", "E|Lf|^2/E|f|^2", "+-", "/dim, t = half image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +30,9 @@ class LieDerivative(Result):
     """L f of every image.
 
     Example:
-        >>> right = lambda x: x.flatten(1)[:, :1]  # the first pixel
-        >>> ramp = torch.arange(8.0).expand(1, 1, 8, 8)
-        >>> print(lie_derivative(lambda x: x[:, 0, 4, 3:4], ramp, "translate_x"))
-        Lie derivative of the logits along translate_x: |L f| = 0.999 per pixel, the mean over 1 images
+        >>> ramp = torch.arange(16.0).expand(1, 1, 16, 16)
+        >>> print(lie_derivative(lambda x: x[:, 0, 8, 8:9], ramp, "translate_x"))
+        Lie derivative of the logits along translate_x: |L f| = 1 per pixel, the mean over 1 images
     """
 
     generator: str
@@ -69,8 +66,8 @@ class LocalError(Result):
     Example:
         >>> blob = torch.zeros(1, 1, 25, 25); blob[..., 9:14, 11] = 1.0
         >>> energy = lambda x: x.flatten(1).square().sum(1, keepdim=True)
-        >>> turn, shear = (local_equivariance_error(energy, blob, name) for name in ("rotation", "shear"))
-        >>> turn.unit, turn.relative.value < 1e-6 < shear.relative.value
+        >>> turn, scale = (local_equivariance_error(energy, blob, name) for name in ("rotation", "scale"))
+        >>> turn.unit, turn.relative.value < 1e-6 < scale.relative.value
         ('radian', True)
     """
 
@@ -92,27 +89,9 @@ class LocalError(Result):
         """`value` with t in coordinates that go from -1 to 1: images of different size can be compared."""
         return self.value.scaled(self.half_image**2)
 
-    @property
-    def row(self) -> tuple[str, ...]:
-        """The cells of a table under `HEADER`."""
-        return (
-            self.generator,
-            self.unit,
-            *self.value.cells,
-            *self.relative.cells,
-            self.per_half_image.cells[0],
-        )
-
-    @property
-    def title(self) -> str:
-        """What was measured, and how."""
-        how = self.settings
-        means = f"{how.method} differences, {how.kernel}, {how.padding} at the border"
-        return f"Lie derivative L f = df/dt of the {how.output} ({means}):"
-
     def parts(self) -> Iterable[str | Table]:
         """A table of one row."""
-        yield Table(HEADER, [self.row], self.title)
+        yield local_table([self])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -145,12 +124,10 @@ def lie_derivative(
         >>> round(float(pixel), 2), round(-0.5 * float(torch.cos(torch.tensor(4.0))), 2)
         (0.33, 0.33)
     """
-    chosen = LieDerivativeSettings(**settings)
-    model_copy = chosen.copy_of(model, inputs)
-    motion = Motion.of(generator, model_copy, chosen)
-    batches = [derivative(model_copy, motion, x) for _, x in model_copy.batches()]
+    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
+    batches = [derivative(motion, x) for _, x in motion.model_copy.batches()]
     values, outputs = (torch.cat([batch[k].cpu() for batch in batches]) for k in (0, 1))
-    return LieDerivative(motion.generator.name, motion.generator.unit, chosen, values, outputs)
+    return LieDerivative(motion.generator.name, motion.generator.unit, motion.settings, values, outputs)
 
 
 def local_equivariance_error(
@@ -163,17 +140,15 @@ def local_equivariance_error(
 
     Example:
         >>> import zoo
-        >>> model, images = zoo.create("p4cnn_28", width=2, channels=1, seed=0), torch.rand(2, 1, 28, 28)
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
         >>> local_equivariance_error(model, images, "translate_x").unit
         'pixel'
     """
-    chosen = LieDerivativeSettings(**settings)
-    model_copy = chosen.copy_of(model, inputs)
-    motion = Motion.of(generator, model_copy, chosen)
+    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
     # In one block: small pieces between large ones would scatter over the heap, and it would grow.
     numbers, width = torch.empty(3, len(inputs), dtype=torch.float64), 1
-    for rows, x in model_copy.batches():
-        values, outputs = derivative(model_copy, motion, x)
+    for rows, x in motion.model_copy.batches():
+        values, outputs = derivative(motion, x)
         width = values[0].numel()
         numbers[0, rows], numbers[1, rows] = squared(values), squared(outputs)
         numbers[2, rows] = values.flatten(1).abs().mean(1).cpu()
@@ -181,7 +156,7 @@ def local_equivariance_error(
     return LocalError(
         generator=motion.generator.name,
         unit=motion.generator.unit,
-        settings=chosen,
+        settings=motion.settings,
         value=Estimate.mean(change / width),
         absolute=Estimate.mean(means),
         relative=Estimate.ratio(change, size),
@@ -189,13 +164,22 @@ def local_equivariance_error(
     )
 
 
-def derivative(model_copy: ModelCopy, motion: Motion, x: Tensor) -> tuple[Tensor, Tensor]:
+def local_table(errors: Sequence[LocalError]) -> Table:
+    """A row for each motion; all are measured in one way."""
+    how = errors[0].settings
+    title = f"{how.method} differences, {how.kernel}, {how.padding} at the border"
+    header = ("motion", "unit of t", "E|Lf|^2/dim", "+-", "E|Lf|^2/E|f|^2", "+-", "/dim, t = half image")
+    rows = [(e.generator, e.unit, *e.value.cells, *e.relative.cells, e.per_half_image.cells[0]) for e in errors]
+    return Table(header, rows, f"Lie derivative L f = df/dt of the {how.output} ({title}):")
+
+
+def derivative(motion: Motion, x: Tensor) -> tuple[Tensor, Tensor]:
     """L f(x) and f(x) of one batch, (B, ...)."""
+    run, h = motion.model_copy.run, motion.step
     if motion.settings.method == "central":
-        h = motion.step
         with torch.no_grad():
-            ahead, behind = (motion.outputs_moved(model_copy.run(motion.moved(x, t)), -t) for t in (h, -h))
+            ahead, behind = (motion.outputs_moved(run(motion.moved(x, t)), -t) for t in (h, -h))
             return (ahead - behind) / (2 * h), (ahead + behind) / 2
     along = forward_mode if motion.settings.method == "jvp" else double_backward
-    out, change = along(model_copy.run, x, motion.velocity(x))
+    out, change = along(run, x, motion.velocity(x))
     return change - motion.outputs_velocity(out), out

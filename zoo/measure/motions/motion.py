@@ -57,10 +57,6 @@ class LieDerivativeSettings:
         if self.step is not None and not (isfinite(self.step) and self.step > 0):
             raise ModelError(f"step is {self.step}, expected a number above 0, for example 1e-4")
 
-    def copy_of(self, model: Measurable, inputs: Tensor) -> ModelCopy:
-        """A copy of the model, ready to run on the inputs."""
-        return ModelCopy.of(model, inputs, self.output, self.dtype, self.batch_size, self.method != "central")
-
     def to_dict(self) -> dict[str, str]:
         """As plain data for JSON: those that matter to a reader."""
         action = self.out_action if isinstance(self.out_action, str) else "function"
@@ -72,6 +68,8 @@ class LieDerivativeSettings:
 class Motion:
     """A generator, acting on the images and the outputs of one model."""
 
+    model_copy: ModelCopy
+    """Ready to run on the images."""
     generator: Generator
     settings: LieDerivativeSettings
     frame: ImageFrame
@@ -80,14 +78,21 @@ class Motion:
 
     @classmethod
     def of(
-        cls, generator: Generator | str, model_copy: ModelCopy, settings: LieDerivativeSettings, maps: bool = False
+        cls,
+        model: Measurable,
+        inputs: Tensor,
+        generator: Generator | str,
+        settings: LieDerivativeSettings,
+        maps: bool = False,
     ) -> "Motion":
-        """For the images and the model of a copy; `maps` if the maps in between are moved too."""
+        """For images and a model, which is copied; `maps` if the maps in between are moved too."""
+        derived = settings.method != "central"
+        model_copy = ModelCopy.of(model, inputs, settings.output, settings.dtype, settings.batch_size, derived)
         found = find_generator(generator)
         strided = maps or settings.out_action == "image"  # otherwise no trace of the model is needed
         frame = ImageFrame.of(model_copy.model if strided else None, model_copy.inputs)
         step = settings.step or STEP_PIXELS[settings.dtype] / max(found.fastest(frame.size), 1.0)
-        return cls(found, settings, frame, step)
+        return cls(model_copy, found, settings, frame, step)
 
     @property
     def _sampling(self) -> dict[str, Any]:

@@ -95,11 +95,12 @@ def test_plain_data_are_read_again():
     value = Bright(True, (0.5, 1.5), None)
     assert plain(value) == {"bright": True, "values": [0.5, 1.5], "other": None}
     assert read(Bright, plain(value)) == value
-    assert read(Bright, {"bright": 1, "values": [1], "other": "3"}) == Bright(True, (1.0,), 3)
+    assert read(Bright, {"bright": True, "values": [1], "other": 3}) == Bright(True, (1.0,), 3)
     with pytest.raises(KeyError, match="values"):
         read(Bright, {"bright": True})
-    with pytest.raises(ValueError, match="could not convert"):
-        read(Bright, {"bright": True, "values": ["x"], "other": None})
+    for wrong in ({"bright": 1}, {"values": ["x"]}, {"other": "3"}):
+        with pytest.raises(TypeError, match="is expected"):
+            read(Bright, plain(value) | wrong)
 
 
 def test_a_split_that_fails_is_an_error_or_a_note():

@@ -66,18 +66,19 @@ def push(
     address = Address.parse(repo_id)
     if address.kind == "dataset":
         raise HubError(f"{repo_id!r} names a dataset, and a model is published; write {address.repo_id}")
-    if parts and not isinstance(model, nn.Module):
+    options: dict[str, Any] = {"private": private, "tag": tag, "token": token, "dry_run": dry_run}
+    if isinstance(model, nn.Module):
+        with TemporaryDirectory() as temporary:
+            folder = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
+            return push(folder, repo_id, dataset=dataset, license=license, **options)
+    if parts:
         raise ModelError(
             f"{next(iter(parts))} is given for a folder, which has its own; give a module, or leave it out"
         )
-    with TemporaryDirectory() as temporary:
-        if isinstance(model, nn.Module):
-            model = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
-        config = read_checkpoint(model).config
-        message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
-        files = _files(Path(model), config, address.repo_id, license, dataset)
-        options: dict[str, Any] = {"private": private, "tag": tag, "token": token, "dry_run": dry_run}
-        return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)
+    config = read_checkpoint(model).config
+    message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
+    files = _files(Path(model), config, address.repo_id, license, dataset)
+    return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)
 
 
 def _files(

@@ -24,7 +24,7 @@ def costs(bench: Bench, name: str) -> None:
     x = model.preprocessing(mnist(count))
     # The reference runs in the batches that were found fastest for float64, on images that are turned a little: those
     # of MNIST have large constant areas, over which a pool finds its maximum sooner.
-    work = ModelCopy.of(model, flow(x.double(), "rotation", 1e-3))
+    work = ModelCopy(model, flow(x.double(), "rotation", 1e-3))
 
     def forward() -> None:
         with torch.no_grad():

@@ -30,7 +30,7 @@ D4 = Group(4, flips=True)
 EXACT_ERROR = 1e-9
 """An error of feature maps below this is rounding in float64."""
 BROKEN_ERROR = 1e-3
-"""One above this is a broken grid; between the two lies nothing (measured on every network of the zoo)."""
+"""One above this is a broken grid; there is nothing between the two (measured on every network of the zoo)."""
 
 
 def residue(size: int, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> int:

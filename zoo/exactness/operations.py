@@ -144,7 +144,7 @@ def _resize(call: Call, kind: str) -> Step | None:
     if call.axes != (-2, -1):
         return None
     size, out, args = call.size, call.last, call.args
-    given = [v for v in args if v is None or (isinstance(v, float) and not isinstance(v, bool))][-2:]
+    given = [v for v in args if v is None or isinstance(v, float)][-2:]
     scales = [*given, None, None][:2]
     nearest = kind == "nearest"
     r = [
@@ -165,7 +165,7 @@ def _nearest(i: int, o: int, scale: float | None, centred: bool) -> float:
 
 
 def _linear(i: int, o: int, scale: float | None, args: Sequence[Any]) -> float:
-    align_corners = bool(args[1]) if len(args) > 1 and isinstance(args[1], bool) else False
+    align_corners = len(args) > 1 and args[1] is True
     return i - o / scale if scale and not align_corners else 0.0
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAP = "Blues"
 CAPTION = "correlation of the filters with themselves moved\n(laws: probability over that of the identity)"
+DATA = "law of the data"
+"""Label of the last row, in the table too."""
 APART = math.sqrt(2.0)
 """|g K - K| / |K| of filters that are uncorrelated with g K, taken for elements beyond a layer's group."""
 
@@ -56,17 +58,14 @@ def rows(found: "LearnedDegree") -> tuple[list[str], list[str], list[list[float]
         columns = [f"{name}\n{width:.3g} {half_width_unit(name)}" for name, width in widths]
         return ["half-width"], columns, [[min(1.0, _share(name, width)) for name, width in widths]]
     columns = found.elements
-    lines: list[tuple[str, list[float]]] = []
-    for layer in found.layers:
-        lines.append((layer.name, [max(0.0, 1.0 - layer.deviation.get(e, APART) ** 2 / 2.0) for e in columns]))
-        if layer.likelihood is not None:
-            lines.append(("its law", _relative(layer.likelihood, columns)))
-        if layer.kept is not None:
-            lines.append(("keeps", [float(e in layer.kept) for e in columns]))
-    law = None if found.truth is None else found.truth.elements
-    if law is not None and columns and set(columns) <= set(law):
-        lines.append(("law of the data", _relative(law, columns)))
-    return [label for label, _ in lines], columns, [cells for _, cells in lines]
+    labels, cells = [], []
+    for label, kind, _, numbers in found.lines():
+        if label == DATA and not (columns and set(columns) <= set(numbers)):
+            continue  # a law on other elements
+        labels.append(label.strip())
+        filters = [max(0.0, 1.0 - numbers.get(e, APART) ** 2 / 2.0) for e in columns]
+        cells.append(filters if kind else _relative(numbers, columns))
+    return labels, columns, cells
 
 
 def _share(name: str, width: float) -> float:

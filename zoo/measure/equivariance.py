@@ -1,7 +1,7 @@
 """The equivariance error of feature maps under the elements of a group: |F(g x) - g F(x)| / |F(x)|, in float64.
 
 Elements of d4 permute pixels, so nothing is interpolated, and the floor of the measurement is rounding: an exact model
-is at 1e-15, an approximate one above 1e-3, and nothing lies between. Random logits after global pooling look invariant
+is at 1e-15, an approximate one above 1e-3, with nothing between. Random logits after global pooling look invariant
 when the network is not, so feature maps are compared.
 """
 
@@ -174,7 +174,7 @@ def shared_group(model: nn.Module, group: Group) -> Group:
     return largest_shared(tied_group(model) or D4, group) or Group(1)
 
 
-def knows_its_fields(model: nn.Module) -> bool:
+def defines_fields(model: nn.Module) -> bool:
     """Whether the model defines what an element of d4 does to its last feature map, as in `zoo.models.exported`."""
     return callable(getattr(model, "act", None)) and callable(getattr(model, "features", None))
 
@@ -183,7 +183,7 @@ def has_other_fields(model: nn.Module) -> bool:
     """Whether it is not known how feature maps transform: fields of groups beyond the lattice, and those of escnn."""
     groups = [getattr(module, "group", None) for module in model.modules()]
     beyond = any(not getattr(group, "is_lattice", True) for group in groups)
-    return not knows_its_fields(model) and (beyond or has_typed_layers(model))
+    return not defines_fields(model) and (beyond or has_typed_layers(model))
 
 
 def _compared(group: Group, inputs: Tensor, device: torch.device, maps: Callable[[Tensor], Maps]) -> FeatureError:
@@ -229,7 +229,7 @@ def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid) -
 
     with torch.no_grad():
         try:
-            if knows_its_fields(model):
+            if defines_fields(model):
                 return {"features": (model.features(x), model.act)}  # type: ignore[operator, dict-item]
             with recorded_maps(model, own, record, grid):
                 model(x)

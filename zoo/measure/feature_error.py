@@ -14,7 +14,7 @@ from zoo.exactness.model_groups import checked_group, layers_group
 from zoo.exactness.tracer import duplicate, input_channels
 from zoo.layers.bank import BankedConv2d
 from zoo.measure.equivariance import FeatureError as FeatureError
-from zoo.measure.equivariance import compared_maps, knows_its_fields
+from zoo.measure.equivariance import compared_maps, defines_fields
 from zoo.measure.kernels import averaged
 
 
@@ -57,7 +57,7 @@ def feature_error(
     if inputs is None:
         inputs = _noise(model, size, images, channels, seed)
     model_copy = duplicate(model).double()  # before the filters are averaged, for averages are rounded too
-    if own is None and not knows_its_fields(model):
+    if own is None and not defines_fields(model):
         isotropise(model_copy)
     return compared_maps(model_copy, inputs, group, own)
 

@@ -96,7 +96,7 @@ def invariance_error(
     asked = listed(elements)
     if not asked:
         raise ShapeError("there are no elements to measure under; name some, for example 'd4'")
-    model_copy = ModelCopy.of(model, inputs, output, dtype, batch_size)
+    model_copy = ModelCopy(model, inputs, output, dtype, batch_size)
     # In one block: small pieces between large ones would scatter over the heap, and it would grow.
     squares = torch.zeros(1 + len(asked), len(inputs), dtype=torch.float64)
     with torch.no_grad():

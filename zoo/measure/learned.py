@@ -5,7 +5,7 @@ augmentations. The truth is the law by which a dataset of symdata was made.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,20 +102,25 @@ class LearnedDegree(Result):
         least = f"degree {self.degree:.3f} in {self.group}, that of its least equivariant layer"
         return f"{least}; product {self.product:.3f}"
 
-    def _rows(self) -> Iterable[tuple[str, ...]]:
-        """For each layer its degree, and per element how far its filters move; at the end, the law of the data."""
-
-        def cells(numbers: Mapping[str, float]) -> list[str]:
-            return [f"{numbers[name]:.3f}" if name in numbers else "-" for name in self.elements]
-
+    def lines(self) -> Iterator[tuple[str, str, float | None, Mapping[str, float]]]:
+        """(label, kind, degree, number per element) for each layer: how far its filters move under the element; below
+        it the law that it learned, or which elements it keeps (True or False); at the end, the law of the data."""
         for layer in self.layers:
-            yield layer.name, layer.kind, f"{layer.degree:.3f}", *cells(layer.deviation)
+            yield layer.name, layer.kind, layer.degree, layer.deviation
             if layer.likelihood is not None:
-                yield "  its law", "", f"{layer.likelihood_degree:.3f}", *cells(layer.likelihood)
+                yield "  its law", "", layer.likelihood_degree, layer.likelihood
             if layer.kept is not None:
-                yield "  keeps", "", "", *("yes" if name in layer.kept else "no" for name in self.elements)
+                yield "  keeps", "", None, {name: name in layer.kept for name in self.elements}
         if self.truth is not None and self.truth.elements is not None:
-            yield "law of the data", "", f"{self.truth.degree:.3f}", *cells(self.truth.elements)
+            yield degree_picture.DATA, "", self.truth.degree, self.truth.elements
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        """The same as cells."""
+        shown = {True: "yes", False: "no", None: "-"}
+        for label, kind, share, numbers in self.lines():
+            values = [numbers.get(name) for name in self.elements]
+            cells = [f"{v:.3f}" if isinstance(v, float) else shown[v] for v in values]
+            yield label, kind, "" if share is None else f"{share:.3f}", *cells
 
     def plot(self) -> "Figure":
         """The same as a picture: a row for each layer, a column for each element, the data below."""

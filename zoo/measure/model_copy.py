@@ -1,7 +1,6 @@
 """A copy of a model to measure, and the images for it, a batch at a time: the model itself is never changed."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,53 +32,43 @@ class Function(nn.Module):
         return self.function(x)
 
 
-@dataclass(frozen=True, eq=False)
 class ModelCopy:
-    """A copy in eval mode, in the precision of the measurement, without gradients of its weights."""
+    """A copy in eval mode, in the precision of the measurement, without gradients of its weights, ready to run.
 
-    model: nn.Module
-    inputs: Tensor
-    """(n, C, H, W), as given."""
-    output: str
-    dtype: torch.dtype
-    device: torch.device
-    batch: int
-    layout: torch.memory_format
+    Args:
+        model: copied if it is a module.
+        inputs: normalised floats (n, C, H, W), as the model takes them.
+        output: one of `OUTPUTS`.
+        dtype: float64, or float32 for a model that cannot compute in it.
+        batch_size: images per forward; by default as many as keep the largest activation in the cache.
+        derived: whether derivatives are taken, which need space in the cache too.
 
-    @classmethod
-    def of(
-        cls,
+    Raises:
+        ModelError, ShapeError: for a model or inputs that cannot be measured.
+    """
+
+    def __init__(
+        self,
         model: Measurable,
         inputs: Tensor,
         output: str = "logits",
         dtype: torch.dtype = torch.float64,
         batch_size: int | None = None,
         derived: bool = False,
-    ) -> "ModelCopy":
-        """Ready to run; `ModelError` or `ShapeError` for what cannot be measured.
-
-        Args:
-            model: copied if it is a module.
-            inputs: normalised floats (n, C, H, W), as the model takes them.
-            output: one of `OUTPUTS`.
-            dtype: float64, or float32 for a model that cannot compute in it.
-            batch_size: images per forward; by default as many as keep the largest activation in the cache.
-            derived: whether derivatives are taken, which need space in the cache too.
-        """
-        inputs = checked_inputs(inputs)
+    ) -> None:
+        self.inputs, self.output, self.dtype = checked_inputs(inputs), output, dtype
         if output not in OUTPUTS:
             raise ModelError(f"output is {output!r}, expected one of {', '.join(OUTPUTS)}")
         if dtype not in (torch.float64, torch.float32):
             raise ModelError(f"dtype is {dtype}, expected torch.float64, or torch.float32 where that cannot be")
-        twin = copied(model).to(dtype)
-        device = device_of(twin)
-        if device.type == "mps" and dtype == torch.float64:  # it has no such numbers
-            device, twin = torch.device("cpu"), twin.cpu()
-        one = inputs[:1].to(device, dtype)
+        self.model = copied(model).to(dtype)
+        self.device = device_of(self.model)
+        if self.device.type == "mps" and dtype == torch.float64:  # it has no such numbers
+            self.device, self.model = torch.device("cpu"), self.model.cpu()
         with torch.no_grad():
-            fitting, layout = rehearse(twin, one, compute)
-        held = 4 if derived else UNFOLDED if device.type == "cpu" and dtype == torch.float64 else 1
-        return cls(twin, inputs, output, dtype, device, batch_size or max(1, fitting // held), layout)
+            fitting, self.layout = rehearse(self.model, self.inputs[:1].to(self.device, dtype), compute)
+        unfolded = self.device.type == "cpu" and dtype == torch.float64
+        self.batch = batch_size or max(1, fitting // (4 if derived else UNFOLDED if unfolded else 1))
 
     def batches(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows and images, a batch at a time, on the device, in the precision and layout of the copy."""

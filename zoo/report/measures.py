@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.measure.metrics import METRICS
+from zoo.measure.motions.along_motions import MotionError, Split
 from zoo.measure.plain_data import plain, read
 from zoo.measure.summary import measure_all, passes
 
@@ -27,6 +28,16 @@ class Measures:
     """By name of the measure; a record from before it existed has none."""
     note: str
     """What the numbers do not say."""
+
+    @property
+    def motions(self) -> tuple[MotionError, ...]:
+        """The local equivariance errors along motions, for the chart."""
+        return getattr(self.kept.get("local_errors"), "motions", ())
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The same along some, split among the layers."""
+        return getattr(self.kept.get("layer_errors"), "splits", ())
 
     @property
     def cells(self) -> tuple[str, ...]:

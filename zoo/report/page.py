@@ -92,10 +92,10 @@ def _dial(entries: Sequence[ModelEntry]) -> Markup | None:
 def _motions(entries: Sequence[ModelEntry]) -> Markup | None:
     rows: dict[str, list[tuple[int, str, float, float]]] = {}
     for k, entry in enumerate(entries):
-        for motion in entry.measures.kept["local_errors"].motions if entry.measures is not None else ():
+        for motion in entry.measures.motions if entry.measures is not None else ():
             error = motion.relative
-            row = rows.setdefault(current_name(motion.generator), [])
-            row.append((k, entry.name, error.value, error.standard_error or 0.0))
+            points = rows.setdefault(current_name(motion.generator), [])
+            points.append((k, entry.name, error.value, error.standard_error or 0.0))
     if not rows:
         return None
     values = [max(value, FAINTEST) for row in rows.values() for *_, value, _ in row]
@@ -127,7 +127,7 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "always_right": f"{100 * entry.always_right.value:.1f}",
         "always_same": f"{100 * entry.always_same.value:.1f}",
         "layers": layers,
-        "splits": [_split(split, k) for split in entry.measures.kept["layer_errors"].splits] if entry.measures else [],
+        "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
         "measures": entry.measures,
         "strips": entry.strips,
         "classes": report.classes,

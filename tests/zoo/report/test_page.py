@@ -140,11 +140,11 @@ def test_errors_are_those_of_the_measures(entries):
     images = torch.randint(0, 256, (24, 1, 20, 20), generator=torch.Generator().manual_seed(1)).byte()
     x = PREPROCESSING(images[spread(24, 2)])
     assert found.kept["element_errors"].invariance.error.value == invariance_error(model, x).worst
-    for motion in found.kept["local_errors"].motions:
+    for motion in found.motions:
         local = local_equivariance_error(model, x, motion.generator)
         assert motion.value == local.value
         assert motion.relative.value == pytest.approx(local.relative.value * local.half_image**2)
-    rotation = next(split for split in found.kept["layer_errors"].splits if split.generator == "rotation")
+    rotation = next(split for split in found.splits if split.generator == "rotation")
     assert rotation.layers == layerwise_equivariance_error(model, x, "rotation").layers
     assert sum(layer.share.value for layer in rotation.layers) == pytest.approx(1.0)
     exact, inexact = (measures.kept["element_errors"].features for measures in (entries[0].measures, found))
@@ -172,7 +172,7 @@ def test_charts_of_motions_and_layers(html, entries):
     text = Reader(html).text
     assert text.count("As images start to move") == 1 and text.count("Which layers fail") == 3
     for entry_ in entries:
-        for motion in entry_.measures.kept["local_errors"].motions:
+        for motion in entry_.measures.motions:
             assert f"{entry_.name} along {motion.generator}: {motion.relative.value:.3g} +-" in text
     drawing = shares([("a", "Conv2d", 1.25, 0.1), ("b", "ReLU", -0.25, 0.1)], 0)
     bars = [

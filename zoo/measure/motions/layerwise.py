@@ -152,7 +152,7 @@ def layerwise_equivariance_error(
     chosen = LieDerivativeSettings(**{"method": "jvp", **settings})
     if chosen.method != "jvp":
         raise ModelError(f"method is {chosen.method!r}, and the terms of layers need derivatives; use 'jvp'")
-    motion = Motion.of(model, inputs, generator, chosen, maps=True)
+    motion = Motion(model, inputs, generator, chosen, maps=True)
     grid = layer_grid(to_grid, model, inputs)
     nodes: list[tuple[str, str]] = []
     for rows, x in motion.model_copy.batches():

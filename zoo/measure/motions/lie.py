@@ -124,7 +124,7 @@ def lie_derivative(
         >>> round(float(pixel), 2), round(-0.5 * float(torch.cos(torch.tensor(4.0))), 2)
         (0.33, 0.33)
     """
-    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
+    motion = Motion(model, inputs, generator, LieDerivativeSettings(**settings))
     batches = [derivative(motion, x) for _, x in motion.model_copy.batches()]
     values, outputs = (torch.cat([batch[k].cpu() for batch in batches]) for k in (0, 1))
     return LieDerivative(motion.generator.name, motion.generator.unit, motion.settings, values, outputs)
@@ -144,7 +144,7 @@ def local_equivariance_error(
         >>> local_equivariance_error(model, images, "translate_x").unit
         'pixel'
     """
-    motion = Motion.of(model, inputs, generator, LieDerivativeSettings(**settings))
+    motion = Motion(model, inputs, generator, LieDerivativeSettings(**settings))
     # In one block: small pieces between large ones would scatter over the heap, and it would grow.
     numbers, width = torch.empty(3, len(inputs), dtype=torch.float64), 1
     for rows, x in motion.model_copy.batches():

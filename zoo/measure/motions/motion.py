@@ -64,35 +64,32 @@ class LieDerivativeSettings:
         return {**words, "kernel": self.kernel, "padding": self.padding}
 
 
-@dataclass(frozen=True)
 class Motion:
-    """A generator, acting on the images and the outputs of one model."""
+    """A generator, acting on the images and the outputs of one model.
 
-    model_copy: ModelCopy
-    """Ready to run on the images."""
-    generator: Generator
-    settings: LieDerivativeSettings
-    frame: ImageFrame
-    step: float
-    """t of a central difference."""
+    Args:
+        model: copied, ready to run on the images as `model_copy`.
+        inputs: the images.
+        generator: by value or name.
+        settings: of the Lie derivative.
+        maps: whether the maps in between are moved too.
+    """
 
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         model: Measurable,
         inputs: Tensor,
         generator: Generator | str,
         settings: LieDerivativeSettings,
         maps: bool = False,
-    ) -> "Motion":
-        """For images and a model, which is copied; `maps` if the maps in between are moved too."""
+    ) -> None:
         derived = settings.method != "central"
-        model_copy = ModelCopy.of(model, inputs, settings.output, settings.dtype, settings.batch_size, derived)
-        found = find_generator(generator)
+        self.model_copy = ModelCopy(model, inputs, settings.output, settings.dtype, settings.batch_size, derived)
+        self.generator, self.settings = find_generator(generator), settings
         strided = maps or settings.out_action == "image"  # otherwise no trace of the model is needed
-        frame = ImageFrame.of(model_copy.model if strided else None, model_copy.inputs)
-        step = settings.step or STEP_PIXELS[settings.dtype] / max(found.fastest(frame.size), 1.0)
-        return cls(model_copy, found, settings, frame, step)
+        self.frame = ImageFrame.of(self.model_copy.model if strided else None, self.model_copy.inputs)
+        fastest = self.generator.fastest(self.frame.size)
+        self.step = settings.step or STEP_PIXELS[settings.dtype] / max(fastest, 1.0)  # t of a central difference
 
     @property
     def _sampling(self) -> dict[str, Any]:

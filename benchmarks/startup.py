@@ -10,7 +10,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1]
 PYTHON = (sys.executable, "-c")
-HELP = (sys.executable, "-c", "import sys; sys.argv = ['symdata', '--help']; from cli.main import main; main()")
+HELP = (sys.executable, "-m", "symdata", "--help")
 COMMANDS = {
     "python": (*PYTHON, "pass"),
     "import symdata": (*PYTHON, "import symdata"),

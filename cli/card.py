@@ -13,8 +13,8 @@ from cli.options.basic import folder_argument
 def command(folder: str, only_print: bool) -> None:
     """Render the card of a model again.
 
-    Writes README.md and polar.png from config.json and evaluation.json, for whoever has changed neither but wants the
-    card of this version. An evaluation of other weights is not told.
+    Writes README.md and polar.png from config.json and evaluation.json, as this version of symdata does. An evaluation
+    of other weights is left out.
 
     \b
       symdata card runs/mine

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.evaluation_text import text
 from cli.options.basic import json_option, print_json
-from cli.options.images import open_images, run_evaluation, trial_options
+from cli.options.images import evaluate_given, image_options, open_images
 from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("model", required=False)
-@trial_options
+@image_options
 @model_options
 @click.option(
     "--beside",
@@ -41,38 +40,40 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
       symdata evaluate runs/mine --data mnist-none --elements d8 --save
       symdata evaluate --weights mine.safetensors --arch mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist
     """
-    from zoo.devices import check_device
-    from zoo.evaluation.picture import as_png, picture
+    from symdata.store.files import write_file, write_json
+    from zoo.checkpoint.folder import write_evaluation
+    from zoo.evaluation.picture import as_png
 
     _check_places(model, data, out, save, given["weights"])
     others = [_other(path) for path in given["beside"]]
-    check_device(given["device"])
     opened = open_given_model(model, given)
-    trial = open_images(opened, data, given)
-    report = run_evaluation(opened, trial, given)
+    report = evaluate_given(opened, open_images(opened, data, given), given)
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(text(report))
-    own = Path(model).resolve().name if model is not None and Path(model, "config.json").is_file() else opened.name
-    slug = re.sub(r"[^\w.-]+", "-", own)
-    folder = Path(f"{slug}-evaluation") if out is None else out
+        click.echo(str(report))
+    folder = _folder(model, opened.name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-    click.echo(f"wrote {folder / 'evaluation.json'}", err=True)
+    written = [write_json(folder / "evaluation.json", report.to_dict())]
     if report.curve is not None:
-        (folder / "polar.png").write_bytes(as_png(picture([report, *others])))
-        click.echo(f"wrote {folder / 'polar.png'}", err=True)
+        written.append(write_file(folder / "polar.png", as_png(report.plot(*others))))
     else:
-        (folder / "polar.png").unlink(missing_ok=True)  # of an earlier evaluation, which these numbers are not
+        (folder / "polar.png").unlink(missing_ok=True)  # of an earlier evaluation
+    for path in written:
+        click.echo(f"wrote {path}", err=True)
     if save:
-        from zoo.checkpoint.folder import write_evaluation
-
         click.echo(f"wrote {write_evaluation(str(model), report.to_dict())}, and the card beside it", err=True)
 
 
+def _folder(model: str | None, name: str) -> Path:
+    """Where the result goes by default: a folder called after the model folder, or after the model."""
+    own = Path(model).resolve().name if model is not None and Path(model, "config.json").is_file() else name
+    slug = re.sub(r"[^\w.-]+", "-", own)
+    return Path(f"{slug}-evaluation")
+
+
 def _check_places(model: str | None, data: str, out: Path | None, save: bool, weights: Path | None) -> None:
-    """Before anything is loaded: where the results go must not be in the way of anything."""
+    """Refuse, before anything is loaded, to write results where they do not belong."""
     own_folder = model is not None and (Path(model) / "config.json").is_file()
     if save and (not own_folder or weights is not None):
         raise click.UsageError("--save needs a model folder, as `symdata train` writes it; leave it out and use --out.")

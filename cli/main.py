@@ -1,4 +1,4 @@
-"""`symdata`: the group of commands, and the one place where errors become a sentence and an exit code.
+"""`symdata`: the group of commands, and the one place where errors become a line on stderr and an exit code.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
 """
@@ -13,7 +13,7 @@ import click
 from symdata import __version__
 from symdata.errors import SymdataError
 
-# Read by libgomp when torch is loaded: threads that wait sleep. Those that spin make a busy machine many times slower.
+# Read by libgomp when torch is loaded: waiting threads sleep. Threads that spin make a busy machine many times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; expected failures end it with a sentence, unexpected ones with their traceback."""
+        """Runs a command; expected errors end it with one line, unexpected ones with their traceback."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -72,15 +72,15 @@ class LazyGroup(click.Group):
 
 
 class Failure(click.ClickException):
-    """A refusal on its way to stderr; exit code 1."""
+    """An expected error: one line on stderr, exit code 1."""
 
     def show(self, file: Any = None) -> None:
-        """Writes the sentence, marked as ours."""
+        """Writes the line, which begins with the name of the program."""
         click.echo(f"symdata: {self.message}", file=file, err=file is None)
 
 
 def sentence(error: Exception) -> str:
-    """What `error` says, in one line, with the mend where the error itself cannot know it."""
+    """The text of an error in one line, with advice where the error itself has none."""
     if isinstance(error, SymdataError):
         return _one_line(str(error))
     if isinstance(error, ImportError):

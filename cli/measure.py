@@ -1,26 +1,20 @@
 """`symdata measure`: how far a model is from a symmetry, in float64."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import click
 
-from cli.measure_text import text
 from cli.options.basic import json_option, print_json, progress_bar
 from cli.options.images import open_images
 from cli.options.model import GroupType, model_options, open_given_model
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from zoo.measure import FeatureError, InvarianceError, LayerwiseError, LocalError
-    from zoo.references.opening import Opened
+from symdata.transforms.generators import MOTIONS
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
 
 
 class GeneratorsType(click.ParamType[tuple[str, ...]]):
-    """`rotation,translate-x`."""
+    """`rotation,translate_x`."""
 
     name = "generators"
 
@@ -35,35 +29,6 @@ class GeneratorsType(click.ParamType[tuple[str, ...]]):
         return tuple(dict.fromkeys(found))
 
 
-class Measured(NamedTuple):
-    """Everything that was measured of one model."""
-
-    name: str
-    data: str
-    size: int
-    images: int
-    invariance: "InvarianceError"
-    features: "FeatureError | None"
-    """None where no feature map can be compared; the note says why."""
-    note: str
-    local: "tuple[LocalError, ...]"
-    layers: "tuple[LayerwiseError, ...]"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return {
-            "name": self.name,
-            "data": self.data,
-            "size": self.size,
-            "images": self.images,
-            "invariance": self.invariance.to_dict(),
-            "equivariance": None if self.features is None else self.features.to_dict(),
-            "note": self.note,
-            "local": [error.to_dict() for error in self.local],
-            "layers": [error.to_dict() for error in self.layers],
-        }
-
-
 @click.command("measure")
 @click.argument("model", required=False)
 @click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name.")
@@ -72,7 +37,7 @@ class Measured(NamedTuple):
 @click.option(
     "--generators",
     type=GeneratorsType(),
-    default="rotation,translate-x,translate-y,scale,shear",
+    default=",".join(MOTIONS),
     show_default=True,
     help="Motions that get a Lie derivative each, separated by commas.",
 )
@@ -103,41 +68,32 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.devices import check_device
-    from zoo.measure.maps import hands_on_types
+    from zoo.exactness.model_groups import has_typed_layers
     from zoo.measure.motions.layerwise import TYPED
+    from zoo.measure.summary import measure_all, passes
     from zoo.references.opening import foreign
 
     check_device(given["device"])
     opened = open_given_model(model, given)
     assert opened.preprocessing is not None  # `open_given_model` refuses a model without
-    if given["layers"] and hands_on_types(opened.model):
+    if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
+    inputs, generators = opened.preprocessing(trial.images), given["generators"]
+    split = generators if given["layers"] else ()
     mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
-    with foreign(f"{opened.name!r} cannot be measured", mend):
-        found = _measured(opened, trial.name, opened.preprocessing(trial.images), given)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        click.echo(text(found))
-
-
-def _measured(opened: "Opened", data: str, inputs: "Tensor", given: dict[str, Any]) -> Measured:
-    from zoo.measure import invariance_error, layerwise_equivariance_error, local_equivariance_error
-    from zoo.measure.shared_elements import comparable_errors
-
-    model, generators = opened.model, given["generators"]
-    how = {"output": "softmax" if given["softmax"] else "logits", "batch_size": given["batch_size"]}
-    with progress_bar((2 + len(generators) * (1 + given["layers"])) * len(inputs), opened.name) as bar:
-
-        def done(result: Any) -> Any:
-            bar.update(len(inputs))
-            return result
-
-        invariance = done(invariance_error(model, inputs, given["elements"], **how))
-        features, note = done(comparable_errors(model, inputs, given["elements"]))
-        local = tuple(done(local_equivariance_error(model, inputs, name, **how)) for name in generators)
-        split = generators if given["layers"] else ()
-        layers = tuple(done(layerwise_equivariance_error(model, inputs, name, **how)) for name in split)
-    size = inputs.shape[-1]
-    return Measured(opened.name, data, size, len(inputs), invariance, features, note, local, layers)
+    total = passes(generators, split) * len(inputs)
+    with foreign(f"{opened.name!r} cannot be measured", mend), progress_bar(total, opened.name) as bar:
+        found = measure_all(
+            opened.model,
+            inputs,
+            given["elements"],
+            generators=generators,
+            split=split,
+            output="softmax" if given["softmax"] else "logits",
+            batch_size=given["batch_size"],
+            progress=bar.update,
+            name=opened.name,
+            data=trial.name,
+        )
+    print_json(found.to_dict()) if as_json else click.echo(str(found))

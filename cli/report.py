@@ -2,35 +2,30 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import progress_bar
-from cli.options.images import TRIAL_OPTIONS, open_images, run_evaluation
+from cli.options.basic import add_options, progress_bar
+from cli.options.images import IMAGE_OPTIONS, evaluate_given, open_images
 from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zoo.report import ModelEntry, SavedReport
 
 OWN = ("size", "mean", "std")
-"""Options that are for networks that do not say themselves how images become their input."""
+"""Options for networks that do not say themselves how images become their input."""
 
 
-def _trial_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
-    """As for `symdata evaluate`, but no data is needed to make a page again."""
-    data = click.option("--data", help="Dataset folder, or any source: data/mnist, hub:user/name.")
-    for option in reversed((data, *TRIAL_OPTIONS[1:])):
-        command = option(command)
-    return command
+DATA = click.option("--data", help="Dataset folder, or any source: data/mnist, hub:user/name.")
+"""As for `symdata evaluate`, but it may be left out to make a page again."""
 
 
 @click.command("report")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@_trial_options
+@add_options((DATA, *IMAGE_OPTIONS[1:]))
 @model_options
 @click.option(
     "-o",
@@ -72,28 +67,26 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
       symdata report --compare --data data/mnist -o leaderboard.html --markdown leaderboard.md
       symdata report leaderboard.json mine.json -o both.html
     """
-    from zoo.devices import check_device
+    from symdata.store.files import write_file
     from zoo.report import compared, page
 
-    check_device(given["device"])
     asked = _asked(models, compare, given)
     if out.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {str(out)!r} is no page; name it {str(out.with_suffix('.html'))!r}.")
-    record = _record(asked, given)
-    text = page(record.entries, title=record.title, command=record.command, version=record.version)
-    table = compared(record.entries)
-    numbers = out.with_suffix(".json")
-    written = {numbers: record.dumps(), out: text} | ({markdown: table} if markdown is not None else {})
+    found = _saved_report(asked, given)
+    text = page(found.entries, title=found.title, command=found.command, version=found.version)
+    table = compared(found.entries)
+    written = {out.with_suffix(".json"): found.dumps(), out: text} | ({} if markdown is None else {markdown: table})
     for path, content in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        write_file(path, content)
     if compare:
         click.echo(table, nl=False)
     click.echo("wrote " + ", ".join(map(str, written)), err=True)
 
 
 def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tuple[str | None, ...]:
-    """The models to look at, after a check that everything needed was said; None is the network of --weights."""
+    """The models for the page, after a check that nothing needed is missing; None is the network of --weights."""
     if given["weights"] or given["arch"]:
         if len(models) > 1:
             raise click.UsageError(
@@ -110,30 +103,30 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
             raise click.UsageError(f"no bundled network was trained on images of {given['data']!r}; name a MODEL.")
     if not asked and not compare:
         raise click.UsageError("name at least one MODEL, or --compare all bundled ones for the images.")
-    if given["data"] is None and not all(_is_record(model) for model in asked):
+    if given["data"] is None and not all(_is_saved(model) for model in asked):
         raise click.UsageError("Missing option '--data': a dataset folder, or any source, as in --data data/mnist.")
     return asked
 
 
-def _is_record(model: str | None) -> bool:
+def _is_saved(model: str | None) -> bool:
     return model is not None and model.endswith(".json")
 
 
-def _record(models: tuple[str | None, ...], given: dict[str, Any]) -> "SavedReport":
-    """Everything about the models: those of earlier reports as they are, all others measured now."""
+def _saved_report(models: tuple[str | None, ...], given: dict[str, Any]) -> "SavedReport":
+    """All models: those of earlier reports as they are, the others measured now."""
     from zoo.report import SavedReport, read_record
     from zoo.report.page import check_alike
 
-    found = [read_record(str(model)) if _is_record(model) else None for model in models]
+    found = [read_record(str(model)) if _is_saved(model) else None for model in models]
     if len(found) == 1 and found[0] is not None:
-        return SavedReport(found[0].entries, given["title"] or found[0].title, found[0].command, found[0].version)
-    if earlier := [entry for record in found if record is not None for entry in record.entries]:
+        return replace(found[0], title=given["title"] or found[0].title)
+    if earlier := [entry for saved in found if saved is not None for entry in saved.entries]:
         check_alike(earlier)  # before hours are spent on the others
     entries: list[ModelEntry] = []
-    for model, record in zip(models, found, strict=True):
-        entries += record.entries if record is not None else (_entry(model, given, alone=len(models) == 1),)
-    shown = "symdata " + shlex.join(sys.argv[1:]) if Path(sys.argv[0]).stem in ("symdata", "main") else ""
-    return SavedReport(tuple(entries), given["title"], shown)
+    for model, saved in zip(models, found, strict=True):
+        entries += saved.entries if saved is not None else (_entry(model, given, alone=len(models) == 1),)
+    ours = Path(sys.argv[0]).stem in ("symdata", "__main__", "main")
+    return SavedReport(tuple(entries), given["title"], "symdata " + shlex.join(sys.argv[1:]) if ours else "")
 
 
 def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry":
@@ -141,28 +134,20 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
     from zoo.report import collect
     from zoo.report.collect import forwards
 
-    told = {} if alone or _is_bare(str(model)) else dict.fromkeys(OWN)
-    opened = open_given_model(model, given | told)
-    assert opened.preprocessing is not None  # `open_given_model` refuses a model without
-    trial = open_images(opened, given["data"], given)
-    report = run_evaluation(opened, trial, given)
-    total = forwards(len(trial.images), given["elements"], given["measured"])
+    if not alone and not _is_bare(str(model)):
+        given = given | dict.fromkeys(OWN)
+    opened = open_given_model(model, given)
+    images = open_images(opened, given["data"], given)
+    report = evaluate_given(opened, images, given)
+    total = forwards(len(images), given["elements"], given["measured"])
     mend = "give a network that computes in float64, or leave the errors out by --measured 0"
     with progress_bar(total, f"{opened.name}, errors") as bar, foreign(f"{opened.name!r} cannot be measured", mend):
-        return collect(
-            opened.model,
-            trial.images,
-            trial.labels.tolist(),
-            opened.preprocessing,
-            report,
-            films=given["films"],
-            measured=given["measured"],
-            progress=bar.update,
-        )
+        options = {"strips": given["films"], "measured": given["measured"], "progress": bar.update}
+        return collect(opened, images, report, **options)
 
 
 def _is_bare(model: str) -> bool:
-    """Whether it is a network without a word on its input: a function of the user, or an untrained name."""
+    """Whether it says nothing about its input: a function of the user, or an untrained name."""
     from zoo.references.adapters import is_adapted
 
     if Path(model).exists() or is_adapted(model) or "/" in model:

@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from zoo.checkpoint.folder import read_checkpoint as read_checkpoint
     from zoo.checkpoint.folder import save_checkpoint as save_checkpoint
     from zoo.errors import ModelError as ModelError
-    from zoo.evaluation import Report as Report
-    from zoo.evaluation import accuracy as accuracy
-    from zoo.evaluation import angle_curve as angle_curve
-    from zoo.evaluation import evaluate as evaluate
+    from zoo.evaluation.images import ImageSet as ImageSet
+    from zoo.evaluation.report import Report as Report
+    from zoo.evaluation.scores import accuracy as accuracy
+    from zoo.evaluation.scores import angle_curve as angle_curve
     from zoo.exactness.arithmetic import Subsampling as Subsampling
     from zoo.exactness.audits import Audit as Audit
-    from zoo.exactness.audits import Mend as Mend
     from zoo.exactness.audits import audit as audit
     from zoo.exactness.audits import exact_sizes as exact_sizes
+    from zoo.exactness.mends import Mend as Mend
     from zoo.hub.mixin import HubModel as HubModel
     from zoo.hub.repository import pull as pull
     from zoo.hub.repository import push as push
+    from zoo.inference.opened_model import OpenedModel as OpenedModel
     from zoo.layers import act_on_features as act_on_features
     from zoo.measure.feature_error import FeatureError as FeatureError
     from zoo.measure.feature_error import feature_error as feature_error
     from zoo.models.registry import create as create
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models
     from zoo.references.loading import info as info
     from zoo.references.loading import load as load
@@ -41,15 +43,20 @@ if TYPE_CHECKING:
 _NAMES = {
     "checkpoint.folder": "read_checkpoint save_checkpoint",
     "errors": "ModelError",
-    "evaluation": "Report accuracy angle_curve evaluate",
+    "evaluation.images": "ImageSet",
+    "evaluation.report": "Report",
+    "evaluation.scores": "accuracy angle_curve",
     "exactness.arithmetic": "Subsampling",
-    "exactness.audits": "Audit Mend audit exact_sizes",
+    "exactness.audits": "Audit audit exact_sizes",
+    "exactness.mends": "Mend",
     "hub.mixin": "HubModel",
     "hub.repository": "pull push",
+    "inference.opened_model": "OpenedModel",
     "layers": "act_on_features",
     "measure.feature_error": "FeatureError feature_error",
     "models.registry": "create export",
     "preprocessing": "Preprocessing",
+    "references.evaluating": "evaluate",
     "references.listing": "list_models",
     "references.loading": "info load",
     "references.opening": "open_model",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -27,6 +28,20 @@ SYMMETRY = SymmetryType()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False))
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def add_options(options: Sequence[Decorator]) -> Decorator:
+    """A decorator that adds several options to a command, in this order."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def print_json(value: Any) -> None:

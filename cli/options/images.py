@@ -1,22 +1,20 @@
-"""A trial: the options of the commands that evaluate a model, and the way from a model and images to a report."""
+"""The options of the commands that evaluate a model on images, and the evaluation itself."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import progress_bar
+from cli.options.basic import add_options, progress_bar
 from cli.options.model import GroupType
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Report
-    from zoo.evaluation.images import ImageSet
-    from zoo.references.opening import Opened
+    from zoo.evaluation import ImageSet, Report
+    from zoo.inference.opened_model import OpenedModel
 
 CPU_ANGLES = 2000
-"""Images of the curve on a CPU: 36 angles of them take as long as the 8 elements of d4 on 9,000."""
+"""Images of the curve on a CPU: at 36 angles they take as long as 9,000 images under the 8 elements of d4."""
 
-TRIAL_OPTIONS = (
+IMAGE_OPTIONS = (
     click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name."),
     click.option("--split", default="test", show_default=True, help="Of the data."),
     click.option(
@@ -35,54 +33,31 @@ TRIAL_OPTIONS = (
     click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]"),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps."),
 )
-"""What is looked at, and how closely."""
+"""Which images, and how they are moved."""
 
 
-def trial_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that `run_evaluation` reads, in this order."""
-    for option in reversed(TRIAL_OPTIONS):
-        command = option(command)
-    return command
+image_options = add_options(IMAGE_OPTIONS)
+"""Adds the options that `open_images` and `evaluate_given` read."""
 
 
-def open_images(opened: "Opened", data: str, given: dict[str, Any]) -> "ImageSet":
-    """The images that a model is tried on, after a check that their classes are its own."""
-    from zoo.evaluation.images import check_classes, open_trial
+def open_images(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "ImageSet":
+    """Open the images for a model, after a check that their classes are its own."""
+    from zoo.evaluation import images
 
-    assert opened.preprocessing is not None  # `open_subject` refuses a model without
-    trial = open_trial(data, given["split"], opened.preprocessing, given["limit"])
-    check_classes(opened.classes, trial.classes)
-    return trial
+    found = images.open_images(data, given["split"], opened.require_preprocessing(), given["limit"])
+    images.check_classes(opened.classes, found.classes)
+    return found
 
 
-def run_evaluation(opened: "Opened", trial: "ImageSet", given: dict[str, Any]) -> "Report":
-    """What the model does on them."""
-    from zoo.evaluation.images import POSED
-    from zoo.evaluation.run import evaluate, forwards
-    from zoo.evaluation.training_support import TrainingSupport
+def evaluate_given(opened: "OpenedModel", images: "ImageSet", given: dict[str, Any]) -> "Report":
+    """Evaluate the model on the images with the options of the command and a progress bar."""
+    from zoo import evaluate
+    from zoo.evaluation.run import forwards
     from zoo.references.opening import foreign
 
+    fields = {name: given[name] for name in ("elements", "angles", "fill", "batch_size")}
     angle_limit = given["angle_limit"] or (CPU_ANGLES if given["device"] == "cpu" else None)
-    total = forwards(len(trial.images), given["elements"], given["angles"], None, angle_limit)
+    total = forwards(len(images), given["elements"], given["angles"], angle_limit)
     mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
     with progress_bar(total, opened.name) as bar, foreign(f"{opened.name!r} cannot be evaluated", mend):
-        return evaluate(
-            opened.model,
-            trial.images,
-            trial.labels,
-            opened.preprocessing,  # type: ignore[arg-type]
-            name=opened.name,
-            data=trial.name,
-            note=POSED if trial.posed else "",
-            classes=trial.classes,
-            elements=given["elements"],
-            angles=given["angles"],
-            fill=given["fill"],
-            angle_limit=angle_limit,
-            seen=None if trial.posed else TrainingSupport.from_config(opened.config),
-            drawn=trial.drawn,
-            split=trial.split,
-            manifest_sha256=trial.manifest_sha256,
-            batch_size=given["batch_size"],
-            progress=bar.update,
-        )
+        return evaluate(opened, images, angle_limit=angle_limit, progress=bar.update, **fields)

@@ -1,18 +1,15 @@
-"""What a command is asked to look at: the options that name a model and a group, and the way from them to a model."""
+"""The options that name a model and a group, and opening the model that they name."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from torch import nn
+from cli.options.basic import add_options
 
+if TYPE_CHECKING:
     from symdata.groups import Group
-    from zoo.preprocessing import Preprocessing
-    from zoo.references.opening import Opened
+    from zoo.inference.opened_model import OpenedModel
 
 
 class NumbersType(click.ParamType[tuple[float, ...]]):
@@ -55,22 +52,20 @@ MODEL_OPTIONS = (
     click.option("--classes", help="Names of its outputs in order, as in cat,dog.  [those of model or data]"),
     click.option("--allow-untrained", is_flag=True, help="Take a network with random weights, too."),
 )
-"""Of a model that does not say everything itself."""
+"""What a model may not say about itself."""
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options from which `open_given_model` opens a model, but for --device, in this order."""
-    for option in reversed(MODEL_OPTIONS):
-        command = option(command)
-    return command
+model_options = add_options(MODEL_OPTIONS)
+"""Adds the options that `open_given_model` reads, but for --device."""
 
 
-def open_given_model(model: str | None, given: dict[str, Any]) -> "Opened":
-    """The model, after a check that it was trained and that it is known how images become its input."""
-    from zoo.devices import on_device
+def open_given_model(model: str | None, given: dict[str, Any]) -> "OpenedModel":
+    """Open the model on the device of the command, after a check that it is trained and its preprocessing is known."""
+    from zoo.devices import check_device, on_device
     from zoo.errors import ModelError
     from zoo.references.opening import open_model
 
+    check_device(given["device"])
     classes = tuple(given["classes"].split(",")) if given["classes"] else None
     fields = {name: given[name] for name in ("weights", "arch", "size", "mean", "std")}
     opened = open_model(model, classes=classes, **fields)
@@ -79,25 +74,6 @@ def open_given_model(model: str | None, given: dict[str, Any]) -> "Opened":
             f"{opened.name!r} has random weights; train it with `symdata train`, name a trained model, "
             "or say --allow-untrained"
         )
-    if opened.preprocessing is None:
-        size = "" if opened.size is not None else "--size 28 "
-        raise ModelError(
-            f"{opened.name!r} does not say how images become its input; say {size}--mean 0.5 --std 0.5, "
-            "the numbers that it was trained with"
-        )
+    opened.require_preprocessing()
     on_device(opened.model, given["device"])
-    return replace(opened, preprocessing=_for_all_channels(opened.model, opened.preprocessing))
-
-
-def _for_all_channels(model: "nn.Module", preprocessing: "Preprocessing") -> "Preprocessing":
-    """One mean and one deviation serve a network of three channels."""
-    from zoo.errors import ModelError
-    from zoo.exactness.tracer import input_channels
-
-    try:
-        channels = input_channels(model)
-    except ModelError:  # it has no convolution to ask
-        return preprocessing
-    if (preprocessing.channels, channels) != (1, 3):
-        return preprocessing
-    return replace(preprocessing, mean=3 * preprocessing.mean, std=3 * preprocessing.std)
+    return opened

@@ -8,16 +8,10 @@ Convention:
     Coordinates are (x, y), y down, in half sides of the image (the shorter one) from its centre. The image moved by g
     shows at p what was at g^-1 p; angles are counter-clockwise as displayed, as everywhere in symdata.
 
-    generator    G                          unit of a coefficient          largest half-width
-    translate_x  x += 1/10                  a tenth of the half side       5: half of the half side
-    translate_y  y += 1/10, downwards       the same                       5
-    rotation     (x, y) -> (y, -x)          1 rad                          pi: full rotation, 180 degrees
-    scale        (x, y)                     log of the factor              1: a factor e
-    stretch      (x, -y)                    log of the factor of width     1
-    shear        (y, x)                     the same, along the diagonals  1
+    The generators are those of `symdata.transforms.generators.LEARNABLE`, with their units of t. Only translations
+    have another coefficient than t in pixels: a tenth of the half side, so that it does not depend on the image's size.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from reprlib import repr as short
@@ -27,42 +21,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError, SymmetryError, one_of
+from symdata.transforms.generators import LEARNABLE, Generator, current_name
 from symdata.transforms.warp import MASKS, PADDINGS, apply_mask
 
 STEP = 0.1
 """Translation of a coefficient of 1, in half sides."""
 
-GENERATORS: dict[str, tuple[tuple[float, ...], float]] = {
-    "translate_x": ((0, 0, STEP, 0, 0, 0), 5.0),
-    "translate_y": ((0, 0, 0, 0, 0, STEP), 5.0),
-    "rotation": ((0, 1, 0, -1, 0, 0), math.pi),
-    "scale": ((1, 0, 0, 0, 1, 0), 1.0),
-    "stretch": ((1, 0, 0, 0, -1, 0), 1.0),
-    "shear": ((0, 1, 0, 1, 0, 0), 1.0),
-}
-"""Name -> the two rows of the generator, and the largest half-width of its coefficient."""
-
-UNITS = {"translate_x": "pixels", "translate_y": "pixels", "rotation": "degrees"}
-"""Of the half-widths that are reported; those of the others are logarithms of factors."""
-
 START = 0.15
 """Half-width before training: 8.6 degrees for a rotation, as in the paper's code."""
 
 
-def unit_of(name: str) -> str:
-    """The unit in which the half-width of a generator is reported."""
-    return UNITS.get(name, "log of a factor")
-
-
 def read_generators(names: str | Sequence[str]) -> tuple[str, ...]:
-    """The generators of `rotation,translate_x` or a sequence; `SymmetryError` unless each exists and comes once."""
+    """The generators of `rotation,translate_x` or a sequence, by their current names.
+
+    Raises:
+        SymmetryError: unless each exists, can be learned and comes once.
+    """
     parts = [part.strip() for part in names.split(",")] if isinstance(names, str) else names
-    if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= len(GENERATORS):
-        raise SymmetryError(f"generators are {short(names)}, expected some of {', '.join(GENERATORS)}")
+    if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= len(LEARNABLE):
+        raise SymmetryError(f"generators are {short(names)}, expected some of {', '.join(LEARNABLE)}")
+    parts = [current_name(part, learned=True) if isinstance(part, str) else part for part in parts]
     for name in parts:
-        if not isinstance(name, str) or name not in GENERATORS:
-            near = get_close_matches(str(name)[:40], GENERATORS, 1, 0.5)
-            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(GENERATORS)}"
+        if not isinstance(name, str) or name not in LEARNABLE:
+            near = get_close_matches(str(name)[:40], LEARNABLE, 1, 0.5)
+            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(LEARNABLE)}"
             raise SymmetryError(f"there is no generator {short(name)}; {mend}")
     if len(set(parts)) < len(parts):
         raise SymmetryError(f"generators {', '.join(parts)} name one twice; name each once")
@@ -73,12 +55,14 @@ class AffineRange(nn.Module):
     """A box in the Lie algebra of affine maps, with learned half-widths, and the action of its elements on images.
 
     Args:
-        generators: some of `GENERATORS`, as a sequence or joined by commas.
-        half_width: start value, for all coefficients or by name, in the units of the table above; 0 stays 0.
+        generators: some of `LEARNABLE`, as a sequence or joined by commas.
+        half_width: start value: one number for all coefficients, or by name in the units of t: radians, pixels and
+            logarithms of a factor. One that is 0 stays 0.
         resample: `bilinear` or `bicubic`, whose gradients train the half-widths, or `nearest`, whose gradient is 0.
         mask: `disk` blackens all pixels outside the inscribed disk, also under the identity, so that dark or smeared
             corners do not reveal the element; `none` keeps them.
         padding: `border`, `zeros` or `reflection`: the values outside the image.
+        size: shorter side of the images in pixels, for half-widths of translations by name.
 
     Example:
         >>> box = AffineRange("rotation", half_width=0.5)
@@ -97,6 +81,7 @@ class AffineRange(nn.Module):
         resample: str = "bilinear",
         mask: str = "disk",
         padding: str = "border",
+        size: int | None = None,
     ) -> None:
         super().__init__()
         self.generators = read_generators(generators)
@@ -105,10 +90,12 @@ class AffineRange(nn.Module):
         self.padding = one_of("padding", padding, PADDINGS, SymmetryError)
         # The half-width is |h|: its slope is 1 wherever h starts, except at 0, where it is 0. The softplus of a
         # parameter would be small only far below 0, where its slope is nearly 0.
-        self.half_width = nn.Parameter(torch.tensor(_start(self.generators, half_width)))
-        rows = torch.tensor([GENERATORS[name][0] for name in self.generators], dtype=torch.float32).view(-1, 2, 3)
+        self.half_width = nn.Parameter(torch.tensor(_start(self.generators, half_width, size)))
+        rows = torch.tensor([LEARNABLE[name].velocity for name in self.generators], dtype=torch.float32)
+        rows[..., 2] *= STEP
         self.register_buffer("basis", F.pad(rows, (0, 0, 0, 1)), persistent=False)  # (d, 3, 3)
-        self.register_buffer("caps", torch.tensor([GENERATORS[n][1] for n in self.generators]), persistent=False)
+        caps = [_cap(LEARNABLE[name]) for name in self.generators]
+        self.register_buffer("caps", torch.tensor(caps), persistent=False)
 
     def extra_repr(self) -> str:
         return f"{', '.join(self.generators)}, resample={self.resample}, mask={self.mask}, padding={self.padding}"
@@ -120,13 +107,9 @@ class AffineRange(nn.Module):
         """
         found = {}
         for name, width in zip(self.generators, self.capped().detach().tolist(), strict=True):
-            if name == "rotation":
-                width = 180.0 if width >= math.pi * (1 - 1e-6) else math.degrees(width)
-            elif name in UNITS:
-                if size is None:
-                    raise ShapeError(f"the half-width of {name} is in pixels; say of which side, for example 28")
-                width *= STEP * size / 2
-            found[name] = width
+            generator, cap = LEARNABLE[name], _cap(LEARNABLE[name])
+            full = cap if width >= cap * (1 - 1e-6) else width  # in float32 pi is a little less
+            found[name] = full * _per_coefficient(generator, size) * generator.shown_per_t
         return found
 
     def capped(self) -> Tensor:
@@ -205,19 +188,39 @@ def _grid(source: Tensor, height: int, width: int) -> Tensor:
     return at * at.new_tensor([half / width, half / height])
 
 
-def _start(generators: tuple[str, ...], half_width: float | Mapping[str, float]) -> list[float]:
-    by_name = half_width if isinstance(half_width, Mapping) else dict.fromkeys(generators, half_width)
+def _start(generators: tuple[str, ...], half_width: float | Mapping[str, float], size: int | None) -> list[float]:
+    """The coefficients of the half-widths, checked."""
+    by_name = {}
+    if isinstance(half_width, Mapping):
+        by_name = {current_name(str(name), learned=True): width for name, width in half_width.items()}
     if unknown := set(by_name) - set(generators):
-        raise SymmetryError(f"half_width names {short(sorted(map(str, unknown)))}, expected {', '.join(generators)}")
+        raise SymmetryError(f"half_width names {short(sorted(unknown))}, expected {', '.join(generators)}")
     found = []
     for name in generators:
-        value, most = by_name.get(name, START), GENERATORS[name][1]
+        value = by_name.get(name, START) if isinstance(half_width, Mapping) else half_width
+        unit = _per_coefficient(LEARNABLE[name], size) if name in by_name else 1.0
+        most = _cap(LEARNABLE[name]) * unit
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
             raise SymmetryError(
                 f"half_width of {name} is {short(value)}, expected 0 to {most:.4g}, for example {START}"
             )
-        found.append(float(value))
+        found.append(float(value) / unit)
     return found
+
+
+def _cap(generator: Generator) -> float:
+    """The largest half-width of a coefficient."""
+    assert generator.largest is not None  # `LEARNABLE` has no others
+    return generator.largest / STEP if generator.is_translation else generator.largest
+
+
+def _per_coefficient(generator: Generator, size: int | None) -> float:
+    """t of a coefficient of 1, in images whose shorter side has `size` pixels."""
+    if not generator.is_translation:
+        return 1.0
+    if size is None:
+        raise ShapeError(f"the half-width of {generator.name} is in pixels; say of which side, for example size=28")
+    return STEP * size / 2
 
 
 def _irrationals(count: int) -> list[float]:

@@ -20,13 +20,15 @@ class LearnableAffine(Augmentation):
     `range.half_width` gets a gradient through images, not through boxes and keypoints.
 
     Args:
-        generators: some of translate_x, translate_y, rotation, scale, stretch, shear.
-        half_width: start value, for all or by name: radians for rotations, tenths of the half side for translations,
-            logarithms of a factor for the others. `half_widths()` returns degrees and pixels.
+        generators: some of rotation, translate_x, translate_y, scale, stretch, diagonal_stretch.
+        half_width: at the start: one number for all coefficients, see `AffineRange`, or by name: radians for a
+            rotation, pixels for translations, logarithms of a factor for the others. `half_widths()` gives degrees and
+            pixels.
         resample, mask, padding: see `symdata.transforms.affine.AffineRange`.
         generator: random generator; by default torch's global one.
         same_on_batch: one element for the whole batch.
         keepdim: keep (C, H, W) inputs three-dimensional.
+        size: shorter side of the images in pixels, for half-widths of translations by name.
 
     Shape:
         (B, C, H, W) or (C, H, W) floating point in, (B, C, H, W) out.
@@ -50,9 +52,10 @@ class LearnableAffine(Augmentation):
         generator: torch.Generator | None = None,
         same_on_batch: bool = False,
         keepdim: bool = False,
+        size: int | None = None,
     ) -> None:
         super().__init__(resample, same_on_batch, keepdim)
-        self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding)
+        self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding, size=size)
         self.generator = generator
 
     def __repr__(self) -> str:

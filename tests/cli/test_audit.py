@@ -29,7 +29,7 @@ def test_an_exact_network():
 
 def test_an_approximate_network():
     out = said("audit", "p4cnn_28", "--size", 29)
-    assert "approximate: at 29x29 trunk.pool2 (max pool 2x2, stride 2) meets 29x29 pixels and is r = 1 out" in out
+    assert "approximate: at 29x29 trunk.pool2 (max pool 2x2, stride 2): its input is 29x29, which leaves" in out
     assert "trunk.pool2  max pool 2x2, stride 2  29x29  14x14  1  1    e\n" in out
     assert "first broken  trunk.pool2\nexact sizes   28x28, 30x30 are the nearest" in out
     assert "To mend it, one of:\n  - resize the input to 28x28: torch.nn.functional.interpolate(x, " in out
@@ -68,7 +68,7 @@ def test_exact_sizes_of_a_range():
 
 def test_a_plain_network_is_told_so():
     out = said("audit", "z2cnn_27")
-    assert "No layer ties its weights by a group: this speaks of the sampling grids alone." in out
+    assert "No layer ties its weights by a group: this is about the sampling grids alone." in out
     assert "e, r90m of d4" in out
 
 

@@ -135,7 +135,7 @@ def test_labels_that_speak_of_the_pose_are_called_so(here, data):
     model = trained("p4cnn_28", data, classes=["6 upright", "6 turned"])
     result = run("evaluate", model, "--data", "six", "--angles", 0, "--limit", 9)
     assert result.exit_code == 0, result.output
-    assert "Note: the labels of this dataset speak of how an image stands" in result.stdout
+    assert "Note: the labels of this dataset depend on the pose" in result.stdout
     assert "gap      not known" in result.stdout
 
 
@@ -168,7 +168,7 @@ def test_a_network_of_your_own_with_its_weights(here):
         (["mynet:build"], "does not say how images become its input; say --size 28 --mean 0.5 --std 0.5"),
         (["mynet:two", *OWN], "has 2 outputs and there are 10 classes"),
         (["mynet:build", *OWN, "--classes", "1,0,2,3,4,5,6,7,8,9"], "in another order: class 0 is '1' to the model"),
-        (["mynet:build", *OWN, "--classes", "cat,dog"], "knows 2 classes (cat, dog) and the images are of 10 (0, 1, 2"),
+        (["mynet:build", *OWN, "--classes", "cat,dog"], "has 2 classes (cat, dog) and the images have 10 (0, 1, 2"),
         (["mynet:Bad", *OWN], "'mynet:Bad' cannot be evaluated: KeyError: 'where'"),
         (["mynet:Own", *OWN], "Own cannot run on images (1, 1, 28, 28): TooSmall: the patches want 31 pixels"),
         (
@@ -190,7 +190,7 @@ def test_models_that_are_refused(here, arguments, sentence):
         (["--data", "nowhere"], "'nowhere' is neither a file nor a folder here"),
         (["--data", "data/mnist", "--split", "holdout"], "has no split 'holdout'"),
         (["--data", "data/cifar10", "--limit", 2], "have 3 channels and the model takes 1"),
-        (["--data", "glyphs:OXNZ"], "knows 10 classes"),
+        (["--data", "glyphs:OXNZ"], "the model has 10 classes"),
     ],
 )
 def test_images_that_are_refused(model, arguments, sentence):

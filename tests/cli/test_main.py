@@ -1,6 +1,7 @@
 """The edge: help, exit codes, and one sentence instead of a traceback."""
 
 import errno
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -15,6 +16,7 @@ import cli
 from cli.main import COMMANDS, main
 from symdata import __version__
 from symdata.errors import SymdataError
+from tests.conftest import ROOT
 from tests.support.console import shell, symdata_script
 
 
@@ -127,6 +129,55 @@ def test_as_a_process(tmp_path):
     wrong = shell("symdata nosuch", tmp_path, scripts)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.fixture
+def intruder(tmp_path):
+    """A folder with modules of the user that are called like our packages, and fail when they are imported."""
+    for name in ("cli.py", "zoo/__init__.py", "cards/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('the module of somebody else')\n")
+    return tmp_path
+
+
+def started(folder, start, *arguments):
+    """stdout of a command in that folder, which is also on PYTHONPATH before our packages."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    command = [sys.executable, *start, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+MODULE = ("-m", "symdata")
+SCRIPT = ("-c", "from symdata.__main__ import main; main(prog_name='symdata')")
+
+
+@pytest.mark.parametrize("start", [MODULE, SCRIPT])
+def test_modules_of_the_user_are_not_taken_for_ours(intruder, start):
+    """`python -m` puts the current folder first on the path, and so does a PYTHONPATH for the installed script."""
+    assert started(intruder, start, "--version") == f"symdata {__version__}\n"
+    assert started(intruder, start, "models", "p4cnn_28").startswith("model ")
+
+
+@pytest.mark.slow
+def test_nor_by_the_processes_that_a_command_starts(intruder):
+    options = ["--count", "30", "--num-shards", "2", "--workers", "2", "--out", "d"]
+    assert started(intruder, MODULE, "make", *options).startswith("split ")
+
+
+def test_without_that_care_they_would_be(intruder):
+    """The negative control."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "cli.main", "--version"]
+    done = subprocess.run(command, cwd=intruder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "the module of somebody else" in done.stderr
+
+
+def test_the_module_is_the_command():
+    command = [sys.executable, "-m", "symdata", "nosuch"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("Usage: symdata ")
 
 
 def test_the_help_loads_no_command():

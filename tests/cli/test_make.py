@@ -137,8 +137,7 @@ def test_every_option_arrives():
 
 def test_progress_goes_to_a_terminal_only():
     """stderr stays empty in a pipe; on a terminal the bar is drawn there and never on stdout."""
-    code = "import sys; sys.argv[0] = 'symdata'; from cli.main import main; main()"
-    command = [sys.executable, "-c", code, "make", "--symmetry", "c4", "--count", "50", "--out", "d", "--json"]
+    command = [sys.executable, "-m", "symdata", "make", "--symmetry", "c4", "--count", "50", "--out", "d", "--json"]
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

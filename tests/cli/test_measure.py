@@ -129,7 +129,7 @@ def test_what_is_refused(here, arguments, sentence):
     ("arguments", "sentence"),
     [
         (["--generators", "rotation,mirror"], "'mirror' has no generator: a mirror cannot be done by degrees"),
-        (["--generators", "spin"], "'spin' is no generator; expected one of rotation, translate-x"),
+        (["--generators", "spin"], "'spin' is no generator; expected one of rotation, translate_x"),
         (["--elements", "so2"], "'so2' has infinitely many elements"),
         (["--limit", 0], "0 is not in the range x>=1"),
     ],

@@ -53,7 +53,7 @@ def test_models_of_every_kind(mine):
     """A function says its preprocessing by options, which leave a model that knows its own alone."""
     record = written("mynet:build", EXACT, *FEW, *OWN)
     own, bundled = record.entries
-    assert own.sizes is None and own.measures.images == 1 and len(own.films) == 1
+    assert own.sizes is None and own.measures.images == 1 and len(own.strips) == 1
     alone = written(EXACT, *FEW).entries[0]
     assert alone.report.logits == bundled.report.logits
     weights = written("--weights", "mine.safetensors", "--arch", "mynet:build", *FEW, *OWN).entries[0]

@@ -33,7 +33,7 @@ ROOM = 256 * MEBIBYTE
 READ = """
 import json, resource, sys
 from pathlib import Path
-import zoo.checkpoint.folder
+import zoo.checkpoint.folder, zoo.checkpoint.golden
 from symdata.errors import SymdataError
 
 def read(name):
@@ -46,7 +46,7 @@ read("small")  # whatever is set up once
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + int(sys.argv[2]),) * 2)
 found = {path.name: read(path.name) for path in sorted(Path(sys.argv[1]).iterdir())}
-zoo.checkpoint.folder.LARGEST_MAP = 1 << 62
+zoo.checkpoint.golden.LARGEST_MAP = 1 << 62
 found["a wide map, let through"] = read("a wide map")
 print(json.dumps(found))
 """

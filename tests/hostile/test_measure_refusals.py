@@ -67,6 +67,6 @@ class NoForwardMode(torch.autograd.Function):
 
 
 def test_a_missing_derivative_is_named_and_central_differences_offered():
-    with pytest.raises(ModelError, match=r"cannot be derived: .*; use method='central'"):
+    with pytest.raises(ModelError, match=r"cannot be differentiated: .*; use method='central'"):
         lie_derivative(lambda x: NoForwardMode.apply(x).flatten(1), NOISE, method="jvp")
     assert lie_derivative(lambda x: NoForwardMode.apply(x).flatten(1), NOISE).values.abs().max() > 0

@@ -19,7 +19,7 @@ def symdata_script(folder: Path) -> Path:
         return installed.parent
     folder.mkdir(parents=True, exist_ok=True)
     shim = folder / "symdata"
-    command = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m cli.main"
+    command = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m symdata"
     shim.write_text(f'#!/bin/sh\n{command} "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     return folder

@@ -19,7 +19,7 @@ from zoo import accuracy, load
 from zoo.checkpoint.card import render_card
 from zoo.exactness.by_size import phi_by_size
 from zoo.files import bundled, bundled_folder
-from zoo.measure.learned_degree import learned
+from zoo.measure.learned import learned_degree
 from zoo.references.loading import info
 
 DIGITS = tuple(f"{name}.mnist-none" for name in ("p4cnn_27", "p4cnn_28", "p4cnn_29", "p4mcnn_28", "z2cnn_28"))
@@ -106,7 +106,7 @@ def test_it_does_on_digits_what_its_evaluation_says(name, data):
 
 def test_what_the_learned_ones_learned():
     """Each left its group, or found its range, as far as its card says; and those that are strict did not."""
-    degrees = {name: learned(load(name)).degree for name in NAMES}
+    degrees = {name: learned_degree(load(name)).degree for name in NAMES}
     assert all(degrees[name] < 0.995 and not info(name)["exactness"]["exact"] for name in RELAXED)
     assert all(degrees[name] == pytest.approx(1.0, abs=1e-6) for name in (*DIGITS[:4], EQUIVARIANT))
     assert load("z2cnn_28.updown45-augerino").half_widths()["rotation"] == pytest.approx(45, abs=8)

@@ -1,4 +1,4 @@
-"""The card of a model, README.md: every number on it comes from config.json or evaluation.json."""
+"""The card of a model, README.md; every number on it comes from config.json or evaluation.json."""
 
 import math
 import re
@@ -11,17 +11,17 @@ import jinja2
 import yaml
 
 from symdata.groups import Group
-from symdata.transforms.affine import UNITS
+from symdata.transforms.generators import FACTOR, current_name, half_width_unit
 from zoo.checkpoint.manifest import innermost
 from zoo.errors import ModelError
-from zoo.evaluation.report import Report
+from zoo.evaluation.report import Report, percent
 from zoo.measure.estimates import Rate
 
 LICENSE = "apache-2.0"
-"""Of weights whose owner says nothing else."""
+"""Of weights, unless their owner names another."""
 SHOWN_CLASSES = 12
 SHOWN_ELEMENTS = 16
-"""Of a larger group the worst elements are shown."""
+"""Of a larger group the elements with the lowest accuracy are shown."""
 Row = tuple[str, ...]
 
 
@@ -39,32 +39,34 @@ def render_card(
         config: config.json.
         evaluation: evaluation.json, or None if the model was not evaluated.
         repo: `user/name` or `user/name@v1`, where the model will be found; None for a folder.
-        dataset: `id` and `revision` of the repository that holds the very dataset the model was trained on.
-
+        dataset: `id` and `revision` of the repository that holds the dataset the model was trained on.
         license: of the weights, an identifier of the Hub such as `mit`.
 
     Raises:
-        ModelError: if either of the two does not say what a card tells.
+        ModelError: if a value that the card shows is missing in one of the two.
     """
     report = None if evaluation is None else Report.from_dict(evaluation)
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["plain"] = plain
+    environment.filters |= {"plain": plain, "line": _line, "numbers": _numbers}
     template = environment.from_string((resources.files("cards") / "model.md.j2").read_text(encoding="utf-8"))
+    ref = repo or "PATH"
     try:
         front = _front(config, report, dataset, license)
         return template.render(
             front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf),
-            ref=repo or "PATH",
+            ref=ref,
+            config=config,
+            pooled=bool(innermost(config["architecture"]).get("coset_pool")),
+            learned=list(_learned(config["exactness"].get("learned"), config["group"])),
+            sizes=list(_sizes(config)),
             report=report,
-            **_said_of_model(config),
-            **({} if report is None else _said_of_results(report, repo or "PATH")),
+            rows=[] if report is None else list(_rows(report)),
+            alt="" if report is None else plain(_alt(report)),
+            again=None if report is None else _again(report, ref),
             facts=[(key, _shown(value)) for key, value in _facts(config, dataset).items() if value is not None],
+            shown_classes=SHOWN_CLASSES,
         )
     except (KeyError, TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -72,14 +74,14 @@ def render_card(
 
 
 def on_training_data(config: Mapping[str, Any], report: Report) -> bool:
-    """Whether it is proven that a model was evaluated on the dataset it was trained on: the manifests have one hash."""
+    """Whether a model was evaluated on the dataset it was trained on, proven by the hash of the manifest."""
     return report.manifest_sha256 is not None and report.manifest_sha256 == config["dataset"].get("manifest_sha256")
 
 
 def _front(
     config: Mapping[str, Any], report: Report | None, dataset: Mapping[str, Any] | None, license: str
 ) -> dict[str, Any]:
-    """What the Hub reads: the YAML head of the card."""
+    """The YAML head of the card, which the Hub reads."""
     exactness = config["exactness"]
     kind = () if not exactness["tied"] else ("exact",) if exactness["exact"] else ("approximate",)
     front: dict[str, Any] = {
@@ -100,7 +102,7 @@ def _front(
 
 
 def _result(group: str, report: Report, dataset: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One entry of a model-index: the task, the dataset, and the metrics, as fractions, that speak of the group."""
+    """One entry of a model-index: task, dataset, and accuracies in [0, 1] under the elements of the model's group."""
     name, split = _data(report)
     slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")
     on = {"name": _line(name), "type": slug or "dataset"}
@@ -118,7 +120,7 @@ def _result(group: str, report: Report, dataset: Mapping[str, Any] | None) -> di
 
 
 def _data(report: Report) -> tuple[str, str | None]:
-    """Name and split of the images; reports of old say both in one text."""
+    """Name and split of the images; older reports store both in one field."""
     name, _, split = report.data.rpartition(", ")
     return (name, report.split or split) if name else (report.data or "dataset", report.split)
 
@@ -127,93 +129,65 @@ def _mean_over(report: Report) -> str:
     return f"mean over {len(report.curve.angles) if report.curve else 0} angles"
 
 
-def _said_of_model(config: Mapping[str, Any]) -> dict[str, Any]:
-    exactness, classes, preprocessing = config["exactness"], config["classes"], config["preprocessing"]
-    size, tied = preprocessing["size"], exactness["tied"]
-    left = exactness["survivors"]
-    return {
-        "name": config["name"],
-        "group": config["group"],
-        "parameters": f"{config['weights']['parameters']:,}",
-        "size": size,
-        "channels": len(preprocessing["mean"]),
-        "classes": classes,
-        "tied": tied,
-        "exact": exactness["exact"],
-        "held": exactness["group"],
-        "pooled": bool(innermost(config["architecture"]).get("coset_pool")),
-        "learned": list(_learned(exactness.get("learned"), config["group"])),
-        "phi": f"{max(exactness['phi']):g}",
-        "survivors": "the identity survives" if left == ["e"] else f"{', '.join(left)} survive",
-        "nearest": " or ".join(f"{h} x {w}" for h, w in exactness["nearest"]),
-        "sizes": list(_sizes(exactness.get("sizes") or {}, size)) if tied else [],
-        "mean": ", ".join(f"{value:.4g}" for value in preprocessing["mean"]),
-        "std": ", ".join(f"{value:.4g}" for value in preprocessing["std"]),
-        "command": _line(config["training"].get("command")),
-        "shown_classes": ", ".join(map(plain, classes[:SHOWN_CLASSES])) + (", ..." * (len(classes) > SHOWN_CLASSES)),
-    }
-
-
-def _learned(said: Any, group: str) -> Iterator[str]:
-    """Sentences about what was learned of the symmetry; of what is no such record, none."""
-    said = said if isinstance(said, Mapping) else {}
-    layers, degree, widths = (said.get(key) for key in ("layers", "degree", "half_widths"))
+def _learned(record: Any, group: str) -> Iterator[str]:
+    """Sentences about the symmetry that was learned; none if the record has another shape."""
+    record = record if isinstance(record, Mapping) else {}
+    layers, degree, widths = (record.get(key) for key in ("layers", "degree", "half_widths"))
     if isinstance(layers, int) and isinstance(degree, int | float):
         yield (
             f"Its convolutions began equivariant under {plain(group)} and were free to leave it: {layers} did, and "
             f"keep it to degree {degree:.2f} or more, 1 being all of it and 0 none."
         )
     if isinstance(widths, Mapping) and all(isinstance(width, int | float) for width in widths.values()):
-        words = [f"{plain(name).replace('_', ' ')} up to {_width(name, width)}" for name, width in widths.items()]
+        known = {plain(current_name(name, learned=True)): width for name, width in widths.items()}
+        words = [f"{name.replace('_', ' ')} up to {_width(name, width)}" for name, width in known.items()]
         yield f"Its answers are averages over augmentations whose range it learned: {', '.join(words)}, either way."
 
 
 def _width(name: str, width: float) -> str:
-    unit = UNITS.get(name)
-    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit is None else f"{width:.1f} {unit}"
+    unit = half_width_unit(name)
+    return f"a factor of {math.exp(min(abs(width), 10.0)):.2f}" if unit == FACTOR else f"{width:.1f} {unit}"
 
 
-def _sizes(phi_by_size: Mapping[str, float], own: int) -> Iterator[Row]:
-    """Rows of the table of input sizes; its own is bold."""
-    for size, phi in phi_by_size.items():
+def _sizes(config: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of the table of input sizes; the model's own is bold."""
+    exactness, own = config["exactness"], config["preprocessing"]["size"]
+    phi_by_size = exactness.get("sizes") if exactness["tied"] else None
+    for size, phi in (phi_by_size or {}).items():
         cells = (f"{int(size)} x {int(size)}", f"{phi:g}", "approximate" if phi else "exact")
         yield tuple(f"**{cell}**" for cell in cells) if int(size) == own else cells
 
 
-def _said_of_results(report: Report, ref: str) -> dict[str, Any]:
-    return {"rows": list(_rows(report)), "alt": plain(_alt(report)), "again": _again(report, ref)}
-
-
 def _rows(report: Report) -> Iterator[Row]:
-    yield "upright", _percent(report.upright)
+    yield "upright", _with_error(report.upright)
     moved = report.elements[1:]
     for score in moved if len(moved) < SHOWN_ELEMENTS else sorted(moved, key=lambda s: s.rate.value)[:SHOWN_ELEMENTS]:
-        yield f"under {score.element}", _percent(score.rate)
+        yield f"under {score.element}", _with_error(score.rate)
     if report.curve is not None:
-        yield _mean_over(report), f"{100 * report.curve.mean:.2f} %"
+        yield _mean_over(report), percent(report.curve.mean)
     if report.gap is not None and report.gap.value is not None:
         # Without an error: the same image counts under every element, so these counts are not independent.
-        yield "elements seen in training", f"{100 * report.gap.seen.value:.2f} %"
-        yield "elements not seen in training", f"{100 * report.gap.unseen.value:.2f} %"
+        yield "elements seen in training", percent(report.gap.seen.value)
+        yield "elements not seen in training", percent(report.gap.unseen.value)
 
 
-def _percent(rate: Rate) -> str:
-    return f"{100 * rate.value:.2f} % ± {100 * rate.standard_error:.2f}"
+def _with_error(rate: Rate) -> str:
+    return f"{percent(rate.value)} ± {100 * rate.standard_error:.2f}"
 
 
 def _alt(report: Report) -> str:
-    """What the picture shows, for those who do not see it."""
-    if (curve := report.curve) is None:
+    """The picture in words, for those who do not see it."""
+    if report.curve is None:
         return ""
-    low = min(range(len(curve.angles)), key=lambda k: curve.correct[k])
+    accuracy, angle = report.curve.lowest
     return (
-        f"Accuracy over the angle by which images are turned: {100 * curve.mean:.2f} % on average, "
-        f"{100 * curve.accuracies[low]:.2f} % at worst, at {curve.angles[low]:g} degrees"
+        f"Accuracy over the angle by which images are turned: {percent(report.curve.mean)} on average, "
+        f"{percent(accuracy)} at worst, at {angle:g} degrees"
     )
 
 
 def _again(report: Report, ref: str) -> str | None:
-    """The command that measures it again; None for angles that no option asks for."""
+    """The command that repeats the evaluation; None for angles that no option gives."""
     name, split = _data(report)
     angles = () if report.curve is None else report.curve.angles
     if any(abs(angle - 360 * k / len(angles)) > 1e-6 for k, angle in enumerate(angles)):
@@ -231,7 +205,7 @@ def _again(report: Report, ref: str) -> str | None:
 
 
 def _facts(config: Mapping[str, Any], repository: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a reader asks first about the training; config.json says the rest."""
+    """The main facts about the training."""
     training, dataset = config["training"], config["dataset"]
     source, symmetry = dataset.get("source") or {}, dataset.get("symmetry")
     if isinstance(symmetry, Mapping):
@@ -253,13 +227,17 @@ def _facts(config: Mapping[str, Any], repository: Mapping[str, Any] | None) -> d
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{100 * value:.2f} %"
+        return percent(value)
     return f"{value:,}" if isinstance(value, int) else f"`{_line(value)}`".replace("|", "\\|")
 
 
 def _line(value: object) -> str | None:
-    """A value as one line that cannot end the code it stands in."""
+    """A value as one line without backticks, which would end the code around it."""
     return None if value is None else " ".join(str(value).split()).replace("`", "'")
+
+
+def _numbers(values: Any) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def plain(value: Any) -> str:

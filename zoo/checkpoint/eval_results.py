@@ -1,4 +1,4 @@
-"""What the Hub gathers from models for the page of a dataset: `.eval_results/symdata.yaml` of a model repository."""
+"""`.eval_results/symdata.yaml` of a model repository: results that the Hub shows on the page of the dataset."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from zoo.checkpoint.card import on_training_data
 from zoo.evaluation.report import Report
 
 UPRIGHT, ANGLES = "default", "mean-over-angles"
-"""Tasks on a dataset: its images as they are, and turned."""
+"""Tasks: the images of the dataset as they are, and turned."""
 
 
 def eval_results(
@@ -20,10 +20,10 @@ def eval_results(
     Args:
         config: config.json.
         evaluation: evaluation.json, or None.
-        dataset: `id` and `revision` of the repository that holds the dataset which config.json names by its hash.
+        dataset: `id` and `revision` of the repository of the dataset whose hash is in config.json.
 
     Returns:
-        None unless the evaluation is proven to be on that dataset.
+        None unless the hashes prove that the evaluation is on that dataset.
 
     Raises:
         ModelError: if `evaluation` is no report.

@@ -7,45 +7,28 @@ library the model was trained with. `golden.safetensors` holds some inputs and t
 must give the same logits again.
 """
 
+import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symdata import __version__
-from zoo.checkpoint.atomic_write import as_json, write_files
+from zoo.checkpoint.atomic_write import write_files
+from zoo.checkpoint.golden import check_golden, golden_noise, golden_tensors
 from zoo.checkpoint.manifest import EVALUATION_LIMIT, FORMAT, check_fields, quoted, read_config, read_json, sealed
-from zoo.checkpoint.tensors import load_strictly, read_tensors, serialised, short
+from zoo.checkpoint.tensors import load_strictly, read_tensors, serialised
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, PICTURE, WEIGHTS
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 
-GOLDEN_IMAGES = 8
-"""Inputs in golden.safetensors."""
-TOLERANCE = 1e-4
-"""Largest difference of logits from the golden ones, as a fraction of the largest of these."""
 PER_PARAMETER = 8
-"""Bytes of a state dict, at most: norms have as many statistics as parameters."""
-LARGEST_MAP = 1 << 28
-"""Numbers in the largest feature map of one image at which a model is saved and read; 1 GiB."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model as it was read from its folder."""
-
-    model: nn.Module
-    """In eval mode on the CPU; it also has the attributes `preprocessing`, `classes` and `config`."""
-    name: str
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-    config: dict[str, Any]
-    """Everything that config.json says."""
+"""Bytes of a state dict per parameter, at most: norms have as many statistics as parameters."""
 
 
 def save_checkpoint(
@@ -57,22 +40,30 @@ def save_checkpoint(
     classes: tuple[str, ...] | list[str],
     training: Mapping[str, Any],
     dataset: Mapping[str, Any],
-    golden_images: Tensor,
+    golden_images: Tensor | None = None,
 ) -> Path:
-    """Write a model folder; a model that stands there already is replaced, and its evaluation goes.
+    """Write a model folder. It replaces a model that is there already, whose evaluation is removed.
 
     Args:
-        folder: where; a crash leaves the folder without config.json, or whole.
+        folder: where; a crash leaves it whole, or without config.json.
         model: made by `zoo.create`; it is not changed.
         name: of the checkpoint, for example `p4cnn_28.mnist-none`.
         preprocessing: from uint8 images to what the model takes.
         classes: a name for every logit.
         training: how it was trained, as plain data.
         dataset: what it was trained on, as plain data.
-        golden_images: normalised float32 (n, C, H, W); the first 8 are kept.
+        golden_images: normalised float32 (n, C, H, W), of which the first 8 are kept; by default noise.
 
     Raises:
         ModelError: if the parts do not fit each other, or the folder cannot be written.
+
+    Example:
+        >>> from zoo import Preprocessing, create, load, save_checkpoint
+        >>> preprocessing, classes = Preprocessing(12, (0.5,) * 3, (0.5,) * 3), list("0123456789")
+        >>> facts = {"preprocessing": preprocessing, "classes": classes, "training": {"epochs": 0}, "dataset": {}}
+        >>> folder = save_checkpoint("mine", create("p4cnn_12"), name="mine", **facts)
+        >>> load("mine").classes[:3]
+        ('0', '1', '2')
     """
     from zoo.checkpoint.card import render_card
     from zoo.exactness.record import exactness_record
@@ -87,9 +78,10 @@ def save_checkpoint(
     weights = {key: value.detach().cpu() for key, value in plain.state_dict().items()}
     twin = _rebuilt(architecture)
     load_strictly(twin, weights, f"the state of {name!r}")
-    golden = _golden(twin, golden_images[:GOLDEN_IMAGES].detach().cpu().float(), preprocessing, len(classes), name)
-    files = {WEIGHTS: serialised(weights), GOLDEN: serialised(golden)}
-    hashes = {file: {"file": file, "sha256": sha256(data).hexdigest()} for file, data in files.items()}
+    images = golden_noise(preprocessing) if golden_images is None else golden_images
+    golden = golden_tensors(twin, images, preprocessing, len(classes), name)
+    tensors = {WEIGHTS: serialised(weights), GOLDEN: serialised(golden)}
+    hashes = {file: {"file": file, "sha256": sha256(data).hexdigest()} for file, data in tensors.items()}
     config = sealed(
         {
             "format": FORMAT,
@@ -109,17 +101,24 @@ def save_checkpoint(
         }
     )
     check_fields(config, "the checkpoint", "save it with other words")
-    files[CARD] = render_card(config, None).encode()
-    files[CONFIG] = as_json(config)
-    write_files(Path(folder), files)
+    write_files(Path(folder), {**tensors, CARD: render_card(config, None), CONFIG: _json(config)})
     return Path(folder)
 
 
-def read_checkpoint(folder: Path | str) -> Checkpoint:
-    """Read a model folder; `ModelError` unless every file in it is as it was written and gives its golden logits.
+def read_checkpoint(folder: Path | str) -> OpenedModel:
+    """Read a model folder; `ModelError` unless every file is as it was written and the golden logits come out.
 
     A folder of unknown origin cannot ask for memory: the bounds of `zoo.build` hold, the weights are counted before the
     network is built, and its largest feature map, for one image, has at most 2**28 numbers (1 GiB).
+
+    Returns:
+        The model in eval mode on the CPU, with the attributes `preprocessing`, `classes` and `config`, and the same
+        beside it.
+
+    Example:
+        >>> from zoo.files import bundled_folder
+        >>> read_checkpoint(bundled_folder("p4cnn_28.mnist-none"))
+        OpenedModel('p4cnn_28.mnist-none', 24,810 parameters, 28x28 pixels, 10 classes)
     """
     from zoo.models.registry import needs
 
@@ -136,38 +135,38 @@ def read_checkpoint(folder: Path | str) -> Checkpoint:
         raise ModelError(f"{str(path)!r} holds {numbers:,} numbers, and its network has {parameters:,}; get it again")
     model = _rebuilt(config["architecture"])
     load_strictly(model, weights, repr(str(path)))
-    _check_said(folder, config, model, preprocessing)
+    _check_facts(folder, config, model, preprocessing)
     classes = tuple(config["classes"])
-    _check_golden(model, folder / GOLDEN, config["golden"]["sha256"], preprocessing, len(classes))
+    check_golden(model, folder / GOLDEN, config["golden"]["sha256"], preprocessing, len(classes))
     attach_metadata(model, preprocessing, classes, config)
-    return Checkpoint(model, config["name"], preprocessing, classes, config)
+    return OpenedModel(model, preprocessing, classes, config["name"], config, trained=True)
 
 
 def refresh_card(folder: Path | str) -> Path:
     """Render README.md and polar.png again, from config.json and, if it is there and fits, evaluation.json.
 
-    Without a curve in an evaluation of these weights there is no polar.png, and one that stands there goes.
+    An old polar.png is removed if there is no evaluation of these weights with a curve.
     """
     folder = Path(folder)
     config = read_config(folder)
-    _place_with_card(folder, config, read_evaluation(folder, config), {})
+    _write_with_card(folder, config, read_evaluation(folder, config), {})
     return folder / CARD
 
 
 def write_evaluation(folder: Path | str, evaluation: Mapping[str, Any]) -> Path:
-    """Put a report beside the model that it is about: evaluation.json, its curve as polar.png, and both on the card."""
+    """Put a report into the folder of its model: evaluation.json, its curve as polar.png, and both on the card."""
     folder = Path(folder)
     config = read_config(folder)
-    said = dict(evaluation) | {"weights_sha256": config["weights"]["sha256"]}
-    _place_with_card(folder, config, said, {EVALUATION: as_json(said)})
+    sealed_report = dict(evaluation) | {"weights_sha256": config["weights"]["sha256"]}
+    _write_with_card(folder, config, sealed_report, {EVALUATION: _json(sealed_report)})
     return folder / EVALUATION
 
 
 def read_evaluation(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What evaluation.json says; None if there is none, or it is of other weights; `ModelError` if it is no report."""
+    """Content of evaluation.json; None if there is none or it is of other weights; `ModelError` if it is no report."""
     from zoo.evaluation.report import Report
 
-    found = read_json(folder / EVALUATION, EVALUATION_LIMIT)
+    found: dict[str, Any] | None = read_json(folder / EVALUATION, EVALUATION_LIMIT)
     own = config["weights"]["sha256"]
     if found is None or (isinstance(found, dict) and found.get("weights_sha256", own) != own):
         return None
@@ -175,104 +174,56 @@ def read_evaluation(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] |
         Report.from_dict(found)
     except ModelError as error:
         raise ModelError(f"{str(folder / EVALUATION)!r} is no evaluation: {error}") from None
-    said: dict[str, Any] = found
-    return said
+    return found
 
 
-def _place_with_card(
-    folder: Path, config: Mapping[str, Any], evaluation: Mapping[str, Any] | None, files: Mapping[str, bytes]
+def _write_with_card(
+    folder: Path, config: Mapping[str, Any], evaluation: Mapping[str, Any] | None, files: Mapping[str, str]
 ) -> None:
     """Put `files` into the folder, and the card and the picture that go with them."""
     from zoo.checkpoint.card import render_card
     from zoo.evaluation.report import Report
 
-    said = {CARD: render_card(config, evaluation).encode()}
+    card = {CARD: render_card(config, evaluation)}
     report = None if evaluation is None else Report.from_dict(evaluation)
     if report is None or report.curve is None:
-        write_files(folder, {**files, **said}, gone=(PICTURE,))
+        write_files(folder, {**files, **card}, gone=(PICTURE,))
         return
-    from zoo.evaluation.picture import as_png, picture  # imports what draws
+    from zoo.evaluation.picture import as_png  # imports what draws
 
-    write_files(folder, {**files, PICTURE: as_png(picture([report])), **said})
+    write_files(folder, {**files, PICTURE: as_png(report.plot()), **card})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def attach_metadata(
     model: nn.Module, preprocessing: Preprocessing, classes: tuple[str, ...], config: dict[str, Any]
 ) -> None:
-    """Give a model, in place, what one needs to use it: `.preprocessing`, `.classes`, `.config`."""
+    """Set the attributes of a model that are needed to use it: `preprocessing`, `classes`, `config`."""
     for name, value in (("preprocessing", preprocessing), ("classes", classes), ("config", config)):
         setattr(model, name, value)
 
 
-def _check_said(folder: Path, config: Mapping[str, Any], model: nn.Module, preprocessing: Preprocessing) -> None:
-    """`ModelError` if config.json says of the network what is not so."""
-    for key, said, so in (
+def _check_facts(folder: Path, config: Mapping[str, Any], model: nn.Module, preprocessing: Preprocessing) -> None:
+    """`ModelError` if config.json contradicts the network."""
+    for key, stated, actual in (
         ("group", config["group"], str(model.group)),
         ("input_size", config["input_size"], [preprocessing.size, preprocessing.size]),
         ("weights.parameters", config["weights"]["parameters"], sum(p.numel() for p in model.parameters())),
     ):
-        if said != so:
-            where = repr(str(folder / CONFIG))
-            raise ModelError(f"{where} says {key} = {quoted(said)}, and its network has {quoted(so)}; save it again")
+        if stated != actual:
+            raise ModelError(
+                f"{str(folder / CONFIG)!r} says {key} = {quoted(stated)}, and its network has {quoted(actual)}; "
+                "save it again"
+            )
 
 
 def _rebuilt(architecture: Any) -> nn.Module:
-    """An untrained twin in eval mode; torch's global generator is left as it was."""
+    """A network of this architecture with random weights, in eval mode; torch's global generator is not changed."""
     from zoo.models.registry import build
 
     with torch.random.fork_rng(devices=[]):
         model: nn.Module = build(architecture)
         return model.eval()
-
-
-def _golden(
-    model: nn.Module, images: Tensor, preprocessing: Preprocessing, classes: int, name: str
-) -> dict[str, Tensor]:
-    shape = (preprocessing.channels, preprocessing.size, preprocessing.size)
-    if images.ndim != 4 or tuple(images.shape[1:]) != shape or not len(images):
-        raise ModelError(f"golden_images are {tuple(images.shape)}, expected (n, {', '.join(map(str, shape))})")
-    logits = _logits(model, images)
-    if logits.shape[1:] != (classes,):
-        raise ModelError(f"{name!r} gives {tuple(logits.shape[1:])} logits for {classes} classes; name each of them")
-    if not logits.isfinite().all():
-        raise ModelError(f"{name!r} gives logits that are not finite, so it is not saved; train it with a smaller lr")
-    return {"images": images, "logits": logits}
-
-
-def _logits(model: nn.Module, images: Tensor) -> Tensor:
-    from zoo.models.registry import needs
-
-    size, architecture = images.shape[-1], cast(Mapping[str, Any], model.architecture)
-    largest = needs(architecture, size).largest_map
-    if largest > LARGEST_MAP:
-        raise ModelError(
-            f"on an image of {size} pixels {type(model).__name__} has a feature map of {largest:,} numbers, at most "
-            f"{LARGEST_MAP:,} are held; make it narrower, or its images smaller"
-        )
-    with torch.no_grad():
-        try:
-            return torch.cat([model(part) for part in torch.split(images, max(1, LARGEST_MAP // largest))])
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            reason = short(error, 300)
-            raise ModelError(f"{type(model).__name__} cannot run on images {tuple(images.shape)}: {reason}") from None
-
-
-def _check_golden(model: nn.Module, path: Path, expected: str, preprocessing: Preprocessing, classes: int) -> None:
-    side = preprocessing.size
-    limit = 4 * GOLDEN_IMAGES * (preprocessing.channels * side**2 + classes)
-    golden = read_tensors(path, expected=expected, limit=limit)
-    shapes = {"images": (preprocessing.channels, side, side), "logits": (classes,)}
-    counts = {len(t) if t.ndim else 0 for t in golden.values()}
-    right = golden.keys() == shapes.keys() and len(counts) == 1 and 1 <= min(counts) <= GOLDEN_IMAGES
-    if not right or any(golden[k].shape[1:] != s or golden[k].dtype != torch.float32 for k, s in shapes.items()):
-        found = short(", ".join(f"{key} {tuple(t.shape)}" for key, t in golden.items()))
-        raise ModelError(f"{str(path)!r} holds {found}, expected float32 images (n, *{shapes['images']}) and logits")
-    logits, wanted = _logits(model, golden["images"]), golden["logits"]
-    if logits.shape != wanted.shape:
-        raise ModelError(f"{str(path)!r} has logits {tuple(wanted.shape)} and the model gives {tuple(logits.shape)}")
-    error = float((logits - wanted).abs().max()) / max(float(wanted.abs().max()), 1e-6)
-    if not error <= TOLERANCE:  # not a number is no less wrong
-        raise ModelError(
-            f"{type(model).__name__} does not give the logits that {str(path)!r} holds: they are {error:.2g} of their "
-            f"size apart, at most {TOLERANCE:g} passes; install the version of symdata that it names, or train it again"
-        )

@@ -1,17 +1,19 @@
-"""config.json of a model folder: what it must say, and reading it without trusting it.
+"""config.json of a model folder: what it must hold, and reading it without trusting it.
 
 It carries the sha256 of its own content and of the two tensor files beside it, so that no part of a folder can change
-without being noticed. `README.md` and `evaluation.json` are made from it and from measurements, and are not read back
-to load a model.
+unnoticed. `README.md` and `evaluation.json` are made from it and from measurements; loading a model does not read them.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from symdata.errors import is_whole
+from zoo import files
 from zoo.checkpoint.tensors import PICKLES, read_bytes, unique
 from zoo.errors import ModelError
 from zoo.files import CONFIG, DATASET, GOLDEN, WEIGHTS
@@ -20,77 +22,64 @@ FORMAT = 1
 LIMIT = 1 << 20
 """Bytes of the largest config.json that is read."""
 EVALUATION_LIMIT = 64 << 20
-"""The same of evaluation.json, which may hold logits."""
+"""Bytes of the largest evaluation.json that is read; it may hold logits."""
 LARGEST = 1 << 63
-"""No whole number is larger: seeds are from below it, and everything else is far smaller."""
+"""Largest whole number: seeds are smaller, and everything else is far smaller."""
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
-
-
-def _hash(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-def _names(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(name, str) for name in value)
-
-
-def _whole(value: Any, low: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= 1 << 40
-
-
-def _file(name: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and value.get("file") == name and _hash(value.get("sha256"))
-
-
-def _mapping(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _preprocessing(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("mean", "std"))
-
-
-def _exactness(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("exact"), bool):
-        return False
-    phi = value.get("phi")
-    return isinstance(phi, list) and len(phi) == 2 and all(_number(step) and step >= 0 for step in phi)
-
-
-FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "library_name": (lambda value: value == "symdata", "'symdata'"),
-    "name": (_text, "a name, for example 'p4cnn_28.mnist-none'"),
-    "architecture": (_mapping, "what zoo.build takes"),
-    "group": (_text, "a group, for example 'c4'"),
-    "input_size": (
-        lambda value: isinstance(value, list) and len(value) == 2 and all(map(_whole, value)),
-        "[height, width] in pixels",
-    ),
-    "preprocessing": (_preprocessing, "size, mean, std (a list of numbers each) and resize"),
-    "classes": (_names, "the names of the classes"),
-    "training": (_mapping, "how it was trained"),
-    "dataset": (_mapping, "what it was trained on"),
-    "exactness": (_exactness, "what the audit said: among others exact, a truth, and phi, two numbers from 0 on"),
-    "weights": (
-        lambda value: _file(WEIGHTS)(value) and _whole(value.get("parameters"), 0),
-        f"file {WEIGHTS!r} (a name in this folder, no path), its sha256 and the number of parameters",
-    ),
-    "golden": (_file(GOLDEN), f"file {GOLDEN!r} (a name in this folder, no path) and its sha256"),
-    "versions": (_mapping, "versions of the libraries"),
-    "sha256": (_hash, "the sha256 of the other fields"),
+MOST = 1 << 40
+"""Pixels of a side, and parameters, at most."""
+FIELDS = {
+    "library_name": "'symdata'",
+    "name": "a name, for example 'p4cnn_28.mnist-none'",
+    "architecture": "what zoo.build takes",
+    "group": "a group, for example 'c4'",
+    "input_size": "[height, width] in pixels",
+    "preprocessing": "size, mean, std (a list of numbers each) and resize",
+    "classes": "the names of the classes",
+    "training": "how it was trained",
+    "dataset": "what it was trained on",
+    "exactness": "what the audit said: among others exact, a truth, and phi, two numbers from 0 on",
+    "weights": f"file {WEIGHTS!r} (a name in this folder, no path), its sha256 and the number of parameters",
+    "golden": f"file {GOLDEN!r} (a name in this folder, no path) and its sha256",
+    "versions": "versions of the libraries",
+    "sha256": "the sha256 of the other fields",
 }
-"""Key -> whether a value is one, and what is expected; `format` is looked at before."""
+"""Key -> what is expected, for an error; `format` is checked before."""
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a value of config.json has the shape that its key asks for."""
+    match key, value:
+        case "library_name", "symdata":
+            return True
+        case "architecture" | "training" | "dataset" | "versions", dict():
+            return True
+        case "name" | "group", str():
+            return 0 < len(value) <= 200 and value.isprintable()
+        case "input_size", [height, width]:
+            return is_whole(height, 1, MOST) and is_whole(width, 1, MOST)
+        case "preprocessing", {"mean": list(), "std": list()}:
+            return True
+        case "classes", [_, *_]:
+            return all(isinstance(name, str) for name in value)
+        case "exactness", {"exact": bool(), "phi": [_, _] as phi}:
+            return all(type(step) in (int, float) and 0 <= step < math.inf for step in phi)
+        case "weights", {"file": files.WEIGHTS, "sha256": digest, "parameters": count}:
+            return _is_hash(digest) and is_whole(count, 0, MOST)
+        case "golden", {"file": files.GOLDEN, "sha256": digest}:
+            return _is_hash(digest)
+        case "sha256", digest:
+            return _is_hash(digest)
+    return False
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def sealed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with the sha256 of its content; `ModelError` for what JSON cannot hold."""
+    """`config` with the sha256 of its content; `ModelError` for values that JSON cannot hold."""
     plain = {key: value for key, value in config.items() if key != "sha256"}
     try:
         same: dict[str, Any] = parsed(json.dumps(plain, allow_nan=False))  # tuples are lists, and keys are text
@@ -102,44 +91,44 @@ def sealed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_fields(config: Mapping[str, Any], what: str, mend: str) -> None:
-    """`ModelError`, from `what` to `mend`, for the first field that is missing or of another kind."""
-    for key, (fits, expected) in FIELDS.items():
-        if not fits(config.get(key)):
-            said = f"says {key} = {quoted(config[key])}" if key in config else f"does not say {key}"
-            raise ModelError(f"{what} {said}, expected {expected}; {mend}")
+    """`ModelError` for the first field that is missing or of another kind; it begins with `what`, ends with `mend`."""
+    for key, expected in FIELDS.items():
+        if not _fits(key, config.get(key)):
+            found = f"says {key} = {quoted(config[key])}" if key in config else f"does not say {key}"
+            raise ModelError(f"{what} {found}, expected {expected}; {mend}")
 
 
 def _digest(config: Mapping[str, Any]) -> str:
-    """sha256 of the content, however it is indented or ordered."""
+    """sha256 of the content, independent of indentation and order."""
     return sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config.json of a model folder, every field of the right kind; `ModelError` if it is none or was changed."""
+    """Content of the config.json of a model folder, checked; `ModelError` if there is none or it was changed."""
     path = folder / CONFIG
     config = read_json(path)
     if config is None:
         raise ModelError(_no_model(folder))
     if not isinstance(config, dict) or config.get("library_name") != "symdata":
         raise ModelError(f"{str(path)!r} is not of a symdata model; give a folder that `symdata train` wrote")
-    if config.get("format") != FORMAT or not isinstance(config["format"], int) or config["format"] is True:
+    if not is_whole(config.get("format"), FORMAT, FORMAT):
         raise ModelError(
             f"{str(path)!r} has format {quoted(config.get('format'))}, and this version reads {FORMAT}; "
             "update symdata: pip install -U symdata"
         )
     what, mend = repr(str(path)), "get the file again, or train the model again"
-    said = config.get("sha256")
-    # First of all: of a file that was changed, nothing else needs to be explained.
-    if _hash(said) and (found := _digest({k: v for k, v in config.items() if k != "sha256"})) != said:
+    stated, found = config.get("sha256"), _digest({key: value for key, value in config.items() if key != "sha256"})
+    # First of all: if the file was changed, that explains everything else.
+    if _is_hash(stated) and found != stated:
         raise ModelError(
-            f"{what} was changed after it was written: its content has sha256 {found}, expected {said}; {mend}"
+            f"{what} was changed after it was written: its content has sha256 {found}, expected {stated}; {mend}"
         )
     check_fields(config, what, mend)
     return config
 
 
 def read_json(path: Path, limit: int = LIMIT) -> Any:
-    """The content of a JSON file; None if there is none, `ModelError` for anything else and from `limit` bytes on."""
+    """Content of a JSON file; None if there is none, `ModelError` if it is not JSON or has more than `limit` bytes."""
     try:
         text = read_bytes(path, limit)
     except (FileNotFoundError, NotADirectoryError):
@@ -157,7 +146,7 @@ def read_json(path: Path, limit: int = LIMIT) -> Any:
 
 
 def parsed(text: str | bytes) -> Any:
-    """JSON whose keys are unique, whose numbers fit 64 bits, and whose text can be written again.
+    """JSON with unique keys, numbers that fit 64 bits, and text that can be written again.
 
     Raises:
         ValueError, RecursionError: for anything else.
@@ -187,7 +176,7 @@ def _no_constant(name: str) -> None:
 
 
 def _no_model(folder: Path) -> str:
-    """Why a folder without config.json is no model, and what to do."""
+    """Error text for a folder without config.json."""
     what = repr(str(folder))
     if (folder / DATASET).is_file():
         return f"{what} is a dataset, not a model; train one on it: symdata train {folder} --model p4cnn_28"
@@ -203,12 +192,12 @@ def _no_model(folder: Path) -> str:
 
 
 def innermost(architecture: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The architecture of the network itself, where it is averaged over augmentations."""
+    """The architecture of a network, without the averaging over augmentations around it."""
     inner = architecture.get("network")
     return inner if architecture.get("form") == "averaged" and isinstance(inner, Mapping) else architecture
 
 
 def quoted(value: Any) -> str:
-    """A value for a message, shortened if it is long."""
+    """A value for a message, cut if it is long."""
     text = repr(value) if not isinstance(value, dict | list) else json.dumps(value)[:80]
     return text if len(text) <= 60 else f"{text[:60]}..."

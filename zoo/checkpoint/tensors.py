@@ -1,7 +1,7 @@
-"""Tensors on disk: safetensors alone, read once, hashed, and held against the model that they are for.
+"""Tensors on disk: only safetensors, read once, hashed, and compared with the model that they are for.
 
 A pickle can run code when it is opened, so none is ever opened here, whatever its name. Nothing is loaded in part:
-keys, shapes and dtypes must be those of the model, and a difference is named, never mended silently.
+keys, shapes and dtypes must be those of the model; a difference is an error and is never repaired silently.
 """
 
 import errno
@@ -24,15 +24,15 @@ from zoo.errors import ModelError
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 """Endings of files that torch.save and pickle write."""
 SLACK = 1 << 20
-"""Bytes that a file may have beyond those of its tensors, for its header."""
+"""Bytes of a header, at most."""
 COUNTER = "num_batches_tracked"
-"""Last word of the counters of batch norms. They decide nothing, and torch too loads a state dict without them."""
+"""Last word of the keys of batch norm counters. They have no effect, and torch too loads a state dict without them."""
 SHOWN = 3
-"""Differences that a message lists."""
+"""Differences in a message, at most."""
 
 
 def serialised(tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file as bytes: plain contiguous tensors on the CPU, each with memory of its own."""
+    """The bytes of a safetensors file: contiguous tensors on the CPU that share no memory."""
     plain = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, tensor in tensors.items()
@@ -46,11 +46,11 @@ def read_tensors(path: Path, *, expected: str | None = None, limit: int | None =
 
     Args:
         path: the file.
-        expected: its sha256 in hex, where that is known.
-        limit: bytes that its tensors have, where that is known; a much larger file is not read.
+        expected: its sha256 in hex, if known.
+        limit: bytes of its tensors, if known; a much larger file is not read.
 
     Raises:
-        ModelError: if the file is missing, too large, another one than expected, a pickle, or damaged.
+        ModelError: if the file is missing, too large, changed, a pickle, or damaged.
     """
     data = _read(path, limit)
     found = sha256(data).hexdigest()
@@ -66,7 +66,7 @@ def read_tensors(path: Path, *, expected: str | None = None, limit: int | None =
         json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=unique)
         return tensors
     except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, OverflowError) as error:
-        reason = f"no tensor can be {error}" if isinstance(error, KeyError) else error  # a dtype that torch has not
+        reason = f"no tensor can be {error}" if isinstance(error, KeyError) else error  # a dtype that torch lacks
         raise ModelError(
             f"{str(path)!r} is not a whole safetensors file: {short(reason)}; get the file again"
         ) from None
@@ -90,22 +90,22 @@ def _read(path: Path, limit: int | None) -> bytes:
 
 
 def read_bytes(path: Path, limit: int | None) -> bytes | None:
-    """The content of a regular file; None if it has more than `limit` bytes, which are then not read.
+    """Content of a regular file; None, without reading it, if it has more than `limit` bytes.
 
     Raises:
-        OSError: if it cannot be read, or is a pipe, a device or a folder, which might never end.
+        OSError: if it cannot be read, or is a pipe, a device (which might never end) or a folder.
     """
-    status = path.stat()  # before it is opened: opening a pipe waits for whoever writes to it
+    status = path.stat()  # before it is opened: opening a pipe waits until somebody writes to it
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     if limit is not None and status.st_size > limit:
         return None
     with path.open("rb") as file:
-        return file.read() if limit is None else file.read(status.st_size)  # and no more, should it grow meanwhile
+        return file.read() if limit is None else file.read(status.st_size)  # and no more, if it grows meanwhile
 
 
 def _refuse_pickle(path: Path, data: bytes) -> None:
-    # A safetensors file begins with the length of its header in eight bytes, and then the brace of its JSON.
+    # A safetensors file begins with the length of its header in eight bytes and the brace of its JSON.
     if data[8:9] != b"{" and (data[:2] in (b"PK", b"\x1f\x8b") or (data[:1] == b"\x80" and data[1:2] <= b"\x05")):
         raise ModelError(_pickle(path))
 
@@ -124,7 +124,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     Args:
         model: changed in place, or not at all.
         tensors: a whole state dict.
-        source: where they come from, for the message.
+        source: of the tensors, for the message.
     """
     own = {key: value for key, value in model.state_dict().items() if key in tensors or not key.endswith(COUNTER)}
     if own.keys() != tensors.keys():
@@ -146,7 +146,7 @@ def _mend(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; `ValueError` if a key is in it twice, of which readers see one or the other."""
+    """An object of JSON; `ValueError` if a key is in it twice, since readers differ in which value they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
@@ -159,13 +159,13 @@ def _kind(tensor: Tensor) -> str:
 
 
 def short(text: object, most: int = 100) -> str:
-    """What a file says, which may be anything, as a part of one line."""
+    """Text from a file, which may be anything, as part of one line."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[: most + 1])
     return line if len(line) <= most else f"{line[:most]}..."
 
 
 def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
-    """What differs between two sets of keys, and how to mend it if that is a prefix alone."""
+    """The difference between two sets of keys, and how to mend it if it is only a prefix."""
     missing, unexpected = sorted(set(own) - set(given)), sorted(set(given) - set(own))
     if prefix := _prefix(own, given):
         return (
@@ -183,7 +183,7 @@ def _keys(own: Iterable[str], given: Iterable[str], source: str) -> str:
 
 
 def _prefix(short: Iterable[str], long: Iterable[str]) -> str:
-    """What stands before every one of `short` in `long`, if that is their only difference; else nothing."""
+    """The prefix of every key in `long` that `short` lacks, if that is their only difference; else an empty text."""
     a, b = ({key for key in keys if not key.endswith(COUNTER)} for keys in (short, long))
     if not a or len(a) != len(b):
         return ""

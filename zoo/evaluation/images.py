@@ -1,11 +1,9 @@
-"""The images that a model is tried on: a split of a dataset folder, or of any source that `symdata make` reads."""
+"""The images that a model is evaluated on: a split of a dataset folder, or of any source that `symdata make` reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from torch import Tensor
+from typing import Any
 
 from symdata.errors import ShapeError
 from symdata.groups import Elements
@@ -15,69 +13,109 @@ from symdata.sources.files import sha256
 from symdata.store import ImageDataset, load
 from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
-from zoo.inference.sweep import spread
+from zoo.inference.sweep import checked, spread
 from zoo.preprocessing import Preprocessing
 
-POSED = (
-    "the labels of this dataset speak of how an image stands; a moved image keeps its label here, so the accuracies "
-    "under elements say how far the model tells them apart"
-)
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Labelled images, and what is known about how they stand."""
+    """Labelled images, and what is known about their origin and their poses.
 
-    name: str
-    """Of dataset and split, for a reader."""
-    images: Tensor
-    """(n, C, H, W) uint8."""
-    labels: np.ndarray
-    """(n,) int64."""
-    classes: tuple[str, ...]
-    drawn: Elements | None
-    """The elements that moved them; None for upright images."""
-    posed: bool = False
-    """Whether labels speak of how an image stands, so that a moved one would need another."""
+    Example:
+        >>> import torch
+        >>> from zoo import ImageSet
+        >>> ImageSet(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1], classes=("cat", "dog"), name="pets")
+        ImageSet('pets', 2 images of 8x8 pixels, 2 classes)
+    """
+
+    images: Any
+    """uint8 (n, C, H, W), given as tensor or array and kept as tensor."""
+    labels: Any
+    """(n,) class indices, given as tensor, array or list and kept as an int64 tensor."""
+    classes: tuple[str, ...] | None = None
+    """A name for every class, where they are known."""
+    name: str = ""
+    """Where the images come from, for a reader."""
     split: str | None = None
+    """None where there are no splits."""
     manifest_sha256: str | None = None
-    """Of symdata.json, which holds the hash of every image; None for a source that is no dataset folder."""
+    """Hash of symdata.json, which holds the hash of every image; None unless they are from a dataset folder."""
+    drawn: Elements | None = None
+    """n elements that have moved the images already; None for upright images."""
+    posed: bool = False
+    """Whether the labels depend on the pose, so that a moved image needs another label."""
+
+    def __post_init__(self) -> None:
+        images, labels = checked(self.images, self.labels)
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+
+    @classmethod
+    def of(cls, data: "ImageSet | Sequence[Any]") -> "ImageSet":
+        """From a pair of images and labels."""
+        if isinstance(data, ImageSet):
+            return data
+        if not isinstance(data, Sequence) or len(data) != 2:
+            raise ShapeError(f"data is {type(data).__name__}, expected (images, labels), an ImageSet or a reference")
+        return cls(*data)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def limited(self, limit: int | None) -> "ImageSet":
+        """At most `limit` of the images: the same random choice every time."""
+        rows = spread(len(self), limit)
+        if len(rows) == len(self):
+            return self
+        drawn = None if self.drawn is None else self.drawn.cpu()[rows]
+        return replace(self, images=self.images[rows], labels=self.labels[rows], drawn=drawn)
+
+    def __repr__(self) -> str:
+        facts = [repr(self.name), f"{len(self):,} images of {self.images.shape[2]}x{self.images.shape[3]} pixels"]
+        facts += [] if self.classes is None else [f"{len(self.classes)} classes"]
+        return f"ImageSet({', '.join(facts)})"
 
 
-def open_trial(ref: str, split: str, preprocessing: Preprocessing, limit: int | None = None) -> ImageSet:
-    """The images of a dataset folder, or of a source at the size of the model.
+def open_images(ref: str | Path, split: str, preprocessing: Preprocessing, limit: int | None = None) -> ImageSet:
+    """Images of a dataset folder, or of a source at the size of the model.
 
     Args:
         ref: a folder that `symdata make` wrote, or anything that `symdata.open_source` opens.
         split: name of the split.
-        preprocessing: of the model: its size, so that images of mixed sizes can be read, and its channels.
-        limit: only so many, the same random choice every time.
+        preprocessing: of the model; its size, so that images of mixed sizes can be read, and its channels.
+        limit: at most so many images, the same random choice every time.
 
     Raises:
         SourceError, StoreError: if there are no such images.
-        ShapeError: if they have another number of channels than the model takes.
+        ShapeError: if their number of channels is not the model's.
     """
     if (Path(ref) / MANIFEST).is_file():
-        trial = _of_dataset(load(ref, split), limit, sha256(Path(ref) / MANIFEST))
+        found = _of_dataset(load(ref, split), limit, sha256(Path(ref) / MANIFEST))
     else:
-        trial = _of_source(ref, split, preprocessing, limit)
-    channels = trial.images.shape[1]
+        found = _of_source(str(ref), split, preprocessing, limit)
+    channels = found.images.shape[1]
     if channels not in (1, preprocessing.channels):
         raise ShapeError(
-            f"the images of {ref!r} have {channels} channels and the model takes {preprocessing.channels}; "
+            f"the images of {str(ref)!r} have {channels} channels and the model takes {preprocessing.channels}; "
             "use a model for such images, or other images"
         )
-    return trial
+    return found
 
 
 def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> ImageSet:
     rows = spread(len(dataset), limit).numpy()
     recipe = dataset.manifest["spec"].get("recipe")
     canvas = "plain" if recipe is None else find_recipe(recipe).canvas
-    posed = len(dataset.manifest["poses"]) > 1 or canvas != "plain"
-    name, split = f"{dataset.manifest['name']}, {dataset.split}", dataset.split
-    images, labels, drawn = dataset.images(rows), dataset.labels[rows], dataset.drawn[rows]
-    return ImageSet(name, images, labels, dataset.classes, drawn, posed, split, digest)
+    return ImageSet(
+        images=dataset.images(rows),
+        labels=dataset.labels[rows],
+        classes=dataset.classes,
+        name=f"{dataset.manifest['name']}, {dataset.split}",
+        split=dataset.split,
+        manifest_sha256=digest,
+        drawn=dataset.drawn[rows],
+        posed=len(dataset.manifest["poses"]) > 1 or canvas != "plain",
+    )
 
 
 def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None) -> ImageSet:
@@ -86,13 +124,12 @@ def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | 
     source = open_source(ref, size=size, resize=preprocessing.resize)
     labels = source.labels(split)
     rows = spread(len(labels), limit).numpy()
-    name, images = f"{source.name}, {split}", source.read(split, rows)
-    return ImageSet(name, images, labels[rows], source.classes, None, split=split)
+    return ImageSet(source.read(split, rows), labels[rows], source.classes, f"{source.name}, {split}", split)
 
 
-def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:
-    """`ModelError` unless the model's classes, where they are known, are those of the images, in the same order."""
-    if model is None or tuple(model) == tuple(data):
+def check_classes(model: Sequence[str] | None, data: Sequence[str] | None) -> None:
+    """`ModelError` unless the classes of model and images, where both are known, are the same in the same order."""
+    if model is None or data is None or tuple(model) == tuple(data):
         return
     if sorted(model) == sorted(data):
         k = next(i for i, (a, b) in enumerate(zip(model, data, strict=True)) if a != b)
@@ -101,7 +138,7 @@ def check_classes(model: Sequence[str] | None, data: Sequence[str]) -> None:
             f"{data[k]!r} in the images; list the classes of the images in the order of the model"
         )
     raise ModelError(
-        f"the model knows {len(model)} classes ({_some(model)}) and the images are of {len(data)} ({_some(data)}); "
+        f"the model has {len(model)} classes ({_some(model)}) and the images have {len(data)} ({_some(data)}); "
         "use images of the same classes"
     )
 

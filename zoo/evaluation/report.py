@@ -1,26 +1,34 @@
-"""The result of an evaluation: numbers only, and the same as JSON."""
+"""The result of an evaluation: numbers, their text, their picture, and the same as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.evaluation.structure import Structure
 from zoo.measure.estimates import Rate
+from zoo.measure.plain_data import plain, plain_fields, read_fields
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMAT = 1
-"""Of the JSON; a later version may read it and must not guess."""
+"""Version of the JSON; a reader refuses others."""
+MAX_ROWS = 16
+"""Rows of a table of elements or classes; of more, those with the lowest accuracy are shown."""
 
 
 @dataclass(frozen=True)
 class ElementScore:
-    """What a model does once one element has moved the images."""
+    """How a model does on images that one element has moved."""
 
     element: str
     """`e`, `r90`, `m`, `r90m`: mirror left-right first, then turn counter-clockwise as displayed."""
     rate: Rate
+    """Accuracy."""
     agree: int
     """Images whose predicted class is the one they had upright."""
     invariance: float
@@ -33,6 +41,16 @@ class ElementScore:
         """The share of images whose predicted class did not change, in [0, 1]."""
         return self.agree / self.rate.count
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON, derived numbers included."""
+        rest = plain_fields(self, "agree", "agreement", "invariance", "invariance_error")
+        return {"element": self.element, **self.rate.to_dict(), **rest}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "ElementScore":
+        """The inverse of `to_dict`."""
+        return read_fields(cls, {**fields, "rate": fields})
+
 
 @dataclass(frozen=True)
 class AngleCurve:
@@ -41,9 +59,16 @@ class AngleCurve:
     angles: tuple[float, ...]
     """Degrees, counter-clockwise as displayed."""
     correct: tuple[int, ...]
-    """Per angle."""
+    """Images put into the right class, per angle."""
     count: int
     """Images, the same for every angle."""
+
+    def __post_init__(self) -> None:
+        angles, correct, count = self.angles, self.correct, self.count
+        if not angles or len(angles) != len(correct) or count < 1:
+            raise ValueError(f"a curve of {len(angles)} angles, {len(correct)} counts and {count} images")
+        if not all(map(isfinite, angles)) or not 0 <= min(correct) <= max(correct) <= count:
+            raise ValueError(f"a curve with counts from {min(correct)} to {max(correct)} of {count} images")
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -52,30 +77,75 @@ class AngleCurve:
 
     @property
     def mean(self) -> float:
-        """Over the angles."""
+        """Mean accuracy over the angles."""
         return sum(self.accuracies) / len(self.correct)
+
+    @property
+    def lowest(self) -> tuple[float, float]:
+        """The lowest accuracy and the first angle at which it occurs."""
+        k = self.correct.index(min(self.correct))
+        return self.accuracies[k], self.angles[k]
+
+    def __str__(self) -> str:
+        accuracy, angle = self.lowest
+        return f"{percent(self.mean)} on average, lowest {percent(accuracy)} at {angle:g} degrees"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON, derived numbers included."""
+        return plain_fields(self, "count", "angles", "correct", "accuracies", "mean")
+
+
+@dataclass(frozen=True)
+class ClassGap:
+    """Accuracies of one class."""
+
+    seen: Rate
+    unseen: Rate
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Accuracy under elements that training showed, and under the others."""
+    """Accuracy under the elements that training showed, and under the others."""
 
     symmetry: str
-    """What training showed: the symmetry of the dataset, then that of augmentation."""
+    """What training showed: the symmetry of the dataset, then that of the augmentation."""
     seen: Rate
     unseen: Rate
-    by_class: tuple[tuple[Rate, Rate], ...] | None
-    """(seen, unseen) of each class, where the symmetry differs by class."""
+    by_class: tuple[ClassGap, ...] | None
+    """For each class, where the symmetry differs by class."""
 
     @property
     def value(self) -> float | None:
-        """Seen minus unseen; None if there is nothing to compare."""
+        """Seen minus unseen; None if one of them has no images."""
         return self.seen.value - self.unseen.value if self.seen.count and self.unseen.count else None
+
+    def __str__(self) -> str:
+        trained = "upright alone" if self.symmetry == "none" else self.symmetry
+        if self.value is None:
+            which = "every element" if self.seen.count else "no element"
+            return f"none: {which} was seen in training ({trained})"
+        return (
+            f"{100 * self.value:.2f} points: {percent(self.seen.value)} on elements seen in training ({trained}), "
+            f"{percent(self.unseen.value)} on the others"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON; `seen` and `unseen` are in the report itself."""
+        return plain_fields(self, "symmetry", "value", "by_class")
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a model does on a set of images, upright and moved."""
+class Report(Result):
+    """What a model does on a set of images, upright and moved; the result of `zoo.evaluate`.
+
+    Example:
+        >>> from zoo import evaluate
+        >>> report = evaluate("p4cnn_28.mnist-none", "glyphs:digits", elements="c4", limit=20, angles=0, probe=0)
+        >>> [score.agreement for score in report.elements]
+        [1.0, 1.0, 1.0, 1.0]
+        >>> Report.from_dict(report.to_dict()) == report
+        True
+    """
 
     name: str
     """Of the model."""
@@ -85,65 +155,120 @@ class Report:
     size: int
     """Side of the images that the model takes, in pixels."""
     fill: str
-    """What shows where a turned image ends: `background` or `zero`."""
+    """What a moved image shows outside of the original: `background` or `zero`."""
     upright: Rate
     by_class: tuple[Rate, ...]
-    """Upright, per class."""
+    """Accuracy upright, per class."""
     group: str
-    """What `elements` are the elements of."""
+    """Its elements are those of `elements`, in this order."""
     elements: tuple[ElementScore, ...]
     curve: AngleCurve | None
     gap: Gap | None
     """None if it is not known what training showed."""
     structure: Structure | None
-    """Equivariance predicted and measured; None if it was not asked for."""
+    """Equivariance, predicted and measured; None if it was not asked for."""
     logits: tuple[tuple[float, ...], ...]
-    """Upright, of the first images: what another machine must find again."""
+    """Upright, of the first images, so that another machine can compare its own."""
     note: str = ""
     """What the numbers do not say."""
     split: str | None = None
-    """Of the data; None where it has no splits, and in reports of old."""
+    """Of the data; None where it has no splits, and in older reports."""
     manifest_sha256: str | None = None
-    """Of the manifest of the dataset folder: which images exactly; None for any other source."""
+    """Hash of the manifest of the dataset folder, which identifies the images; None for any other source."""
+
+    def __post_init__(self) -> None:
+        if [str(e) for e in Group.parse(self.group).elements] != [score.element for score in self.elements]:
+            raise ValueError(f"{len(self.elements)} elements that are not those of {self.group}")
+        if not self.classes:
+            raise ValueError("no classes")
+        gaps: list[Gap | ClassGap] = [] if self.gap is None else [self.gap, *(self.gap.by_class or ())]
+        sides = [rate for gap in gaps for rate in (gap.seen, gap.unseen)]
+        for rate in (self.upright, *self.by_class, *(score.rate for score in self.elements), *sides):
+            if not 0 <= rate.correct <= rate.count:
+                raise ValueError(f"{rate.correct} of {rate.count} are right")
 
     @property
     def count(self) -> int:
         """Images."""
         return self.upright.count
 
+    def parts(self) -> Iterator[str | Table]:
+        """Accuracy upright, under elements and over angles; predicted and measured equivariance; classes."""
+        low, high = self.upright.interval
+        yield (
+            f"{self.name} on {self.data}: {self.count:,} images at {self.size}x{self.size}, {len(self.classes)} "
+            f"classes\nupright {percent(self.upright.value)} (95 %: {100 * low:.2f} to {100 * high:.2f})"
+        )
+        yield self._element_table()
+        lines = []
+        if (curve := self.curve) is not None:
+            lines = [f"angles   {curve} ({len(curve.angles)} angles on {curve.count:,} images, fill {self.fill})"]
+        unknown = "not known: the model does not say what it was trained on"
+        yield "\n".join([*lines, f"gap      {unknown if self.gap is None else self.gap}"])
+        if self.structure is not None:
+            yield from self.structure.parts()
+        yield self._class_table()
+        if self.note:
+            yield f"Note: {self.note}."
+
+    def _element_table(self) -> Table:
+        shown = [0, *(k + 1 for k in _lowest([score.rate for score in self.elements[1:]], MAX_ROWS - 1))]
+        more = f"({len(self.elements)} elements of {self.group}; the worst)"
+        return Table(
+            ("element", "accuracy %", "+-", "same answer %", "logits moved by", "+-"),
+            [
+                (
+                    score.element,
+                    f"{100 * score.rate.value:.2f}",
+                    f"{100 * score.rate.standard_error:.2f}",
+                    f"{100 * score.agreement:.2f}",
+                    f"{score.invariance:.1e}",
+                    f"{score.invariance_error:.0e}",
+                )
+                for score in (self.elements[k] for k in shown)
+            ],
+            notes=[more] if len(shown) < len(self.elements) else [],
+        )
+
+    def _class_table(self) -> Table:
+        known = [(name, rate) for name, rate in zip(self.classes, self.by_class, strict=True) if rate.count]
+        shown = [known[k] for k in _lowest([rate for _, rate in known], MAX_ROWS)]
+        return Table(
+            ("class", "images", "upright %"),
+            [(name, f"{rate.count:,}", f"{100 * rate.value:.2f}") for name, rate in shown],
+            notes=[f"({len(known)} classes; the worst)"] if len(known) > len(shown) else [],
+        )
+
+    def plot(self, *others: "Report") -> "Figure":
+        """The accuracy curve on a dial, beside those of other reports; without others also the elements, as points."""
+        from zoo.evaluation.picture import draw
+
+        return draw([self, *others])
+
     def deviation(self, other: "Report") -> float:
-        """The largest difference of the logits that two reports keep; `ModelError` if they are of other images."""
+        """The largest difference between the logits of two reports; `ModelError` if they are of other images."""
         pairs = [p for rows in zip(self.logits, other.logits, strict=False) for p in zip(*rows, strict=False)]
         if (len(self.logits), self.classes) != (len(other.logits), other.classes):
             raise ModelError(f"the reports on {self.name!r} and {other.name!r} keep other logits; evaluate on the same")
         return max((abs(a - b) for a, b in pairs), default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON; what follows from counts stands beside them for readers."""
+        """As plain data for JSON, derived numbers included."""
+        data = {"name": self.data, "split": self.split, "manifest_sha256": self.manifest_sha256}
+        sides = (None, None) if self.gap is None else (self.gap.seen, self.gap.unseen)
+        # None where nothing was counted: an accuracy of 0 would be read as one.
+        seen, unseen = (rate.to_dict() if rate is not None and rate.count else None for rate in sides)
         return {
             "format": FORMAT,
             "name": self.name,
-            "data": {key: value for key, value in self._data().items() if value is not None},
-            "count": self.count,
-            "size": self.size,
-            "fill": self.fill,
-            "classes": list(self.classes),
-            "upright": self.upright.to_dict(),
-            "by_class": [rate.to_dict() for rate in self.by_class],
-            "group": self.group,
-            "elements": [_element(score) for score in self.elements],
+            "data": {key: value for key, value in data.items() if value is not None},
+            **plain_fields(self, "count", "size", "fill", "classes", "upright", "by_class", "group", "elements"),
             "mean": None if self.curve is None else self.curve.mean,
-            "curve": None if self.curve is None else _curve(self.curve),
-            "seen": _side(None if self.gap is None else self.gap.seen),
-            "unseen": _side(None if self.gap is None else self.gap.unseen),
-            "gap": None if self.gap is None else _gap(self.gap),
-            "structure": None if self.structure is None else self.structure.to_dict(),
-            "logits": [list(row) for row in self.logits],
-            "note": self.note,
+            "curve": plain(self.curve),
+            "seen": seen,
+            "unseen": unseen,
+            **plain_fields(self, "gap", "structure", "logits", "note"),
         }
-
-    def _data(self) -> dict[str, str | None]:
-        return {"name": self.data, "split": self.split, "manifest_sha256": self.manifest_sha256}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Report":
@@ -152,90 +277,19 @@ class Report:
             got = fields.get("format") if isinstance(fields, Mapping) else type(fields).__name__
             raise ModelError(f"the report has format {got!r}, expected {FORMAT}; evaluate again with this version")
         try:
-            return _read(fields)
+            data, gap = fields["data"], fields["gap"]
+            sides = {side: fields[side] or {"correct": 0, "count": 0} for side in ("seen", "unseen")}
+            names = {"data": data["name"], "split": data.get("split"), "manifest_sha256": data.get("manifest_sha256")}
+            return read_fields(cls, {**fields, **names, "gap": None if gap is None else {**gap, **sides}})
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"the report is not whole ({type(error).__name__}: {error}); evaluate again") from None
 
 
-def _element(score: ElementScore) -> dict[str, Any]:
-    rest = {"agreement": score.agreement, "invariance": score.invariance, "invariance_error": score.invariance_error}
-    return {"element": score.element, **score.rate.to_dict(), "agree": score.agree, **rest}
+def percent(value: float) -> str:
+    """A share in [0, 1] as percent, with two digits."""
+    return f"{100 * value:.2f} %"
 
 
-def _curve(curve: AngleCurve) -> dict[str, Any]:
-    derived = {"accuracies": list(curve.accuracies), "mean": curve.mean}
-    return {"count": curve.count, "angles": list(curve.angles), "correct": list(curve.correct), **derived}
-
-
-def _gap(gap: Gap) -> dict[str, Any]:
-    by_class = None
-    if gap.by_class is not None:
-        by_class = [{"seen": a.to_dict(), "unseen": b.to_dict()} for a, b in gap.by_class]
-    return {"symmetry": gap.symmetry, "value": gap.value, "by_class": by_class}
-
-
-def _side(rate: Rate | None) -> dict[str, Any] | None:
-    """Nothing where nothing was counted: an accuracy of 0 would be read as one."""
-    return rate.to_dict() if rate is not None and rate.count else None
-
-
-def _read(fields: Mapping[str, Any]) -> Report:
-    group, data = Group.parse(str(fields["group"])), fields["data"]
-    if [str(e) for e in group.elements] != (named := [score["element"] for score in fields["elements"]]):
-        raise ValueError(f"{len(named)} elements that are not those of {group}")
-    if not fields["classes"]:
-        raise ValueError("no classes")
-    return Report(
-        name=str(fields["name"]),
-        data=str(data["name"]),
-        classes=tuple(map(str, fields["classes"])),
-        size=int(fields["size"]),
-        fill=str(fields["fill"]),
-        upright=_rate(fields["upright"]),
-        by_class=tuple(_rate(rate) for rate in fields["by_class"]),
-        group=str(group),
-        elements=tuple(
-            ElementScore(e["element"], _rate(e), int(e["agree"]), float(e["invariance"]), float(e["invariance_error"]))
-            for e in fields["elements"]
-        ),
-        curve=None if fields["curve"] is None else _read_curve(fields["curve"]),
-        gap=None if fields["gap"] is None else _read_gap(fields["gap"], fields["seen"], fields["unseen"]),
-        structure=None if fields["structure"] is None else Structure.from_dict(fields["structure"]),
-        logits=tuple(tuple(map(float, row)) for row in fields["logits"]),
-        note=str(fields["note"]),
-        split=_text(data.get("split")),
-        manifest_sha256=_text(data.get("manifest_sha256")),
-    )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _read_curve(curve: Mapping[str, Any]) -> AngleCurve:
-    angles, correct = tuple(map(float, curve["angles"])), tuple(map(int, curve["correct"]))
-    if not angles or len(angles) != len(correct) or int(curve["count"]) < 1:
-        raise ValueError(f"a curve of {len(angles)} angles, {len(correct)} counts and {curve['count']} images")
-    if not all(map(isfinite, angles)) or not 0 <= min(correct) <= max(correct) <= int(curve["count"]):
-        raise ValueError(f"a curve with counts from {min(correct)} to {max(correct)} of {curve['count']} images")
-    return AngleCurve(angles, correct, int(curve["count"]))
-
-
-def _read_gap(gap: Mapping[str, Any], seen: Any, unseen: Any) -> Gap:
-    by_class = gap["by_class"]
-    if by_class is not None:
-        by_class = tuple((_rate(pair["seen"]), _rate(pair["unseen"])) for pair in by_class)
-    nothing = Rate(0, 0)
-    return Gap(
-        str(gap["symmetry"]),
-        nothing if seen is None else _rate(seen),
-        nothing if unseen is None else _rate(unseen),
-        by_class,
-    )
-
-
-def _rate(fields: Mapping[str, Any]) -> Rate:
-    rate = Rate(int(fields["correct"]), int(fields["count"]))
-    if not 0 <= rate.correct <= rate.count:
-        raise ValueError(f"{rate.correct} of {rate.count} are right")
-    return rate
+def _lowest(rates: Sequence[Rate], count: int) -> list[int]:
+    """Positions of the `count` lowest rates, in the order of the positions."""
+    return sorted(sorted(range(len(rates)), key=lambda k: rates[k].value)[:count])

@@ -1,19 +1,23 @@
-"""Equivariance as arithmetic predicts it at the size of the model, held against what is measured on real images."""
+"""Equivariance as arithmetic predicts it at the size of the model, compared with what is measured on real images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from symdata.display import Result, Table
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4
-from zoo.exactness.audits import audit, lattice_part
+from zoo.exactness.arithmetic import D4, EXACT_ERROR
+from zoo.exactness.audits import audit
+from zoo.exactness.model_groups import tied_group
 from zoo.exactness.tracer import duplicate
-from zoo.measure.equivariance import EXACT_ERROR, has_other_fields
+from zoo.measure.equivariance import has_other_fields
 from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
+from zoo.measure.plain_data import plain_fields
 
+# Files hold these notes, and `agrees` and the tables depend on them: they stay as they are.
 FOREIGN = (
     "architecture not of our layers: this is said of its grids only, measured with isotropic filters; what its own "
     "filters do, the logits show, and `symdata measure`"
@@ -23,20 +27,20 @@ FIELDS = "its fields are not those of a lattice group: only the logits are measu
 
 
 @dataclass(frozen=True)
-class Structure:
+class Structure(Result):
     """Equivariance, predicted and measured, per element of the model's group."""
 
     group: str
     """d4 where the model has no lattice group of its own."""
     elements: tuple[str, ...]
     verdict: str
-    """What the arithmetic says, as a sentence."""
+    """The prediction as a sentence."""
     survivors: tuple[str, ...]
     """The elements under which the model is predicted to be exact."""
     phi: tuple[float, float]
     """Misalignment of the deepest grid, (height, width), in input pixels."""
     images: int
-    """How many were measured on, in float64."""
+    """Number of images in the measurement, which is in float64."""
     layers: Mapping[str, tuple[float, ...]]
     """|F(g x) - g F(x)| / |F(x)| of every feature map, per element; empty where it cannot be measured."""
     logits: tuple[float, ...]
@@ -49,54 +53,55 @@ class Structure:
         """The largest error of any feature map, per element; empty if none could be measured."""
         if not self.layers:
             return {}
-        return {
-            e: max(column) for e, column in zip(self.elements, zip(*self.layers.values(), strict=True), strict=True)
-        }
+        worst = map(max, zip(*self.layers.values(), strict=True))
+        return dict(zip(self.elements, worst, strict=True))
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the elements measured as exact are those predicted; None if nothing could be measured, or nothing
-        could be predicted."""
+        """Whether the elements measured as exact are those predicted; None if there is no prediction or no measurement
+        of feature maps."""
         measured = self.by_element
-        if self.verdict.startswith("unknown") or self.note == RELAXED:
+        if not measured or self._is_unknown or self.note == RELAXED:
             return None
-        return {e for e, error in measured.items() if error < EXACT_ERROR} == set(self.survivors) if measured else None
+        return {element for element, error in measured.items() if error < EXACT_ERROR} == set(self.survivors)
 
     @property
     def exact(self) -> bool:
         """Whether every element is predicted to be exact."""
         return set(self.survivors) == set(self.elements)
 
+    @property
+    def _is_unknown(self) -> bool:
+        return self.verdict.startswith("unknown")
+
+    def parts(self) -> Iterator[Table]:
+        """A row for each element: the prediction, the worst feature map, the logits."""
+        grids_only, measured = self.note == FOREIGN, self.by_element
+        verdict = f"its grids are {self.verdict}" if grids_only else self.verdict
+        rows = []
+        for element, moved in zip(self.elements, self.logits, strict=True):
+            predicted = "unknown" if self._is_unknown else "exact" if element in self.survivors else "broken"
+            rows.append((element, predicted, f"{measured[element]:.1e}" if measured else "-", f"{moved:.1e}"))
+        sentences = [self.note] if self.note else []
+        if self.agrees is not None:
+            maps = "Its grids" if grids_only else "Feature maps"
+            sentences.insert(0, f"{maps} {'agree' if self.agrees else 'DISAGREE'} with the prediction.")
+        yield Table(
+            (
+                "element",
+                "grids" if self.note in (FOREIGN, RELAXED) else "predicted",
+                "maps of its grids" if grids_only else "feature maps",
+                "logits",
+            ),
+            rows,
+            title=f"{verdict[0].upper()}{verdict[1:]}.\nMeasured in float64 on {self.images} images:",
+            notes=[" ".join(sentences)] if sentences else [],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "group": self.group,
-            "elements": list(self.elements),
-            "verdict": self.verdict,
-            "survivors": list(self.survivors),
-            "phi": list(self.phi),
-            "images": self.images,
-            "agrees": self.agrees,
-            "layers": {name: list(row) for name, row in self.layers.items()},
-            "logits": list(self.logits),
-            "note": self.note,
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Structure":
-        """The inverse of `to_dict`."""
-        h, w = fields["phi"]
-        return cls(
-            group=str(fields["group"]),
-            elements=tuple(map(str, fields["elements"])),
-            verdict=str(fields["verdict"]),
-            survivors=tuple(map(str, fields["survivors"])),
-            phi=(float(h), float(w)),
-            images=int(fields["images"]),
-            layers={str(name): tuple(map(float, row)) for name, row in fields["layers"].items()},
-            logits=tuple(map(float, fields["logits"])),
-            note=str(fields["note"]),
-        )
+        names = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note")
+        return plain_fields(self, *names)
 
 
 def structure(model: nn.Module, inputs: Tensor) -> Structure:
@@ -106,7 +111,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
         model: it is copied, never changed.
         inputs: normalised images (B, C, H, W), H = W, as the model takes them.
     """
-    own = lattice_part(model)
+    own = tied_group(model)
     group = own or D4
     inputs = inputs.cpu()
     twin = duplicate(model).cpu()

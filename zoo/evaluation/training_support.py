@@ -1,7 +1,7 @@
-"""Which elements a model met in training, and how much worse it is on the others.
+"""Which elements a model saw in training.
 
-What a model met is a composition: the dataset's symmetry moved the images first, augmentation moved them again. The
-support of each is a union of arcs (a single element is an arc of length 0), and arcs are closed under composition:
+Two symmetries act one after the other: the dataset's moved the images first, augmentation moved them again. The support
+of each is a union of arcs (a single element is an arc of length 0), and arcs are closed under composition:
 
     r(a) m^f . r(b) m^g = r(a + (-1)^f b) m^(f xor g)
 
@@ -21,7 +21,7 @@ from symdata.measures import Arc, Gaussian, Measure, Partial
 from symdata.symmetry import Symmetry
 
 SIGMAS = 3.0
-"""A Gaussian reaches everywhere; what lies beyond so many standard deviations (0.3 %) counts as not seen."""
+"""Elements beyond so many standard deviations of a Gaussian (0.3 % of them) count as not seen."""
 
 
 class Span(NamedTuple):
@@ -34,24 +34,20 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingSupport:
-    """The elements that a model met in training, class by class."""
+    """The elements that a model saw in training, class by class."""
 
     steps: tuple[Symmetry, ...]
     """Symmetries in the order in which they moved an image: the dataset's, then that of augmentation."""
 
     @classmethod
-    def of(cls, seen: "TrainingSupport | Symmetry | str | Sequence[Symmetry | str] | None") -> "TrainingSupport | None":
-        """From one symmetry or several, or their texts; None stays None: it is not known."""
-        if seen is None or isinstance(seen, TrainingSupport):
-            return seen
+    def of(cls, seen: Symmetry | str | Sequence[Symmetry | str]) -> "TrainingSupport":
+        """From one symmetry or several, or their texts."""
         steps = [seen] if isinstance(seen, str | Symmetry) else list(seen)
         return cls(tuple(Symmetry.parse(step) for step in steps))
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | None) -> "TrainingSupport | None":
-        """From the `dataset` and `training` of a model's config; None if either does not say its symmetry."""
-        if config is None:
-            return None
+    def from_config(cls, config: Mapping[str, Any]) -> "TrainingSupport | None":
+        """From the `dataset` and `training` of a model's config; None if either has no symmetry."""
         texts = [_symmetry(config.get(part)) for part in ("dataset", "training")]
         try:
             return None if None in texts else cls.of([text for text in texts if text is not None])
@@ -85,13 +81,13 @@ class TrainingSupport:
 
 
 def support(measure: Measure) -> list[Span]:
-    """The elements that a measure gives, as arcs."""
+    """The elements that a measure draws, as arcs."""
     group, flips = measure.group, (False, True)[: 1 + measure.group.flips]
     if isinstance(measure, Gaussian):
         reach = SIGMAS * measure.std
         if not group.is_finite:
             return [Span(measure.mean - reach, min(2 * reach, 360.0), flip) for flip in flips]
-        # The element nearest to a drawn angle acts: each takes what lies within half a step of it.
+        # The element nearest to a drawn angle acts, so each element stands for the angles within half a step of it.
         reach += 180.0 / (group.rotations or 1)
         near = [e for e, _ in measure.atoms if abs((e.angle - measure.mean + 180.0) % 360.0 - 180.0) <= reach]
         return [Span(e.angle, 0.0, e.flip) for e in near]
@@ -109,8 +105,8 @@ def _compose(later: Span, first: Span) -> Span:
 
 
 def _symmetry(part: Any) -> str | None:
-    """The symmetry that a part of a config says, as text or by split."""
-    said = part.get("symmetry") if isinstance(part, Mapping) else None
-    if isinstance(said, Mapping):
-        said = said.get(part.get("split", "train"))
-    return said if isinstance(said, str) else None
+    """The symmetry in a part of a config, which is a text, or one for each split."""
+    found = part.get("symmetry") if isinstance(part, Mapping) else None
+    if isinstance(found, Mapping):
+        found = found.get(part.get("split", "train"))
+    return found if isinstance(found, str) else None

@@ -1,19 +1,19 @@
 """The arithmetic of subsampling: which elements of d4 map a strided grid of windows to itself.
 
 On one axis of i pixels, with p pixels of padding on either side and a window of k pixels (dilated), a layer of stride s
-puts its windows at -p + s t, t = 0 .. o - 1, o = floor((i + 2p - k) / s) + 1. Reversing the axis sends window t to the
+places its windows at -p + s t, t = 0 .. o - 1, o = floor((i + 2p - k) / s) + 1. Reversing the axis maps window t to the
 one that starts at i - k + p - s t. That is again one of the windows, number o - 1 - t, if and only if
 
     r = (i + 2p - k) mod s = 0,
 
-r being the pixels that are left over at the far end (a single dilated window is the one exception: the taps that
-it has inside the image may happen to be symmetric). Otherwise the grid's centre lies r/2 pixels before the image's,
-and the turned image is seen through another polyphase component of the layer.
+r being the pixels left over at the far end. (A single dilated window is the one exception: its taps inside the image
+may happen to be symmetric.) Otherwise the centre of the grid lies r/2 pixels before that of the image, and the turned
+image is sampled at another polyphase component.
 
 Convention:
-    Pairs are (height, width). An element of d4 asks a condition of an axis when it reverses it on the way: a turn by
-    +90 degrees and the left-right mirror ask the width's, -90 and up-down the height's, the half turn and the
-    anti-transpose both, the transpose none; so r != 0 leaves {e, transpose} of d4 on a square image.
+    Pairs are (height, width). An element of d4 needs r = 0 on every axis that it reverses: the turn by +90 degrees and
+    the left-right mirror on the width, the turn by -90 degrees and the up-down mirror on the height, the half turn and
+    the anti-transpose on both, the transpose on none. So r != 0 leaves {e, transpose} of d4 on a square image.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,19 @@ from typing import Any
 
 from symdata.groups import Element, Group
 
-ASKS = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 1), (0, 0), (1, 0), (1, 1))
-"""For every element of d4, by index: whether it asks the condition of (height, width)."""
+REVERSES = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 1), (0, 0), (1, 0), (1, 1))
+"""For every element of d4, by index: whether it needs r = 0 on (height, width)."""
 
 D4 = Group(4, flips=True)
 
+EXACT_ERROR = 1e-9
+"""An error of feature maps below this is rounding in float64."""
+BROKEN_ERROR = 1e-3
+"""One above this is a broken grid; there is nothing between the two (measured on every network of the zoo)."""
+
 
 def residue(size: int, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> int:
-    """r: the pixels that a strided window leaves over at the far end of an axis; exact if and only if it is 0."""
+    """r: the pixels that strided windows leave over at the far end of an axis; exact if and only if it is 0."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) % stride
 
 
@@ -39,12 +44,12 @@ def survives(element: Element, residues: Sequence[float], isotropic: bool = True
     Args:
         element: of d4.
         residues: (height, width).
-        isotropic: whether windows and strides are square; without that no element that swaps the axes survives.
+        isotropic: whether windows and strides are square; otherwise no element that swaps the axes survives.
     """
     index = D4.index(element)
     if index % 2 and not isotropic:
         return False
-    return not any(asked and r for asked, r in zip(ASKS[index], residues, strict=True))
+    return not any(reversed_ and r for reversed_, r in zip(REVERSES[index], residues, strict=True))
 
 
 def survivors(group: Group, residues: Sequence[float], isotropic: bool = True) -> tuple[Element, ...]:
@@ -54,7 +59,15 @@ def survivors(group: Group, residues: Sequence[float], isotropic: bool = True) -
 
 @dataclass(frozen=True)
 class Subsampling:
-    """One layer that changes the sampling grid, met while a model was traced at one input size."""
+    """One layer that changes the sampling grid, as it ran when a model was traced at one input size.
+
+    Example:
+        >>> from torch import nn
+        >>> from zoo import audit
+        >>> (layer,) = audit(nn.Conv2d(3, 8, 3, stride=2, padding=1), 32).layers
+        >>> layer.window, layer.residue, [str(e) for e in layer.survivors()]
+        ('conv 3x3, stride 2, padding 1', (1, 1), ['e', 'r90m'])
+    """
 
     name: str
     """Path of the innermost module, as in `named_modules()`; empty for code in the model's own forward."""
@@ -73,13 +86,13 @@ class Subsampling:
     scale: tuple[float, float]
     """Input pixels per pixel of this layer's input: the product of the strides before it."""
     phi: tuple[float, float]
-    """Misalignment after this layer, in input pixels: the sum of r times scale along the way here."""
+    """Misalignment after this layer, in input pixels: the sum of r times scale over this layer and those before."""
     isotropic: bool = True
-    """Whether both axes are treated alike; without that no element that swaps them survives."""
+    """Whether both axes are treated alike; otherwise no element that swaps them survives."""
     note: str = ""
-    """Why it breaks, if it is not its residue of division: asymmetric padding, nearest interpolation, ..."""
+    """Why it breaks, if not by the remainder of a division: asymmetric padding, nearest interpolation, ..."""
     unknown: bool = False
-    """Whether nothing can be said: the operation moves pixels in a way that is not analysed."""
+    """Whether nothing is known: the operation moves pixels in a way that is not analysed."""
 
     @property
     def exact(self) -> bool:
@@ -91,6 +104,10 @@ class Subsampling:
         if self.unknown:
             return group.elements[:1]
         return survivors(group, self.residue, self.isotropic)
+
+    def breaks(self, group: Group) -> bool:
+        """Whether some element of `group` does not survive."""
+        return len(self.survivors(group)) < len(group.elements)
 
     @property
     def window(self) -> str:
@@ -105,5 +122,5 @@ class Subsampling:
         return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, with the surviving elements of d4."""
+        """As plain data for JSON, with the surviving elements of d4."""
         return asdict(self) | {"exact": self.exact, "survivors": [str(e) for e in self.survivors()]}

@@ -4,18 +4,18 @@ from torch import nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.audits import held_against
+from zoo.exactness.audits import misalignment
+from zoo.exactness.model_groups import checked_group
 from zoo.exactness.tracer import Tracer
 
 AROUND = 4
-"""Pixels below and above its own input size at which a network is looked at for its card."""
+"""Pixels below and above its own input size at which a network is analysed for its card."""
 
 
-def _predicted(tracer: Tracer, size: int, group: Group) -> tuple[float, bool]:
+def predicted(tracer: Tracer, size: int, group: Group) -> tuple[float, bool]:
     """phi in input pixels, and whether every element survives; `ModelError` if the network cannot run at this size."""
     layers = tracer.trace((size, size))
-    exact = all(len(layer.survivors(group)) == len(group.elements) for layer in layers)
-    return float(max((max(layer.phi) for layer in layers), default=0.0)), exact
+    return float(max(misalignment(layers))), not any(layer.breaks(group) for layer in layers)
 
 
 def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, in_chans: int | None = None) -> dict[int, float]:
@@ -28,12 +28,12 @@ def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, in_chans: 
         in_chans: channels of the input; by default read from the first convolution.
 
     Returns:
-        Size -> phi, in order, without the sizes at which the network cannot run or which nothing can be said of.
+        Size -> phi, in order, without the sizes at which the network cannot run or cannot be analysed.
     """
-    tracer, group, found = Tracer(model, in_chans), held_against(model, None), {}
+    tracer, group, found = Tracer(model, in_chans), checked_group(model, None), {}
     for pixels in range(max(1, size - around), size + around + 1):
         try:
-            phi, exact = _predicted(tracer, pixels, group)
+            phi, exact = predicted(tracer, pixels, group)
         except ModelError:
             continue
         if exact == (phi == 0):  # an operation that is not analysed breaks without a number

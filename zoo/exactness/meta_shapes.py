@@ -1,4 +1,4 @@
-"""What the commonest operations of networks give on the meta device, where only shapes count.
+"""The results of the commonest operations of networks on the meta device, where only shapes count.
 
 For these torch itself goes through decompositions in Python, a millisecond each, and imports torch._dynamo for them,
 which takes longer than the whole audit of a ResNet44.
@@ -12,7 +12,7 @@ UNARY = ("relu", "gelu", "silu", "sigmoid", "tanh", "leaky_relu", "elu", "hardta
 
 
 def shape_only(name: str, args: tuple[Any, ...]) -> Any:
-    """The result of operation `name` on meta tensors, or None where torch has to say."""
+    """The result of operation `name` on meta tensors; None if torch has to compute it."""
     x = args[0]
     if name == "addmm" and len(args) == 3 and all(isinstance(t, Tensor) and t.is_meta for t in args):
         _, a, b = args

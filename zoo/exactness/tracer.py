@@ -1,30 +1,32 @@
-"""Every subsampling that a torch model does at one input size, seen at the dispatcher.
+"""Every subsampling that a torch model does at one input size, recorded at the dispatcher.
 
-There all roads meet: modules, functions, methods, scripts and escnn end in the same few dozen operations, with `same`
-padding already spelt out. Each tensor carries its grid: how many input pixels a step is, how far it is out of centre,
-and padding or cropping that the next window may or may not undo. Nothing is computed: the model runs on the meta
-device, and on real zeros only if it cannot.
+Modules, functions, methods, scripts and escnn all end there in the same few dozen operations, with `same` padding
+already spelt out. Each tensor is recorded with its sampling grid: how many input pixels a step is, how far it is out of
+centre, and padding or cropping that the next window may or may not undo. Nothing is computed: the model runs on the
+meta device, and on real zeros only if it cannot.
 
-Modules that choose pixels by their input have no grid that arguments could tell. Ours say what they do
-(`zoo.layers.subsampling.polyphase.ByPhase`): it is not looked at, and stands in the trace as one subsampling whose
-lattice moves with the image, so that its residue is that of size by stride.
+Modules that choose pixels by their input have no grid that follows from arguments. Ours declare what they do
+(`zoo.layers.subsampling.polyphase.ByPhase`): their operations are not recorded, and the trace has one subsampling for
+the module, whose lattice moves with the image, so that its residue is that of size by stride.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.arithmetic import Subsampling
+from zoo.exactness.effects import Axes, Border, Call, Step
+from zoo.exactness.hooks import module_hooks
 from zoo.exactness.meta_shapes import shape_only
-from zoo.exactness.operations import Step, step_of
-from zoo.exactness.sampling_grid import SamplingGrid, follow, merge, pair
+from zoo.exactness.operations import effect_of
+from zoo.exactness.sampling_grid import SamplingGrid, merge, pair
 from zoo.layers.subsampling.polyphase import ByPhase
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError)
@@ -38,7 +40,7 @@ class Tracer:
 
     Args:
         model: any `nn.Module` that takes one image batch (B, C, H, W); it is copied, never changed.
-        in_chans: C; found from the first convolution where it is not given.
+        in_chans: C; by default read from the first convolution.
 
     Raises:
         ModelError: if the model cannot be copied or its number of channels cannot be found.
@@ -58,24 +60,21 @@ class Tracer:
             try:
                 return self._run(self._meta, size, torch.device("meta"))
             except ANYTHING:
-                found = self._run_real(size)
-                self._meta = None  # the real model can do what it cannot on the meta device
-                return found
-        return self._run_real(size)
-
-    def _run_real(self, size: tuple[int, int]) -> tuple[Subsampling, ...]:
+                pass  # the model may still run on real tensors
         try:
-            return self._run(self._real, size, self.device)
+            found = self._run(self._real, size, self.device)
         except ANYTHING as error:
             shape = (1, self.in_chans, *size)
             raise ModelError(
                 f"{type(self._real).__name__} cannot run on an input {shape}: {describe_error(error)}; "
                 "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
+        self._meta = None
+        return found
 
     def _run(self, model: nn.Module, size: tuple[int, int], device: torch.device) -> tuple[Subsampling, ...]:
         images = torch.zeros(1, self.in_chans, *size, dtype=self.dtype, device=device)
-        with torch.no_grad(), _Recorder(images) as recorder, _names(model, recorder):
+        with torch.no_grad(), _Recorder(images) as recorder, module_hooks(model, recorder.leave, recorder.enter):
             outputs = model(images)
         recorder.finish(outputs)
         return tuple(recorder.found)
@@ -114,37 +113,13 @@ def input_channels(model: nn.Module) -> int:
     )
 
 
-@contextmanager
-def _names(model: nn.Module, recorder: "_Recorder") -> Iterator[None]:
-    """While this lasts, the recorder's `path` holds the names of the modules that are running, outermost first, and
-    `hidden` counts those among them that declare what they do."""
-
-    def enter(name: str, module: nn.Module) -> None:
-        recorder.path.append(name)
-        recorder.hidden += isinstance(module, ByPhase)
-
-    def leave(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        if isinstance(module, ByPhase):
-            recorder.hidden -= 1
-            recorder.declare(module, args, out)
-        recorder.path.pop()
-
-    with ExitStack() as hooks:
-        for name, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks; what it does is seen all the same
-                continue
-            hooks.callback(module.register_forward_pre_hook(lambda m, _, name=name: enter(name, m)).remove)
-            hooks.callback(module.register_forward_hook(leave, always_call=True).remove)
-        yield
-
-
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Subsampling] = []
-        self.path: list[str] = []
-        self.hidden = 0
-        _mark(images, SamplingGrid())
+        self.path = [""]  # the names of the running modules, outermost first
+        self.hidden = 0  # how many of them declare what they do
+        self.grids = WeakTensorKeyDictionary({images: SamplingGrid()})
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -156,85 +131,83 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.hidden:
             return func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        inputs = [t for t in _tensors(args) if _place(t) is not None]
+        inputs = [t for t in _tensors(args) if t in self.grids]
         out = shape_only(name, args) if inputs else None
         if out is None:
             out = func(*args, **(kwargs or {}))
         if inputs:
             source = inputs[0]
-            place = merge([_place(t) for t in inputs])
-            pooled = isinstance(out, tuple | list) and "max_pool" in name  # and where the maxima were
+            grid = merge([self.grids[t] for t in inputs])
+            pooled = isinstance(out, tuple | list) and "max_pool" in name  # with the positions of the maxima
             first = out[0] if pooled else out
-            if isinstance(first, Tensor) and (step := step_of(name, source, args[1:], first, place.axes)):
-                place = self._record(step, place)
-            else:
-                place = follow(name, source, args[1:], first, place)
+            call = Call(name, source, args[1:], first, grid.axes)
+            match effect_of(call) if isinstance(first, Tensor) else None:
+                case Step() as step:
+                    grid = self._record(step, grid)
+                case Border() as border:
+                    grid = grid.bordered(replace(border, name=self.path[-1]))
+                case Axes(axes):
+                    grid = replace(grid, axes=axes)
+                case None:
+                    grid = grid.kept(source, first)
             for tensor in _tensors([out]):
-                _mark(tensor, place)
+                self.grids[tensor] = grid
         return out
 
-    def declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:
-        """What a module said of itself: one subsampling of its first argument, or nothing if it makes no map."""
+    def enter(self, name: str, module: nn.Module) -> None:
+        """Before a module runs."""
+        self.path.append(name)
+        self.hidden += isinstance(module, ByPhase)
+
+    def leave(self, name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        """After a module has run, or failed."""
+        if isinstance(module, ByPhase):
+            self.hidden -= 1
+            self._declare(module, args, out)
+        self.path.pop()
+
+    def _declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:
+        """Record one subsampling of a module's first argument, as it declares; none if it makes no map."""
         source, result = (next(_tensors([values]), None) for values in (args[:1], out))
-        if not module.sampling or source is None or result is None or (place := _place(source)) is None:
+        if not module.sampling or source is None or result is None or source not in self.grids:
             return
         (h, w), s = source.shape[-2:], module.stride
         factor, up = (h / result.shape[-2], w / result.shape[-1]), result.shape[-1] > w
         step = Step(module.sampling, (h, w), stride=(s, s), residue=(0, 0) if up else (h % s, w % s), factor=factor)
-        _mark(result, self._record(step, place))
+        self.grids[result] = self._record(step, self.grids[source])
 
-    def _record(self, step: Step, place: SamplingGrid) -> SamplingGrid:
-        name = self.path[-1] if self.path else ""
-        if not step.samples:
-            return place.bordered(step, name)
-        if not (place.is_even or any(step.residue) or step.unknown or step.one_axis):
-            # the window is in step with what it is given
-            self.found.append(place.blamed())
-            place = place.settled()
-        r = pair(abs(round(r - o, 6)) for r, o in zip(step.residue, place.offset, strict=True))
-        phi = pair(p + a * b for p, a, b in zip(place.phi, r, place.scale, strict=True))
-        scale = pair(a * b for a, b in zip(place.scale, step.factor, strict=True))
-        axes = None if step.loses_axes else (place.axes if step.one_axis else (-2, -1))
+    def _record(self, step: Step, grid: SamplingGrid) -> SamplingGrid:
+        """Append the subsampling of a step, if it is worth a line; returns the grid after it."""
+        if not (grid.is_centred or any(step.residue) or step.unknown or step.one_axis):
+            # The window leaves nothing over by itself, so it does not undo the border before it.
+            self.found.append(grid.as_subsampling())
+            grid = grid.misaligned()
+        r = pair(abs(round(r - o, 6)) for r, o in zip(step.residue, grid.offset, strict=True))
+        phi = grid.phi_after(r)
+        scale = pair(a * b for a, b in zip(grid.scale, step.factor, strict=True))
+        axes = None if step.loses_axes else (grid.axes if step.one_axis else (-2, -1))
         after = SamplingGrid(axes, scale, phi, half=(len(self.found), step.start) if step.one_axis else None)
-        if step.one_axis and place.half is not None and (both := _joined(self.found, place, step, r, phi)):
-            self.found[place.half[0]] = both
+        if step.one_axis and grid.half is not None and (both := _joined(self.found, grid, step, r, phi)):
+            self.found[grid.half[0]] = both
             return replace(after, half=None)
-        alike = step.isotropic and place.border[0] == place.border[1]
-        note = step.note or place.why
-        if step.worth_telling or any(r) or not alike:
-            self.found.append(
-                Subsampling(
-                    name=name,
-                    kind=step.kind,
-                    size=step.size,
-                    kernel=step.kernel,
-                    stride=step.stride,
-                    padding=step.padding,
-                    dilation=step.dilation,
-                    residue=r,
-                    scale=place.scale,
-                    phi=phi,
-                    isotropic=alike,
-                    note=note if any(r) or step.unknown else "",
-                    unknown=step.unknown,
-                )
-            )
+        alike = step.isotropic and grid.is_square
+        if step.is_listed or any(r) or not alike:
+            note = step.note or grid.note if any(r) or step.unknown else ""
+            self.found.append(grid.subsampling(self.path[-1], step, r, alike, note))
         return after
 
     def finish(self, outputs: Any) -> None:
-        """Padding that no window has read is out of centre in the output itself."""
-        for tensor in _tensors([outputs]):
-            place = _place(tensor)
-            if place is not None and place.axes and not place.is_even:
-                self.found.append(place.blamed())
+        """Record padding that no window has read: it misaligns the output itself."""
+        grids = [self.grids[tensor] for tensor in _tensors([outputs]) if tensor in self.grids]
+        self.found += [grid.as_subsampling() for grid in grids if grid.axes and not grid.is_centred]
 
 
 def _joined(
-    found: Sequence[Subsampling], place: SamplingGrid, step: Step, r: tuple[float, float], phi: tuple[float, float]
+    found: Sequence[Subsampling], grid: SamplingGrid, step: Step, r: tuple[float, float], phi: tuple[float, float]
 ) -> Subsampling | None:
     """Two slices, one per axis, as one subsampling; None if they are not that."""
-    assert place.half is not None
-    number, start = place.half
+    assert grid.half is not None
+    number, start = grid.half
     axis, one = 0 if step.stride[0] > 1 else 1, found[number]
     if one.kind != step.kind or one.stride[axis] > 1:
         return None
@@ -243,25 +216,16 @@ def _joined(
         return (b[0], a[1]) if axis == 0 else (a[0], b[1])
 
     kernel, stride = both(one.kernel, step.kernel), both(one.stride, step.stride)
-    note = one.note or (place.why if any(r) and not any(step.residue) else "")
+    note = one.note or (grid.note if any(r) and not any(step.residue) else "")
     alike = kernel[0] == kernel[1] and stride[0] == stride[1] and start == step.start
     residue = both(one.residue, r)
     return replace(one, kernel=kernel, stride=stride, residue=residue, phi=phi, isotropic=alike, note=note)
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, dict):
-        values = values.values()
-    for value in values:
+    """The tensors in nested lists, tuples and dictionaries."""
+    for value in values.values() if isinstance(values, dict) else values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, list | tuple | dict):
             yield from _tensors(value)
-
-
-def _mark(tensor: Tensor, place: SamplingGrid) -> None:
-    tensor._symdata_place = place  # type: ignore[attr-defined]
-
-
-def _place(tensor: Tensor) -> SamplingGrid | None:
-    return getattr(tensor, "_symdata_place", None)

@@ -28,7 +28,7 @@ from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, v
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import plus_minus, spearman
-from zoo.measure.learned_degree import learned, truth
+from zoo.measure.learned import learned_degree, truth
 
 TRAIN, TEST = 4000, 2000
 LEVELS = tuple(f"graded-c4-{level}" for level in range(10))
@@ -70,7 +70,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     net = trained(job, setting, job.request["data"]["recipe"])
     images, labels = net.test_images(job.request["test"])
     dataset = load(net.config.data, "test")
-    found = learned(net.model, symmetry=dataset.manifest["splits"]["test"]["symmetry"], classes=dataset.classes)
+    found = learned_degree(net.model, symmetry=dataset.manifest["splits"]["test"]["symmetry"], classes=dataset.classes)
     answers = predictions(net.model, images, setting.device)  # (4, n)
     same = (answers[1:] == answers[0]).double()  # (3, n)
     return {

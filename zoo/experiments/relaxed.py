@@ -15,7 +15,7 @@ from zoo.experiments.harness.networks import predictions, trained
 from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, values
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import plus_minus
-from zoo.measure.learned_degree import learned
+from zoo.measure.learned import learned_degree
 
 PART = "mnist6-180"
 EPOCHS, LIMIT = 10, 6000
@@ -52,7 +52,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     return {
         "accuracy": 100 * float((upright == labels).double().mean()),
         "images": len(labels),
-        "learned": learned(net.model).to_dict(),
+        "learned": learned_degree(net.model).to_dict(),
         "parameters": net.parameters,
         "training": net.facts,
     }

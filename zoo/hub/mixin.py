@@ -1,10 +1,11 @@
-"""`HubModel`: our checkpoints behind the interface of huggingface_hub, `from_pretrained` and `push_to_hub`.
+"""`HubModel`: our checkpoints with the interface of huggingface_hub, `from_pretrained` and `push_to_hub`.
 
     model = HubModel.from_pretrained("user/p4cnn_28.mnist-none", revision="v1")
     model.push_to_hub("user/mine")
 
-Two readers, one repository: the mixin passes the entries of config.json that `__init__` names to it, and the weights
-have the keys of the network itself. Here the folder is also read strictly, as `zoo.load` does.
+`zoo.load` and the mixin of huggingface_hub read the same repository: the mixin passes the entries of config.json that
+`__init__` names to it, and the weights have the keys of the network itself. `HubModel` reads a folder as strictly as
+`zoo.load` does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from symdata.hub import Address, fetching
 from zoo.checkpoint.folder import attach_metadata, read_checkpoint, save_checkpoint
 from zoo.files import CONFIG, GOLDEN, WEIGHTS
-from zoo.hub.repository import golden_noise
 from zoo.models.registry import build
 from zoo.preprocessing import Preprocessing
 
@@ -31,7 +31,7 @@ class HubModel(
 ):
     """A network of the zoo with its preprocessing and classes: images (B, C, H, W) to logits (B, classes).
 
-    `.network` is the network itself, `.preprocessing` and `.classes` are as those of `zoo.load`.
+    `.network` is the network itself; `.preprocessing` and `.classes` are those that `zoo.load` gives.
 
     Args:
         architecture: such as `zoo.create(name).architecture`.
@@ -42,13 +42,20 @@ class HubModel(
         dataset: what it was trained on, as plain data.
 
     Raises:
-        ModelError: if any of them is not what config.json of a model may hold.
+        ModelError: if any of them may not stand in the config.json of a model.
+
+    Example:
+        >>> from zoo import HubModel
+        >>> from zoo.files import bundled_folder
+        >>> model = HubModel.from_pretrained(bundled_folder("p4cnn_28.mnist-none"))
+        >>> str(model.network.group), model.preprocessing.size, model.classes[:2]
+        ('c4', 28, ('0', '1'))
     """
 
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     config: dict[str, Any]
-    """Everything that config.json says, of a model that was read."""
+    """Content of config.json, for a model that was read; else empty."""
 
     def __init__(
         self,
@@ -60,8 +67,9 @@ class HubModel(
         dataset: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self._network = (build(architecture),)  # not a child: its children stand here under their own names, so that
-        for key, child in self.network.named_children():  # the keys of the weights are those of the file
+        # In a tuple the network is no child. Its children are, so that the keys of the weights are those of the file.
+        self._network = (build(architecture),)
+        for key, child in self.network.named_children():
             self.add_module(key, child)
         self._facts = {"name": name, "training": training or {}, "dataset": dataset or {}}
         attach_metadata(self, Preprocessing.from_dict(preprocessing), tuple(classes), {})
@@ -76,15 +84,15 @@ class HubModel(
         return logits
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        # What `save_pretrained` and `push_to_hub` of the mixin call: a whole model folder.
+        # Called by `save_pretrained` and `push_to_hub` of the mixin.
         facts: dict[str, Any] = {"preprocessing": self.preprocessing, "classes": self.classes, **self._facts}
-        save_checkpoint(save_directory, self.network, golden_images=golden_noise(self.preprocessing), **facts)
+        save_checkpoint(save_directory, self.network, **facts)
 
     @classmethod
     def _from_pretrained(
         cls, *, model_id: str, revision: str | None, strict: bool = True, map_location: str = "cpu", **how: Any
     ) -> Self:
-        # What `from_pretrained` calls; never less strict than `zoo.load`, whatever `strict` says.
+        # Called by `from_pretrained`; as strict as `zoo.load`, whatever `strict` is.
         where = {key: how[key] for key in ("cache_dir", "force_download", "local_files_only", "token") if key in how}
         folder = Path(model_id)
         if not folder.is_dir():
@@ -92,8 +100,8 @@ class HubModel(
                 files = [CONFIG, WEIGHTS, GOLDEN]
                 folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=files, **where))
         read = read_checkpoint(folder)
-        kept = {key: read.config[key] for key in ("architecture", "preprocessing", "classes", "name")}
-        model = cls(**kept, training=read.config["training"], dataset=read.config["dataset"])
+        names = ("architecture", "preprocessing", "classes", "name", "training", "dataset")
+        model = cls(**{name: read.config[name] for name in names})
         model.load_state_dict(read.model.state_dict())
-        attach_metadata(model, read.preprocessing, read.classes, read.config)
+        attach_metadata(model, model.preprocessing, model.classes, read.config)
         return model.to(map_location).eval()

@@ -1,7 +1,7 @@
 """Models on the Hub: pushed as one commit, pulled back whole, and listed.
 
-What goes up is the model folder with a card that knows its repository; plain torch and safetensors read it. Before
-anything is sent the folder is loaded strictly, so what could not be loaded is not published either.
+A model folder is sent with a card that names its repository; plain torch and safetensors read it. Before anything is
+sent the folder is loaded strictly, so a folder that cannot be loaded is not published.
 """
 
 from collections.abc import Mapping
@@ -9,24 +9,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from symdata.errors import HubError
-from symdata.hub import Address, Published, place, snapshot, upload
+from symdata.hub import Address, Published, fetching, place, snapshot, upload
 from symdata.sources.files import sha256
 from zoo.checkpoint.card import LICENSE, render_card
-from zoo.checkpoint.folder import GOLDEN_IMAGES, read_checkpoint, read_evaluation, save_checkpoint
+from zoo.checkpoint.eval_results import eval_results
+from zoo.checkpoint.folder import read_checkpoint, read_evaluation, save_checkpoint
 from zoo.checkpoint.manifest import read_config
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, DATASET, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.hub.snapshot import read_snapshot
-from zoo.preprocessing import Preprocessing
 
 RESULTS = ".eval_results/symdata.yaml"
-"""Where the Hub looks for numbers on a dataset of its own."""
+"""The file in which the Hub looks for results on its datasets."""
 PARTS = (CONFIG, WEIGHTS, GOLDEN, CARD, EVALUATION, PICTURE, RECIPE, METRICS, RESULTS)
-"""All that a published model may consist of; other files of a repository are neither sent, fetched nor removed."""
+"""Every file of a published model; other files of a repository are neither sent, fetched nor removed."""
 
 
 def push(
@@ -41,67 +40,77 @@ def push(
     dry_run: bool = False,
     **parts: Any,
 ) -> Published:
-    """Publish a model as `user/name`, in one commit; what is there already and unchanged is not sent again.
+    """Publish a model as `user/name`, in one commit; files that are there already and unchanged are not sent again.
 
     Args:
         model: a model folder; or a module made by `zoo.create` or `zoo.load`.
-        repo_id: `user/name`; it is created if it is not there.
+        repo_id: `user/name`; the repository is created if there is none.
         private: whether a repository that is created now is private.
         tag: a name for the uploaded revision, such as `v1`.
-        token: an access token; None: the one of `hf auth login`.
-        dataset: the repository, `user/name[@revision]`, of the dataset that the model was trained on. It must be that
-            very dataset, by the hash of its manifest; card and results then point to it.
+        token: an access token; by default that of `hf auth login`.
+        dataset: the repository, `user/name[@revision]`, of the dataset that the model was trained on: the hash of its
+            manifest must be the one in config.json. Card and results then link to it.
         license: of the weights, an identifier of the Hub such as `mit`.
-        dry_run: check everything here and say what would be sent, and ask the Hub nothing.
-        parts: of a module, what `zoo.save_checkpoint` needs beside it. A loaded module knows them.
+        dry_run: check everything here and return what would be sent, without asking the Hub anything.
+        parts: of a module, what `zoo.save_checkpoint` needs beside it; by default what `zoo.load` has found.
 
     Raises:
         ModelError: if the model is damaged, or a part of it is missing.
         HubError: if the Hub refuses, or the dataset is another one.
+
+    Example:
+        >>> from zoo import load, push
+        >>> sorted(push(load("p4cnn_28.mnist-none"), "me/p4cnn", dry_run=True).files)
+        ['README.md', 'config.json', 'golden.safetensors', 'model.safetensors']
     """
     address = Address.parse(repo_id)
     if address.kind == "dataset":
         raise HubError(f"{repo_id!r} names a dataset, and a model is published; write {address.repo_id}")
+    options: dict[str, Any] = {"private": private, "tag": tag, "token": token, "dry_run": dry_run}
     if isinstance(model, nn.Module):
         with TemporaryDirectory() as temporary:
             folder = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
-            return _push(folder, address, dataset, license, private=private, tag=tag, token=token, dry_run=dry_run)
+            return push(folder, repo_id, dataset=dataset, license=license, **options)
     if parts:
-        raise ModelError(f"{next(iter(parts))} is given for a folder, which says it itself; give a module, or leave it")
-    return _push(Path(model), address, dataset, license, private=private, tag=tag, token=token, dry_run=dry_run)
-
-
-def _push(folder: Path, address: Address, dataset: str | None, license: str, **how: Any) -> Published:
-    config = read_checkpoint(folder).config
-    link = None if dataset is None else _linked(dataset, config)
-    files: dict[str, Path | bytes] = {name: folder / name for name in PARTS if (folder / name).is_file()}
-    files |= _texts(folder, config, link, repo=address.repo_id, license=license)
+        raise ModelError(
+            f"{next(iter(parts))} is given for a folder, which has its own; give a module, or leave it out"
+        )
+    config = read_checkpoint(model).config
     message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
-    return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **how)
+    files = _files(Path(model), config, address.repo_id, license, dataset)
+    return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)
+
+
+def _files(
+    folder: Path, config: Mapping[str, Any], repo: str, license: str, dataset: str | None
+) -> dict[str, Path | bytes]:
+    """The files of a model folder, with a card and results that name repositories."""
+    link = None if dataset is None else _linked(dataset, config)
+    evaluation = read_evaluation(folder, config)
+    files: dict[str, Path | bytes] = {name: folder / name for name in PARTS if (folder / name).is_file()}
+    files[CARD] = render_card(config, evaluation, repo=repo, dataset=link, license=license).encode()
+    if (results := eval_results(config, evaluation, link)) is not None:
+        files[RESULTS] = results
+    return files
 
 
 def _parts(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known about a loaded module, and what was given in its place."""
+    """What a loaded module has, with what was given in its place."""
+    parts: dict[str, Any] = {"training": {}, "dataset": {}}
     config = getattr(model, "config", None)
-    known: dict[str, Any] = {}
     if isinstance(config, Mapping) and {"name", "training", "dataset"} <= config.keys():
-        known = {key: config[key] for key in ("name", "training", "dataset")}
-        known |= {"preprocessing": model.preprocessing, "classes": model.classes}
-    parts: dict[str, Any] = {"training": {}, "dataset": {}, **known, **given}
+        parts |= {key: config[key] for key in ("name", "training", "dataset")}
+        parts |= {"preprocessing": model.preprocessing, "classes": model.classes}
+    parts |= given
     if missing := [key for key in ("name", "preprocessing", "classes") if key not in parts]:
         raise ModelError(
             f"{type(model).__name__} does not know its {missing[0]}; give {', '.join(missing)} to zoo.push"
         )
-    return {"golden_images": golden_noise(parts["preprocessing"]), **parts}
-
-
-def golden_noise(p: Preprocessing) -> Tensor:
-    """Inputs (8, C, H, W) for the golden logits of a model that comes without images; the same every time."""
-    return torch.randn(GOLDEN_IMAGES, p.channels, p.size, p.size, generator=torch.Generator().manual_seed(0))
+    return parts
 
 
 def _linked(ref: str, config: Mapping[str, Any]) -> dict[str, str]:
-    """The repository and commit of the dataset that a model was trained on; `HubError` if it is another one."""
+    """Repository and commit of the dataset `ref`; `HubError` unless the model was trained on it."""
     asked = Address.parse(ref)
     folder = snapshot(Address(asked.repo_id, asked.revision, "dataset"), (DATASET,))
     expected = config["dataset"].get("manifest_sha256")
@@ -115,16 +124,6 @@ def _linked(ref: str, config: Mapping[str, Any]) -> dict[str, str]:
     return {"id": asked.repo_id, "revision": folder.name}
 
 
-def _texts(folder: Path, config: Mapping[str, Any], dataset: Mapping[str, str] | None, **said: str) -> dict[str, bytes]:
-    """The files that say where they stand: the card, and the results on a dataset of the Hub."""
-    from zoo.checkpoint.eval_results import eval_results
-
-    evaluation = read_evaluation(folder, config)
-    card = render_card(config, evaluation, dataset=dataset, **said).encode()
-    results = eval_results(config, evaluation, dataset)
-    return {CARD: card} | ({} if results is None else {RESULTS: results})
-
-
 def pull(ref: str, out: Path | str) -> Path:
     """Fetch a model from the Hub into a new folder, after loading it strictly.
 
@@ -134,7 +133,14 @@ def pull(ref: str, out: Path | str) -> Path:
 
     Raises:
         ModelError: if it is no model of symdata, or damaged.
-        HubError: if it cannot be fetched, or `out` is taken.
+        HubError: if it cannot be fetched, or `out` exists.
+
+    Example:
+        >>> from zoo import pull
+        >>> pull("not a repository", "here")
+        Traceback (most recent call last):
+        ...
+        symdata.errors.HubError: 'not a repository' is not the name of a repository; ...
     """
     address = Address.parse(ref)
     folder = snapshot(address, PARTS)
@@ -143,14 +149,12 @@ def pull(ref: str, out: Path | str) -> Path:
 
 
 def published(namespace: str) -> list[tuple[str, dict[str, Any]]]:
-    """The models of a user or organisation that symdata made: `user/name` and what its config.json says.
+    """The models of symdata that a user or organisation has published: `user/name` and the content of its config.json.
 
     Raises:
-        HubError: if the Hub cannot be reached, or that is no name.
+        HubError: if the Hub cannot be reached, or the name is none.
     """
     from huggingface_hub import HfApi
-
-    from symdata.hub import fetching
 
     try:
         Address.parse(f"{namespace}/name")
@@ -162,6 +166,6 @@ def published(namespace: str) -> list[tuple[str, dict[str, Any]]]:
     for repo_id in found:
         try:
             rows.append((repo_id, read_config(snapshot(Address(repo_id), (CONFIG,)))))
-        except (ModelError, HubError):  # anyone may write that tag on a card
+        except (ModelError, HubError):  # anyone may put that tag on a card
             continue
     return rows

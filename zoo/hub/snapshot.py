@@ -1,4 +1,4 @@
-"""What is read from a snapshot of the Hub; needs neither the Hub nor its client."""
+"""Reading a snapshot of a repository; needs neither the Hub nor its client."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def read_snapshot(folder: Path, place: "Address", read: Callable[[Path], T]) -> T:
-    """What is read from a snapshot; an error says where it came from, and how to fetch it anew."""
+def read_snapshot(folder: Path, address: "Address", read: Callable[[Path], T]) -> T:
+    """The result of `read(folder)`; an error names the repository, and how to fetch it anew."""
     if not (folder / CONFIG).is_file():
-        raise ModelError(f"repository {str(place)!r} has no {CONFIG}, so it is not a model of symdata; check its name")
+        raise ModelError(
+            f"repository {str(address)!r} has no {CONFIG}, so it is not a model of symdata; check its name"
+        )
     try:
         return read(folder)
     except ModelError as error:
-        raise ModelError(f"{error} (from the Hub: {str(place)!r}; to fetch it anew: {place.clear})") from None
+        raise ModelError(f"{error} (from the Hub: {str(address)!r}; to fetch it anew: {address.clear})") from None

@@ -1,4 +1,4 @@
-"""Running a classifier over many images under many elements: eval mode, batches that fit the cache, refusals."""
+"""Running a classifier over many images under many elements, and the checks of its inputs and outputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from symdata.keys import permutation
 from zoo.errors import ModelError
-from zoo.inference.forward import classify, rehearse, running
+from zoo.inference.forward import classify, eval_mode, rehearse
 from zoo.inference.views import Views
 from zoo.preprocessing import Preprocessing
 
@@ -31,23 +31,23 @@ def sweep(
 ) -> Iterator[tuple[slice, Tensor]]:
     """The logits of every image under every element, batch by batch.
 
-    Each batch is resized and normalised once. The model runs without gradients in eval mode; when the iterator is
-    exhausted or closed its mode is what it was, module by module.
+    Each batch is resized and normalised once. The model runs without gradients in eval mode; once the iterator is
+    exhausted or closed, every module has its mode again.
 
     Args:
         model: images (B, C, H, W) to logits (B, classes).
         images: uint8 (n, C, H, W).
         preprocessing: of the model.
-        elements: of O(2), in the order in which the logits are wanted.
+        elements: of O(2), in the order of the logits.
         fill: see `zoo.inference.views.FILLS`.
         batch_size: images per forward; by default as many as keep the largest activation in the cache.
-        device: where to run; by default where the model is. The model is moved back afterwards.
+        device: to run on; by default the model's. The model is moved back afterwards.
         progress: called with the number of images that went through the model since the last call.
 
     Yields:
         rows of the batch, and logits (len(elements), B, classes), float32 on the CPU.
     """
-    with running(model, device) as where, torch.no_grad():
+    with eval_mode(model, device) as where, torch.no_grad():
         fitting, layout = rehearse(model, Views(images[:1], preprocessing, fill, where).upright)
         step = batch_size or fitting
         for start in range(0, len(images), step):
@@ -60,8 +60,28 @@ def sweep(
             yield rows, torch.stack(logits)
 
 
+def predictions(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    preprocessing: Preprocessing,
+    elements: Sequence[Element],
+    **options: Any,
+) -> Tensor:
+    """The predicted class of every image under every element: (len(elements), n) int64.
+
+    `options` are those of `sweep`. `ModelError` if the model has no output for one of `labels`.
+    """
+    found = []
+    for rows, logits in sweep(model, images, preprocessing, elements, **options):
+        if rows.start == 0:
+            check_width(model, logits.shape[-1], labels, None)
+        found.append(logits.argmax(-1))
+    return torch.cat(found, 1)
+
+
 def checked(images: Any, labels: Any) -> tuple[Tensor, Tensor]:
-    """Images and labels as tensors, after a check that they are uint8 (n, C, H, W) and integers (n,)."""
+    """Images and labels as tensors; `ShapeError` unless they are uint8 (n, C, H, W) and integers (n,)."""
     images, labels = torch.as_tensor(images), torch.as_tensor(labels)
     if images.ndim != 4 or images.dtype != torch.uint8 or not len(images):
         got = f"{images.dtype} {tuple(images.shape)}"
@@ -75,7 +95,7 @@ def checked(images: Any, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 def check_width(model: nn.Module, width: int, labels: Tensor, classes: Sequence[str] | None) -> None:
-    """`ModelError` unless the model has one output for each class, and every label is one of them."""
+    """Raise `ModelError` unless the model has one output for each class, and every label is one of them."""
     if classes is not None and width != len(classes):
         raise ModelError(
             f"{type(model).__name__} has {width} outputs and there are {len(classes)} classes; "
@@ -90,7 +110,7 @@ def check_width(model: nn.Module, width: int, labels: Tensor, classes: Sequence[
 
 
 def spread(count: int, limit: int | None) -> Tensor:
-    """Rows 0..count - 1, or `limit` of them in order: always the same random choice, whatever order the images have."""
+    """Rows 0..count - 1, or `limit` of them in order: a random choice, the same every time."""
     if limit is not None and limit < 1:
         raise ShapeError(f"limit is {limit}, expected a number of images, for example 1000")
     if limit is None or limit >= count:
@@ -99,7 +119,7 @@ def spread(count: int, limit: int | None) -> Tensor:
 
 
 def listed(elements: Group | str | Sequence[Element]) -> tuple[Element, ...]:
-    """The elements of a finite group or its name, or those that are listed."""
+    """The elements of a finite group, given by value or name; elements in a sequence as they are."""
     if isinstance(elements, str):
         elements = Group.parse(elements)
     return elements.elements if isinstance(elements, Group) else tuple(elements)

@@ -1,4 +1,4 @@
-"""A batch of images as a model sees them once an element of O(2) has acted.
+"""A batch of images moved by elements of O(2), as input of a model.
 
 Convention:
     An element mirrors left-right first, then turns by degrees counter-clockwise as displayed, about
@@ -16,7 +16,7 @@ from zoo.layers.regular import move
 from zoo.preprocessing import Preprocessing
 
 FILLS = {"background": "border", "zero": "zeros"}
-"""What shows where a turned image ends, and how the warp calls it.
+"""What is seen beyond the border of a turned image -> the padding mode of the warp.
 
 `background` continues the nearest border pixel. `zero` is the value 0 after normalisation, as in the published curves:
 not the background of the image, so that turned images get grey corners, which costs up to 12 points at 45 degrees.
@@ -30,7 +30,7 @@ class Views:
         images: uint8 (B, C, H, W).
         preprocessing: of the model.
         fill: a key of `FILLS`; it matters only for elements that move pixels off their lattice.
-        device: where the model is.
+        device: of the model.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Views:
         if fill not in FILLS:
             raise SymmetryError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
         self.preprocessing, self.fill = preprocessing, fill
-        # Resized where the images are: the same bytes for every device of the model.
+        # Resized before they are moved to the device, so that the bytes do not depend on it.
         self.unit = preprocessing.unit(preprocessing.fitted(images).to(device))
         self.upright = preprocessing.normalise(self.unit)  # (B, channels, size, size)
 
     def under(self, element: Element) -> Tensor:
         """The batch moved by `element`: exact on the lattice, else one bilinear look-up; (B, channels, size, size)."""
-        if on_lattice(element):
+        if element in D4:  # it permutes the pixels of a square image
             return move(self.upright, element)
         padding = FILLS[self.fill]
         if self.fill == "zero":
@@ -53,13 +53,8 @@ class Views:
         return self.preprocessing.normalise(act(self.unit, element, resample="bilinear", mask="none", padding=padding))
 
 
-def on_lattice(element: Element) -> bool:
-    """Whether the element permutes the pixels of a square image."""
-    return element in D4
-
-
 def turns(angles: int | list[float] | tuple[float, ...]) -> tuple[Element, ...]:
-    """Rotations: so many at equal distances from 0 on, or by the given degrees."""
+    """Rotations: that many at equal distances from 0 on, or by the given degrees."""
     if isinstance(angles, int):
         return Group(angles).elements if angles else ()
     return tuple(Element(angle) for angle in angles)

@@ -1,15 +1,19 @@
 """How far a model is from a symmetry, measured: invariance, equivariance, whole orbits, Lie derivatives, filters.
 
-Every measure gives a small frozen result, numbers with their standard error over images, and `to_dict()` for JSON.
-Models are copied, so they stay in the mode, the precision and the place that they were in.
+Every measure returns a small frozen result: numbers with their standard error over images. `print(result)` shows it as
+a table, a notebook as HTML, and `to_dict()` is plain data for JSON. Models are copied, so their mode, precision and
+device stay as they are.
 
+    measure_all               everything below that needs images, at once: what `symdata measure` prints
     equivariance_error        feature maps, or any output, under the elements of a subgroup of d4
     invariance_error          the output under any elements of O(2)
-    orbit_accuracy            accuracy over whole orbits, and how far the answers agree along them
+    orbit_accuracy            accuracy over whole orbits, and how often the answer is the same along them
     local_equivariance_error  the derivative along a motion: rotation, translations, scale, shear
     layerwise_equivariance_error  the same, split among the layers by the chain rule
     degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
+    learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
     kernel_deviation          filters against the nearest equivariant ones, without images
+    checked_audit             the prediction of `zoo.audit` beside the measured error
     assert_invariant, assert_equivariant   for the tests of a model
 
 This file is the list of public names; each is loaded when it is first used.
@@ -20,6 +24,8 @@ from typing import TYPE_CHECKING
 from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from symdata.transforms.generators import GENERATORS as GENERATORS
+    from symdata.transforms.generators import Generator as Generator
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
     from zoo.measure.degree import LayerDegree as LayerDegree
@@ -28,13 +34,14 @@ if TYPE_CHECKING:
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate
+    from zoo.measure.feature_error import checked_audit as checked_audit
     from zoo.measure.invariance import InvarianceError as InvarianceError
     from zoo.measure.invariance import invariance_error as invariance_error
     from zoo.measure.kernels import KernelDeviation as KernelDeviation
     from zoo.measure.kernels import kernel_deviation as kernel_deviation
     from zoo.measure.kernels import kernel_deviations as kernel_deviations
-    from zoo.measure.motions.flows import GENERATORS as GENERATORS
-    from zoo.measure.motions.flows import Generator as Generator
+    from zoo.measure.learned import LearnedDegree as LearnedDegree
+    from zoo.measure.learned import learned_degree as learned_degree
     from zoo.measure.motions.flows import flow as flow
     from zoo.measure.motions.flows import tangent as tangent
     from zoo.measure.motions.layerwise import LayerTerm as LayerTerm
@@ -47,37 +54,28 @@ if TYPE_CHECKING:
     from zoo.measure.motions.motion import LieDerivativeSettings as LieDerivativeSettings
     from zoo.measure.orbit import OrbitAccuracy as OrbitAccuracy
     from zoo.measure.orbit import orbit_accuracy as orbit_accuracy
+    from zoo.measure.summary import Summary as Summary
+    from zoo.measure.summary import measure_all as measure_all
 
-_HOMES = {
-    "Estimate": "estimates",
-    "FeatureError": "equivariance",
-    "GENERATORS": "motions.flows",
-    "Generator": "motions.flows",
-    "LieDerivativeSettings": "motions.motion",
-    "InvarianceError": "invariance",
-    "KernelDeviation": "kernels",
-    "LayerDegree": "degree",
-    "LayerTerm": "motions.layerwise",
-    "LayerwiseError": "motions.layerwise",
-    "LieDerivative": "motions.lie",
-    "LocalError": "motions.lie",
-    "OrbitAccuracy": "orbit",
-    "assert_equivariant": "assertions",
-    "assert_invariant": "assertions",
-    "degree_of_equivariance": "degree",
-    "equivariance_error": "equivariance",
-    "flow": "motions.flows",
-    "invariance_error": "invariance",
-    "kernel_deviation": "kernels",
-    "kernel_deviations": "kernels",
-    "layerwise_equivariance_error": "motions.layerwise",
-    "lie_derivative": "motions.lie",
-    "local_equivariance_error": "motions.lie",
-    "model_degree": "degree",
-    "orbit_accuracy": "orbit",
-    "tangent": "motions.flows",
+_MODULES = {
+    "assertions": "assert_equivariant assert_invariant",
+    "degree": "LayerDegree degree_of_equivariance model_degree",
+    "equivariance": "FeatureError equivariance_error",
+    "estimates": "Estimate",
+    "feature_error": "checked_audit",
+    "invariance": "InvarianceError invariance_error",
+    "kernels": "KernelDeviation kernel_deviation kernel_deviations",
+    "learned": "LearnedDegree learned_degree",
+    "motions.flows": "GENERATORS Generator flow tangent",
+    "motions.layerwise": "LayerTerm LayerwiseError layerwise_equivariance_error",
+    "motions.lie": "LieDerivative LocalError lie_derivative local_equivariance_error",
+    "motions.motion": "LieDerivativeSettings",
+    "orbit": "OrbitAccuracy orbit_accuracy",
+    "summary": "Summary measure_all",
 }
-"""Public name -> the module of this package that defines it; no module may be called like a public name."""
+"""Module of this package -> its public names; no module may be called like a public name."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [*_HOMES]
 

@@ -5,8 +5,8 @@ With P the projection of filters K on the equivariant ones, `zoo.measure.kernels
     degree = 1 - |K - P K| / (|P K| sqrt(|G| - 1)), at least 0:
 
 1 for equivariant filters, 0 on average for white ones, and w for white ones averaged over the group with probability
-w uniform and 1 - w at the identity. So it is on the scale of `symdata.Symmetry.degree`, and can be held against that of
-the data.
+w uniform and 1 - w at the identity. So it is on the scale of `symdata.Symmetry.degree`, and can be compared with that
+of the data.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symdata.display import Result, Table
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import D4
@@ -30,8 +31,19 @@ from zoo.measure.kernels import Fields, averaged, filters_of, kernel_deviation
 
 
 @dataclass(frozen=True)
-class LayerDegree:
-    """What one convolution has kept of its group."""
+class LayerDegree(Result):
+    """How much of its group one convolution has kept.
+
+    Example:
+        >>> from zoo.layers import LiftingConv2d
+        >>> print(degree_of_equivariance(LiftingConv2d("c2", 1, 2, 3))[0])
+        strict filters, degree 1.000 in c2
+        <BLANKLINE>
+        element  |g K - K| / |K|
+        -------  ---------------
+        e        0.000
+        r180     0.000
+    """
 
     name: str
     """Path of the module."""
@@ -47,7 +59,15 @@ class LayerDegree:
     likelihood_degree: float | None = None
     """1 - TV(likelihood, uniform) / TV(identity, uniform)."""
     kept: tuple[str, ...] | None = None
-    """The elements on which the output of a partial convolution lives."""
+    """The elements on which a partial convolution has outputs."""
+
+    def parts(self) -> Iterable[str | Table]:
+        """The degree, and the change of the filters under each element, beside what was learned."""
+        name = f"{self.name}: " if self.name else ""
+        yield f"{name}{self.kind} filters, degree {self.degree:.3f} in {self.group}"
+        columns = {"|g K - K| / |K|": self.deviation} | ({"likelihood": self.likelihood} if self.likelihood else {})
+        rows = [(e, *(f"{column[e]:.3f}" for column in columns.values())) for e in self.deviation]
+        yield Table(("element", *columns), rows, notes=[f"keeps {', '.join(self.kept)}"] if self.kept else [])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -61,16 +81,21 @@ def degree_of_equivariance(
 ) -> tuple[LayerDegree, ...]:
     """The degree of every convolution of a model with square filters, in the order of its modules.
 
-    The filters are those of evaluation; the model is copied, and stays as it is. `model_degree` makes one number of it.
-    Convolutions on finer groups than the pixels have, with a learned likelihood, are held against what is left of these
-    on pixels, c4 or d4.
+    The filters are those of evaluation; the model is copied, never changed. `model_degree` summarises the layers.
+    Convolutions with a learned likelihood on finer groups than the pixels have are compared under the part of these
+    that permutes pixels, c4 or d4.
 
     Args:
-        model: its group convolutions are held against their own group, ordinary ones against `group`.
+        model: its group convolutions are compared under their own group, ordinary ones under `group`.
         group: a subgroup of d4, for the ordinary convolutions; d4 by default.
-        fields: what the channels before and after an ordinary convolution are, as in `kernel_deviations`; scalars by
-            default. A network that was meant to learn a group convolution has regular fields:
-            `lambda name, conv: ("c4", "c4")`.
+        fields: the channels before and after an ordinary convolution, as in `kernel_deviations`; scalars by default.
+            For a network that should learn a group convolution, regular fields: `lambda name, conv: ("c4", "c4")`.
+
+    Example:
+        >>> import zoo
+        >>> layers = degree_of_equivariance(zoo.create("p4cnn_28", width=2, relax="likelihood", seed=0))
+        >>> {layer.kind for layer in layers}, round(model_degree(layers), 3)
+        ({'likelihood'}, 1.0)
     """
     wanted = lattice_group(D4 if group is None else group)
     found = []
@@ -81,7 +106,13 @@ def degree_of_equivariance(
 
 
 def model_degree(layers: Iterable[LayerDegree]) -> float:
-    """The smallest degree of all layers: what one of them has lost, no later one finds again."""
+    """The smallest degree of all layers: later layers cannot restore equivariance that an earlier one broke.
+
+    Example:
+        >>> from zoo.layers import LiftingConv2d
+        >>> model_degree(degree_of_equivariance(nn.Sequential(LiftingConv2d("d4", 1, 2, 3), nn.ReLU())))
+        1.0
+    """
     degrees = [layer.degree for layer in layers]
     if not degrees:
         raise ModelError("the model has no convolution with square filters, expected one at least: it has no degree")

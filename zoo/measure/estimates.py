@@ -1,5 +1,6 @@
 """Numbers with their standard error over images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -9,11 +10,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over images."""
+    """A mean over images.
+
+    Example:
+        >>> import torch
+        >>> print(Estimate.mean(torch.tensor([1.0, 2.0, 6.0])))
+        3 +- 2
+    """
 
     value: float
     standard_error: float | None
-    """Over the images; None for a single one, which says nothing of the spread."""
+    """Over the images; None for a single one, which has no spread."""
     count: int
     """Images."""
 
@@ -25,10 +32,10 @@ class Estimate:
 
     @classmethod
     def ratio(cls, above: Tensor, below: Tensor) -> "Estimate":
-        """sum(above) / sum(below), one number per image each (n,): images count by what is below.
+        """sum(above) / sum(below) of one number per image each (n,): images are weighted by `below`.
 
-        The standard error is that of the ratio estimator, sqrt(sum (a - r b)^2 / (n (n - 1))) / mean b. Where there is
-        nothing below, the ratio is 0 if there is nothing above, and else 1.
+        The standard error is that of the ratio estimator, sqrt(sum (a - r b)^2 / (n (n - 1))) / mean b. If `below` is
+        all 0, the ratio is 0 where `above` is too, and else 1.
         """
         n, scale = len(below), float(below.mean())
         if not scale:
@@ -53,9 +60,25 @@ class Estimate:
         error = "" if self.standard_error is None else f" +- {self.standard_error:.1g}"
         return f"{self.value:.3g}{error}"
 
+    @property
+    def cells(self) -> tuple[str, str]:
+        """Value and standard error for a table."""
+        return f"{self.value:.2e}", "-" if self.standard_error is None else f"{self.standard_error:.0e}"
+
+    @property
+    def percent_cells(self) -> tuple[str, str]:
+        """The same for a share, in percent."""
+        return f"{100 * self.value:.1f}", "-" if self.standard_error is None else f"{100 * self.standard_error:.1f}"
+
     def to_dict(self) -> dict[str, float | int | None]:
         """As plain data for JSON."""
         return {"value": self.value, "standard_error": self.standard_error, "images": self.count}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Estimate":
+        """The inverse of `to_dict`."""
+        error = fields["standard_error"]
+        return cls(float(fields["value"]), None if error is None else float(error), int(fields["images"]))
 
 
 def relative(difference: Tensor, size: Tensor) -> Estimate:
@@ -70,15 +93,32 @@ def squared(values: Tensor) -> Tensor:
 
 
 Z = 1.959963984540054
-"""Of a 95 % interval."""
+"""Half-width of a 95 % interval, in standard errors."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share that was counted: so many of so many."""
+    """A share that was counted: `correct` of `count`.
+
+    Example:
+        >>> low, high = Rate(98, 100).interval
+        >>> f"{Rate(98, 100).value:.0%}, between {low:.1%} and {high:.1%}"
+        '98%, between 93.0% and 99.4%'
+    """
 
     correct: int
     count: int
+
+    @classmethod
+    def of(cls, mask: Tensor) -> "Rate":
+        """The share of True in a tensor of bools of any shape.
+
+        Example:
+            >>> import torch
+            >>> Rate.of(torch.tensor([True, False, True, True]))
+            Rate(correct=3, count=4)
+        """
+        return cls(int(mask.sum()), mask.numel())
 
     @property
     def value(self) -> float:
@@ -101,7 +141,7 @@ class Rate:
         return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON; what follows from the two counts stands beside them for readers."""
+        """As plain data for JSON: the two counts, and for readers what follows from them."""
         return {
             "correct": self.correct,
             "count": self.count,

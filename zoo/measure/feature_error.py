@@ -1,17 +1,20 @@
 """The measured side of exactness: the equivariance error of every feature map, on noise or on images, in float64."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.audits import held_against, model_group
+from zoo.exactness.arithmetic import BROKEN_ERROR as BROKEN_ERROR
+from zoo.exactness.arithmetic import EXACT_ERROR as EXACT_ERROR
+from zoo.exactness.audits import Audit, audit
+from zoo.exactness.model_groups import checked_group, layers_group
 from zoo.exactness.tracer import duplicate, input_channels
 from zoo.layers.bank import BankedConv2d
-from zoo.measure.equivariance import BROKEN_ERROR as BROKEN_ERROR
-from zoo.measure.equivariance import EXACT_ERROR as EXACT_ERROR
 from zoo.measure.equivariance import FeatureError as FeatureError
-from zoo.measure.equivariance import compared, knows_its_fields
+from zoo.measure.equivariance import compared_maps, defines_fields
 from zoo.measure.kernels import averaged
 
 
@@ -28,29 +31,58 @@ def feature_error(
 
     A model made of our layers is measured as it is, its feature maps under the regular representation: those of its
     layers, and those that operations without weights make of them, such as the sum that ends a residual block. Networks
-    on finer groups say themselves what an element does to their last feature map, and it is measured alone. Any other
-    model is measured with every filter averaged over d4, so that what remains is the error of its grids alone;
+    on finer groups define what an element does to their last feature map, and only that is measured. Any other model is
+    measured with every filter averaged over d4, so that what remains is the error of its grids;
     `zoo.measure.equivariance_error` measures it with the filters that it has.
 
     Args:
         model: any module that takes an image batch; it is copied, never changed, and runs in eval mode and float64.
         size: pixels, or (height, width); the model must run at (width, height) too. Not needed with `inputs`.
         group: subgroup of the model's own; by default that one, and d4 for a model without our layers.
-        images: how many images of white noise; one alone may hide an error.
+        images: how many images of white noise; a single one may hide an error.
         in_chans: channels of the images; by default read from the first convolution.
         seed: of the noise.
         inputs: images to measure on instead of noise, as the model takes them: normalised floats (B, C, H, W).
 
     Raises:
         ModelError: if the model cannot run in float64 at this size, has no feature maps, or has a smaller group.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.create("p4cnn_28", width=2, seed=0)
+        >>> [bool(feature_error(model, size, images=2).worst < EXACT_ERROR) for size in (27, 28)]
+        [False, True]
     """
-    own, group = model_group(model), held_against(model, group)
+    own, group = layers_group(model), checked_group(model, group)
     if inputs is None:
         inputs = _noise(model, size, images, in_chans, seed)
-    work = duplicate(model).double()  # first, for averages are rounded too
-    if own is None and not knows_its_fields(model):
-        isotropise(work)
-    return compared(work, inputs, group, own)
+    model_copy = duplicate(model).double()  # before the filters are averaged, for averages are rounded too
+    if own is None and not defines_fields(model):
+        isotropise(model_copy)
+    return compared_maps(model_copy, inputs, group, own)
+
+
+def checked_audit(
+    model: nn.Module,
+    size: int | tuple[int, int],
+    group: Group | str | None = None,
+    in_chans: int | None = None,
+    *,
+    name: str = "",
+) -> Audit:
+    """`zoo.audit` with the error of the feature maps on noise beside it; arguments are the same.
+
+    Raises:
+        ModelError: if the model cannot run in float64 at this size, or is built on a group without this one.
+        SymmetryError: for a group that moves pixels off their lattice.
+
+    Example:
+        >>> found = checked_audit(nn.Conv2d(3, 8, 3, stride=2, padding=1), 33)
+        >>> found.exact, found.agrees
+        (True, True)
+    """
+    prediction = audit(model, size, group, in_chans, name=name)
+    return replace(prediction, measured=feature_error(model, size, group, 8, in_chans))
 
 
 def isotropise(model: nn.Module) -> None:

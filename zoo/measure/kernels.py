@@ -1,20 +1,21 @@
-"""How far the filters of a convolution are from equivariant ones: a distance in weights, without any image.
+"""How far the filters of a convolution are from equivariant ones: a distance in weights, measured without images.
 
 A convolution with filter K commutes with a group, up to its grid, if and only if every element leaves K as it is,
 
     (g K)(p) = rho_out(g) K(g^-1 p) rho_in(g)^-1 = K(p).
 
-The representations are orthogonal, so the average over the group is the orthogonal projection onto the filters that do:
-the nearest ones. On white noise |g K - K| / |K| is what `equivariance_error` measures of the layer on average.
+The representations are orthogonal, so the average over the group is the orthogonal projection onto the equivariant
+filters, that is the nearest ones. On white noise `equivariance_error` of the layer is |g K - K| / |K| on average.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.errors import ModelError
@@ -26,13 +27,23 @@ from zoo.layers.separable import GCGroupConv2d
 from zoo.layers.steerable.filters import FieldFilters
 
 Fields = Group | str | Callable[[Element], Tensor] | None
-"""What the channels of one side are: None, scalars; a group, its regular representation, group-major; or a function
-that gives the orthogonal matrix (C, C) of an element."""
+"""The channels on one side: None for scalars; a group for its regular representation, group-major; or a function that
+gives the orthogonal matrix (C, C) of an element."""
 
 
 @dataclass(frozen=True)
-class KernelDeviation:
-    """How far the filters of one convolution are from equivariant ones."""
+class KernelDeviation(Result):
+    """How far the filters of one convolution are from equivariant ones.
+
+    Example:
+        >>> print(kernel_deviation(torch.tensor([[[[0.0, 1.0], [0.0, 0.0]]]]), "c2", name="conv"))
+        conv: filters at 0.7071 from the nearest ones that are equivariant under c2
+        <BLANKLINE>
+        element  |g K - K| / |K|
+        -------  ---------------
+        e        0.0000
+        r180     1.4142
+    """
 
     name: str
     """Path of the module; empty for filters by themselves."""
@@ -42,12 +53,18 @@ class KernelDeviation:
     by_element: dict[str, float]
     """|g K - K| / |K| per element."""
 
+    def parts(self) -> Iterable[str | Table]:
+        """The distance, and the change under each element."""
+        name = f"{self.name}: " if self.name else ""
+        yield f"{name}filters at {self.distance:.4f} from the nearest ones that are equivariant under {self.group}"
+        yield Table(("element", "|g K - K| / |K|"), [(e, f"{change:.4f}") for e, change in self.by_element.items()])
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
         return {"name": self.name, "group": self.group, "distance": self.distance, "by_element": dict(self.by_element)}
 
 
-def moved(weight: Tensor, element: Element, before: Fields = None, after: Fields = None) -> Tensor:
+def moved_filters(weight: Tensor, element: Element, before: Fields = None, after: Fields = None) -> Tensor:
     """g K: the filters (C_out, C_in, k, k) with their pixels moved, and their channels as the representations say."""
     turned = _channels(move(weight, element), element, after, 0)
     return _channels(turned, element, before, 1)
@@ -56,7 +73,7 @@ def moved(weight: Tensor, element: Element, before: Fields = None, after: Fields
 def averaged(weight: Tensor, group: Group | str, before: Fields = None, after: Fields = None) -> Tensor:
     """The nearest equivariant filters: the mean of g K over the group."""
     elements = lattice_group(group).elements
-    return torch.stack([moved(weight, e, before, after) for e in elements]).mean(0)
+    return torch.stack([moved_filters(weight, e, before, after) for e in elements]).mean(0)
 
 
 def kernel_deviation(
@@ -65,21 +82,26 @@ def kernel_deviation(
     """How far filters are from equivariant ones, in float64.
 
     Args:
-        weight: (C_out, C_in, k, k), as `torch.nn.Conv2d` has it.
+        weight: (C_out, C_in, k, k), as in `torch.nn.Conv2d`.
         group: a subgroup of d4.
-        before, after: what the channels of input and output are: None for scalars, a group for its regular
-            representation, group-major as in `zoo.layers`, or a function that gives the matrix of an element.
+        before, after: the channels of input and output: None for scalars, a group for its regular representation,
+            group-major as in `zoo.layers`, or a function that gives the matrix of an element.
         name: of the convolution.
 
     Raises:
         ShapeError: if the filters are not square, or the channels are no such fields.
+
+    Example:
+        >>> laplace = torch.tensor([[[[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]]])
+        >>> kernel_deviation(laplace).distance
+        0.0
     """
     group = lattice_group(group)
     if weight.ndim != 4 or weight.shape[-1] != weight.shape[-2]:
         raise ShapeError(f"filters {tuple(weight.shape)} cannot be turned, expected (C_out, C_in, k, k)")
     filters = weight.detach().double()
     size = float(filters.norm()) or 1.0
-    change = {str(e): float((moved(filters, e, before, after) - filters).norm()) / size for e in group.elements}
+    change = {str(e): float((moved_filters(filters, e, before, after) - filters).norm()) / size for e in group.elements}
     distance = float((filters - averaged(filters, group, before, after)).norm()) / size
     return KernelDeviation(name, str(group), distance, change)
 
@@ -92,11 +114,16 @@ def kernel_deviations(
     """`kernel_deviation` of every convolution of a model with square filters, in the order of its modules.
 
     Args:
-        model: its group convolutions are held against their own group, which ties their weights; ordinary ones
-            against `group`, d4 by default, with scalars on both sides: only isotropic filters are equivariant then.
+        model: its group convolutions are compared under their own group, which ties their weights; ordinary ones under
+            `group`, d4 by default, with scalars on both sides: only isotropic filters are equivariant then.
         group: a subgroup of d4, for the ordinary convolutions.
-        fields: what the channels before and after an ordinary convolution are, from its name and itself: a network
-            that was meant to learn a group convolution has regular fields, `lambda name, conv: ("c4", "c4")`.
+        fields: the channels before and after an ordinary convolution, from its name and itself: for a network that
+            should learn a group convolution, regular fields, `lambda name, conv: ("c4", "c4")`.
+
+    Example:
+        >>> import zoo
+        >>> max(d.distance for d in kernel_deviations(zoo.create("p4cnn_28", width=2))) < 1e-6
+        True
     """
     wanted = lattice_group(D4 if group is None else group)
     found = []
@@ -112,10 +139,10 @@ def filters_of(
     group: Group,
     fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None,
 ) -> Iterator[tuple[Tensor, Group, Fields, Fields]]:
-    """The filters of one module, if it is a convolution with square ones, and what they are held against.
+    """(filters, group, fields before, fields after) of one module, if it is a convolution with square filters.
 
-    Those of a relaxed convolution are the ones of evaluation, whatever it draws in training. On finer groups than the
-    pixels have it is held against what is left of these on pixels, c4 or d4.
+    A relaxed convolution has its filters of evaluation, whatever it draws in training. One on a finer group than the
+    pixels have is compared under the part that permutes pixels, c4 or d4.
     """
     if isinstance(module, FieldFilters):
         yield module.filters(), *module.lattice
@@ -133,7 +160,7 @@ def filters_of(
 
 
 def _expanded(module: BankedConv2d) -> Tensor | None:
-    """The filters that a convolution of ours uses, (|G| O, J C, k, k)."""
+    """The filters (|G| O, J C, k, k) of a convolution of ours."""
     if isinstance(module, RelaxedConv2d):
         return module.filters()
     with torch.no_grad():
@@ -142,7 +169,7 @@ def _expanded(module: BankedConv2d) -> Tensor | None:
 
 
 def _channels(weight: Tensor, element: Element, fields: Fields, axis: int) -> Tensor:
-    """rho(g) K on the axis of the outputs; K rho(g)^-1 on that of the inputs, which for orthogonal rho is the same."""
+    """rho(g) K on the axis of the outputs, or K rho(g)^-1 on that of the inputs: the same, for orthogonal rho."""
     if fields is None:
         return weight
     width = weight.shape[axis]

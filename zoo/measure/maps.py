@@ -1,9 +1,9 @@
 """Feature maps as images: which outputs of layers have a grid, and how a motion of the image moves them.
 
 A map (B, C, h, w) is taken for an image of the same field of view: it turns, scales and shears about its own centre,
-and a shift of the image by a pixel shifts it by a pixel over its stride. Channels are scalars: a motion leaves their
-values as they are. The tokens of a transformer are such a map in another order, and so are maps (B, h, w, C), which
-some networks have inside of their blocks.
+and a shift of the image by a pixel shifts it by a pixel over its stride. Channels are scalars: a motion does not change
+their values. The tokens of a transformer are such a map in another order, and so are maps (B, h, w, C), which some
+networks have inside their blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from zoo.errors import ModelError
 from zoo.exactness.tracer import Tracer
 
 ToGrid = Callable[[Tensor], Tensor | None]
-"""What makes a map (B, C, h, w) of a layer's output, by picking and reordering; None for an output without a grid."""
+"""Makes a map (B, C, h, w) of a layer's output, by picking and reordering; None for an output without a grid."""
 LayerGrid = Callable[[Tensor, nn.Module], Tensor | None]
-"""The same, told which module made the output."""
+"""The same, given the module that made the output."""
 
 CHANNELS_FIRST = (
     nn.Conv2d,
@@ -31,14 +31,14 @@ CHANNELS_FIRST = (
     nn.AdaptiveAvgPool2d,
     nn.AdaptiveMaxPool2d,
 )
-"""What makes maps (B, C, h, w), whatever their shape."""
+"""Modules that make maps (B, C, h, w), whatever their shape."""
 
 
 def default_grid(features: Tensor) -> Tensor | None:
     """Maps (B, C, h, w) as they are; tokens (B, N, C) as (B, C, h, h), for C > 1 and N = h h, or N = h h + 1.
 
-    The latter begin with a class token, which is left out, so that it should not move. None for anything else: (B, N,
-    1) is a vector that a pool left.
+    The latter begin with a class token, which is left out. None for anything else: (B, N, 1) is a vector that a pool
+    made.
     """
     if features.ndim == 4:
         return features
@@ -56,13 +56,13 @@ def default_grid(features: Tensor) -> Tensor | None:
 class Layouts:
     """Where the outputs of a model's layers have their channels: (B, C, h, w), (B, h, w, C), or tokens.
 
-    The shape says so where the image is square and two axes of three are equal. Else the module does, and where that
-    may be either, as an activation is: channels come first in a network without layer norms, and are not known in
-    others, whose blocks may have them last.
+    The shape decides where the image is square and two axes of three are equal; else the module. Where that may have
+    either, as an activation: channels come first in a network without layer norms, and are not known in others, whose
+    blocks may have them last.
     """
 
     square: bool
-    """Whether the images are."""
+    """Whether the images are square."""
     plain: bool
     """Whether no layer is a layer norm."""
     tokens: bool
@@ -70,12 +70,12 @@ class Layouts:
 
     @classmethod
     def of(cls, model: nn.Module, inputs: Tensor, *, tokens: bool = True) -> "Layouts":
-        """Those of a model that gets images (B, C, H, W)."""
+        """The layouts of a model for images (B, C, H, W)."""
         norms = any("layernorm" in type(module).__name__.lower() for module in model.modules())
         return cls(inputs.shape[-2] == inputs.shape[-1], not norms, tokens)
 
     def __call__(self, features: Tensor, module: nn.Module) -> Tensor | None:
-        """A map (B, C, h, w) of what a module made; None for an output without a grid, or one that is not known."""
+        """A map (B, C, h, w) of the output of a module; None if it has no grid, or none that is known."""
         if features.ndim != 4:
             return default_grid(features) if self.tokens else None
         last = self._channels_last(features.shape, module)
@@ -89,23 +89,17 @@ class Layouts:
         _, a, b, c = shape
         if self.square and (a == b) != (b == c):
             return a == b
-        # Subclasses of LayerNorm may permute on their way, so these are taken by their exact type.
+        # Subclasses of LayerNorm may permute axes inside, so the exact type counts.
         if type(module) is nn.Linear or (type(module) is nn.LayerNorm and module.normalized_shape == (c,)):
             return True
         return False if self.plain else None
 
 
 def layer_grid(to_grid: ToGrid | None, model: nn.Module, inputs: Tensor) -> LayerGrid:
-    """A function of the user, which looks at the output alone, or by default the layouts of the model."""
+    """A function of the user, which gets the output alone, or by default the layouts of the model."""
     if to_grid is None:
         return Layouts.of(model, inputs)
     return lambda features, module: to_grid(features)
-
-
-def hands_on_types(model: nn.Module) -> bool:
-    """Whether layers of escnn are in it: what they hand on are typed tensors, in which no hook sees a map."""
-    classes = (c for module in model.modules() for c in type(module).__mro__)
-    return any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in classes)
 
 
 @dataclass(frozen=True)
@@ -115,11 +109,11 @@ class ImageFrame:
     size: tuple[int, int]
     """(height, width) of the image."""
     strides: tuple[tuple[float, float], ...] = ()
-    """Pixels of the image per pixel of a map, (high, wide), as they occur in the model; empty where not known."""
+    """Pixels of the image per pixel of a map, (high, wide), that occur in the model; empty where not known."""
 
     @classmethod
     def of(cls, model: nn.Module | None, inputs: Tensor) -> "ImageFrame":
-        """The strides that the tracer meets in a model on its way through images (B, C, H, W); none without a model."""
+        """With the strides of a model for images (B, C, H, W), as the tracer records them; without a model, none."""
         size = (inputs.shape[-2], inputs.shape[-1])
         if model is None:
             return cls(size)

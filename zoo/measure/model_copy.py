@@ -1,7 +1,6 @@
-"""A copy of a model to measure, and the images for it, a batch at a time: the model itself is never touched."""
+"""A copy of a model to measure, and the images for it, a batch at a time: the model itself is never changed."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,12 +12,12 @@ from zoo.exactness.tracer import duplicate
 from zoo.inference.forward import compute, device_of, rehearse
 
 OUTPUTS = ("logits", "softmax")
-"""What is taken for the output of a model: what it gives, or the softmax of that."""
+"""The output to measure: that of the model, or the softmax of it."""
 
 UNFOLDED = 8
-"""In float64 convolutions on a CPU unfold their input: batches of an eighth were fastest (measured, P4CNN at 28)."""
+"""Share of a batch in float64 on a CPU, where convolutions unfold their input: 1/8 was fastest (P4CNN at 28)."""
 
-Measured = nn.Module | Callable[[Tensor], Tensor]
+Measurable = nn.Module | Callable[[Tensor], Tensor]
 """A model, or any function of an image batch."""
 
 
@@ -33,61 +32,52 @@ class Function(nn.Module):
         return self.function(x)
 
 
-@dataclass(frozen=True, eq=False)
 class ModelCopy:
-    """A copy in eval mode, in the precision of the measurement, without gradients of its weights."""
+    """A copy in eval mode, in the precision of the measurement, without gradients of its weights, ready to run.
 
-    model: nn.Module
-    inputs: Tensor
-    """(n, C, H, W), as they were given."""
-    output: str
-    dtype: torch.dtype
-    device: torch.device
-    batch: int
-    layout: torch.memory_format
+    Args:
+        model: copied if it is a module.
+        inputs: normalised floats (n, C, H, W), as the model takes them.
+        output: one of `OUTPUTS`.
+        dtype: float64, or float32 for a model that cannot compute in it.
+        batch_size: images per forward; by default as many as keep the largest activation in the cache.
+        derived: whether derivatives are taken, which need space in the cache too.
 
-    @classmethod
-    def of(
-        cls,
-        model: Measured,
+    Raises:
+        ModelError, ShapeError: for a model or inputs that cannot be measured.
+    """
+
+    def __init__(
+        self,
+        model: Measurable,
         inputs: Tensor,
         output: str = "logits",
         dtype: torch.dtype = torch.float64,
         batch_size: int | None = None,
         derived: bool = False,
-    ) -> "ModelCopy":
-        """Ready to run; `ModelError` or `ShapeError` for what cannot be measured.
-
-        Args:
-            model: copied if it is a module.
-            inputs: normalised floats (n, C, H, W), as the model takes them.
-            output: one of `OUTPUTS`.
-            dtype: float64, or float32 for a model that cannot do it.
-            batch_size: images per forward; by default as many as keep the largest activation in the cache.
-            derived: whether derivatives are taken, which lie in the cache, too.
-        """
-        inputs = checked_inputs(inputs)
+    ) -> None:
+        self.inputs, self.output, self.dtype = checked_inputs(inputs), output, dtype
         if output not in OUTPUTS:
             raise ModelError(f"output is {output!r}, expected one of {', '.join(OUTPUTS)}")
         if dtype not in (torch.float64, torch.float32):
             raise ModelError(f"dtype is {dtype}, expected torch.float64, or torch.float32 where that cannot be")
-        twin = copied(model).to(dtype)
-        device = device_of(twin)
-        if device.type == "mps" and dtype == torch.float64:  # it has no such numbers
-            device, twin = torch.device("cpu"), twin.cpu()
-        one = inputs[:1].to(device, dtype)
+        self.model = copied(model).to(dtype)
+        self.device = device_of(self.model)
+        if self.device.type == "mps" and dtype == torch.float64:  # it has no such numbers
+            self.device, self.model = torch.device("cpu"), self.model.cpu()
         with torch.no_grad():
-            fitting, layout = rehearse(twin, one, compute)
-        held = 4 if derived else UNFOLDED if device.type == "cpu" and dtype == torch.float64 else 1
-        return cls(twin, inputs, output, dtype, device, batch_size or max(1, fitting // held), layout)
+            fitting, self.layout = rehearse(self.model, self.inputs[:1].to(self.device, dtype), compute)
+        unfolded = self.device.type == "cpu" and dtype == torch.float64
+        self.batch = batch_size or max(1, fitting // (4 if derived else UNFOLDED if unfolded else 1))
 
-    def batches(self) -> Iterator[Tensor]:
-        """The images, a batch at a time, where and as the copy takes them."""
-        for part in torch.split(self.inputs, self.batch):
-            yield self.laid_out(part.to(self.device, self.dtype))
+    def batches(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows and images, a batch at a time, on the device, in the precision and layout of the copy."""
+        for start in range(0, len(self.inputs), self.batch):
+            rows = slice(start, start + self.batch)
+            yield rows, self.laid_out(self.inputs[rows].to(self.device, self.dtype))
 
     def laid_out(self, images: Tensor) -> Tensor:
-        """A fresh tensor in the layout that was rehearsed: a model may work in place."""
+        """A fresh tensor in the layout of the copy: a model may work in place."""
         return images.clone(memory_format=self.layout)
 
     def run(self, images: Tensor) -> Tensor:
@@ -96,7 +86,7 @@ class ModelCopy:
         if out.dtype != self.dtype:
             raise ModelError(
                 f"{type(self.model).__name__} gives {out.dtype} for {self.dtype} images, so it computes in that "
-                "somewhere and differences drown in rounding; say dtype=torch.float32, and method='jvp' for derivatives"
+                "somewhere and rounding hides differences; say dtype=torch.float32, and method='jvp' for derivatives"
             )
         return out.softmax(1) if self.output == "softmax" else out
 

@@ -1,12 +1,13 @@
-"""A classifier on whole orbits: its accuracy under every element of a group, and how often it stays with its answer."""
+"""A classifier on whole orbits: its accuracy under every element of a group, and how often its answer is unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.inference.sweep import check_width, checked, listed, sweep
@@ -15,8 +16,21 @@ from zoo.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
-class OrbitAccuracy:
-    """What a classifier answers when each of its images is moved by every element."""
+class OrbitAccuracy(Result):
+    """The answers of a classifier when each of its images is moved by every element.
+
+    Example:
+        >>> mask = torch.tensor([True, True, True, False])
+        >>> rate, share = Rate.of(mask), Estimate.mean(mask.double())
+        >>> print(OrbitAccuracy(("e", "r90"), (rate, rate), share, share, rate, rate))
+        Over whole orbits, 4 images: accuracy 75.0 % (+- 25.0), same answer 75.0 % (+- 25.0)
+        right under every element 75.0 %, same answer under every element 75.0 %
+        <BLANKLINE>
+        element  accuracy %  +-
+        -------  ----------  -----
+        e        75.00       21.65
+        r90      75.00       21.65
+    """
 
     elements: tuple[str, ...]
     rates: tuple[Rate, ...]
@@ -26,19 +40,28 @@ class OrbitAccuracy:
     agreement: Estimate
     """The share of moved images whose answer is the one they had before."""
     always_right: Rate
-    """Images that are put into the right class under every element."""
+    """Images that are classified correctly under every element."""
     always_same: Rate
     """Images whose answer no element changes."""
 
+    def parts(self) -> Iterable[str | Table]:
+        """The shares, and the accuracy under each element."""
+        (right, error), (same, spread) = self.accuracy.percent_cells, self.agreement.percent_cells
+        yield (
+            f"Over whole orbits, {self.accuracy.count:,} images: accuracy {right} % (+- {error}), "
+            f"same answer {same} % (+- {spread})\n"
+            f"right under every element {100 * self.always_right.value:.1f} %, "
+            f"same answer under every element {100 * self.always_same.value:.1f} %"
+        )
+        pairs = zip(self.elements, self.rates, strict=True)
+        rows = [(name, f"{100 * rate.value:.2f}", f"{100 * rate.standard_error:.2f}") for name, rate in pairs]
+        yield Table(("element", "accuracy %", "+-"), rows)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "elements": {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)},
-            "accuracy": self.accuracy.to_dict(),
-            "agreement": self.agreement.to_dict(),
-            "always_right": self.always_right.to_dict(),
-            "always_same": self.always_same.to_dict(),
-        }
+        elements = {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)}
+        names = ("accuracy", "agreement", "always_right", "always_same")
+        return {"elements": elements} | {name: getattr(self, name).to_dict() for name in names}
 
 
 def orbit_accuracy(
@@ -49,10 +72,10 @@ def orbit_accuracy(
     elements: Group | str | Sequence[Element] = "d4",
     **options: Any,
 ) -> OrbitAccuracy:
-    """The accuracy of a classifier over the orbits of its images, and how far its answers agree along them.
+    """The accuracy of a classifier over the orbits of its images, and how often its answer stays the same along them.
 
     Args:
-        model: images (B, C, H, W) to logits (B, classes); it is left in the mode, and where, it was.
+        model: images (B, C, H, W) to logits (B, classes); its mode and place are restored.
         images: uint8 (n, C, H, W), tensor or array.
         labels: (n,) class indices.
         preprocessing: of the model.
@@ -62,6 +85,14 @@ def orbit_accuracy(
     Raises:
         ModelError: if the model cannot run on these images, or has no output for a label.
         ShapeError: if images or labels are not what they should be, or there are no elements.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.load("p4cnn_28.mnist-none")
+        >>> images = torch.randint(0, 256, (6, 1, 28, 28)).byte()
+        >>> found = orbit_accuracy(model, images, [0] * 6, zoo.Preprocessing(28, (0.5,), (0.5,)), "c4")
+        >>> found.agreement.value, found.always_same
+        (1.0, Rate(correct=6, count=6))
     """
     images, labels = checked(images, labels)
     asked, upright = listed(elements), Element()
@@ -77,18 +108,14 @@ def orbit_accuracy(
 
 
 def _summary(asked: tuple[Element, ...], answers: Tensor, upright: Tensor, labels: Tensor) -> OrbitAccuracy:
-    """Of answers (elements, n), and those for the images as they are (n,)."""
+    """From answers (elements, n), and those for the images as they are (n,)."""
     right, same = answers == labels, answers == upright
     others = [k for k, e in enumerate(asked) if e != Element()]
     return OrbitAccuracy(
         elements=tuple(str(e) for e in asked),
-        rates=tuple(_rate(row) for row in right),
+        rates=tuple(map(Rate.of, right)),
         accuracy=Estimate.mean(right.double().mean(0)),
         agreement=Estimate.mean((same[others] if others else same).double().mean(0)),
-        always_right=_rate(right.all(0)),
-        always_same=_rate(same.all(0)),
+        always_right=Rate.of(right.all(0)),
+        always_same=Rate.of(same.all(0)),
     )
-
-
-def _rate(right: Tensor) -> Rate:
-    return Rate(int(right.sum()), right.numel())

@@ -1,20 +1,22 @@
-"""Which feature maps of a running model move under a known representation of its group.
+"""Which feature maps of a running model transform under a known representation of its group.
 
-The layers of ours say what they make. What follows is known as long as it acts on every channel and pixel alike, or
-pools pixels channel by channel: such operations are followed at the dispatcher, so that the sum that ends a residual
-block is known too. Everything else (another convolution, a concatenation, an attention) makes a map that is not.
+Layers of ours have a group. What follows them is known as long as it acts on every channel and pixel alike, or pools
+pixels channel by channel: such operations are followed at the dispatcher, so that the sum that ends a residual block is
+known too. Everything else (another convolution, a concatenation, an attention) makes a map that is not known.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from symdata.groups import Group
+from zoo.exactness.hooks import module_hooks
 from zoo.layers.subsampling.pooling import GroupPool
+from zoo.measure.seen_tensors import SeenTensors
 
 TRIVIAL = Group(1)
 """Of a feature map whose channels the group does not permute."""
@@ -29,84 +31,78 @@ POOLS = frozenset(
     "max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d upsample_bilinear2d "
     "_upsample_bilinear2d_aa upsample_bicubic2d upsample_nearest2d constant_pad_nd".split()
 )
-"""Operations that work channel by channel; what they do to the grid is what is to be measured."""
+"""Operations that work channel by channel; what they do to the grid is what is measured."""
 
 Record = Callable[[str, Tensor, Group], None]
 
 
 @contextmanager
-def watched(
+def recorded_maps(
     model: nn.Module,
     own: Group | None,
     record: Record,
     to_grid: Callable[[Tensor, nn.Module], Tensor | None] | None = None,
 ) -> Iterator[None]:
-    """While this lasts, `record(name, map, group)` is called for every map (B, C, H, W) of known representation.
+    """Within this context `record(name, map, group)` is called for every map (B, C, H, W) of known representation.
 
     Args:
-        model: whose modules make them; `name` is that of the module.
-        own: the group of the model's layers; None if they are not ours, and every channel is then taken by itself.
+        model: whose modules make the maps; `name` is that of the module.
+        own: the group of the model's layers; None if they are not ours, and every channel is then an image by itself.
         record: gets maps that a later operation may still change in place.
-        to_grid: for layers that are not ours: what makes a map of an output in another order, such as
-            tokens, given the module too.
+        to_grid: for layers that are not ours: makes a map of an output in another order, such as tokens, given the
+            module too; None if it has no grid.
     """
+    groups, seen = _GroupTracker(), SeenTensors()
 
     def look(name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        leaf = next(module.children(), None) is None
         if not isinstance(out, Tensor):
             return
+        leaf = next(module.children(), None) is None
         grid = to_grid(out, module) if to_grid is not None and own is None else out
         if grid is not out:
-            if grid is not None and getattr(out, "_symdata_told", None) != out._version:
-                out._symdata_told = out._version  # type: ignore[attr-defined]
+            if grid is not None and out not in seen:
+                seen.add(out)
                 record(name, grid, TRIVIAL)
             return
         if out.ndim != 4:
             return
-        kind = _of_leaf(module, args, own) if leaf else known(out)
         if leaf:
-            _mark(out, kind)
-        told = getattr(out, "_symdata_told", None)
-        if kind is not None and (leaf or told != out._version):  # a container often hands on what its last layer made
-            out._symdata_told = out._version  # type: ignore[attr-defined]
-            record(name, out, kind)
+            groups[out] = _of_leaf(module, groups[args[0]] if args else None, own)
+        group = groups[out]
+        if group is not None and (leaf or out not in seen):
+            seen.add(out)
+            record(name, out, group)
 
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                continue
-            handle = module.register_forward_hook(lambda m, a, o, name=name: look(name, m, a, o))
-            stack.callback(handle.remove)
-        stack.enter_context(_Follower())
+    with module_hooks(model, look), groups:
         yield
 
 
-def known(features: Any) -> Group | None:
-    """The group that permutes the channels of a map seen by `watched`; None where that is not known."""
-    return getattr(features, "_symdata_group", None)
-
-
-def _mark(features: Tensor, kind: Group | None) -> None:
-    features._symdata_group = kind  # type: ignore[attr-defined]
-
-
-def _of_leaf(module: nn.Module, args: tuple[Any, ...], own: Group | None) -> Group | None:
-    """What the group does to the channels that a leaf module makes."""
+def _of_leaf(module: nn.Module, before: Group | None, own: Group | None) -> Group | None:
+    """The group that permutes the channels that a leaf module makes, from that of its input."""
     if own is None or isinstance(module, GroupPool):
         return TRIVIAL
     group = getattr(module, "group", None)
     if isinstance(group, Group):
         return group
     if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
-        return None  # mixes or weighs channels by its own lights
-    return known(args[0]) if args else None  # ReLU, pooling and dropout keep what they get
+        return None  # mixes or weights channels without respect to the group
+    return before  # ReLU, pooling and dropout keep it
 
 
-class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Hands the mark of its inputs on to the result of every operation that keeps it, and takes it from all others."""
+class _GroupTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Knows which group permutes the channels of each map, through every operation that keeps its representation."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._groups = WeakTensorKeyDictionary()
+
+    def __getitem__(self, features: Any) -> Group | None:
+        known = isinstance(features, Tensor) and features in self._groups
+        group: Group | None = self._groups[features] if known else None
+        return group
+
+    def __setitem__(self, features: Tensor, group: Group | None) -> None:
+        self._groups[features] = group
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -119,18 +115,17 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__.removesuffix("_") or func.overloadpacket.__name__
         first = out[0] if isinstance(out, tuple | list) and out else out
         if isinstance(first, Tensor) and first.ndim == 4:
-            _mark(first, _kept(name, args, first))
+            self[first] = self._kept(name, args, first)
         return out
 
-
-def _kept(name: str, args: Sequence[Any], out: Tensor) -> Group | None:
-    """The representation of the result of an operation; None where it is not known."""
-    tensors = [a for a in args if isinstance(a, Tensor)]
-    if name in POOLS and tensors:
-        return known(tensors[0])
-    if name not in POINTWISE:
-        return None
-    maps = [t for t in tensors if t.ndim]  # a number may come as a tensor without axes
-    kinds = {known(t) for t in maps}
-    alike = len(kinds) == 1 and all(t.shape == out.shape for t in maps)
-    return kinds.pop() if alike else None
+    def _kept(self, name: str, args: Sequence[Any], out: Tensor) -> Group | None:
+        """The group of the result of an operation; None where it is not known."""
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        if name in POOLS and tensors:
+            return self[tensors[0]]
+        if name not in POINTWISE:
+            return None
+        maps = [t for t in tensors if t.ndim]  # a number may come as a tensor without axes
+        groups = {self[t] for t in maps}
+        alike = len(groups) == 1 and all(t.shape == out.shape for t in maps)
+        return groups.pop() if alike else None

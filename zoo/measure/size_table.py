@@ -1,4 +1,4 @@
-"""Exactness by input size, as a table: what arithmetic predicts beside what is measured on feature maps.
+"""Exactness by input size, as a table: the prediction of arithmetic beside the measured error of feature maps.
 
 >>> [(row.size, row.phi, row.exact, row.agrees) for row in size_table("p4cnn_28", (28, 29), width=2)]
 [(28, 0.0, True, True), (29, 1.0, False, True)]
@@ -14,12 +14,12 @@ from torch import nn
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4
-from zoo.exactness.audits import model_group
-from zoo.exactness.by_size import _predicted
+from zoo.exactness.arithmetic import BROKEN_ERROR, D4, EXACT_ERROR
+from zoo.exactness.by_size import predicted
+from zoo.exactness.model_groups import layers_group
 from zoo.exactness.tracer import Tracer, input_channels
 from zoo.layers import GroupBatchNorm2d
-from zoo.measure.feature_error import BROKEN_ERROR, EXACT_ERROR, feature_error
+from zoo.measure.feature_error import feature_error
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def size_table(
     """Predicted and measured exactness of one network at square sizes, in their order.
 
     Args:
-        model: a module, measured as it is; or a name of the zoo, made with random weights and norms, whatever the
-            size in the name.
+        model: a module, measured as it is; or a name of the zoo, made with random weights and norms; the size in the
+            name does not matter.
         sizes: pixels.
-        width: of a network made by name; exactness does not depend on it, the time does. Two fields are enough.
+        width: of a network made by name; exactness does not depend on it, so two fields are enough.
         images: of white noise.
         seed: of the weights and the noise.
 
@@ -76,16 +76,16 @@ def size_table(
         raise ModelError(
             f"the network is built on {own}, whose feature maps are not compared; take p4cnn_28 or another"
         )
-    group, tracer = model_group(model) or D4, Tracer(model)
+    group, tracer = layers_group(model) or D4, Tracer(model)
     rows = []
     for size in sizes:
-        phi, exact = _predicted(tracer, size, group)
+        phi, exact = predicted(tracer, size, group)
         rows.append(SizeRow(size, phi, exact, feature_error(model, size, group, images, seed=seed).worst))
     return tuple(rows)
 
 
 def _random_network(name: str, width: int | tuple[int, ...] | None, seed: int, size: int) -> nn.Module:
-    """Fresh weights, random norms, and the running statistics of a batch: as lively as a trained network."""
+    """Fresh weights, random norms, and the running statistics of a batch, so that no activation is constant."""
     from zoo.models.registry import create, seeded
 
     model = create(name, width=width, seed=seed)

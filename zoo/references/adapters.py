@@ -1,11 +1,12 @@
-"""Image classifiers of other libraries behind our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
+"""Image classifiers of other libraries with our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
 
     hf:    any AutoModelForImageClassification of transformers, from the Hub or a folder, with its own image processor.
            Weights are read from safetensors only, and no code of a repository runs.
     timm:  any model of timm by name, pretrained, with the size, mean and std that timm gives for it.
-    escnn  a module of typed fields, as a function of the user makes it: its images get their type, its outputs lose it.
+    escnn  a module of typed fields, made by a function of the user: its images are given their type, its outputs are
+           plain tensors.
 
-Neither library is needed for anything else; where one is missing, the error says how to install it.
+Neither library is needed for anything else; if one is missing, the error gives the line that installs it.
 """
 
 import json
@@ -19,36 +20,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from symdata.installation.hints import install_line
 from zoo.errors import ModelError
+from zoo.exactness.model_groups import is_typed
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 
 EXTRAS = {"hf": "transformers", "timm": "timm"}
 """Prefix of a reference -> the library, which is also the name of the extra."""
 INDEX = "model.safetensors.index.json"
-"""Names the files of large models."""
+"""Lists the files of a large model."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
-"""Where transformers looks for an image processor."""
+"""Files that transformers reads an image processor from."""
 FILES = ("config.json", *PROCESSORS, "model.safetensors", INDEX)
 PROBE = 96
-"""Side of the image on which a processor shows what size it makes."""
+"""Side of the image on which a processor is run once, to see what size it makes."""
 UNIT = 1 / 255
-"""What a processor must scale by, for values to be in [0, 1] before they are normalised."""
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """A classifier of another library."""
-
-    model: nn.Module
-    """Images (B, C, H, W) to logits (B, classes); in eval mode."""
-    preprocessing: Preprocessing
-    classes: tuple[str, ...] | None
-    """None where the library gives numbers alone."""
+"""The factor of a processor that brings values to [0, 1] before they are normalised."""
 
 
 @dataclass(frozen=True)
 class Processed(Preprocessing):
-    """As `Preprocessing`, but another library's processor resizes and crops."""
+    """A `Preprocessing` that resizes and crops with the processor of another library."""
 
     processor: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
@@ -56,17 +49,17 @@ class Processed(Preprocessing):
         """uint8 (B, C, H, W) to uint8 (B, channels, size, size), as the processor does it."""
         kept = Preprocessing(images.shape[-1], self.mean, self.std) if images.ndim == 4 else None
         if kept is None or images.dtype != torch.uint8 or images.shape[1] not in (1, self.channels):
-            return super().fitted(images)  # which says what is wrong with them
+            return super().fitted(images)  # raises the error
         full = images.expand(-1, self.channels, -1, -1).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, channels)
         return _resized(self.processor, full).to(images.device)
 
 
 def is_adapted(ref: str) -> bool:
-    """Whether a reference is one of another library."""
+    """Whether a reference names a model of another library."""
     return ref.split(":")[0] in EXTRAS and ":" in ref
 
 
-def adapt(ref: str) -> Adapted:
+def adapt(ref: str) -> OpenedModel:
     """Open a classifier of another library.
 
     Args:
@@ -80,8 +73,8 @@ def adapt(ref: str) -> Adapted:
     if not place:
         raise ModelError(f"{ref!r} names no model; write {prefix}:{'user/model' if prefix == 'hf' else 'resnet18'}")
     if find_spec(library) is None:
-        raise ModelError(f"{ref!r} needs {library}, which is not installed: pip install 'symdata[{library}]'")
-    return _transformers(place) if prefix == "hf" else _timm(place)
+        raise ModelError(f"{ref!r} needs {library}, which is not installed: {install_line(library)}")
+    return _transformers(ref, place) if prefix == "hf" else _timm(ref, place)
 
 
 class Logits(nn.Module):
@@ -109,12 +102,11 @@ class Untyped(nn.Module):
 
 
 def untyped(module: nn.Module) -> nn.Module:
-    """A module of escnn as one of plain tensors; any other as it is."""
-    typed = any(c.__name__ == "EquivariantModule" and c.__module__.startswith("escnn.") for c in type(module).__mro__)
-    return Untyped(module) if typed else module
+    """A module of escnn, wrapped so that it takes and returns plain tensors; any other module as it is."""
+    return Untyped(module) if is_typed(module) else module
 
 
-def _transformers(place: str) -> Adapted:
+def _transformers(ref: str, place: str) -> OpenedModel:
     import transformers
 
     folder = place if Path(place).is_dir() else str(_fetched(place))
@@ -127,11 +119,11 @@ def _transformers(place: str) -> Adapted:
     names = model.config.id2label
     known = names and not all(str(name).startswith("LABEL_") for name in names.values())
     classes = tuple(str(names[i]) for i in range(len(names))) if known else None
-    return Adapted(Logits(model).eval(), _preprocessing(processor, place), classes)
+    return OpenedModel(Logits(model).eval(), _preprocessing(processor, place), classes, ref, trained=True)
 
 
 def _check_processor(folder: Path, place: str) -> None:
-    """Raise ModelError where nothing says how images become the model's input; transformers would blame the Hub."""
+    """`ModelError` if the folder has no image processor; the message of transformers would blame the Hub."""
     if any((folder / name).is_file() for name in PROCESSORS):
         return
     there = place if Path(place).is_dir() else "folder"
@@ -143,7 +135,7 @@ def _check_processor(folder: Path, place: str) -> None:
 
 
 def _fetched(place: str) -> Path:
-    """The files of a model on the Hub, in the cache: what describes it and its safetensors, and nothing else."""
+    """The cached files of a model on the Hub: its description and its safetensors, and no others."""
     from symdata.hub import Address, snapshot
 
     address = Address.parse(place)
@@ -155,7 +147,7 @@ def _fetched(place: str) -> Path:
 
 
 def _preprocessing(processor: Any, place: str) -> Processed:
-    """What a processor of transformers does, taken apart: it resizes and crops, and its numbers normalise."""
+    """A processor of transformers in two parts: the processor resizes and crops, we normalise with its numbers."""
     scale = float(getattr(processor, "rescale_factor", UNIT)) if getattr(processor, "do_rescale", True) else 1.0
     if abs(scale - UNIT) > 1e-9:
         raise ModelError(f"hf:{place}: its processor scales by {scale:g}, expected 1/255; wrap the model in your own")
@@ -175,7 +167,7 @@ def _resized(processor: Any, images: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(out).clip(0, 255).round().astype(np.uint8))
 
 
-def _timm(name: str) -> Adapted:
+def _timm(ref: str, name: str) -> OpenedModel:
     import timm
 
     model = timm.create_model(name, pretrained=True).eval()
@@ -184,4 +176,5 @@ def _timm(name: str) -> Adapted:
     if height != width:
         raise ModelError(f"timm:{name} takes images {height}x{width}, expected squares; wrap the model in your own")
     resize = facts["interpolation"] if facts["interpolation"] in ("bilinear", "bicubic") else "bilinear"
-    return Adapted(model, Preprocessing(int(height), tuple(facts["mean"]), tuple(facts["std"]), resize), None)
+    preprocessing = Preprocessing(int(height), tuple(facts["mean"]), tuple(facts["std"]), resize)
+    return OpenedModel(model, preprocessing, name=ref, trained=True)

@@ -1,76 +1,98 @@
-"""Models by reference: a folder, a bundled name, or a repository of the Hub; in this order.
+"""Trained models by reference: a folder, a bundled name, or a repository of the Hub; looked for in this order.
 
-zoo.load("runs/mine")              a folder that `symdata train` wrote
-zoo.load("p4cnn_28.mnist-none")    bundled with the package: torch and safetensors are enough, no network
-zoo.load("user/repo@v1")           the Hub, or its cache, at a branch, tag or commit
+    zoo.load("runs/mine")              a folder that `symdata train` wrote
+    zoo.load("p4cnn_28.mnist-none")    bundled with the package; needs torch and safetensors alone, and no network
+    zoo.load("user/repo@v1")           the Hub, or its cache, at a branch, tag or commit
 
-With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model that is not bundled is user/name.
+With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model that is not bundled means user/name.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
 from symdata.errors import HubError
-from zoo.checkpoint.folder import Checkpoint, read_checkpoint
+from zoo.checkpoint.folder import read_checkpoint
 from zoo.checkpoint.manifest import quoted, read_config
 from zoo.checkpoint.tensors import PICKLES
 from zoo.devices import on_device
 from zoo.errors import ModelError
 from zoo.files import CONFIG, GOLDEN, NAME, WEIGHTS, bundled, bundled_folder, is_bundled
 from zoo.hub.snapshot import read_snapshot
+from zoo.inference.opened_model import OpenedModel
 
 if TYPE_CHECKING:
     from symdata.hub import Address
+    from zoo.models.names import ModelName
 
+T = TypeVar("T")
 NAMESPACE = "SYMDATA_HUB_NAMESPACE"
-"""The environment variable that names the user or organisation whose models need no more than their own name."""
+"""Environment variable: the user or organisation whose models can be given without their owner."""
 
 _MEND = "give a name of `symdata models`, a folder, or user/repo@revision"
 
 
 def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
-    """A trained model, checked against its hashes and its golden logits.
+    """Load a trained model; its hashes and golden logits are checked.
 
     Args:
         ref: a folder, a bundled name, `user/repo` or `user/repo@revision`; a folder here goes before a bundled name.
-        device: where the model goes in the end.
+        device: where the model is moved.
 
     Returns:
         The model in eval mode. `.preprocessing` turns uint8 images (B, C, H, W) into its input, `.classes` names its
-        logits, `.config` says everything that is known about it.
+        logits, `.config` is the content of config.json.
 
     Raises:
-        ModelError: for a reference that leads nowhere, and a model of which any part is missing or was changed.
+        ModelError: if there is no such model, or any part of it is missing or was changed.
+
+    Example:
+        >>> import torch
+        >>> from zoo import load
+        >>> model = load("p4cnn_28.mnist-none")
+        >>> images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+        >>> model(model.preprocessing(images)).shape
+        torch.Size([2, 10])
     """
-    return on_device(checkpoint(ref).model, device)
+    return on_device(read_trained(ref).model, device)
 
 
 def info(ref: str | Path) -> dict[str, Any]:
-    """What config.json says about a trained model; its weights are not read."""
-    place = find(ref)
-    if isinstance(place, Path):
-        return read_config(place)
-    return read_snapshot(_fetch(place, (CONFIG,)), place, read_config)
+    """The content of config.json of a trained model; its weights are not read.
+
+    Example:
+        >>> from zoo import info
+        >>> facts = info("p4cnn_28.mnist-none")
+        >>> facts["group"], facts["input_size"], facts["exactness"]["exact"]
+        ('c4', [28, 28], True)
+    """
+    return _read(ref, (CONFIG,), read_config)
 
 
-def checkpoint(ref: str | Path) -> Checkpoint:
-    """A trained model with its name, preprocessing, classes and configuration; as `load`."""
-    place = find(ref)
-    if isinstance(place, Path):
-        return read_checkpoint(place)
-    return read_snapshot(_fetch(place, (CONFIG, WEIGHTS, GOLDEN)), place, read_checkpoint)
+def read_trained(ref: str | Path) -> OpenedModel:
+    """A trained model with everything that is known about it; refuses what `load` refuses."""
+    return _read(ref, (CONFIG, WEIGHTS, GOLDEN), read_checkpoint)
+
+
+def _read(ref: str | Path, files: tuple[str, ...], read: Callable[[Path], T]) -> T:
+    """`read` the model folder, or these files of the repository."""
+    found = find(ref)
+    if isinstance(found, Path):
+        return read(found)
+    from symdata.hub import snapshot  # the only way to the network
+
+    return read_snapshot(snapshot(found, files), found, read)
 
 
 def find(ref: str | Path) -> "Path | Address":
-    """Where a reference leads, without going there: a folder here, or a repository of the Hub.
+    """The folder here or the repository of the Hub that a reference names; nothing is read.
 
     Raises:
-        ModelError: if it leads nowhere, with the nearest names.
+        ModelError: if there is neither, with the nearest names.
     """
     try:
         return _find(ref)
@@ -81,7 +103,7 @@ def find(ref: str | Path) -> "Path | Address":
 
 def _find(ref: str | Path) -> "Path | Address":
     text = str(ref)
-    # A folder first: what `symdata train` wrote here under the name of a bundled model is what its owner means.
+    # A folder goes first: `symdata train` may have written one here under the name of a bundled model.
     if text and Path(text).is_dir() and (Path(text, CONFIG).is_file() or not is_bundled(text)):
         return Path(text)
     if is_bundled(text):
@@ -96,33 +118,18 @@ def _find(ref: str | Path) -> "Path | Address":
 
 
 def _on_hub(text: str) -> "Address | None":
-    """The repository that a reference names, by itself or in the default namespace."""
+    """The repository that a reference names, with its owner or in the default namespace."""
     from symdata.hub import Address
 
     owner, match = os.environ.get(NAMESPACE), NAME.fullmatch(text)
-    if owner and match and _is_trained_name(match["name"]):
+    name = network_name(match["name"]) if owner and match else None
+    if name is not None and name.data is not None:
         text = f"{owner}/{text}"
     try:
         address = Address.parse(text)
     except HubError:
         return None
     return None if address.kind == "dataset" else address
-
-
-def _is_trained_name(text: str) -> bool:
-    """Whether this is a network and the dataset behind a dot, as in `p4cnn_28.mnist-none`."""
-    from zoo.models.names import ModelName
-
-    try:
-        return ModelName.parse(text).data is not None
-    except ModelError:
-        return False
-
-
-def _fetch(place: "Address", only: Iterable[str]) -> Path:
-    from symdata.hub import snapshot  # the only way to the network
-
-    return snapshot(place, only)
 
 
 def _is_file(path: Path) -> str:
@@ -137,11 +144,12 @@ def _is_file(path: Path) -> str:
 
 
 def _unknown(name: str) -> str:
-    """Why a plain name is none of a trained model."""
+    """Why no trained model has this plain name."""
     from zoo.models.registry import list_models
 
     here, known = bundled(), list_models()
-    if (bare := _bare(name)) is not None:
+    if (parsed := network_name(name)) is not None:
+        bare = str(parsed.bare)
         like = [other for other in here if other.startswith(f"{bare}.")]
         have = f"bundled: {', '.join(like or here) or 'none'}"
         if name == bare:
@@ -153,11 +161,11 @@ def _unknown(name: str) -> str:
     return f"there is no model {name!r}: neither bundled nor a folder; {hint}"
 
 
-def _bare(name: str) -> str | None:
-    """The name of the network alone, if there is one of this name."""
+def network_name(text: str) -> "ModelName | None":
+    """The parsed name of a network, with or without a dataset, as in `p4cnn_28.mnist-none`; None for other text."""
     from zoo.models.names import ModelName
 
     try:
-        return str(ModelName.parse(name).bare)
+        return ModelName.parse(text)
     except ModelError:
         return None

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,16 @@ from symdata.errors import SymdataError
 from symdata.installation.lie_learn import stand_in
 from zoo.checkpoint.tensors import PICKLES, load_strictly, read_tensors
 from zoo.errors import ModelError, describe_error
+from zoo.exactness.tracer import input_channels
 from zoo.files import bundled
+from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 from zoo.references.adapters import adapt, is_adapted, untyped
-from zoo.references.loading import checkpoint, find
+from zoo.references.loading import network_name, read_trained
+
+Numbers = float | tuple[float, ...]
 
 _CALLABLE = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A model and what is known about it."""
-
-    model: nn.Module
-    """In eval mode, on the CPU."""
-    name: str
-    preprocessing: Preprocessing | None
-    """None where nobody said how images become its input."""
-    classes: tuple[str, ...] | None
-    """A name for every logit, where they are known."""
-    config: dict[str, Any] | None
-    """config.json, of a model that has one."""
-    trained: bool
-    """Whether its weights were read from a file."""
-    size: int | None = None
-    """Side in pixels of the images that it takes, where it is known."""
 
 
 def open_model(
@@ -50,11 +35,11 @@ def open_model(
     weights: str | Path | None = None,
     arch: str | None = None,
     size: int | None = None,
-    mean: float | tuple[float, ...] | None = None,
-    std: float | tuple[float, ...] | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
     classes: tuple[str, ...] | None = None,
-) -> Opened:
-    """Open a model of any kind.
+) -> OpenedModel:
+    """Open a model of any kind, in eval mode on the CPU.
 
     Args:
         ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), `hf:user/model`, `timm:name`, or
@@ -63,25 +48,31 @@ def open_model(
         weights: a safetensors file that fits the model exactly.
         arch: the network that `weights` are for, as a zoo name or `package.module:callable`; instead of `ref`.
         size: side in pixels of the images that the model takes; by default what is known about it.
-        mean, std: normalisation of values in [0, 1], a number per channel; by default what is known about it.
+        mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
+            known about it.
         classes: names of the logits.
 
     Raises:
-        ModelError: if it leads to no model, or the parts do not fit each other.
+        ModelError: if there is no such model, or the parts do not fit each other.
+
+    Example:
+        >>> from zoo import open_model
+        >>> open_model("p4cnn_28.mnist-none")
+        OpenedModel('p4cnn_28.mnist-none', 24,810 parameters, 28x28 pixels, 10 classes)
+        >>> open_model("p4cnn_28").trained
+        False
     """
-    ref, weights = _sorted_out(ref, weights, arch)
+    ref, weights = _network_and_weights(ref, weights, arch)
     opened = _open(ref)
     if weights is not None:
         load_strictly(opened.model, read_tensors(Path(weights)), repr(str(weights)))
-        opened = replace(opened, trained=True, config=None, name=Path(weights).stem)
-    size = size if size is not None else opened.size
-    named = opened.classes if classes is None else classes
-    return replace(
-        opened, size=size, classes=named, preprocessing=_preprocessing(opened.preprocessing, size, mean, std)
-    )
+        opened = replace(opened, trained=True, config={}, name=Path(weights).stem)
+    size = opened.size if size is None else size
+    preprocessing = _for_channels(opened.model, _preprocessing(opened.preprocessing, size, mean, std))
+    return replace(opened, size=size, classes=classes or opened.classes, preprocessing=preprocessing)
 
 
-def _sorted_out(
+def _network_and_weights(
     ref: str | Path | None, weights: str | Path | None, arch: str | None
 ) -> tuple[str | Path, str | Path | None]:
     """The reference of the network, and the file of its weights."""
@@ -101,23 +92,23 @@ def _sorted_out(
     return arch, weights
 
 
-def _open(ref: str | Path) -> Opened:
+def _open(ref: str | Path) -> OpenedModel:
     text = str(ref)
     if is_adapted(text):
-        return _adapted(text)
+        with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
+            return adapt(text)
     if match := _CALLABLE.fullmatch(text):
-        return Opened(_called(match["module"], match["name"], text).eval(), text, None, None, None, False)
-    if text not in bundled() and not Path(text).exists() and (name := _zoo_name(text)) is not None:
-        from zoo.models.registry import create
+        return OpenedModel(_called(match["module"], match["name"], text).eval(), name=text)
+    if text not in bundled() and not Path(text).exists():
+        if (name := network_name(text)) is not None and name.data is None:
+            from zoo.models.registry import create
 
-        return Opened(create(text).eval(), text, None, None, None, False, name.size)
-    if ":" in text and not Path(text).exists():
-        raise ModelError(f"{text!r} is no model; write package.module:callable, for example mynet:build")
+            return OpenedModel(create(text).eval(), name=text, size=name.size)
+        if ":" in text:
+            raise ModelError(f"{text!r} is no model; write package.module:callable, for example mynet:build")
     if text.endswith(".py") and Path(text).is_file():
         raise ModelError(_is_python(Path(text)))
-    find(ref)
-    read = checkpoint(ref)
-    return Opened(read.model, read.name, read.preprocessing, read.classes, read.config, True, read.preprocessing.size)
+    return read_trained(ref)
 
 
 def _is_python(path: Path) -> str:
@@ -128,36 +119,33 @@ def _is_python(path: Path) -> str:
     return f"{str(path)!r} is code; name the function in it that makes the network, for example {name}:build{where}"
 
 
-def _adapted(text: str) -> Opened:
-    with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
-        found = adapt(text)
-    return Opened(found.model, text, found.preprocessing, found.classes, None, True, found.preprocessing.size)
-
-
-def _zoo_name(text: str) -> Any:
-    """The parsed name of a network that can be created, or None."""
-    from zoo.models.names import ModelName
-
-    try:
-        name = ModelName.parse(text)
-    except ModelError:
-        return None
-    return name if name.data is None else None
-
-
-def _preprocessing(known: Preprocessing | None, size: int | None, mean: Any, std: Any) -> Preprocessing | None:
+def _preprocessing(
+    known: Preprocessing | None, size: int | None, mean: Numbers | None, std: Numbers | None
+) -> Preprocessing | None:
     """What is known, with what was given in its place; None if nothing is known and nothing given."""
+    given: dict[str, Any] = {"size": size, "mean": mean, "std": std}
     if known is not None:
-        given = {"size": size, "mean": mean, "std": std}
         return replace(known, **{key: value for key, value in given.items() if value is not None})
     if mean is None and std is None:
         return None
-    missing = [f"--{key}" for key, value in (("size", size), ("mean", mean), ("std", std)) if value is None]
-    if missing or size is None:
+    if missing := [f"--{key}" for key, value in given.items() if value is None]:
         raise ModelError(
             f"the preprocessing is not whole: give {' and '.join(missing)} too, as in --mean 0.5 --std 0.5"
         )
-    return Preprocessing(size, mean, std)
+    return Preprocessing(**given)
+
+
+def _for_channels(model: nn.Module, preprocessing: Preprocessing | None) -> Preprocessing | None:
+    """One mean and one deviation, repeated for a network of three channels."""
+    if preprocessing is None or preprocessing.channels == 3:
+        return preprocessing
+    try:
+        channels = input_channels(model)
+    except ModelError:  # it has no convolution to ask
+        return preprocessing
+    if channels != 3:
+        return preprocessing
+    return replace(preprocessing, mean=3 * preprocessing.mean, std=3 * preprocessing.std)
 
 
 def _called(module: str, name: str, text: str) -> nn.Module:
@@ -170,11 +158,7 @@ def _called(module: str, name: str, text: str) -> nn.Module:
             )
             raise ModelError(f"{text!r}: {module!r} has no {part!r}; it has {public[:200] or 'nothing to call'}")
         target = getattr(target, part)
-    if isinstance(target, nn.Module):
-        return untyped(target)
-    if not callable(target):
-        raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
-    made = _made(target, text)
+    made = target if isinstance(target, nn.Module) else _made(target, text)
     if not isinstance(made, nn.Module):
         raise ModelError(f"{text!r} returned {type(made).__name__}, expected a torch.nn.Module; return the network")
     return untyped(made)
@@ -182,7 +166,7 @@ def _called(module: str, name: str, text: str) -> nn.Module:
 
 def _imported(module: str, text: str) -> Any:
     if find_spec("escnn") is not None:
-        stand_in()  # escnn does not import without
+        stand_in()  # escnn does not import without lie_learn
     try:
         with _here(), foreign(f"{text!r} cannot be imported", f"mend {module.replace('.', '/')}.py"):
             return importlib.import_module(module)
@@ -203,6 +187,8 @@ def _absent(module: str, missing: str, text: str) -> str:
 
 
 def _made(target: Any, text: str) -> Any:
+    if not callable(target):
+        raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
     try:
         inspect.signature(target).bind()
     except TypeError as error:
@@ -218,7 +204,7 @@ def _made(target: Any, text: str) -> Any:
 
 @contextmanager
 def foreign(what: str, mend: str) -> Iterator[None]:
-    """Somebody else's code runs here and may raise anything: it becomes a ModelError, and `what` it prints a log."""
+    """Run somebody else's code: whatever it raises becomes a ModelError, and what it prints goes to stderr."""
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -230,7 +216,7 @@ def foreign(what: str, mend: str) -> Iterator[None]:
 
 @contextmanager
 def _here() -> Iterator[None]:
-    """The current folder first on the path, as in `python -m`, while somebody's code is imported and called."""
+    """Put the current folder first on the path, as `python -m` does, while somebody's code is imported and called."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:

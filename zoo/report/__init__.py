@@ -1,12 +1,12 @@
 """One page about one or several models: what they do when images turn, and why.
 
-collect   what the page shows: evaluation, agreement between elements, exactness by size
-measures  errors in float64: under elements, along motions, layer by layer
-films     images that turn
-record    all of that as JSON, and back
-charts    the drawings, as SVG
-page      the page itself: one HTML file that asks no network for anything
-table     the comparison as Markdown
+collect          what the page shows of a model: evaluation, agreement between elements, exactness by size
+measures         errors in float64: under elements, along motions, layer by layer
+rotation_strips  images that turn, and what the model predicts
+record           all of that as JSON, and back
+charts           the drawings, as SVG
+page             one HTML file that needs no network
+table            the comparison of the models
 """
 
 from zoo.report.collect import ModelEntry as ModelEntry

@@ -1,18 +1,19 @@
-"""The drawings of a report as SVG: colours are variables of the page, so that they follow light and dark.
+"""The drawings of a report as SVG. Colours are variables of the page, so that they follow light and dark.
+
+Every drawing scales with its box, and every mark has a title that says in words what it shows.
 
 Convention:
-    Degrees, counter-clockwise as displayed; 0 points up, as in `symdata.pictures.curves`. Every drawing scales with its
-    box and says in words, as its title, what it shows.
+    Degrees, counter-clockwise as displayed; 0 points up, as in `symdata.pictures.curves`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from math import cos, floor, log10, pi, sin
 
 LIFT = 1.14
-"""Where the labels of a dial stand, in radii."""
+"""Distance of the labels of a dial from its centre, in radii."""
 LABEL = 27
-"""Most letters of the name of a layer."""
+"""Letters of the name of a layer, at most."""
 
 
 def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance: float) -> str:
@@ -24,24 +25,19 @@ def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance:
     """
     radius, box = 150.0, 2 * 150 * LIFT + 40
     c = box / 2
-    parts = [_ring(c, radius * share, "grid") for share in (0.25, 0.5, 0.75, 1.0)]
-    parts += [
-        f'<line class="grid" x1="{c:.1f}" y1="{c:.1f}" {_at(c, radius, a, "x2", "y2")}/>' for a in range(0, 360, 45)
-    ]
-    parts += [_text(*_point(c, radius * LIFT, a), f"{a}°", "tick middle") for a in range(0, 360, 45)]
-    parts += [
-        _text(*_point(c, radius * share, 22.5), f"{100 * share:.0f}", "tick middle") for share in (0.25, 0.5, 0.75)
-    ]
-    parts.append(_ring(c, radius * chance, "chance"))
+    parts = [_ring(c, radius * chance, "chance"), _ring(c, radius, "grid")]
+    for share in (0.25, 0.5, 0.75):
+        parts.append(_ring(c, radius * share, "grid"))
+        parts.append(_text(*_point(c, radius * share, 22.5), f"{100 * share:.0f}", "tick middle"))
+    for angle in range(0, 360, 45):
+        parts.append(_line(c, c, *_point(c, radius, angle), "grid"))
+        parts.append(_text(*_point(c, radius * LIFT, angle), f"{angle}°", "tick middle"))
     for k, (name, (angles, accuracies)) in enumerate(curves.items()):
         points = [_point(c, radius * share, a) for a, share in zip(angles, accuracies, strict=True)]
         outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polygon class="curve m{k}" points="{outline}"><title>{escape(name)}</title></polygon>')
         for (x, y), a, share in zip(points, angles, accuracies, strict=True):
-            told = f"{name}: {100 * share:.2f} % at {a:g}°"
-            parts.append(
-                f'<circle class="dot m{k}" cx="{x:.1f}" cy="{y:.1f}" r="2.2"><title>{escape(told)}</title></circle>'
-            )
+            parts.append(_dot(x, y, 2.2, k, f"{name}: {100 * share:.2f} % at {a:g}°"))
     return _svg(box, box, f"Accuracy over angle of {', '.join(curves)}", parts)
 
 
@@ -60,29 +56,26 @@ def bars(rows: Sequence[tuple[str, float, float, float]], chance: float, k: int)
     parts.append(_vertical(left + wide * chance, high - 20, "chance"))
     for i, (name, share, low, top) in enumerate(rows):
         y = step * i + 4
-        told = f"{name}: {100 * share:.2f} % (95 % interval {100 * low:.2f} to {100 * top:.2f})"
+        title = f"{name}: {100 * share:.2f} % (95 % interval {100 * low:.2f} to {100 * top:.2f})"
         parts.append(_text(left - 8, y + 12, name, "label end"))
-        parts.append(
-            f'<rect class="bar m{k}" x="{left}" y="{y:.1f}" width="{max(wide * share, 0.5):.1f}" height="15" rx="2">'
-            f"<title>{escape(told)}</title></rect>"
-        )
+        parts.append(_bar(left, y, wide * share, 15, k, title))
         parts.append(_whisker(left + wide * low, left + wide * top, y + 7.5))
         parts.append(_text(left + wide + 8, y + 12, f"{100 * share:.2f}", "label"))
     return _svg(left + wide + 56, high, "Accuracy under each element", parts)
 
 
 def heat(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
-    """A square of shares in [0, 1], named on both sides."""
+    """A square of shares in [0, 1], with the names of the elements on both sides."""
     cell, left, top = 42.0, 50.0, 26.0
     parts = [_text(left + cell * (j + 0.5), 17, name, "label middle small") for j, name in enumerate(names)]
     for i, row in enumerate(matrix):
         parts.append(_text(left - 7, top + cell * (i + 0.5) + 4, names[i], "label end"))
         for j, share in enumerate(row):
-            told = f"{names[i]} and {names[j]}: the same class for {100 * share:.1f} % of the images"
+            title = f"{names[i]} and {names[j]}: the same class for {100 * share:.1f} % of the images"
             x, y = left + cell * j, top + cell * i
             parts.append(
                 f'<rect class="cell" style="fill-opacity:{share**2:.3f}" x="{x + 1}" y="{y + 1}" width="{cell - 2}" '
-                f'height="{cell - 2}" rx="3"><title>{escape(told)}</title></rect>'
+                f'height="{cell - 2}" rx="3"><title>{escape(title)}</title></rect>'
             )
             tone = "cell-text strong" if share > 0.75 else "cell-text"
             parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{100 * share:.0f}", f"{tone} middle"))
@@ -100,10 +93,7 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
     """
     left, wide, step, low, top = 164.0, 330.0, 18.0, -18, 1
     high = step * len(layers) + 26
-
-    def place(error: float) -> float:
-        return left + wide * (min(max(log10(error) if error > 0 else low, low), top) - low) / (top - low)
-
+    place = _log_scale(left, wide, low, top)
     parts = [f'<rect class="safe" x="{left}" y="0" width="{place(exact) - left:.1f}" height="{high - 20:.1f}"/>']
     parts += [_vertical(place(10.0**power), high - 20, "grid") for power in range(low, top + 1, 3)]
     parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top, 6)]
@@ -113,18 +103,14 @@ def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: f
         parts.append(_text(left - 8, y + 4, labels[i], "label end small"))
         marks = [(place(error), name, error) for name, error in list(zip(names, row, strict=True))[1:]]
         if marks:
-            ends = min(x for x, *_ in marks), max(x for x, *_ in marks)
-            parts.append(f'<line class="span m{k}" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y}" y2="{y}"/>')
+            parts.append(_line(min(x for x, *_ in marks), y, max(x for x, *_ in marks), y, f"span m{k}"))
         for x, name, error in marks:
-            told = f"{layer} under {name}: {error:.2g}"
-            parts.append(
-                f'<circle class="dot m{k}" cx="{x:.1f}" cy="{y}" r="3.2"><title>{escape(told)}</title></circle>'
-            )
+            parts.append(_dot(x, y, 3.2, k, f"{layer} under {name}: {error:.2g}"))
     return _svg(left + wide + 16, high, "Relative equivariance error of each feature map", parts)
 
 
 def motions(rows: Mapping[str, Sequence[tuple[int, str, float, float]]], ticks: tuple[int, int]) -> str:
-    """Dots with their standard errors on a logarithmic scale: a row for each motion, a dot for each model.
+    """Values with their standard errors on a logarithmic scale: a row for each motion, a dot for each model.
 
     Args:
         rows: motion -> (number of the model, its name, value, standard error).
@@ -134,30 +120,25 @@ def motions(rows: Mapping[str, Sequence[tuple[int, str, float, float]]], ticks: 
     models = max(len(row) for row in rows.values())
     step = gap * models + 14
     high = step * len(rows) + 24
-
-    def place(value: float) -> float:
-        return left + wide * (min(max(log10(value) if value > 0 else low, low), top) - low) / (top - low)
-
+    place = _log_scale(left, wide, low, top)
     parts = [_vertical(place(10.0**power), high - 20, "grid") for power in range(low, top + 1)]
     parts += [_text(place(10.0**power), high - 5, f"1e{power}", "tick middle") for power in range(low, top + 1)]
     for i, (motion, row) in enumerate(rows.items()):
         if i:
-            parts.append(f'<line class="grid" x1="8" x2="{left + wide}" y1="{step * i:.1f}" y2="{step * i:.1f}"/>')
+            parts.append(_line(8, step * i, left + wide, step * i, "grid"))
         parts.append(_text(left - 12, step * (i + 0.5) + 4, motion, "label end"))
         for j, (k, name, value, error) in enumerate(row):
             y = step * i + 7 + gap * (j + 0.5 + (models - len(row)) / 2)
-            told = f"{name} along {motion}: {value:.3g} +- {error:.1g}"
-            parts.append(_span(place(max(value - error, 0.0)), place(value + error), y, k))
-            where = f'cx="{place(value):.1f}" cy="{y:.1f}" r="4"'
-            parts.append(f'<circle class="dot m{k}" {where}><title>{escape(told)}</title></circle>')
+            parts.append(_line(place(max(value - error, 0.0)), y, place(value + error), y, f"span m{k}"))
+            parts.append(_dot(place(value), y, 4, k, f"{name} along {motion}: {value:.3g} +- {error:.1g}"))
     return _svg(left + wide + 20, high, "Local equivariance error along each motion", parts)
 
 
 def shares(rows: Sequence[tuple[str, str, float, float]], k: int) -> str:
-    """Bars to both sides of 0 that add up to 100 percent, a row for each layer.
+    """Bars to both sides of 0 that add up to 100 percent, one for each layer.
 
     Args:
-        rows: (layer, what it is, share, standard error).
+        rows: (layer, kind, share, standard error).
         k: number of the model.
     """
     left, wide, step = 164.0, 250.0, 18.0
@@ -177,25 +158,21 @@ def shares(rows: Sequence[tuple[str, str, float, float]], k: int) -> str:
     labels = _labels([layer for layer, *_ in rows])
     for i, (layer, kind, share, error) in enumerate(rows):
         y = step * i + 2
-        told = f"{layer} ({kind}): {100 * share:.1f} % +- {100 * error:.1f}"
         x1, x2 = sorted((place(0.0), place(share)))
         parts.append(_text(left - 8, y + 11, labels[i], "label end small"))
-        parts.append(
-            f'<rect class="bar m{k}" x="{x1:.1f}" y="{y:.1f}" width="{max(x2 - x1, 0.5):.1f}" height="13" rx="2">'
-            f"<title>{escape(told)}</title></rect>"
-        )
+        parts.append(_bar(x1, y, x2 - x1, 13, k, f"{layer} ({kind}): {100 * share:.1f} % +- {100 * error:.1f}"))
         parts.append(_whisker(place(share - error), place(share + error), y + 6.5))
     return _svg(left + wide + 24, high, "Share of each layer in the local equivariance error", parts)
 
 
 def _round(step: float) -> float:
-    """The next larger one of 1, 2, 5 times a power of ten."""
+    """Rounded up to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** floor(log10(step or 1.0))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999)
 
 
 def _labels(names: Sequence[str]) -> list[str]:
-    """Paths of modules without what all of them begin with."""
+    """Paths of modules without the words that all of them begin with."""
     split = [name.split(".") for name in names]
     same = 0
     while len(names) > 1 and all(len(parts) > same + 1 and parts[same] == split[0][same] for parts in split):
@@ -204,15 +181,30 @@ def _labels(names: Sequence[str]) -> list[str]:
 
 
 def _label(parts: Sequence[str]) -> str:
-    """A path; of a long one the words before the last by their first letters, as in s.0.l.1.convolution."""
+    """A path; a long one with first letters in place of all words but the last, as in s.0.l.1.convolution."""
     name = ".".join(parts)
     if len(name) > LABEL:
         name = ".".join([*(word if word.isdigit() else word[:1] for word in parts[:-1]), parts[-1]])
     return name if len(name) <= LABEL else f"…{name[1 - LABEL :]}"
 
 
-def _span(x1: float, x2: float, y: float, k: int) -> str:
-    return f'<line class="span m{k}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+def _log_scale(left: float, wide: float, low: int, top: int) -> Callable[[float], float]:
+    """Value -> x on a logarithmic scale from 10**low to 10**top; values beyond are drawn at the ends."""
+
+    def place(value: float) -> float:
+        return left + wide * (min(max(log10(value) if value > 0 else low, low), top) - low) / (top - low)
+
+    return place
+
+
+def _dot(x: float, y: float, radius: float, k: int, title: str) -> str:
+    place = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"'
+    return f'<circle class="dot m{k}" {place}><title>{escape(title)}</title></circle>'
+
+
+def _bar(x: float, y: float, width: float, height: float, k: int, title: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height:g}" rx="2"'
+    return f'<rect class="bar m{k}" {place}><title>{escape(title)}</title></rect>'
 
 
 def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
@@ -229,22 +221,21 @@ def _point(c: float, radius: float, angle: float) -> tuple[float, float]:
     return c - radius * sin(t), c - radius * cos(t)
 
 
-def _at(c: float, radius: float, angle: float, x: str, y: str) -> str:
-    px, py = _point(c, radius, angle)
-    return f'{x}="{px:.1f}" {y}="{py:.1f}"'
-
-
 def _ring(c: float, radius: float, kind: str) -> str:
     return f'<circle class="{kind}" cx="{c:.1f}" cy="{c:.1f}" r="{radius:.1f}"/>'
 
 
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
 def _vertical(x: float, high: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{high:.1f}"/>'
+    return _line(x, 0, x, high, kind)
 
 
 def _whisker(x1: float, x2: float, y: float) -> str:
-    ends = "".join(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 3}" y2="{y + 3}"/>' for x in (x1, x2))
-    return f'<line class="whisker" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y}" y2="{y}"/>{ends}'
+    ends = "".join(_line(x, y - 3, x, y + 3, "whisker") for x in (x1, x2))
+    return _line(x1, y, x2, y, "whisker") + ends
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:

@@ -1,50 +1,63 @@
-"""What a report shows of one model: an evaluation, measures in float64, and a few images as they turn."""
+"""Everything that a report shows of one model: an evaluation, measures in float64, and a few images as they turn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
+from symdata.display import Result, Table
 from symdata.groups import Group
-from zoo.evaluation import Report
-from zoo.exactness.audits import lattice_part
+from zoo.evaluation.images import ImageSet
+from zoo.evaluation.report import Report, percent
 from zoo.exactness.by_size import phi_by_size
-from zoo.inference.sweep import spread, sweep
+from zoo.exactness.model_groups import tied_group
+from zoo.inference.opened_model import OpenedModel
+from zoo.inference.sweep import predictions
 from zoo.measure.estimates import Rate
-from zoo.preprocessing import Preprocessing
-from zoo.report.measures import STEPS, Measures, measure
-from zoo.report.rotation_strips import RotationStrip, film, picked
+from zoo.measure.plain_data import plain, plain_fields, read_fields
+from zoo.report.measures import PASSES, Measures, measure
+from zoo.report.rotation_strips import RotationStrip, one_of_each_class, rotation_strip
 
-FILMS = 4
+STRIPS = 4
 """Images that turn."""
 COMPARED = 1000
-"""Images on which predictions under different elements are compared, at most."""
+"""Images, at most, whose predictions under different elements are compared."""
 MEASURED = 32
 """Images on which errors are measured in float64."""
 
 
 @dataclass(frozen=True)
-class ModelEntry:
-    """One model on the page."""
+class ModelEntry(Result):
+    """One model on the page; the result of `collect`.
+
+    Example:
+        >>> import torch
+        >>> from zoo import ImageSet, OpenedModel, Preprocessing, evaluate
+        >>> from zoo.report import collect
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> model = OpenedModel(net, Preprocessing(8, 0.5, 0.5), name="mine")
+        >>> images = ImageSet(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [0, 1, 0, 1], name="black")
+        >>> report = evaluate(model, images, angles=4, probe=0)
+        >>> entry = collect(model, images, report, measured=0, strips=1)
+        >>> entry.orbit == report.upright.value, ModelEntry.from_dict(entry.to_dict()) == entry
+        (True, True)
+    """
 
     report: Report
     agreement: tuple[tuple[float, ...], ...]
-    """The share of images to which the model gives the same class under the one element and under the other, in [0, 1];
-    rows and columns in the order of `report.elements`."""
+    """The share of images that get the same class under the one element and under the other, in [0, 1]; rows and
+    columns in the order of `report.elements`."""
     always_right: Rate
     """Images that are put into the right class under every element."""
     always_same: Rate
     """Images whose class no element changes."""
-    films: tuple[RotationStrip, ...]
     sizes: Mapping[int, float] | None
     """Input size in pixels -> predicted misalignment in input pixels, 0 is exact; None if no group ties the network."""
     group: str | None
     """The lattice group of the network, such as `c4`; None for a network that no group ties."""
     parameters: int
-    measures: Measures | None = None
+    measures: Measures | None
     """None if they were not asked for."""
+    strips: tuple[RotationStrip, ...]
 
     @property
     def name(self) -> str:
@@ -61,19 +74,18 @@ class ModelEntry:
         """Accuracy over all elements and images, in [0, 1]."""
         return sum(score.rate.value for score in self.report.elements) / len(self.report.elements)
 
+    def parts(self) -> Iterator[str | Table]:
+        """The evaluation, and a line about whole orbits."""
+        yield from self.report.parts()
+        yield (
+            f"Over whole orbits under {self.report.group}: {percent(self.always_right.value)} of {self.compared:,} "
+            f"images are always right, and the class of {percent(self.always_same.value)} never changes."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "evaluation": self.report.to_dict(),
-            "agreement": [list(row) for row in self.agreement],
-            "always_right": self.always_right.to_dict(),
-            "always_same": self.always_same.to_dict(),
-            "sizes": None if self.sizes is None else {str(size): phi for size, phi in self.sizes.items()},
-            "group": self.group,
-            "parameters": self.parameters,
-            "measures": None if self.measures is None else self.measures.to_dict(),
-            "films": [film.to_dict() for film in self.films],
-        }
+        names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures")
+        return {"evaluation": self.report.to_dict(), **plain_fields(self, *names), "films": plain(self.strips)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "ModelEntry":
@@ -82,78 +94,67 @@ class ModelEntry:
         Raises:
             ModelError, KeyError, TypeError, ValueError: for anything else.
         """
-        sizes, measures, group = (fields[name] for name in ("sizes", "measures", "group"))
-        right, same = (
-            Rate(int(fields[name]["correct"]), int(fields[name]["count"])) for name in ("always_right", "always_same")
-        )
-        return cls(
-            Report.from_dict(fields["evaluation"]),
-            tuple(tuple(map(float, row)) for row in fields["agreement"]),
-            right,
-            same,
-            tuple(map(RotationStrip.from_dict, fields["films"])),
-            None if sizes is None else {int(size): float(phi) for size, phi in sizes.items()},
-            None if group is None else str(group),
-            int(fields["parameters"]),
-            None if measures is None else Measures.from_dict(measures),
-        )
+        return read_fields(cls, {**fields, "report": fields["evaluation"], "strips": fields["films"]})
 
 
 def collect(
-    model: nn.Module,
-    images: Tensor,
-    labels: Sequence[int],
-    preprocessing: Preprocessing,
+    opened: OpenedModel,
+    images: ImageSet,
     report: Report,
     *,
-    films: int = FILMS,
+    strips: int = STRIPS,
     measured: int = MEASURED,
     progress: Callable[[int], None] = lambda images: None,
 ) -> ModelEntry:
-    """Everything that the page shows of a model.
+    """Measure everything that the page shows of a model.
 
     Args:
-        model: images (B, C, H, W) to logits (B, classes).
-        images: uint8 (n, C, H, W), those of the report.
-        labels: n class indices.
-        preprocessing: of the model.
+        opened: the model.
+        images: those of the report.
         report: of `zoo.evaluate`.
-        films: how many images turn, of different classes as far as there are.
+        strips: how many images turn, of different classes as far as there are.
         measured: on how many images errors are measured in float64; 0 leaves that out.
         progress: called with the number of images that went through the model since the last call.
 
     Raises:
         ModelError: if the model cannot run on these images.
+
+    Example:
+        >>> import torch
+        >>> from zoo import ImageSet, OpenedModel, Preprocessing, evaluate
+        >>> from zoo.report import collect
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> model = OpenedModel(net, Preprocessing(8, 0.5, 0.5), name="mine")
+        >>> images = ImageSet(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [0, 1, 0, 1], name="black")
+        >>> report = evaluate(model, images, angles=4, probe=0)
+        >>> entry = collect(model, images, report, measured=0)
+        >>> entry.always_same.value  # of a black image, which looks the same under every element
+        1.0
     """
-    elements = Group.parse(report.group)
-    rows = spread(len(images), COMPARED)
-    swept = sweep(model, images[rows], preprocessing, elements.elements, progress=progress)
-    predicted = torch.cat([logits.argmax(2) for _, logits in swept], 1)  # (elements, n)
-    right = predicted == torch.as_tensor(labels)[rows].to(predicted)
-    group = lattice_part(model)
-    sizes = None if group is None else phi_by_size(model, preprocessing.size, in_chans=preprocessing.channels)
+    model, preprocessing, group = opened.model, opened.require_preprocessing(), Group.parse(report.group)
+    some = images.limited(COMPARED)
+    predicted = predictions(model, some.images, some.labels, preprocessing, group.elements, progress=progress)
+    tied = tied_group(model)
+    sizes = None if tied is None else phi_by_size(model, preprocessing.size, in_chans=preprocessing.channels)
     measures = None
     if measured:
-        measures = measure(model, preprocessing(images[spread(len(images), measured)]), elements, progress)
+        measures = measure(model, preprocessing(images.limited(measured).images), group, progress)
     return ModelEntry(
-        report,
-        tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
-        _rate(right.all(0)),
-        _rate((predicted == predicted[0]).all(0)),
-        tuple(
-            film(model, images[i : i + 1], int(labels[i]), preprocessing, report.fill) for i in picked(labels, films)
+        report=report,
+        agreement=tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
+        always_right=Rate.of((predicted == some.labels).all(0)),
+        always_same=Rate.of((predicted == predicted[0]).all(0)),
+        sizes=sizes,
+        group=None if tied is None else str(tied),
+        parameters=sum(p.numel() for p in model.parameters()),
+        measures=measures,
+        strips=tuple(
+            rotation_strip(model, images.images[i : i + 1], int(images.labels[i]), preprocessing, report.fill)
+            for i in one_of_each_class(images.labels.tolist(), strips)
         ),
-        sizes,
-        None if group is None else str(group),
-        sum(p.numel() for p in model.parameters()),
-        measures,
     )
 
 
 def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
-    """What the progress of `collect` adds up to, of `count` images."""
-    return min(count, COMPARED) * len(group.elements) + STEPS * min(count, measured)
-
-
-def _rate(right: Tensor) -> Rate:
-    return Rate(int(right.sum()), right.numel())
+    """The sum of what `collect` calls its progress with, for `count` images."""
+    return min(count, COMPARED) * len(group.elements) + PASSES * min(count, measured)

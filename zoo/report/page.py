@@ -1,29 +1,32 @@
-"""The page: one HTML file with its drawings, pictures and styles inside, which asks no network for anything."""
+"""The page: one HTML file with its drawings, pictures and styles inside, which needs no network."""
 
 from collections.abc import Sequence
 from importlib import resources
 from math import ceil, floor, log10
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
 
 from symdata import __version__
+from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report import charts
 from zoo.report.collect import ModelEntry
-from zoo.report.measures import Split
-from zoo.report.rotation_strips import RotationStrip
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
 
+if TYPE_CHECKING:
+    from zoo.measure.motions.along_motions import Split
+
 MOST = 8
-"""Models that are drawn: as many as there are colours. Of more, the others stand in the table alone."""
+"""Models that are drawn: as many as there are colours. Of more models the best are drawn."""
 MOST_LAYERS = 24
-"""Layers of a chart; of more, those with the largest terms."""
+"""Layers of a chart; of more layers those with the largest terms are drawn."""
 NOTHING = 1e-9
-"""A layer that adds less than this share of the largest term is not drawn."""
+"""A layer whose term is less than this share of the largest is not drawn."""
 FAINTEST = 1e-12
-"""Of the scale of local errors: what is below is drawn there."""
+"""Lower end of the scale of local errors; smaller ones are drawn there."""
 
 
 def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", version: str = __version__) -> str:
@@ -37,6 +40,18 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
 
     Raises:
         ModelError: for no model, or models on different images.
+
+    Example:
+        >>> import torch
+        >>> from zoo import ImageSet, OpenedModel, Preprocessing, evaluate
+        >>> from zoo.report import collect, page
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> model = OpenedModel(net, Preprocessing(8, 0.5, 0.5), name="mine")
+        >>> images = ImageSet(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [0, 1, 0, 1], name="black")
+        >>> entry = collect(model, images, evaluate(model, images, angles=4, probe=0), measured=0)
+        >>> html = page([entry], title="Mine")
+        >>> "<h1>Mine: " in html, "http" in html
+        (True, False)
     """
     check_alike(entries)
     entries = numbered(entries)
@@ -63,7 +78,7 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
 
 
 def check_alike(entries: Sequence[ModelEntry]) -> None:
-    """Whether models can stand side by side; `ModelError` unless they saw the same images under the same elements."""
+    """`ModelError` unless the models were evaluated on the same images under the same elements."""
     if not entries:
         raise ModelError("0 models for one report, expected at least one; evaluate some")
     data = {(entry.report.data, entry.report.count, entry.report.group) for entry in entries}
@@ -82,7 +97,8 @@ def _motions(entries: Sequence[ModelEntry]) -> Markup | None:
     for k, entry in enumerate(entries):
         for motion in entry.measures.motions if entry.measures is not None else ():
             error = motion.relative
-            rows.setdefault(motion.generator, []).append((k, entry.name, error.value, error.standard_error or 0.0))
+            points = rows.setdefault(current_name(motion.generator), [])
+            points.append((k, entry.name, error.value, error.standard_error or 0.0))
     if not rows:
         return None
     values = [max(value, FAINTEST) for row in rows.values() for *_, value, _ in row]
@@ -106,9 +122,7 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "name": entry.name,
         "verdict": verdict(entry),
         "structure": structure,
-        "sizes": None
-        if entry.sizes is None
-        else [(s, phi, s == report.size) for s, phi in sorted(entry.sizes.items())],
+        "sizes": [(size, phi, size == report.size) for size, phi in sorted((entry.sizes or {}).items())],
         "group": entry.group,
         "elements": Markup(charts.bars(rates, _chance(entry), k)),
         "agreement": Markup(charts.heat(entry.agreement, names)),
@@ -118,33 +132,20 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "layers": layers,
         "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
         "measures": entry.measures,
-        "films": [_strip(film, report.classes) for film in entry.films],
+        "strips": entry.strips,
+        "classes": report.classes,
     }
 
 
-def _split(split: Split, k: int) -> dict[str, object]:
+def _split(split: "Split", k: int) -> dict[str, object]:
     """The chart of one motion, and how many layers it leaves out."""
     largest = max(layer.value.value for layer in split.layers)
-    told = [layer for layer in split.layers if layer.value.value > NOTHING * largest]
-    kept = sorted(told, key=lambda layer: -layer.value.value)[:MOST_LAYERS]
+    present = [layer for layer in split.layers if layer.value.value > NOTHING * largest]
+    kept = sorted(present, key=lambda layer: -layer.value.value)[:MOST_LAYERS]
     rows = [
         (layer.name or "(output)", layer.kind, layer.share.value, layer.share.standard_error or 0.0)
         for layer in split.layers
         if layer in kept
     ]
     drawing = Markup(charts.shares(rows, k)) if rows else None
-    return {"generator": split.generator, "drawing": drawing, "less": len(told) - len(rows)}
-
-
-def _strip(film: RotationStrip, classes: Sequence[str]) -> dict[str, object]:
-    frames = [
-        {
-            "angle": f"{frame.angle:g}",
-            "image": f"data:image/png;base64,{frame.png}",
-            "said": classes[frame.predicted],
-            "right": frame.predicted == film.label,
-            "share": frame.confidence,
-        }
-        for frame in film.frames
-    ]
-    return {"label": classes[film.label], "frames": frames}
+    return {"generator": current_name(split.generator), "drawing": drawing, "less": len(present) - len(rows)}

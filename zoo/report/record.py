@@ -1,22 +1,30 @@
-"""The numbers of a report as one JSON file, from which page and table can be made again."""
+"""A report as one JSON file, from which page and table can be made again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from symdata import __version__
+from symdata.display import Result, Table
 from zoo.errors import ModelError
 from zoo.report.collect import ModelEntry
+from zoo.report.table import comparison, legend
 
 FORMAT = 1
-"""Of the JSON; a later version may read it and must not guess."""
+"""Version of the JSON; a reader refuses others."""
 
 
 @dataclass(frozen=True)
-class SavedReport:
-    """What one run of `symdata report` found."""
+class SavedReport(Result):
+    """The result of one run of `symdata report`; printed, it is the comparison of its models.
+
+    Example:
+        >>> from zoo.report import SavedReport
+        >>> SavedReport((), title="nothing").to_dict()["models"]
+        []
+    """
 
     entries: tuple[ModelEntry, ...]
     title: str = ""
@@ -24,6 +32,13 @@ class SavedReport:
     """The command line that measured them."""
     version: str = __version__
     """Of symdata, when they were measured."""
+
+    def parts(self) -> Iterator[str | Table]:
+        """The title, the comparison of the models, and what its columns mean."""
+        yield self.title
+        if self.entries:
+            yield comparison(self.entries)
+            yield legend(self.entries)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -36,18 +51,24 @@ class SavedReport:
 
 
 def read_record(path: str | Path) -> SavedReport:
-    """A report that was written before.
+    """Read a report that was written before.
 
     Raises:
         ModelError: if the file is none, or of another format.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from zoo.report import SavedReport, read_record
+        >>> _ = Path("report.json").write_text(SavedReport((), title="nothing").dumps())
+        >>> read_record("report.json").title
+        'nothing'
     """
     try:
         fields = json.loads(Path(path).read_text(encoding="utf-8"))
         if fields["format"] != FORMAT:
             raise ValueError(f"its format is {fields['format']!r}, expected {FORMAT}")
-        entries: Sequence[ModelEntry] = [ModelEntry.from_dict(model) for model in fields["models"]]
-        words = (str(fields[name]) for name in ("title", "command", "symdata"))
-        return SavedReport(tuple(entries), *words)
+        entries = tuple(map(ModelEntry.from_dict, fields["models"]))
+        return SavedReport(entries, *(str(fields[name]) for name in ("title", "command", "symdata")))
     except (OSError, KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise ModelError(

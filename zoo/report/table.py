@@ -1,12 +1,14 @@
-"""Models side by side: the same numbers for the page and for a Markdown table."""
+"""Models side by side: the same cells for the page and for a table."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from symdata.display import Table
 from zoo.evaluation.structure import FIELDS
-from zoo.measure.feature_error import EXACT_ERROR
 from zoo.report.collect import ModelEntry
+from zoo.report.measures import columns
+from zoo.report.measures import legend as legend_of_measures
 
 HEADER = (
     "model",
@@ -16,14 +18,11 @@ HEADER = (
     "orbit",
     "agreement",
     "all angles",
-    "feature maps",
-    "logits",
-    "LEE turning",
-    "LEE shifting",
+    *columns(),
 )
-"""Of `compared`; what each says is told by `legend`."""
+"""Columns of the comparison, which `legend` explains."""
 NOTHING = "-"
-"""A cell of what was not measured."""
+"""The cell of a value that was not measured."""
 
 
 def row(entry: ModelEntry) -> tuple[str, ...]:
@@ -39,32 +38,12 @@ def row(entry: ModelEntry) -> tuple[str, ...]:
         f"{100 * entry.orbit:.2f}",
         f"{100 * agree:.1f}",
         NOTHING if report.curve is None else f"{100 * report.curve.mean:.2f}",
-        *_measured(entry),
+        *((NOTHING,) * len(columns()) if entry.measures is None else entry.measures.cells),
     )
-
-
-def _measured(entry: ModelEntry) -> tuple[str, ...]:
-    """The cells of what was measured in float64."""
-    if (found := entry.measures) is None:
-        return (NOTHING,) * 4
-    maps = found.features
-    return (
-        NOTHING if maps is None else f"{_error(maps.error.value)} ({maps.group})",
-        f"{_error(found.invariance.error.value)} ({found.invariance.group})",
-        *(NOTHING if lee is None else f"{lee:.2g}" for lee in (found.lee("rotation"), _shifting(entry))),
-    )
-
-
-def _shifting(entry: ModelEntry) -> float | None:
-    return None if entry.measures is None else entry.measures.lee("translate-x", "translate-y")
-
-
-def _error(value: float) -> str:
-    return f"{value:.0e}" if value < EXACT_ERROR else f"{value:.2g}"
 
 
 def verdict(entry: ModelEntry) -> str:
-    """What arithmetic says of the network at its input size."""
+    """What arithmetic predicts for the network at its input size."""
     if entry.sizes is None:
         structure = entry.report.structure
         other = structure is not None and structure.note == FIELDS
@@ -76,37 +55,42 @@ def verdict(entry: ModelEntry) -> str:
 
 
 def legend(entries: Sequence[ModelEntry]) -> str:
-    """What the columns say, as plain text."""
+    """What the columns mean, as plain text."""
     report = entries[0].report
     angles = f", all angles: accuracy over {len(report.curve.angles)} of them" if report.curve is not None else ""
-    told = (
+    percentages = (
         f"In percent: accuracy upright, orbit: accuracy over all elements of {report.group}, agreement: how often the "
         f"class stays what it was upright under the others{angles}."
     )
     measured = [entry.measures for entry in entries if entry.measures is not None]
     if not measured:
-        return told
-    return (
-        f"{told} Measured in float64 on {measured[0].images:,} images: the largest relative error of any feature map, "
-        "of the logits, each over the group in brackets; and local equivariance errors (LEE) of the logits, "
-        "E|Lf|²/E|f|² for t in half images."
-    )
+        return percentages
+    return f"{percentages} Measured in float64 on {measured[0].images:,} images: {legend_of_measures()}."
+
+
+def comparison(entries: Sequence[ModelEntry]) -> Table:
+    """The models as a table, highest mean accuracy over the angles first."""
+    return Table(HEADER, [row(entry) for entry in ranked(numbered(entries))])
 
 
 def compared(entries: Sequence[ModelEntry]) -> str:
-    """The comparison as a Markdown table, best mean over the angles first."""
-    rows = [row(entry) for entry in ranked(numbered(entries))]
-    lines = [HEADER, tuple("---" for _ in HEADER), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines) + "\n"
+    """The models as a Markdown table, highest mean accuracy over the angles first.
+
+    Example:
+        >>> from zoo.report import compared
+        >>> print(compared([]).partition(" | upright")[0])
+        | model | parameters | at its size
+    """
+    return comparison(entries).markdown + "\n"
 
 
 def ranked(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
-    """By mean accuracy over angles, or over elements where there is no curve; best first, ties in the given order."""
+    """Sorted by mean accuracy over angles, or over elements where there is no curve: highest first, ties as given."""
     return sorted(entries, key=lambda entry: -_overall(entry))
 
 
 def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
-    """The same models, a number after every name that was there before."""
+    """The same models; a name that occurred before gets a number."""
     seen: Counter[str] = Counter()
     found = []
     for entry in entries:

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from symdata.store.files import read_json
+from zoo.checkpoint.golden import GOLDEN_IMAGES
 from zoo.errors import ModelError
 from zoo.files import CONFIG
 from zoo.training.config import TrainConfig
@@ -12,9 +13,6 @@ from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
 from zoo.training.run_folder import MAY_DIFFER
 from zoo.training.state import TrainingState
-
-GOLDEN = 8
-"""Images whose logits are kept beside the weights."""
 
 
 def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def dataset_record(plan: TrainingPlan) -> dict[str, Any]:
 def golden_images(plan: TrainingPlan) -> Tensor:
     """Some images as the model takes them, (8, C, H, W) float32; held out ones if there are any."""
     share = plan.data.validation or plan.data.train
-    return plan.preprocessing(share.images[:GOLDEN])
+    return plan.preprocessing(share.images[:GOLDEN_IMAGES])
 
 
 def command(config: TrainConfig) -> str:

@@ -55,6 +55,12 @@ def test_the_order_of_angles_and_full_turns_do_not_matter():
     assert one.tobytes() == other.tobytes()
 
 
+def test_the_figure_is_the_picture_before_it_is_drawn():
+    figure = accuracy_figure([flat(0.9)], title="a title")
+    assert [text.get_text() for text in figure.texts] == ["a title"] and len(figure.axes) == 1
+    assert as_picture(figure).tobytes() == accuracy_curves([flat(0.9)], title="a title").tobytes()
+
+
 def test_chance_is_a_ring():
     y, x = at(accuracy_curves([flat(0.9)], chance=0.5), PALE)
     ring = np.abs(np.hypot(x, y) - 0.5) < 0.02

@@ -185,7 +185,7 @@ def test_a_device_that_is_really_full(tmp_path):
 
 def test_a_file_beyond_the_limit_of_the_process(tmp_path):
     """A real refusal of the kernel in the middle of a shard, through the command line."""
-    command = [sys.executable, "-m", "cli.main", "make", "--symmetry", "d4", "--out", str(tmp_path / "d")]
+    command = [sys.executable, "-m", "symdata", "make", "--symmetry", "d4", "--out", str(tmp_path / "d")]
     limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "bash", *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=120, check=False)

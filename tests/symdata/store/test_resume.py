@@ -255,7 +255,7 @@ def _heed_interrupts() -> None:
 )
 def test_a_command_with_workers_that_is_killed(how, sign, tmp_path):
     options = ["--symmetry", "c8", "--count", "9000", "--num-shards", "12", "--workers", "2"]
-    command = [sys.executable, "-m", "cli.main", "make", *options, "--out", str(tmp_path / "d")]
+    command = [sys.executable, "-m", "symdata", "make", *options, "--out", str(tmp_path / "d")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts

@@ -9,12 +9,13 @@ import torch
 
 from symdata import Element, act
 from symdata.errors import ShapeError, SymmetryError
-from symdata.transforms.affine import GENERATORS, STEP, AffineRange, read_generators
+from symdata.transforms.affine import STEP, AffineRange, read_generators
+from symdata.transforms.generators import LEARNABLE
 from symdata.transforms.learnable import LearnableAffine
 from tests.support.pixels import noise
 
-ALL = tuple(GENERATORS)
-WIDE = {"translate_x": 3.0, "translate_y": 3.0, "rotation": 2.0, "scale": 0.4, "stretch": 0.4, "shear": 0.4}
+ALL = tuple(LEARNABLE)
+WIDE = {"translate_x": 3.0, "translate_y": 3.0, "rotation": 2.0, "scale": 0.4, "stretch": 0.4, "diagonal_stretch": 0.4}
 
 
 def box(generators="rotation", half_width=0.15, **options):
@@ -67,7 +68,7 @@ def test_translations_are_shifts():
     [
         ("scale", lambda c: [[math.exp(c), 0], [0, math.exp(c)]]),
         ("stretch", lambda c: [[math.exp(c), 0], [0, math.exp(-c)]]),
-        ("shear", lambda c: [[math.cosh(c), math.sinh(c)], [math.sinh(c), math.cosh(c)]]),
+        ("diagonal_stretch", lambda c: [[math.cosh(c), math.sinh(c)], [math.sinh(c), math.cosh(c)]]),
         ("rotation", lambda c: [[math.cos(c), math.sin(c)], [-math.sin(c), math.cos(c)]]),
     ],
 )
@@ -79,7 +80,7 @@ def test_each_generator_makes_its_subgroup(name, expected):
 
 
 def test_the_inverse_undoes():
-    module = box(ALL, WIDE)
+    module = box(ALL, WIDE, size=20)  # where 1 pixel is a coefficient of 1
     draws = module.draw(64)
     product = module.matrices(draws) @ module.matrices(-draws)
     assert (product - torch.eye(3, dtype=torch.float64)).abs().max() < 1e-12
@@ -139,8 +140,15 @@ def test_the_sign_of_a_width_means_nothing():
 
 
 def test_half_widths_are_degrees_and_pixels():
-    found = AffineRange("rotation,translate_x,scale", {"rotation": math.pi / 4, "translate_x": 2.0, "scale": 0.1})
+    start = {"rotation": math.pi / 4, "translate_x": 2.8, "scale": 0.1}
+    found = AffineRange("rotation,translate_x,scale", start, size=28)
     assert found.half_widths(28) == pytest.approx({"rotation": 45.0, "translate_x": 2.8, "scale": 0.1}, abs=1e-5)
+    assert found.half_width.tolist() == pytest.approx([math.pi / 4, 2.0, 0.1])
+    assert AffineRange("translate_x", 2.0).half_widths(28) == pytest.approx({"translate_x": 2.8}, abs=1e-5)
+    with pytest.raises(ShapeError, match="translate_x is in pixels; say of which side, for example size=28"):
+        AffineRange("translate_x", {"translate_x": 2.8})
+    with pytest.raises(SymmetryError, match="half_width of translate_x is 8, expected 0 to 7"):
+        AffineRange("translate_x", {"translate_x": 8}, size=28)
     with pytest.raises(ShapeError, match="translate_x is in pixels; say of which side"):
         found.half_widths()
 
@@ -186,7 +194,7 @@ def test_a_given_generator_decides():
 
 
 def test_in_a_container_everything_goes_along():
-    augment = LearnableAffine(("rotation", "translate_x"), {"rotation": 1.0, "translate_x": 2.0}, mask="none")
+    augment = LearnableAffine(("rotation", "translate_x"), {"rotation": 1.0, "translate_x": 2.5}, mask="none", size=25)
     sequential = K.AugmentationSequential(augment, data_keys=["image", "mask", "keypoints"])
     spots = torch.tensor([[10.0, 14.0], [16.0, 11.0]]).expand(8, 2, 2)
     y, x = torch.meshgrid(torch.arange(25.0), torch.arange(25.0), indexing="ij")
@@ -237,8 +245,8 @@ def test_options_of_kornia():
     [
         (lambda: AffineRange("rotaton"), "no generator 'rotaton'; did you mean rotation?"),
         (lambda: AffineRange("rotation,rotation"), "name one twice"),
-        (lambda: AffineRange(()), "expected some of translate_x"),
-        (lambda: AffineRange([1]), "no generator 1; there are translate_x"),
+        (lambda: AffineRange(()), "expected some of rotation, translate_x"),
+        (lambda: AffineRange([1]), "no generator 1; there are rotation, translate_x"),
         (lambda: AffineRange("rotation", 4.0), "half_width of rotation is 4.0, expected 0 to 3.142"),
         (lambda: AffineRange("rotation", float("nan")), "half_width of rotation is nan"),
         (lambda: AffineRange("rotation", {"scale": 0.1}), r"half_width names \['scale'\], expected rotation"),

@@ -151,7 +151,7 @@ def outcome(act) -> str:
 
 @pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("error", [Kill(), OSError(28, "No space left on device")], ids=["kill", "full disk"])
-@pytest.mark.parametrize("steps", range(9))
+@pytest.mark.parametrize("steps", range(13))
 def test_a_crash_leaves_no_mixture(whole, tmp_path, monkeypatch, steps, fresh, error):
     target = tmp_path / "m"
     if not fresh:

@@ -11,9 +11,9 @@ from torch import nn
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Element, Group
 from tests.support.classifiers import UNIT, BrokenAt, Centroids, Counting, SortedCentroids, digits
-from zoo import ModelError
-from zoo.evaluation import accuracies, accuracy, angle_curve, evaluate
-from zoo.inference.sweep import rehearse, running
+from zoo import ImageSet, ModelError, OpenedModel, evaluate
+from zoo.evaluation import accuracies, accuracy, angle_curve
+from zoo.inference.forward import eval_mode, rehearse
 from zoo.inference.views import Views
 from zoo.measure.estimates import Rate
 from zoo.models.registry import create
@@ -56,7 +56,7 @@ def test_elements_of_d4_agree_with_a_loop_over_single_images(plain, test_images,
     found = accuracies(model, images, labels, preprocessing)
     assert found == [by_hand(model, images, labels, preprocessing, e) for e in D4.elements]
     assert len(set(found)) > 3
-    report = evaluate(model, images, labels, preprocessing, angles=4, probe=0)
+    report = evaluate(OpenedModel(model, preprocessing), (images, labels), angles=4, probe=0)
     assert [score.rate.value for score in report.elements] == found
     assert report.upright.value == accuracy(model, images, labels, preprocessing) == found[0]
 
@@ -91,14 +91,14 @@ def test_a_curve_at_multiples_of_90_is_the_elements_exactly(plain, test_images):
     curve = angle_curve(plain, images, labels, UNIT, 12)
     by_element = accuracies(plain, images, labels, UNIT)
     assert curve[::3] == by_element[:4]
-    report = evaluate(plain, images, labels, UNIT, angles=12, probe=0)
+    report = evaluate(OpenedModel(plain, UNIT), (images, labels), angles=12, probe=0)
     assert list(report.curve.accuracies) == curve
     assert report.curve.angles == tuple(30.0 * k for k in range(12))
     assert angle_curve(plain, images, labels, UNIT, [90.0, 30.0]) == [curve[3], curve[1]]
 
 
 def test_a_model_without_eyes_for_positions_has_no_gap_at_all(invariant, test_images):
-    report = evaluate(invariant, *test_images, UNIT, angles=0, seen="none", probe=0)
+    report = evaluate(OpenedModel(invariant, UNIT, seen="none"), test_images, angles=0, probe=0)
     assert report.gap.value == 0.0 and report.gap.seen.count == 300 and report.gap.unseen.count == 2100
     assert all(score.agreement == 1.0 and score.invariance == 0.0 for score in report.elements)
     assert report.curve is None and report.structure is None
@@ -108,7 +108,7 @@ def test_a_model_without_eyes_for_positions_has_no_gap_at_all(invariant, test_im
 def test_a_model_broken_at_one_element_shows_that_one_alone(invariant, test_images, element):
     images, labels = BrokenAt.mark(test_images[0]), test_images[1]
     model = BrokenAt(invariant, element)
-    report = evaluate(model, images, labels, UNIT, angles=0, seen="none", probe=0)
+    report = evaluate(OpenedModel(model, UNIT, seen="none"), (images, labels), angles=0, probe=0)
     changed = {score.element for score in report.elements if score.agreement < 1.0}
     assert changed == {str(element)}
     assert next(score for score in report.elements if score.element == str(element)).agree == 0
@@ -128,8 +128,8 @@ def test_the_batch_fits_the_cache_and_the_images_go_through_once_per_element(tes
     step, layout = rehearse(net, torch.zeros(1, 1, 28, 28))
     assert step == (6 << 20) // (16 * 28 * 28 * 4) and layout == torch.channels_last
     counting, done = Counting(net), []
-    evaluate(counting, test_images[0][:60], test_images[1][:60], UNIT, angles=36, angle_limit=10, probe=0,
-             progress=done.append)  # fmt: skip
+    images = ImageSet(test_images[0][:60], test_images[1][:60])
+    evaluate(OpenedModel(counting, UNIT), images, angle_limit=10, probe=0, progress=done.append)
     assert counting.seen == 60 * 8 + 10 * 32 + 2  # and one image each to begin with
     assert sum(done) == 60 * 8 + 10 * 32
 
@@ -143,7 +143,7 @@ def test_the_mode_of_every_module_is_what_it_was(test_images):
     assert first == accuracies(net, *test_images, UNIT)
     assert [module.training for module in net.modules()] == before
     assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
-    with running(net):
+    with eval_mode(net):
         assert not any(module.training for module in net.modules())
     broken = Says(lambda x: 1 / 0).train()
     with pytest.raises(ZeroDivisionError):
@@ -168,7 +168,7 @@ def test_images_lie_in_memory_as_the_model_can_take_them(test_images):
     images, labels = test_images[0].clone(memory_format=torch.channels_last), test_images[1]
     assert images.stride() == (784, 1, 28, 1)
     model = Viewing()
-    report = evaluate(model, images, labels, UNIT, angles=8, angle_limit=20, batch_size=32)
+    report = evaluate(OpenedModel(model, UNIT), (images, labels), angles=8, angle_limit=20, batch_size=32)
     assert model.strides == {(1, 28, 1), (784, 28, 1)}  # the first was tried on one image, and failed
     assert not report.structure.note.startswith("feature maps were not")
     model = create("z2cnn_28", width=4, in_chans=1).eval()
@@ -189,7 +189,7 @@ def test_finer_groups_and_half_sorted_images(plain, test_images):
     found = accuracies(plain, images, labels, UNIT, "c8")
     assert found[::2] == accuracies(plain, images, labels, UNIT, "c4")
     order = labels.argsort(stable=True)
-    report = evaluate(plain, images[order], labels[order], UNIT, limit=50, angles=0, probe=0)
+    report = evaluate(OpenedModel(plain, UNIT), (images[order], labels[order]), limit=50, angles=0, probe=0)
     assert report.count == 50 and min(rate.count for rate in report.by_class) >= 3
 
 
@@ -232,13 +232,13 @@ def test_bad_input_is_refused(plain, test_images):
     with pytest.raises(ShapeError, match=r"labels are torch.int64 \(3,\) for 300 images"):
         accuracy(plain, images, labels[:3], UNIT)
     with pytest.raises(ShapeError, match="limit is 0"):
-        evaluate(plain, images, labels, UNIT, limit=0)
+        evaluate(OpenedModel(plain, UNIT), test_images, limit=0)
     with pytest.raises(ShapeError, match="no elements"):
         accuracies(plain, images, labels, UNIT, [])
     with pytest.raises(SymmetryError, match="infinitely many elements"):
         accuracies(plain, images, labels, UNIT, "so2")
     with pytest.raises(ModelError, match="has 10 outputs and there are 2 classes"):
-        evaluate(plain, images, labels.clamp_max(1), UNIT, classes=("a", "b"))
+        evaluate(OpenedModel(plain, UNIT, classes=("a", "b")), (images, labels.clamp_max(1)))
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

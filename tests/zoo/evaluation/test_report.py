@@ -1,6 +1,7 @@
 """The report: what training showed, prediction against measurement, and the way to JSON and back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from symdata.display import Table
 from symdata.groups import Element, Elements, Group
 from symdata.symmetry import Symmetry
+from tests.support import reports as made_up
 from tests.support.classifiers import UNIT, Centroids, digits
-from zoo import ModelError
-from zoo.evaluation import Report, evaluate
+from zoo import ImageSet, ModelError, OpenedModel, Report, evaluate
+from zoo.evaluation.report import Gap
 from zoo.evaluation.structure import FIELDS, FOREIGN, structure
 from zoo.evaluation.training_support import TrainingSupport
+from zoo.measure.estimates import Rate
 from zoo.models.registry import create
 from zoo.preprocessing import Preprocessing
 
@@ -75,13 +79,14 @@ def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
     """Images that d4 has moved already are seen by a model that saw d4, whatever element is added."""
     images, labels = digits(data, "test", 60)
     drawn = D4.take(np.arange(60) % 8)
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="d4", drawn=drawn)
+    moved = ImageSet(images, labels, drawn=drawn)
+    report = evaluate(OpenedModel(plain, UNIT, seen="d4"), moved, angles=0, probe=0)
     assert report.gap.unseen.count == 0 and report.gap.value is None
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="none", drawn=drawn)
+    report = evaluate(OpenedModel(plain, UNIT, seen="none"), moved, angles=0, probe=0)
     assert report.gap.seen.count == 60  # of every image exactly one element undoes what moved it
     undone = [(~drawn.one(i)) for i in range(60)]
     right = [
-        evaluate(plain, images[i : i + 1], labels[i : i + 1], UNIT, angles=0, probe=0)
+        evaluate(OpenedModel(plain, UNIT), (images[i : i + 1], labels[i : i + 1]), angles=0, probe=0)
         .elements[D4.index(e)]
         .rate.correct
         for i, e in enumerate(undone)
@@ -91,20 +96,20 @@ def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
 
 def test_the_gap_per_class(plain, data):
     images, labels = digits(data, "test", 100)
-    report = evaluate(plain, images, labels, UNIT, angles=0, probe=0, seen="0-4:d4,rest:c4")
+    report = evaluate(OpenedModel(plain, UNIT, seen="0-4:d4,rest:c4"), (images, labels), angles=0, probe=0)
     counts = torch.bincount(labels, minlength=10).tolist()
-    assert [(a.count, b.count) for a, b in report.gap.by_class] == [
+    assert [(gap.seen.count, gap.unseen.count) for gap in report.gap.by_class] == [
         (8 * n, 0) if c <= 4 else (4 * n, 4 * n) for c, n in enumerate(counts)
     ]
-    assert report.gap.seen.count == sum(a.count for a, _ in report.gap.by_class)
+    assert report.gap.seen.count == sum(gap.seen.count for gap in report.gap.by_class)
     assert report.gap.symmetry == "0-4:d4,rest:c4"
-    assert evaluate(plain, images, labels, UNIT, angles=0, probe=0).gap is None
+    assert evaluate(OpenedModel(plain, UNIT), (images, labels), angles=0, probe=0).gap is None
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (None, None),
+        ({}, None),
         ({"dataset": {"name": "x"}, "training": {"symmetry": "none"}}, None),
         ({"dataset": {"symmetry": {"train": "c4", "test": "d4"}}, "training": {"symmetry": "d1"}}, "c4 then d1"),
         ({"dataset": {"symmetry": {"a": "c4"}, "split": "a"}, "training": {"symmetry": "none"}}, "c4"),
@@ -178,7 +183,8 @@ def test_a_network_that_disagrees_with_its_grids_is_called_so(data):
 
 def report_of(data, **options):
     model = Centroids(*digits(data, "train", 100))
-    return evaluate(model, *digits(data, "test", 20), UNIT, data="mnist, test", seen="0-4:d4,rest:none", **options)
+    images = ImageSet(*digits(data, "test", 20), name="mnist, test")
+    return evaluate(OpenedModel(model, UNIT, seen="0-4:d4,rest:none"), images, **options)
 
 
 def test_the_report_survives_json(data):
@@ -188,10 +194,11 @@ def test_the_report_survives_json(data):
         report_of(data, probe=0, angles=0),
         report_of(data, probe=0, limit=3),
     ]
-    reports.append(evaluate(model, *digits(data, "test", 20), UNIT, angles=0, seen="o2", probe=2, note="a note"))
-    for report in reports:
-        text = json.dumps(report.to_dict(), allow_nan=False)
-        assert Report.from_dict(json.loads(text)) == report
+    opened = OpenedModel(model, UNIT, seen="o2")
+    reports.append(replace(evaluate(opened, digits(data, "test", 20), angles=0, probe=2), note="a note"))
+    for one in reports:
+        text = json.dumps(one.to_dict(), allow_nan=False)
+        assert Report.from_dict(json.loads(text)) == one
     fields = reports[0].to_dict()
     assert fields["upright"]["accuracy"] == reports[0].upright.value
     assert fields["mean"] == reports[0].curve.mean and fields["data"] == {"name": "mnist, test"}
@@ -219,3 +226,65 @@ def test_two_reports_can_be_held_against_each_other(data):
     assert first.deviation(other) == pytest.approx(0.5)
     with pytest.raises(ModelError, match="keep other logits"):
         first.deviation(report_of(data, probe=0, angles=0, limit=3))
+
+
+# The report for a reader
+
+report = made_up.report
+
+
+def test_a_report_prints_itself_and_is_a_page_in_a_notebook():
+    said = report()
+    text, html = str(said), said._repr_html_()
+    assert text.startswith(
+        "p4cnn_20.squares-none on squares-none, test: 1,234 images at 20x20, 4 classes\nupright 97.65 %"
+    )
+    assert (
+        "angles   91.25 % on average, lowest 87.50 % at 270 degrees (4 angles on 200 images, fill background)" in text
+    )
+    assert "gap      16.61 points: 97.65 % on elements seen in training (upright alone), 81.04 % on the others" in text
+    assert [type(part) for part in said.parts()] == [str, Table, str, Table]
+    for cell in ("r270m", "95.14", "97.73"):
+        assert cell in text and f"<td>{cell}</td>" in html
+    assert (
+        str(report(note="a < b")).endswith("\n\nNote: a < b.")
+        and "Note: a &lt; b." in report(note="a < b")._repr_html_()
+    )
+
+
+def test_of_many_elements_and_classes_the_worst_are_printed():
+    rate, names = Rate(9, 10), tuple(map(str, range(40)))
+    said = report(group="d16", classes=names, by_class=tuple(Rate(k % 11, 10 if k != 3 else 11) for k in range(40)))
+    text = str(said)
+    assert "(32 elements of d16; the worst)" in text and "(40 classes; the worst)" in text
+    assert text.count("\nr") == 15 and rate.value > said.elements[16].rate.value
+
+
+@pytest.mark.parametrize(
+    ("gap", "line"),
+    [
+        (None, "not known: the model does not say what it was trained on"),
+        (Gap("d4", Rate(3, 4), Rate(0, 0), None), "none: every element was seen in training (d4)"),
+        (Gap("none", Rate(0, 0), Rate(3, 4), None), "none: no element was seen in training (upright alone)"),
+    ],
+)
+def test_without_two_sides_there_is_no_gap(gap, line):
+    assert f"\ngap      {line}\n" in str(report(gap=gap))
+
+
+def test_a_report_draws_itself():
+    (axes,) = report().plot().axes
+    assert len(axes.lines) == 1 + 1 + 2  # chance, the curve, rotations and mirrored elements
+    (axes,) = report().plot(report(name="other")).axes
+    assert len(axes.lines) == 1 + 2  # of several reports the curves alone
+    (axes,) = report(angles=0).plot().axes
+    assert len(axes.lines) == 1 + 2  # without a curve the elements
+
+
+def test_the_structure_is_a_table_of_its_own(data):
+    found = structure(create("p4cnn_28", width=2, channels=1, seed=0), UNIT(digits(data, "test", 2)[0]))
+    (table,) = found.parts()
+    assert str(found) == str(table) and table.header == ("element", "predicted", "feature maps", "logits")
+    assert str(found).startswith("Exact: at 28x28 every subsampling maps to itself under c4.\nMeasured in float64 on 2")
+    assert str(found).endswith("\nFeature maps agree with the prediction.")
+    assert "DISAGREE" in str(replace(found, survivors=("e",)))

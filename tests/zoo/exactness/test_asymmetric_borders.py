@@ -40,7 +40,8 @@ def test_the_module_is_named_with_the_pixels_of_each_side(function, kind, note):
     (layer,) = report.layers
     named = "1.function" if isinstance(function, nn.Module) else "1"
     assert (layer.name, layer.kind, layer.note, layer.size) == (named, kind, note, (32, 32))
-    assert report.first_broken is layer and f"{named} ({kind}) meets 32x32 pixels" in report.verdict
+    why = "its grid is r = " if any(layer.residue) else "it treats height and width differently"
+    assert report.first_broken is layer and f"{named} ({kind}): its input is 32x32, and {why}" in report.verdict
     (mend,) = [mend for mend in report.mends if mend.layer is not None]
     assert mend.sentence == f"{named} ({kind}): pad or crop the same number of pixels on every side"
 
@@ -70,4 +71,6 @@ def test_control_what_is_even_on_all_sides_is_not_named(function):
 
 def test_at_the_end_of_the_network():
     report = audit(nn.Sequential(nn.Conv2d(3, 4, 3), Crop(lambda x: x[..., 1:])), 32)
-    assert report.verdict.startswith("approximate: at 32x32 1 (cropping) meets 30x30 pixels and is r = 1 out of step")
+    assert report.verdict.startswith(
+        "approximate: at 32x32 1 (cropping): its input is 30x30, and its grid is r = 1 out of centre"
+    )

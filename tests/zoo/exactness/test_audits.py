@@ -197,8 +197,8 @@ def test_the_report_is_plain_data_and_sentences():
     report = audit(resnet("d4", 2), 32)
     assert isinstance(report, Audit) and report.group == Group.parse("d4")
     assert report.verdict == (
-        "approximate: at 32x32 trunk.stage2.0.conv1 (conv 3x3, stride 2, padding 1) meets 32x32 pixels and is r = 1 "
-        "out of step; of d4 only e, r90m survive"
+        "approximate: at 32x32 trunk.stage2.0.conv1 (conv 3x3, stride 2, padding 1): its input is 32x32, which "
+        "leaves r = 1 pixel over; of d4 only e, r90m survive"
     )
     assert report.nearest == ((29, 29), (33, 33))
     data = json.loads(json.dumps(report.to_dict()))

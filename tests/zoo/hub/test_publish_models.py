@@ -107,7 +107,7 @@ def test_a_fresh_module_with_its_parts(hub):
 
 
 def test_parts_of_a_folder_are_its_own(hub, whole):
-    with pytest.raises(ModelError, match="name is given for a folder, which says it itself"):
+    with pytest.raises(ModelError, match="name is given for a folder, which has its own"):
         push(whole, REPO, name="other")
     assert not hub.requests
 

@@ -14,7 +14,7 @@ from zoo.layers import GroupConv2d, LiftingConv2d, act_on_features
 from zoo.layers.regular import move
 from zoo.layers.relaxed import GroupLikelihood, LikelihoodGroupConv2d, LikelihoodLiftingConv2d
 from zoo.layers.relaxed.base import mixed, orbit_index
-from zoo.measure.kernels import averaged, moved
+from zoo.measure.kernels import averaged, moved_filters
 
 GROUPS = ("c2", "c4", "d1", "d2", "d4")
 LAYERS = (LikelihoodLiftingConv2d, LikelihoodGroupConv2d)
@@ -93,7 +93,7 @@ def test_the_orbit_is_that_of_the_measures(group):
         index = orbit_index(Group.parse(group), 3, lifting=lifting)
         for i, element in enumerate(elements):
             weights = torch.eye(size, dtype=torch.float64)[i]
-            wanted = moved(filters, element, None if lifting else group, group)
+            wanted = moved_filters(filters, element, None if lifting else group, group)
             assert torch.equal(mixed(filters, weights, index, inputs), wanted)
 
 
@@ -106,7 +106,7 @@ def test_moving_the_filters_moves_the_likelihood():
     for g, element in enumerate(group.elements):
         shifted = chances[[group.product(group.inverse(g), h) for h in range(8)]]
         layer.likelihood.assign(shifted)
-        torch.testing.assert_close(layer.expand()[0], moved(filters, element, group, group), rtol=0, atol=1e-12)
+        torch.testing.assert_close(layer.expand()[0], moved_filters(filters, element, group, group), rtol=0, atol=1e-12)
 
 
 def test_the_scale_of_the_outputs_does_not_change_as_it_sharpens():

@@ -12,7 +12,7 @@ from tests.support.steerable import require_escnn
 from zoo import ModelError
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d, act_on_features
 from zoo.measure import equivariance_error, kernel_deviation, kernel_deviations
-from zoo.measure.kernels import averaged, moved
+from zoo.measure.kernels import averaged, moved_filters
 
 LAYERS = {"full": GroupConv2d, "g": GGroupConv2d, "gc": GCGroupConv2d}
 
@@ -88,7 +88,7 @@ def test_the_action_on_filters_is_that_on_maps():
     """g K g^-1 as operators: convolving a moved map with moved filters moves the result."""
     weight, x = torch.randn(8, 16, 3, 3, dtype=torch.float64), torch.randn(2, 16, 9, 9, dtype=torch.float64)
     for e in Group(4, True).elements:
-        one = nn.functional.conv2d(act_on_features(x, e, "d4"), moved(weight, e, "d4", "d4"))
+        one = nn.functional.conv2d(act_on_features(x, e, "d4"), moved_filters(weight, e, "d4", "d4"))
         assert torch.allclose(one, act_on_features(nn.functional.conv2d(x, weight), e, "d4"), atol=1e-12)
 
 

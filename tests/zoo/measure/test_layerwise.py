@@ -67,7 +67,7 @@ class Attention(nn.Module):
 NETS = {"three layers": three_layers, "residual": Residual, "attention": Attention}
 
 
-@pytest.mark.parametrize("generator", ["rotation", "translate-x", "scale"])
+@pytest.mark.parametrize("generator", ["rotation", "translate_x", "scale"])
 @pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 def test_the_terms_add_up_to_the_derivative_of_the_whole(make, generator):
     net = make()
@@ -229,7 +229,7 @@ def test_a_shift_by_a_pixel_is_a_shift_by_a_pixel_over_the_stride(monkeypatch):
     assert ImageFrame((28, 28)).pixel(maps[0]) == pytest.approx((28 / 22, 28 / 22))
 
     def values():
-        return {layer.name: layer.value.value for layer in layerwise_equivariance_error(net, x, "translate-x").layers}
+        return {layer.name: layer.value.value for layer in layerwise_equivariance_error(net, x, "translate_x").layers}
 
     traced = values()
     monkeypatch.setattr(ImageFrame, "of", lambda model, inputs: ImageFrame((28, 28)))  # by the ratio of the sizes
@@ -240,7 +240,7 @@ def test_a_shift_by_a_pixel_is_a_shift_by_a_pixel_over_the_stride(monkeypatch):
 def test_what_cannot_be_split_is_refused():
     with pytest.raises(ModelError, match="a function has no layers"):
         layerwise_equivariance_error(lambda x: x.flatten(1), NOISE)
-    with pytest.raises(ModelError, match="method is 'central', and layers are told apart by derivatives"):
+    with pytest.raises(ModelError, match="method is 'central', and the terms of layers need derivatives"):
         layerwise_equivariance_error(three_layers(), NOISE, method="central")
 
 

@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 
 import zoo
-from cli.degree import text
 from symdata.groups import Group
+from symdata.pictures.figure import as_picture
 from symdata.symmetry import Symmetry
 from tests.support.commands import refused, run
 from tests.support.training import dataset
 from zoo.errors import ModelError
 from zoo.layers import GroupConv2d, LiftingConv2d
-from zoo.measure.learned_degree import learned, truth
+from zoo.measure.degree_picture import rows
+from zoo.measure.learned import learned_degree, truth
 from zoo.models.registry import create
-from zoo.report.degree_picture import draw, rows
 
 
 @pytest.mark.parametrize(
@@ -53,21 +53,21 @@ def test_a_law_per_class_is_told_by_class_and_as_a_mean():
 
 
 def test_what_networks_claim():
-    strict = learned(create("p4mcnn_12", width=2), "strict", "d4-partial@0.5")
+    strict = learned_degree(create("p4mcnn_12", width=2), "strict", "d4-partial@0.5")
     assert strict.degree == pytest.approx(1.0, abs=1e-6) and {layer.kind for layer in strict.layers} == {"strict"}
     assert strict.truth.degree == pytest.approx(0.5)
-    plain = learned(create("z2cnn_12", width=2))
+    plain = learned_degree(create("z2cnn_12", width=2))
     assert (plain.degree, plain.layers, plain.truth) == (None, (), None)
 
 
 def test_a_layer_that_breaks_is_the_degree_of_the_model():
     model = create("p4cnn_12", width=2, relax="residual", seed=0)
-    assert learned(model).degree == pytest.approx(1.0, abs=1e-6)
+    assert learned_degree(model).degree == pytest.approx(1.0, abs=1e-6)
     free = [p for name, p in model.named_parameters() if name.startswith("trunk.conv3.") and p.ndim == 4]
     with torch.no_grad():
         for parameter in free:
             parameter.normal_(generator=torch.Generator().manual_seed(0))
-    found = learned(model)
+    found = learned_degree(model)
     degrees = {layer.name: layer.degree for layer in found.layers}
     assert found.degree == degrees.pop("trunk.conv3") < 0.9
     assert min(degrees.values()) == pytest.approx(1.0, abs=1e-6)
@@ -77,14 +77,14 @@ def test_learned_augmentations_claim_their_rotation():
     model = create("z2cnn_12", width=2, average="rotation,translate_x")
     with torch.no_grad():
         model.range.half_width[0] = math.pi / 4
-    found = learned(model)
+    found = learned_degree(model)
     assert found.degree == pytest.approx(0.25) and found.half_widths["rotation"] == pytest.approx(45.0, abs=1e-3)
     assert found.layers == ()
-    assert learned(create("z2cnn_12", width=2, average="translate_x")).degree is None
+    assert learned_degree(create("z2cnn_12", width=2, average="translate_x")).degree is None
 
 
 def test_the_picture_has_a_row_for_each_layer_and_for_the_data():
-    found = learned(create("p4cnn_12", width=2), "name", "c4-partial@0.5")
+    found = learned_degree(create("p4cnn_12", width=2), "name", "c4-partial@0.5")
     labels, columns, cells = rows(found)
     assert labels == [*(f"trunk.conv{k}" for k in range(1, 8)), "law of the data"] and columns == [
         "e",
@@ -93,36 +93,36 @@ def test_the_picture_has_a_row_for_each_layer_and_for_the_data():
         "r270",
     ]
     assert cells[-1] == pytest.approx([1.0, 0.2, 0.2, 0.2])
-    assert draw(found).size[0] > 200
+    assert as_picture(found.plot()).size[0] > 200
     with pytest.raises(ModelError, match="has no layer whose degree could be drawn; leave --plot out"):
-        draw(learned(create("z2cnn_12", width=2), "plain"))
+        learned_degree(create("z2cnn_12", width=2), "plain").plot()
 
 
 def test_the_picture_of_a_network_that_claims_nothing_leaves_the_data_out():
-    found = learned(create("z2cnn_12", width=2), "plain", "c4")
+    found = learned_degree(create("z2cnn_12", width=2), "plain", "c4")
     assert found.truth.elements is not None and rows(found) == ([], [], [])
 
 
 def test_layers_over_different_groups_stand_in_one_table():
     net = torch.nn.Sequential(LiftingConv2d("c2", 1, 2, 3), GroupConv2d("c2", 2, 2, 3), LiftingConv2d("c4", 4, 2, 3))
     net.group = Group(4)
-    found = learned(net, "odd", "c4")
+    found = learned_degree(net, "odd", "c4")
     labels, columns, cells = rows(found)
     assert columns == ["e", "r90", "r180", "r270"] and labels[-1] == "law of the data"
     assert cells[0] == pytest.approx([1.0, 0.0, 1.0, 0.0]) and cells[2] == pytest.approx([1.0] * 4, abs=1e-6)
-    (line,) = [line.split() for line in text(found).splitlines() if line.startswith("1 ")]
+    (line,) = [line.split() for line in str(found).splitlines() if line.startswith("1 ")]
     assert line == ["1", "strict", "1.000", "0.000", "-", "0.000", "-"]
 
 
 def test_learned_augmentations_are_shown_with_their_units():
-    found = learned(create("z2cnn_12", width=2, average="rotation,translate_x,scale"), "name")
+    found = learned_degree(create("z2cnn_12", width=2, average="rotation,translate_x,scale"), "name")
     _, columns, cells = rows(found)
     assert columns == ["rotation\n8.59 degrees", "translate_x\n0.09 pixels", "scale\n0.15 log of a factor"]
     assert cells[0] == pytest.approx([8.594 / 180, 0.09, 0.15], abs=1e-3)
-    assert draw(found).size[0] > 200
-    assert text(found).startswith("name: degree 0.048, its half-width of rotation over 180 degrees\n")
-    shifted = learned(create("p4cnn_12", width=2, average="translate_x"), "name")
-    assert text(shifted).startswith("name: no degree: the augmentations that it learned turn nothing\n")
+    assert as_picture(found.plot()).size[0] > 200
+    assert str(found).startswith("name: degree 0.048, its half-width of rotation over 180 degrees\n")
+    shifted = learned_degree(create("p4cnn_12", width=2, average="translate_x"), "name")
+    assert str(shifted).startswith("name: no degree: the augmentations that it learned turn nothing\n")
 
 
 @pytest.fixture
@@ -150,14 +150,14 @@ def test_the_command(here):
 
 def test_a_network_whose_grids_are_out_of_step_is_said_to_be(here):
     assert (
-        "This is said of filters alone; its grids are approximate: at 27x27"
+        "This is about filters alone; its grids are approximate: at 27x27"
         in run("degree", "p4cnn_27.mnist-none").stdout
     )
     assert "grids" not in run("degree", "p4cnn_28.mnist-none").stdout
 
 
 def test_labels_that_speak_of_the_pose_are_pointed_at(here):
-    said = "the labels of this dataset speak of how an image stands"
+    said = "the labels of this dataset depend on the pose"
     assert said in run("degree", "p4cnn_14.mnist6-180-bias").stdout
     assert said not in run("degree", "p4cnn_28.mnist-none").stdout
 

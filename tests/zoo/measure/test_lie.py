@@ -47,7 +47,7 @@ def test_an_invariant_has_less_than_a_thousandth_of_a_random_linear_map():
     random = local_equivariance_error(lambda x: x.flatten(1) @ weight, x)
     assert invariant.relative.value < 1e-3 * random.relative.value
     assert invariant.value.value < 1e-3 * random.value.value
-    shifted = local_equivariance_error(radial_sums(28), x, "translate-x")
+    shifted = local_equivariance_error(radial_sums(28), x, "translate_x")
     assert shifted.relative.value > 1e3 * invariant.relative.value  # in pixels, where turning is in radians
 
 
@@ -158,7 +158,7 @@ def test_softmax_on_request():
 
 def test_half_images_are_the_unit_beside_pixels():
     x = torch.rand(2, 1, 10, 16, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    for name, half in (("translate-x", 8.0), ("translate-y", 5.0), ("rotation", 1.0)):
+    for name, half in (("translate_x", 8.0), ("translate_y", 5.0), ("rotation", 1.0)):
         error = local_equivariance_error(lambda x: x.flatten(1), x, name)
         assert error.per_half_image.value == pytest.approx(error.value.value * half**2)
         assert error.to_dict()["half_image"] == half
@@ -189,8 +189,8 @@ def test_outputs_on_a_coarser_grid_move_by_its_stride():
     """A border that is lost does not change the stride: 26 pixels of 28, and 12 of 26."""
     x = smooth_images(4, 28)
     for net in (nn.AvgPool2d(3, 1), nn.Sequential(nn.AvgPool2d(3, 1), nn.AvgPool2d(4, 2))):
-        error = local_equivariance_error(net, x, "translate-x", out_action="image").relative.value
-        scale = local_equivariance_error(net, x, "translate-x").relative.value
+        error = local_equivariance_error(net, x, "translate_x", out_action="image").relative.value
+        scale = local_equivariance_error(net, x, "translate_x").relative.value
         assert error < 1e-2 * scale
 
 
@@ -229,7 +229,7 @@ def test_two_forwards_by_central_differences_and_four_generators_for_eight():
     local_equivariance_error(net, NOISE.repeat(10, 1, 1, 1))
     assert TOTAL[0] <= 2 * 60 + 2  # and a rehearsal of one image, or two
     TOTAL[:] = [0, 0]
-    for name in ("rotation", "translate-x", "translate-y", "scale"):
+    for name in ("rotation", "translate_x", "translate_y", "scale"):
         local_equivariance_error(net, NOISE.repeat(10, 1, 1, 1), name, batch_size=7)
     assert TOTAL[0] <= 8 * 60 + 8 and TOTAL[1] == 7  # memory does not grow with the number of images
 

@@ -12,8 +12,10 @@ from symdata import Element, act
 from symdata.transforms.learnable import LearnableAffine
 from symdata.transforms.warp import apply_mask
 from tests.support.checkpoints import NAME, SIZE, edit, golden, network, refused, save
+from zoo import evaluate
+from zoo.checkpoint.card import render_card
+from zoo.checkpoint.manifest import sealed
 from zoo.errors import ModelError
-from zoo.evaluation import evaluate
 from zoo.models.averaged import AVERAGES, MAX_COPIES, InvarianceAverage
 from zoo.models.registry import build, create, export, needs
 from zoo.objectives.augerino import AugerinoObjective
@@ -120,10 +122,25 @@ def test_round_trip(tmp_path):
     assert not config["exactness"]["exact"] and config["exactness"]["verdict"].startswith("unknown: range")
 
 
+def test_a_checkpoint_with_an_earlier_name_of_a_generator_is_the_same_network(tmp_path):
+    """`shear` was the name of the diagonal stretch; learned ranges never had another one of that name."""
+    model = averaged_network("rotation,diagonal_stretch")
+    folder = save(tmp_path / "m", model)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["architecture"]["generators"] == ["rotation", "diagonal_stretch"]
+    earlier = json.loads(json.dumps(config).replace("diagonal_stretch", "shear"))
+    (folder / "config.json").write_text(json.dumps(sealed(earlier)))
+    again = zoo.load(folder)
+    assert again.range.generators == ("rotation", "diagonal_stretch") and again.half_widths() == model.half_widths()
+    assert logits(again, golden()).equal(logits(model, golden()))
+    card = render_card(again.config, None)
+    assert "rotation up to 40.1 degrees, diagonal stretch up to a factor of 2.72" in card
+
+
 def test_a_saved_average_is_evaluated(tmp_path):
     model = zoo.load(save(tmp_path / "m", averaged_network()))
     images = torch.randint(0, 256, (12, 1, SIZE, SIZE), dtype=torch.uint8)
-    report = evaluate(model, images, torch.arange(12) % 4, model.preprocessing)
+    report = evaluate(model, (images, torch.arange(12) % 4))
     said = json.loads(json.dumps(report.to_dict()))
     assert said["structure"]["verdict"].startswith("unknown")
 

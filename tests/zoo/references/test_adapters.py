@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from symdata.installation.hints import install_line
 from tests.conftest import ROOT
 from tests.support import checkpoints
 from tests.support.commands import refused, run
@@ -91,7 +92,7 @@ def test_what_is_refused(here):
     assert "names no model; write hf:user/model" in refused("evaluate", "hf:", "--data", "glyphs")
     assert "'nothing' is not the name of a repository" in refused("evaluate", "hf:nothing", "--data", "glyphs")
     said = refused("evaluate", "timm:resnet18", "--data", "glyphs")
-    assert "'timm:resnet18' needs timm, which is not installed: pip install 'symdata[timm]'" in said
+    assert f"'timm:resnet18' needs timm, which is not installed: {install_line('timm')}" in said
     fields = json.loads((here / "m/preprocessor_config.json").read_text())
     (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"rescale_factor": 1.0}))
     with pytest.raises(ModelError, match="its processor scales by 1, expected 1/255"):

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 import zoo
-from cli.evaluation_text import _structure
 from tests.support.checkpoints import SIZE, golden, network, save
 from tests.support.hub_server import LoopbackHub
 from zoo.checkpoint.card import render_card
 from zoo.evaluation.structure import RELAXED, structure
 from zoo.layers.relaxed import RELAXATIONS
-from zoo.measure.learned_degree import learned
+from zoo.measure.learned import learned_degree
 from zoo.models.registry import create
 
 pytest_plugins = ["tests.support.hub_fixture"]
@@ -51,7 +50,7 @@ def test_it_is_published_and_comes_back(word, hub: LoopbackHub, tmp_path):
     images = golden()
     torch.testing.assert_close(back(images), model(images), rtol=0, atol=0 if word != "steerable" else 1e-4)
     if word != "steerable":  # which is published as plain filters: lambda is in them
-        assert learned(back).to_dict() == learned(model).to_dict()
+        assert learned_degree(back).to_dict() == learned_degree(model).to_dict()
         assert back.config["architecture"] == model.architecture
 
 
@@ -59,7 +58,11 @@ def test_it_is_published_and_comes_back(word, hub: LoopbackHub, tmp_path):
 def test_the_card_of_a_relaxed_network_says_how_far_it_went(word, tmp_path):
     model = zoo.load(save(tmp_path / "m", made(word)))
     said = model.config["exactness"]
-    assert not said["exact"] and not said["tied"] and said["learned"]["degree"] == pytest.approx(learned(model).degree)
+    assert (
+        not said["exact"]
+        and not said["tied"]
+        and said["learned"]["degree"] == pytest.approx(learned_degree(model).degree)
+    )
     card = render_card(model.config, None)
     assert "**As far as it learned.** Its convolutions began equivariant under c4" in card
     assert f"to degree {said['learned']['degree']:.2f}" in card and "Exactly" not in card
@@ -91,7 +94,7 @@ def test_a_card_is_rendered_from_a_record_that_is_none(record, tmp_path):
 def test_what_cannot_be_predicted_is_not_held_against_the_measurement(word):
     found = structure(made(word), torch.rand(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))
     assert found.agrees is None
-    text = _structure(found)
+    text = str(found)
     assert "DISAGREE" not in text and ("unknown" in text if word == "averaged" else RELAXED in text)
     strict = structure(network(), torch.rand(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))
     assert strict.agrees is True, "and what can is"

@@ -58,7 +58,7 @@ def test_a_callable(mine, what, capfd):
     path = list(sys.path)
     opened = open_model(f"{mine}:{what}")
     assert type(opened.model).__name__ == "Net" and not opened.model.training and not opened.trained
-    assert opened.preprocessing is opened.classes is opened.config is opened.size is None
+    assert opened.preprocessing is opened.classes is opened.size is None and opened.config == {}
     assert sys.path == path
     assert capfd.readouterr().out == "", "what somebody's code prints is no output of ours"
 
@@ -157,7 +157,7 @@ def test_weights_of_ones_own(mine, here):
     safetensors.torch.save_file(net.state_dict(), "mine.safetensors")
     for options in ({"ref": None, "arch": f"{mine}:build"}, {"ref": f"{mine}:build"}):
         opened = open_model(weights="mine.safetensors", **options)
-        assert opened.trained and opened.name == "mine" and opened.config is None
+        assert opened.trained and opened.name == "mine" and opened.config == {}
         assert all(torch.equal(a, b) for a, b in zip(net.parameters(), opened.model.parameters(), strict=True))
     assert open_model("mine.safetensors", arch=f"{mine}:build").trained
 

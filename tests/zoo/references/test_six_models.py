@@ -186,15 +186,15 @@ def test_a_network_of_escnn(here, name):
 def test_layers_of_escnn_are_not_looked_into(here):
     require_escnn()
     said = refused("measure", "steerable:Inside", "--layers", *OWN, "--data", "glyphs:digits", code=2)
-    assert "layers of escnn hand on typed tensors, which are not followed; leave --layers out." in said
+    assert "layers of escnn return typed tensors, which are not followed; leave --layers out." in said
     out = run("audit", "steerable:build", "--size", "29", "--channels", "1").output
-    assert "Its layers are those of escnn and are not looked into: this speaks of the sampling grids alone." in out
+    assert "Its layers are those of escnn, which are not analysed: this is about the sampling grids alone." in out
     assert "No layer ties" not in out
     network, images = open_model("steerable:Inside").model, torch.randn(2, 1, 29, 29)
     with pytest.raises(ModelError, match="typed tensors, which are not followed; use local_equivariance_error"):
         layerwise_equivariance_error(network, images)
     found = measure(network, images, Group(2))
-    assert not found.splits and found.note.count("layers of escnn hand on typed tensors") == 1 and found.motions
+    assert not found.splits and found.note.count("layers of escnn return typed tensors") == 1 and found.motions
 
 
 def test_weights_as_torch_hub_gives_them(here):

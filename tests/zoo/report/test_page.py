@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.support.checkpoints import network
-from zoo import Preprocessing, evaluate
+from zoo import ImageSet, OpenedModel, Preprocessing, evaluate
 from zoo.errors import ModelError
 from zoo.report import ModelEntry, SavedReport, collect, compared, page, read_record
 from zoo.report.charts import polar, shares
@@ -28,10 +28,8 @@ def entry(
     model = network() if model is None else model
     images = torch.randint(0, 256, (count, 1, 20, 20), generator=torch.Generator().manual_seed(1)).byte()
     labels = torch.arange(count) % 4
-    report = evaluate(
-        model, images, labels, PREPROCESSING, name=name, data="noise", classes=CLASSES, angles=angles, elements=elements
-    )
-    return collect(model, images, labels.tolist(), PREPROCESSING, report, measured=measured)
+    opened, noise = OpenedModel(model, PREPROCESSING, CLASSES, name), ImageSet(images, labels, name="noise")
+    return collect(opened, noise, evaluate(opened, noise, angles=angles, elements=elements), measured=measured)
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +105,14 @@ def test_agreement_is_what_a_loop_finds(entries):
     assert min(map(min, entries[2].agreement)) < 1, "the negative control"
 
 
-def test_films_turn_the_image(entries):
-    film = entries[0].films[0]
-    assert [frame.angle for frame in film.frames] == [30.0 * k for k in range(12)]
-    first = film.frames[0].pixels
-    assert torch.equal(film.frames[3].pixels, torch.rot90(first, 1, (-2, -1)))
-    assert {f.label for f in entries[0].films} == {0, 1, 2, 3}
-    assert film.frames[0].predicted == film.frames[3].predicted
-    assert all(0 < frame.confidence <= 1 for frame in film.frames)
+def test_strips_turn_the_image(entries):
+    strip = entries[0].strips[0]
+    assert [image.angle for image in strip.frames] == [30.0 * k for k in range(12)]
+    first = strip.frames[0].pixels
+    assert torch.equal(strip.frames[3].pixels, torch.rot90(first, 1, (-2, -1)))
+    assert {one.label for one in entries[0].strips} == {0, 1, 2, 3}
+    assert strip.frames[0].predicted == strip.frames[3].predicted
+    assert all(0 < image.confidence <= 1 for image in strip.frames)
 
 
 def test_sizes_are_those_of_the_audit(entries):
@@ -141,7 +139,7 @@ def test_errors_are_those_of_the_measures(entries):
     model, found = network("z2cnn_20"), entries[2].measures
     images = torch.randint(0, 256, (24, 1, 20, 20), generator=torch.Generator().manual_seed(1)).byte()
     x = PREPROCESSING(images[spread(24, 2)])
-    assert found.invariance.error.value == invariance_error(model, x).worst
+    assert found.kept["element_errors"].invariance.error.value == invariance_error(model, x).worst
     for motion in found.motions:
         local = local_equivariance_error(model, x, motion.generator)
         assert motion.value == local.value
@@ -149,7 +147,7 @@ def test_errors_are_those_of_the_measures(entries):
     rotation = next(split for split in found.splits if split.generator == "rotation")
     assert rotation.layers == layerwise_equivariance_error(model, x, "rotation").layers
     assert sum(layer.share.value for layer in rotation.layers) == pytest.approx(1.0)
-    exact, inexact = entries[0].measures.features, found.features
+    exact, inexact = (measures.kept["element_errors"].features for measures in (entries[0].measures, found))
     assert exact.group == "c4" and exact.error.value < 1e-12
     assert inexact.group == "d4" and inexact.error.value > 1e-2, "the negative control"
 
@@ -218,11 +216,33 @@ def test_the_json_gives_page_and_table_again(entries, html, tmp_path):
             read_record(path)
 
 
+def test_a_record_with_an_earlier_spelling_stands_beside_a_new_one(entries, tmp_path):
+    """`translate-x` is the same motion; the file keeps what it says."""
+    record = SavedReport(tuple(entries[:1]))
+    text = record.dumps().replace("translate_", "translate-")
+    path = tmp_path / "earlier.json"
+    path.write_text(text, encoding="utf-8")
+    (earlier,) = read_record(path).entries
+    assert SavedReport((earlier,)).dumps() == text and "translate-x" in text
+    assert compared([earlier]) == compared(entries[:1])
+    shown = page([earlier, entries[1]])
+    assert shown.count(" along translate_x: ") == 2 and " along translate-x" not in shown
+
+
+def test_a_saved_report_prints_the_comparison(entries):
+    record = SavedReport(tuple(entries), "Three models")
+    text = str(record)
+    assert text.startswith("Three models\n\nmodel ") and "\n\nIn percent: accuracy upright, orbit: " in text
+    assert text.index("p4cnn_21 & co") > 0 and "<td>p4cnn_21 &amp; co</td>" in record._repr_html_()
+    assert str(SavedReport((), "Nothing")) == "Nothing"
+    assert str(entries[0]).startswith(str(entries[0].report)) and "Over whole orbits under d4: " in str(entries[0])
+
+
 def test_more_models_than_colours(entries):
     """Nine: all stand in the table, the eight best are drawn; two of one name are told apart."""
     many = [entries[k % 3] for k in range(9)]
     text = Reader(page(many)).text
-    assert text.count("Do predictions agree?") == 8 and "1 more stand in the table alone" in text
+    assert text.count("Do predictions agree?") == 8 and "1 more are in the table only" in text
     assert len(compared(many).splitlines()) == 11 and "p4cnn_20 #2" in text and "p4cnn_20 #3" in text
 
 

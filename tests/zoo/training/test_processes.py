@@ -26,7 +26,7 @@ def data(tmp_path_factory):
 
 def launched(data, out, processes: int, *options: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
-    command += ["-m", "cli.main", "train", data, "--out", out, *OPTIONS, *options]
+    command += ["-m", "symdata", "train", data, "--out", out, *OPTIONS, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
     words = [str(word) for word in command]
     return subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd=out.parent)

@@ -1,7 +1,7 @@
-"""The derivative of a function along a direction of its input: in forward mode, and by two backwards as a check of it.
+"""The derivative of a function along a direction of its input: in forward mode, and by two backwards as a check.
 
-Both give J v, J being the Jacobian at x. Forward mode carries v along with x, for about the cost of 2.5 forwards. The
-other takes J^T w, which is linear in w, and derives that by w; it costs 4 to 5, and needs second derivatives.
+Both compute J v, J being the Jacobian at x. Forward mode propagates v together with x, for about the cost of 2.5
+forwards. The other differentiates J^T w, which is linear in w, by w; it costs 4 to 5, and needs second derivatives.
 """
 
 import warnings
@@ -28,7 +28,7 @@ def forward_mode(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> tuple[T
 
 
 def double_backward(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """The same by two backwards, where every operation of f can be derived twice."""
+    """The same by two backwards, if every operation of f is twice differentiable."""
     with derivable(), torch.enable_grad():
         leaf = x.detach().requires_grad_()
         out = f(leaf)
@@ -42,10 +42,10 @@ def double_backward(f: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> tupl
 
 @contextmanager
 def dual_numbers() -> Iterator[None]:
-    """While this lasts, tensors may carry a derivative along with them."""
+    """Within this context tensors may carry a derivative."""
     with derivable(), forward_ad.dual_level(), _Sparing():
         with warnings.catch_warnings():
-            # What torch loads for the first dual number uses a part of torch that is on its way out, and says so.
+            # The first dual number makes torch load a deprecated part of itself, which warns.
             warnings.simplefilter("ignore", DeprecationWarning)
             dual(torch.zeros(()), torch.zeros(()))
         yield
@@ -56,9 +56,9 @@ LINEAR = frozenset((F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, 
 
 
 class _Sparing(TorchFunctionMode):
-    """Applies linear maps to a tensor and to what it carries, and to nothing else.
+    """Applies linear maps to a tensor and to its derivative only.
 
-    torch applies them a third time, to the derivative of the weights, although there is none: half as much again.
+    torch applies them a third time, to the derivative of the weights, although there is none: that costs half again.
     """
 
     def __torch_function__(
@@ -75,20 +75,20 @@ class _Sparing(TorchFunctionMode):
 
 
 def dual(x: Tensor, v: Tensor) -> Tensor:
-    """x, with a derivative v that it carries along."""
+    """x with the derivative v."""
     made: Tensor = forward_ad.make_dual(x, v)  # type: ignore[no-untyped-call]
     return made
 
 
 def taken_apart(x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """A tensor by itself, and the derivative that it carries, if it carries one."""
+    """The value of a tensor, and its derivative if it has one."""
     value, along = forward_ad.unpack_dual(x)  # type: ignore[no-untyped-call]
     return value, along
 
 
 @contextmanager
 def derivable() -> Iterator[None]:
-    """While this lasts, attention runs as operations that have derivatives; one without is a `ModelError`."""
+    """Within this context attention runs as operations that have derivatives; one without is a `ModelError`."""
     fused = mha.get_fastpath_enabled()
     try:
         mha.set_fastpath_enabled(False)
@@ -99,7 +99,7 @@ def derivable() -> Iterator[None]:
         if cause is None or not _is_missing(cause):
             raise
         raise ModelError(
-            f"the model cannot be derived: {describe_error(cause)[:160]}; "
+            f"the model cannot be differentiated: {describe_error(cause)[:160]}; "
             "use method='central', which needs no derivatives"
         ) from error
     finally:
@@ -107,5 +107,5 @@ def derivable() -> Iterator[None]:
 
 
 def _is_missing(error: BaseException) -> bool:
-    """Whether an operation has no derivative."""
+    """Whether the error says that an operation has no derivative."""
     return isinstance(error, NotImplementedError) or "is not implemented" in str(error)

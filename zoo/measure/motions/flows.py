@@ -1,25 +1,24 @@
-"""One-parameter groups of motions of the plane, and what they do to the pixels of an image.
+"""What the flows of generators do to the pixels of an image, and their derivatives at t = 0.
 
 Under the flow of a generator for a time t an image shows at p what was at exp(-t V) p, V being the generator's velocity
-field. A turn, a shift, a scaling, a shear are such flows; a mirror is none, for it cannot be done by degrees.
+field: a turn, a shift, a scaling, a shear. See `symdata.transforms.generators` for their table.
 
-Between the pixels an image is what an interpolation says it is, and so is the derivative of a flow at t = 0:
+Between the pixels an image is an interpolation, and so is the derivative of a flow at t = 0:
 
     bicubic     the cubic spline through the pixels, as scipy's `order=3`. It is twice differentiable, so derivatives
-                from the left, from the right and in the middle agree; to a wave of w radians per pixel it gives the
-                slope 3 sin w / (2 + cos w), within 1 % of w up to w = 1. The cubic of `torch.nn.functional.grid_sample`
+                from the left, from the right and in the middle agree; a wave of w radians per pixel has the slope
+                3 sin w / (2 + cos w), within 1 % of w up to w = 1. The cubic of `torch.nn.functional.grid_sample`
                 (Keys 1981, a = -3/4) would give 1.5 sin w: half as much again as the slope of a smooth image.
     bilinear    has a kink at every pixel, which is where t = 0 is: its derivative is one-sided, and not that of
                 central differences. It is here to show that, and to compare with measurements of others.
 
 Convention:
     Pixel (column x, row y), y down, from the centre ((W - 1)/2, (H - 1)/2). `rotation` by t = pi/2 is
-    `torch.rot90(x, 1, (-2, -1))`: counter-clockwise as displayed. `translate-x` moves what is seen to the right,
-    `translate-y` down, `scale` enlarges it by exp(t), `shear` moves the upper half to the right and the lower to the
+    `torch.rot90(x, 1, (-2, -1))`: counter-clockwise as displayed. `translate_x` moves what is seen to the right,
+    `translate_y` down, `scale` enlarges it by exp(t), `shear` moves the upper half to the right and the lower to the
     left, by t pixels per pixel of height.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -27,56 +26,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symdata.errors import SymmetryError
+from symdata.transforms.generators import GENERATORS, Generator, current_name
 
 KERNELS = ("bicubic", "bilinear")
 PADDINGS = {"reflection": None, "border": "replicate", "zeros": "constant"}
-"""What lies outside of an image, and how torch calls it. `reflection` mirrors it at its outer edge: c b a | a b c."""
+"""What lies outside of an image -> its name in torch. `reflection` mirrors it at its outer edge: c b a | a b c."""
 
 MARGIN = 12
-"""Pixels that `border` and `zeros` add on each side: the spline forgets a pixel at a rate of 0.27 per pixel."""
-
-
-@dataclass(frozen=True)
-class Generator:
-    """A velocity field that is affine in the position."""
-
-    name: str
-    unit: str
-    """Of t."""
-    velocity: tuple[tuple[float, float, float], tuple[float, float, float]]
-    """V: (x, y, 1), pixels from the centre, to the velocity of x and y, in pixels per unit of t."""
-    half_image: tuple[int, int] = (0, 0)
-    """Powers of (H/2, W/2) in t, where the sides of the image are 2: t = half an image is one for a translation."""
-
-    def matrix(self, pixel: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-        """V as a matrix (2, 3), float64, for a grid whose pixel is so many pixels (high, wide) of the image."""
-        to_image = torch.tensor([pixel[1], pixel[0], 1.0], dtype=torch.float64)
-        return torch.tensor(self.velocity, dtype=torch.float64) * to_image / to_image[:2, None]
-
-    def per_half_image(self, size: tuple[int, int]) -> float:
-        """What t = 1 is in its own unit, once coordinates go from -1 to 1 over an image of `size` (H, W)."""
-        h, w = self.half_image
-        return float((size[0] / 2) ** h * (size[1] / 2) ** w)
-
-
-GENERATORS = {
-    generator.name: generator
-    for generator in (
-        Generator("rotation", "radian", ((0, 1, 0), (-1, 0, 0))),
-        Generator("translate-x", "pixel", ((0, 0, 1), (0, 0, 0)), (0, 1)),
-        Generator("translate-y", "pixel", ((0, 0, 0), (0, 0, 1)), (1, 0)),
-        Generator("scale", "log-scale", ((1, 0, 0), (0, 1, 0))),
-        Generator("shear", "shear factor", ((0, -1, 0), (0, 0, 0)), (-1, 1)),
-    )
-}
+"""Pixels that `border` and `zeros` add on each side: a pixel's weight in the spline falls by 0.27 per pixel."""
 
 
 def find_generator(generator: Generator | str) -> Generator:
-    """The generator of that name; `SymmetryError` for others, and for mirrors, which have none."""
+    """The generator of that name, earlier spellings included; `SymmetryError` for others, such as mirrors."""
     if isinstance(generator, Generator):
         return generator
-    if generator in GENERATORS:
-        return GENERATORS[generator]
+    if (name := current_name(str(generator))) in GENERATORS:
+        return GENERATORS[name]
     if any(word in str(generator) for word in ("mirror", "reflect", "flip")):
         raise SymmetryError(
             f"{generator!r} has no generator: a mirror cannot be done by degrees; measure its orbit instead, "
@@ -103,6 +68,12 @@ def flow(
         kernel: `bicubic` or `bilinear`.
         padding: what lies outside: `reflection`, `border` or `zeros`.
         pixel: how many pixels of the input, (high, wide), a pixel of this grid is: it shortens translations.
+
+    Example:
+        >>> import math
+        >>> x = torch.rand(1, 1, 9, 9, dtype=torch.float64)
+        >>> torch.allclose(flow(x, "rotation", math.pi / 2), torch.rot90(x, 1, (-2, -1)))
+        True
     """
     widened, margin = _widened(images, kernel, padding)
     b, c, h, w = widened.shape
@@ -125,8 +96,13 @@ def tangent(
 ) -> Tensor:
     """The derivative of `flow` by t at t = 0, (B, C, H, W): minus the velocity times the slope of the image.
 
-    Arguments are those of `flow`. Between pixels of different slope, as `bilinear` has them, it is the slope towards
-    larger x and y.
+    Arguments are those of `flow`. Where the slope jumps, as at every pixel with `bilinear`, it is that towards larger x
+    and y.
+
+    Example:
+        >>> ramp = torch.arange(16.0).expand(1, 1, 16, 16)  # to the right, every pixel gets what was 1 darker
+        >>> round(float(tangent(ramp, "translate_x")[0, 0, 8, 8]), 3)
+        -1.0
     """
     widened, margin = _widened(images, kernel, padding)
     h, w = images.shape[-2:]
@@ -137,23 +113,22 @@ def tangent(
     return -(velocity[0] * slope_x + velocity[1] * slope_y)
 
 
-def fastest(generator: Generator, size: tuple[int, int]) -> float:
-    """The largest velocity in an image of `size` (H, W), in pixels per unit of t."""
-    corner = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2, 1.0], dtype=torch.float64)
-    signs = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]], dtype=torch.float64)
-    return float((generator.matrix() @ (corner * signs).T).norm(dim=0).max())
-
-
 def _positions(size: tuple[int, int]) -> Tensor:
     """(x, y, 1) of every pixel from the centre, (3, H W) float64."""
     y, x = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size)
     return torch.stack([x.repeat(size[0]), y.repeat_interleave(size[1]), torch.ones(size[0] * size[1])])
 
 
+def _matrix(generator: Generator, pixel: tuple[float, float]) -> Tensor:
+    """V as a matrix (2, 3), float64, for a grid whose pixel is so many pixels (high, wide) of the image."""
+    to_image = torch.tensor([pixel[1], pixel[0], 1.0], dtype=torch.float64)
+    return torch.tensor(generator.velocity, dtype=torch.float64) * to_image / to_image[:2, None]
+
+
 @lru_cache(maxsize=64)
 def _velocity(generator: Generator, size: tuple[int, int], pixel: tuple[float, float]) -> Tensor:
     """Of x and y at every pixel, (2, H, W) float64, in pixels per unit of t."""
-    return (generator.matrix(pixel) @ _positions(size)).view(2, *size)
+    return (_matrix(generator, pixel) @ _positions(size)).view(2, *size)
 
 
 def _widened(images: Tensor, kernel: str, padding: str) -> tuple[Tensor, int]:
@@ -169,13 +144,13 @@ def _widened(images: Tensor, kernel: str, padding: str) -> tuple[Tensor, int]:
 def _taps(
     generator: Generator, t: float, size: tuple[int, int], margin: int, kernel: str, pixel: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """What every pixel after a time t is made of: indices into the widened image and their weights, (H W, taps)."""
+    """For every pixel after a time t, indices into the widened image and their weights, (H W, taps)."""
     affine = torch.zeros(3, 3, dtype=torch.float64)
-    affine[:2] = -t * generator.matrix(pixel)
+    affine[:2] = -t * _matrix(generator, pixel)
     source = torch.linalg.matrix_exp(affine)[:2] @ _positions(size)  # (2, H W), pixels from the centre
     h, w = (n + 2 * margin for n in size)
     column, row = source[0] + (w - 1) / 2, source[1] + (h - 1) / 2
-    if margin:  # what is further out than the margin looks like the margin
+    if margin:  # beyond the margin every pixel is that of its edge
         column, row = column.clamp(0, w - 1), row.clamp(0, h - 1)
     left, top = column.floor(), row.floor()
     across, down = _weights(column - left, kernel), _weights(row - top, kernel)  # (taps, H W)
@@ -203,7 +178,7 @@ _SLOPES = {"bicubic": (-0.5, 0.0, 0.5, 0.0), "bilinear": (-1.0, 1.0)}
 
 @lru_cache(maxsize=64)
 def _inverse(n: int, kernel: str) -> Tensor:
-    """(n, n) float64: pixels of an axis to the coefficients of the spline that goes through them."""
+    """(n, n) float64: pixels of an axis to the coefficients of the spline through them."""
     at_pixels = _weights(torch.zeros(1, dtype=torch.float64), kernel)[:, 0].tolist()
     inverse: Tensor = torch.linalg.inv(_on_axis(n, kernel, at_pixels))
     return inverse

@@ -1,4 +1,4 @@
-"""How a derivative along a motion is taken, and the motion itself: of images, of outputs, of the maps in between."""
+"""Settings of a Lie derivative, and the motion itself: of images, of outputs, and of the maps in between."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.maps import ImageFrame, ToGrid
-from zoo.measure.model_copy import Measured, ModelCopy
-from zoo.measure.motions.flows import Generator, fastest, find_generator, flow, tangent
+from zoo.measure.model_copy import Measurable, ModelCopy
+from zoo.measure.motions.flows import find_generator, flow, tangent
 
 METHODS = ("central", "jvp", "double-backward")
 ACTIONS = ("invariant", "image")
@@ -22,10 +23,15 @@ STEP_PIXELS = {torch.float64: 1e-4, torch.float32: 1e-2}
 
 @dataclass(frozen=True)
 class LieDerivativeSettings:
-    """How a Lie derivative is taken."""
+    """How a Lie derivative is computed.
+
+    Example:
+        >>> LieDerivativeSettings(method="jvp").to_dict()["method"]
+        'jvp'
+    """
 
     output: str = "logits"
-    """What counts as the output: `logits`, what the model gives, or the `softmax` of that."""
+    """`logits`, the model's output, or the `softmax` of that."""
     out_action: str | Callable[[Tensor, float], Tensor] = "invariant"
     """What a motion does to outputs: `invariant`, nothing; `image`, what it does to images; or T'(outputs, t)."""
     method: str = "central"
@@ -51,34 +57,43 @@ class LieDerivativeSettings:
         if self.step is not None and not (isfinite(self.step) and self.step > 0):
             raise ModelError(f"step is {self.step}, expected a number above 0, for example 1e-4")
 
-    def work(self, model: Measured, inputs: Tensor) -> ModelCopy:
-        """A copy of the model, ready to run on the inputs."""
-        return ModelCopy.of(model, inputs, self.output, self.dtype, self.batch_size, self.method != "central")
+    def to_dict(self) -> dict[str, str]:
+        """As plain data for JSON: those that matter to a reader."""
+        action = self.out_action if isinstance(self.out_action, str) else "function"
+        words = {"output": self.output, "out_action": action, "method": self.method}
+        return {**words, "kernel": self.kernel, "padding": self.padding}
 
 
-@dataclass(frozen=True)
 class Motion:
-    """A generator, acting on the images and the outputs of one model."""
+    """A generator, acting on the images and the outputs of one model.
 
-    generator: Generator
-    how: LieDerivativeSettings
-    frame: ImageFrame
-    step: float
+    Args:
+        model: copied, ready to run on the images as `model_copy`.
+        inputs: the images.
+        generator: by value or name.
+        settings: of the Lie derivative.
+        maps: whether the maps in between are moved too.
+    """
 
-    @classmethod
-    def of(
-        cls, generator: Generator | str, work: ModelCopy, how: LieDerivativeSettings, maps: bool = False
-    ) -> "Motion":
-        """For the images and the model of `work`; `maps` if the maps in between are to be moved, too."""
-        found = find_generator(generator)
-        strided = maps or how.out_action == "image"  # else no trace of the model is needed
-        frame = ImageFrame.of(work.model if strided else None, work.inputs)
-        step = how.step or STEP_PIXELS[how.dtype] / max(fastest(found, frame.size), 1.0)
-        return cls(found, how, frame, step)
+    def __init__(
+        self,
+        model: Measurable,
+        inputs: Tensor,
+        generator: Generator | str,
+        settings: LieDerivativeSettings,
+        maps: bool = False,
+    ) -> None:
+        derived = settings.method != "central"
+        self.model_copy = ModelCopy(model, inputs, settings.output, settings.dtype, settings.batch_size, derived)
+        self.generator, self.settings = find_generator(generator), settings
+        strided = maps or settings.out_action == "image"  # otherwise no trace of the model is needed
+        self.frame = ImageFrame.of(self.model_copy.model if strided else None, self.model_copy.inputs)
+        fastest = self.generator.fastest(self.frame.size)
+        self.step = settings.step or STEP_PIXELS[settings.dtype] / max(fastest, 1.0)  # t of a central difference
 
     @property
     def _sampling(self) -> dict[str, Any]:
-        return {"kernel": self.how.kernel, "padding": self.how.padding}
+        return {"kernel": self.settings.kernel, "padding": self.settings.padding}
 
     def moved(self, images: Tensor, t: float) -> Tensor:
         """T_t x."""
@@ -90,22 +105,23 @@ class Motion:
 
     def outputs_moved(self, out: Tensor, t: float) -> Tensor:
         """T'_t y."""
-        if self.how.out_action == "invariant":
+        action = self.settings.out_action
+        if action == "invariant":
             return out
-        if callable(self.how.out_action):
-            return self.how.out_action(out, t)
+        if callable(action):
+            return action(out, t)
         return flow(out, self.generator, t, pixel=self.frame.pixel(_image(out)), **self._sampling)
 
     def outputs_velocity(self, out: Tensor) -> Tensor:
         """d/dt T'_t y at t = 0."""
-        if self.how.out_action == "invariant":
+        if self.settings.out_action == "invariant":
             return torch.zeros_like(out)
-        if self.how.out_action == "image":
+        if self.settings.out_action == "image":
             return tangent(out, self.generator, pixel=self.frame.pixel(_image(out)), **self._sampling)
         return (self.outputs_moved(out, self.step) - self.outputs_moved(out, -self.step)) / (2 * self.step)
 
     def map_velocity(self, features: Tensor, to_grid: ToGrid) -> Tensor:
-        """How fast a layer's output should move, in its own shape; 0 for what has no grid."""
+        """How fast a layer's output should move, in its own shape; 0 for one without a grid."""
         with torch.enable_grad():
             leaf = features.detach().requires_grad_()
             grid = to_grid(leaf)

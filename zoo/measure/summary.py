@@ -1,0 +1,108 @@
+"""Every registered measure of one model at once: what `symdata measure` prints, and what reports take numbers from."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from symdata.display import Result, Table
+from symdata.groups import Group
+from symdata.transforms.generators import MOTIONS
+from zoo.measure import element_errors as element_errors
+from zoo.measure.metrics import METRICS, Request
+from zoo.measure.motions import along_motions as along_motions
+
+
+@dataclass(frozen=True)
+class Summary(Result):
+    """Everything that was measured of one model.
+
+    Example:
+        >>> import torch, zoo
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
+        >>> found = measure_all(model, images, "c4", generators=["rotation"], name="mine", data="noise")
+        >>> print(found)
+        mine on noise: 2 images at 28x28, in float64
+        ...
+        >>> list(found.to_dict())
+        ['name', 'data', 'size', 'images', 'invariance', 'equivariance', 'local', 'layers', 'note']
+    """
+
+    name: str
+    data: str
+    size: int
+    """Side of the images in pixels."""
+    images: int
+    found: Mapping[str, Result]
+    """By name of the measure."""
+
+    @property
+    def note(self) -> str:
+        """What the numbers do not say."""
+        return "; ".join(note for result in self.found.values() if (note := getattr(result, "note", "")))
+
+    def parts(self) -> Iterable[str | Table]:
+        """A line on model and images, and the parts of every measure."""
+        yield f"{self.name} on {self.data}: {self.images:,} images at {self.size}x{self.size}, in float64"
+        for result in self.found.values():
+            yield from result.parts()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON: the keys of all measures."""
+        fields: dict[str, Any] = {"name": self.name, "data": self.data, "size": self.size, "images": self.images}
+        for result in self.found.values():
+            fields |= result.to_dict()
+        return fields | {"note": self.note}
+
+
+def measure_all(
+    model: nn.Module,
+    inputs: Tensor,
+    elements: Group | str = "d4",
+    *,
+    generators: Sequence[str] = MOTIONS,
+    split: Sequence[str] = (),
+    output: str = "logits",
+    batch_size: int | None = None,
+    lenient: bool = False,
+    progress: Callable[[int], None] = lambda images: None,
+    name: str = "",
+    data: str = "",
+) -> Summary:
+    """Measure how far a model is from a symmetry, in every registered way.
+
+    Args:
+        model: any module; it is copied, never changed, and runs in eval mode and float64.
+        inputs: normalised images (n, C, H, W), as the model takes them.
+        elements: a finite group or its name; each element gets an error.
+        generators: motions that get a Lie derivative each.
+        split: motions whose Lie derivative is split among the layers.
+        output: `logits`, the model's output, or the `softmax` of that.
+        batch_size: images per forward; by default as many as keep the largest activation in the cache.
+        lenient: whether a split that fails becomes a note instead of an error.
+        progress: called with the number of images after every pass through all of them, see `passes`.
+        name: of the model; by default that of its class.
+        data: where the images are from.
+
+    Raises:
+        ModelError: if the model cannot run in float64, or a split fails.
+        SymmetryError: for a group that is not finite, or a generator that does not exist.
+        ShapeError: if the inputs are no images.
+
+    Example:
+        >>> import torch, zoo
+        >>> model, images = zoo.load("p4cnn_28.mnist-none"), torch.rand(2, 1, 28, 28)
+        >>> found = measure_all(model, images, "c4", generators=["rotation"])
+        >>> bool(found.found["element_errors"].invariance.worst < 1e-12)
+        True
+    """
+    group = Group.parse(elements) if isinstance(elements, str) else elements
+    request = Request(group, generators, split, output, batch_size, lenient, progress)
+    found = {key: metric.measure(model, inputs, request) for key, metric in METRICS.items()}
+    return Summary(name or type(model).__name__, data, inputs.shape[-1], len(inputs), found)
+
+
+def passes(generators: Sequence[str] = MOTIONS, split: Sequence[str] = ()) -> int:
+    """How many times `measure_all` goes through all images."""
+    return sum(metric.passes(generators, split) for metric in METRICS.values())

@@ -1,0 +1,87 @@
+"""`zoo.evaluate`: any model and any images, by reference or as they are, to one report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from symdata.groups import Group
+from zoo.evaluation.images import ImageSet, open_images
+from zoo.evaluation.report import Report
+from zoo.evaluation.run import PROBED, run_evaluation
+from zoo.inference.opened_model import OpenedModel
+from zoo.inference.sweep import Progress
+from zoo.inference.views import turns
+from zoo.references.opening import open_model
+
+
+def evaluate(
+    model: OpenedModel | nn.Module | str | Path,
+    data: ImageSet | Sequence[Any] | str | Path,
+    *,
+    split: str = "test",
+    elements: Group | str = "d4",
+    angles: int | Sequence[float] = 36,
+    fill: str = "background",
+    limit: int | None = None,
+    angle_limit: int | None = None,
+    probe: int = PROBED,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    progress: Progress = lambda images: None,
+) -> Report:
+    """Measure what a classifier does on images, upright and moved.
+
+    Images are brought to the size of the model and then moved. Elements of d4 permute pixels; any other element is a
+    bilinear look-up, and what it reads outside the image is `fill`. `upright` is the images as they are given.
+
+    Convention:
+        Degrees, counter-clockwise as displayed; an element mirrors left-right first, then turns.
+
+    Args:
+        model: a reference as for `zoo.open_model`, what that returns, or a module with the attribute `preprocessing`
+            (and `classes` and `config`, if known), as `zoo.load` returns it. It is left in the mode, and where, it was.
+        data: a dataset folder, any source that `symdata.open_source` opens, an `ImageSet`, or a pair (images, labels):
+            uint8 (n, C, H, W) and class indices (n,).
+        split: of `data`, if that is a reference.
+        elements: finite group whose elements get an accuracy each.
+        angles: of the curve: how many at equal distances from 0 on, or degrees; 0 for no curve.
+        fill: `background` (nearest border pixel) or `zero` (0 after normalisation, as in published curves).
+        limit: at most so many images, the same random choice every time.
+        angle_limit: at most so many of these for the curve.
+        probe: images on which equivariance is predicted and measured in float64; 0 leaves that out.
+        batch_size: images per forward; by default as many as fit the cache.
+        device: where to run; by default where the model is.
+        progress: called with the number of images that went through the model since the last call.
+
+    Raises:
+        ModelError: if the model cannot run on these images, its outputs are not the classes, or they are not finite.
+        ShapeError: if images or labels are not what they should be.
+        SymmetryError: for a group that is not finite, or an unknown fill.
+
+    Example:
+        >>> from zoo import evaluate
+        >>> report = evaluate("p4cnn_28.mnist-none", "glyphs:digits", elements="c4", angles=4, limit=20, probe=1)
+        >>> print(report.structure)
+        Exact: at 28x28 every subsampling maps to itself under c4.
+        Measured in float64 on 1 images:
+        ...
+        Feature maps agree with the prediction.
+    """
+    opened = open_model(model) if isinstance(model, str | Path) else OpenedModel.of(model)
+    preprocessing = opened.require_preprocessing()
+    if isinstance(data, str | Path):
+        images = open_images(data, split, preprocessing, limit)
+    else:
+        images = ImageSet.of(data).limited(limit)
+    return run_evaluation(
+        opened,
+        images,
+        Group.parse(elements) if isinstance(elements, str) else elements,
+        turns(angles if isinstance(angles, int) else tuple(angles)),
+        angle_limit=angle_limit,
+        probe=probe,
+        options={"fill": fill, "batch_size": batch_size, "device": device, "progress": progress},
+    )

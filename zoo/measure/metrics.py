@@ -63,7 +63,8 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
-"""Name -> measure, in the order in which they are computed and shown."""
+"""Name -> measure, in the order in which they are computed and shown: those of `FIRST`, then the others by name."""
+FIRST = ("element_errors", "local_errors", "layer_errors")
 
 Measure = Callable[[nn.Module, Tensor, Request], Result]
 
@@ -74,6 +75,9 @@ def metric(*keys: str, **options: Any) -> Callable[[Measure], Measure]:
     def register(measure: Measure) -> Measure:
         assert measure.__name__ not in METRICS, f"there are two measures {measure.__name__}"
         METRICS[measure.__name__] = Metric(measure, keys, **options)
+        others = sorted(METRICS.keys() - set(FIRST))
+        for name in [name for name in (*FIRST, *others) if name in METRICS]:  # whatever was imported first
+            METRICS[name] = METRICS.pop(name)
         return measure
 
     return register

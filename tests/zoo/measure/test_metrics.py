@@ -85,6 +85,17 @@ def test_one_entry_is_enough(registry, kept):
     assert earlier.to_dict() == fields
 
 
+def test_the_order_does_not_depend_on_what_was_imported_first(registry):
+    names, entries = list(METRICS), dict(METRICS)
+    METRICS.clear()
+    for name in ("brightness", *reversed(names), "angles"):
+        entry = entries.get(name)
+        register = metric(*(entry.keys if entry else (name,)), columns=entry.columns if entry else {name: str})
+        register(entry.measure if entry else type("measure", (), {"__name__": name})())
+    assert list(METRICS) == ["element_errors", "local_errors", "layer_errors", "angles", "brightness"]
+    assert columns() == ("feature maps", "logits", "LEE turning", "LEE shifting", "angles", "brightness")
+
+
 def test_two_measures_of_one_name_are_refused(registry):
     metric("brightness")(brightness)
     with pytest.raises(AssertionError, match="there are two measures brightness"):

@@ -7,8 +7,8 @@ import pytest
 from symdata.recipes.plan import Spec
 from symdata.store import make
 from tests.conftest import ROOT
-from tests.repository.test_docs import commands, snippets
 from tests.support.commands import run
+from tests.support.documents import commands, snippets
 from zoo.training.config import RELAXATIONS
 
 pytestmark = pytest.mark.checkout

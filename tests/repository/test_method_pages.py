@@ -14,6 +14,8 @@ from zoo.training.config import RELAXATIONS
 pytestmark = pytest.mark.checkout
 
 FOLDER = ROOT / "docs" / "methods"
+if not FOLDER.is_dir():
+    pytest.skip("the pages are in the checkout alone", allow_module_level=True)
 PAGES = sorted(path.name for path in FOLDER.glob("*.md") if path.name != "README.md")
 
 

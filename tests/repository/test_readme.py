@@ -7,8 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.documents import Reader, sections, snippets
-from tests.support.hub_fixture import CLIENT_WARNING
-from tests.support.hub_server import LoopbackHub
+from tests.support.hub_server import CLIENT_WARNING, LoopbackHub
 
 pytestmark = [pytest.mark.checkout, pytest.mark.slow, pytest.mark.filterwarnings(CLIENT_WARNING)]
 

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENT_WARNING = "ignore:Use 'content=:DeprecationWarning"
+"""huggingface_hub 2.4 uploads large files over plain HTTP in a way that its own HTTP library has deprecated."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _START_SECONDS = 10.0
 

@@ -27,6 +27,7 @@ import torch
 import torch.distributed as dist
 
 dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world)
+dist.barrier()  # one that closes its connections before all of them stand would break those of the others
 """
 """What every program of `run_processes` begins with: `torch.distributed` ready, beside `rank`, `world`, `folder`."""
 

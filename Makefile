@@ -33,7 +33,7 @@ demo: $(VENV)/.base
 	@echo 'The picture: $(abspath $(DEMO))/preview.png'
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -71,7 +71,7 @@ wheel-test:
 	cd "$$room"; unset PYTHONPATH; \
 	venv/bin/symdata doctor; \
 	venv/bin/symdata make --symmetry d4-partial --out demo; \
-	SYMDATA_WITHOUT_ESCNN=1 OMP_NUM_THREADS=1 venv/bin/python -m pytest -n $(JOBS) --dist loadfile -m 'not checkout and not slow and not exhaustive'
+	SYMDATA_WITHOUT_ESCNN=1 OMP_NUM_THREADS=1 venv/bin/python -m pytest -n $(JOBS) --dist worksteal -m 'not checkout and not slow and not exhaustive'
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

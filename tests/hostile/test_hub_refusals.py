@@ -27,13 +27,21 @@ def data(tmp_path_factory) -> Path:
     return build(tmp_path_factory.mktemp("data") / "d", symmetry="d4", count=24, size=12).folder
 
 
+@pytest.fixture(scope="module")
+def published(whole, data):
+    """What a Hub remembers to which a model and a dataset were published."""
+    with LoopbackHub() as hub, pytest.MonkeyPatch.context() as patch:
+        hub.use_here(patch)
+        push(whole, MODEL, tag="v1")
+        publish(data, DATA, tag="v1")
+        return hub.memory()
+
+
 @pytest.fixture
-def both(hub: LoopbackHub, whole, data, monkeypatch) -> LoopbackHub:
+def both(hub: LoopbackHub, published, monkeypatch) -> LoopbackHub:
     """A Hub with a model and a dataset at v1; the client does not sleep between its retries."""
-    push(whole, MODEL, tag="v1")
-    publish(data, DATA, tag="v1")
+    hub.recall(published)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    hub.requests.clear()
     return hub
 
 

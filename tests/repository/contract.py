@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 MAY_IMPORT = {
     "symdata": {
@@ -189,9 +189,3 @@ def public_classes(files: Mapping[str, str]) -> dict[str, list[str]]:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(path)
     return found
-
-
-def repeated(names: Iterable[str]) -> list[str]:
-    """Those that come more than once."""
-    seen: set[str] = set()
-    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]

@@ -1,134 +1,18 @@
-"""The README tells the truth: every command stands in it, and every snippet of it runs.
-
-A snippet under `<!-- not run: reason -->` is left out; the reason is for whoever reads the source of the README.
-In console snippets the lines that begin with `$ ` are commands. Those that set up the environment are held against
-the Makefile and pyproject.toml instead of being run; all others must be `symdata`.
-"""
+"""The README mentions every command and says why a snippet is not run; reading a document is tried on an example."""
 
 import re
-import shlex
-import sys
-import tomllib
-from dataclasses import dataclass
 
 import pytest
 
 from cli.main import COMMANDS
 from tests.conftest import ROOT
-from tests.support.console import shell, symdata_script
-from tests.support.hub_server import LoopbackHub
+from tests.support.documents import commands, console_problems, sections, setup_problem, snippets
 
 pytestmark = pytest.mark.checkout
-
-SNIPPET = re.compile(
-    r"^(?P<skip><!-- not run:(?P<reason>[^>]*)-->\n+)?```(?P<language>console|python)\n(?P<code>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-FILE = re.compile(r"# (?P<name>\w+\.py)\n")
-"""The first line of a python snippet that the reader saves as a file."""
-
-
-@dataclass(frozen=True)
-class Snippet:
-    """One fenced block of a document."""
-
-    line: int
-    language: str
-    code: str
-    reason: str | None
-    """Why it is not run; None if it is."""
-
-
-def snippets(text: str) -> list[Snippet]:
-    """The console and python snippets of a Markdown text, in order."""
-    return [
-        Snippet(text.count("\n", 0, m.start("code")) + 1, m["language"], m["code"], m["reason"] if m["skip"] else None)
-        for m in SNIPPET.finditer(text)
-    ]
-
-
-def commands(code: str) -> list[str]:
-    """The commands of a console snippet, continued lines joined, comments gone."""
-    joined = code.replace("\\\n", " ")
-    return [line[2:].partition("  #")[0].strip() for line in joined.splitlines() if line.startswith("$ ")]
-
-
-def setup_problem(command: str, makefile: str, project: dict) -> str | None:
-    """What is wrong with a command that sets up the environment: "" if nothing, None if it is no such command."""
-    problems, known = [], True
-    for part in re.split(r"\s*&&\s*", command):
-        words = [word for word in shlex.split(part) if "=" not in word or word.startswith("-") or "==" in word]
-        if words[0] == "make":
-            targets = [word for word in words[1:] if not re.search(rf"^{re.escape(word)}:", makefile, re.MULTILINE)]
-            problems += [f"the Makefile has no target {target!r}" for target in targets]
-        elif words[0].split("/")[-1] == "pip" or words[1:3] == ["-m", "pip"]:
-            extras = {extra for word in words for extra in re.findall(r"\[([\w,-]+)\]", word)}
-            extras = {extra for group in extras for extra in group.split(",")}
-            problems += [f"pyproject.toml has no extra {e!r}" for e in extras - set(project["optional-dependencies"])]
-        elif not (words[:2] == ["git", "clone"] or words[0] in ("cd", "source", ".") or words[1:3] == ["-m", "venv"]):
-            known = False
-    return "; ".join(problems) if known else None
-
-
-def run_console(code: str, folder, scripts) -> list[str]:
-    """Runs the `symdata` commands of a console snippet in `folder`; a problem per command that did not work."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    problems = []
-    for command in commands(code):
-        command = command.replace(".venv/bin/symdata", "symdata")
-        if command.startswith("symdata "):
-            result = shell(command, folder, scripts)
-            if result.returncode:
-                problems.append(f"$ {command}\nexit code {result.returncode}\n{result.stdout}{result.stderr}")
-            continue
-        problem = setup_problem(command, makefile, project)
-        if problem is None:
-            problem = "not a symdata command: mark the snippet with <!-- not run: reason -->"
-        if problem:
-            problems.append(f"$ {command}\n{problem}")
-    return problems
 
 
 def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-def test_every_snippet_of_the_readme_runs(tmp_path, monkeypatch):
-    """Those that speak to the Hub find the loopback one, where `user` is logged in."""
-    with LoopbackHub() as hub:
-        for name, value in hub.env().items():
-            monkeypatch.setenv(name, value)
-        hub.use_here(monkeypatch)
-        before = set(sys.modules)
-        run_snippets(tmp_path, monkeypatch)
-        for name in set(sys.modules) - before:
-            if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-                del sys.modules[name]  # the reader's own files
-
-
-def run_snippets(tmp_path, monkeypatch) -> None:
-    scripts = symdata_script(tmp_path / "bin")
-    folder = tmp_path / "reader"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
-    namespace = {"__name__": "readme"}
-    found = [snippet for snippet in snippets(readme()) if snippet.reason is None]
-    assert {snippet.language for snippet in found} == {"console", "python"}
-    for snippet in found:
-        if snippet.language == "console":
-            problems = run_console(snippet.code, folder, scripts)
-            assert not problems, f"README.md:{snippet.line}\n" + "\n".join(problems)
-            continue
-        if file := FILE.match(snippet.code):
-            (folder / file["name"]).write_text(snippet.code, encoding="utf-8")
-            sys.modules.pop(file["name"].removesuffix(".py"), None)  # of another test
-        exec(  # the line numbers of a traceback are those of the README
-            compile("\n" * (snippet.line - 1) + snippet.code, "README.md", "exec"), namespace
-        )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -194,7 +78,33 @@ def test_commands_that_set_up_are_checked(command, problem):
     assert setup_problem(command, "demo: x\ntest:\n", project) == problem
 
 
-def test_a_command_that_fails_is_reported(tmp_path):
-    (problem,) = run_console("$ symdata nosuch\n", tmp_path, symdata_script(tmp_path / "bin"))
-    assert "exit code 2" in problem
-    assert "nosuch" in problem
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("symdata nosuch", "exit code 2"),
+        ("symdata audit p4cnn_28    # approximate: no", "is said to be approximate, but prints\np4cnn_28: exact"),
+        ("rm -rf demo", "not a symdata command"),
+        ("make nosuch", "the Makefile has no target 'nosuch'"),
+    ],
+)
+def test_a_command_that_fails_is_reported(command, problem):
+    (found,) = console_problems(f"$ {command}\n")
+    assert problem in found
+
+
+@pytest.mark.parametrize("command", ["symdata --version", "symdata audit p4cnn_28    # exact", "make test"])
+def test_a_command_that_works_is_none(command):
+    assert console_problems(f"$ {command}\n") == []
+
+
+def test_a_command_that_needs_a_shell_is_refused():
+    with pytest.raises(AssertionError, match="needs a shell"):
+        console_problems("$ symdata recipes | head\n")
+
+
+def test_snippets_belong_to_the_heading_above_them():
+    text = f"{EXAMPLE}```python\n# no heading\ny = 2\n```\n### Below\ntext\n## After\n```python\nz = 3\n```\n"
+    found = sections(text)
+    assert [*found] == ["A document", "Below", "After"]
+    assert [len(part) for part in found.values()] == [4, 0, 1]
+    assert [snippet for part in found.values() for snippet in part] == snippets(text)

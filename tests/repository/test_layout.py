@@ -1,10 +1,8 @@
 """The contract of the house: its checker is tried on made-up offenders, then on our files."""
 
-import ast
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +14,6 @@ from tests.repository.contract import (
     MAY_IMPORT,
     arrows,
     public_classes,
-    repeated,
     violations,
 )
 
@@ -126,11 +123,6 @@ def test_a_circle_through_a_function_is_found():
 
 def test_no_two_public_classes_have_one_name():
     assert {name: paths for name, paths in public_classes(PRODUCT).items() if len(paths) > 1} == {}
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if Path(path).name.startswith("test_")])
-def test_no_test_is_overwritten_by_a_later_one_of_its_name(path):
-    assert repeated(node.name for node in ast.parse(FILES[path]).body if isinstance(node, ast.FunctionDef)) == []
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,10 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
 
 
 def same(model: torch.nn.Module) -> bool:

@@ -4,10 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.hub_server import LoopbackHub
-
-# huggingface_hub 2.4 uploads large files over plain HTTP in a way that its own HTTP library has deprecated.
-CLIENT_WARNING = "ignore:Use 'content=:DeprecationWarning"
+from tests.support.hub_server import CLIENT_WARNING, LoopbackHub
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,6 +18,7 @@ between repositories, squashing, .gitignore, the dataset viewer, rate limits, an
 A test against this server is a test of the protocol as read and recorded, not a test against the live Hub.
 """
 
+import copy
 import os
 import socket
 import subprocess
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENT_WARNING = "ignore:Use 'content=:DeprecationWarning"
+"""huggingface_hub 2.4 uploads large files over plain HTTP in a way that its own HTTP library has deprecated."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _START_SECONDS = 10.0
 
@@ -142,6 +145,16 @@ class LoopbackHub:
     def heal(self) -> None:
         """Let all requests succeed again."""
         self._frontier.faults.clear()
+
+    def memory(self) -> tuple[Any, Any]:
+        """All repositories and large files as they are now, for `recall`."""
+        return copy.deepcopy(self.store.repos), dict(self.store.blobs)
+
+    def recall(self, memory: tuple[Any, Any]) -> None:
+        """Make the repositories and large files what they were then, at this Hub or another; no request is counted."""
+        repos, blobs = memory
+        self.store.repos, self.store.blobs = copy.deepcopy(repos), dict(blobs)
+        self.requests.clear()
 
     def add_user(self, name: str, token: str, role: str = "write", orgs: tuple[str, ...] = ()) -> None:
         """Accept one more token."""

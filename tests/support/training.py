@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from symdata.recipes.spec import Spec
 from symdata.store import make
 from zoo.training import TrainConfig, train
@@ -40,8 +38,3 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def weights(folder: Path) -> bytes:
     """The file of weights, whose bytes are a function of the weights alone."""
     return (folder / "model.safetensors").read_bytes()
-
-
-def same_global_state(before: torch.Tensor) -> bool:
-    """Whether torch's global generator is where it was."""
-    return bool(torch.equal(before, torch.get_rng_state()))

@@ -13,6 +13,7 @@ import yaml
 from symdata.errors import HubError, StoreError
 from symdata.hub import publish
 from symdata.store import load, verify
+from tests.support.commands import run
 from tests.support.folders import build, contents, rows
 from tests.support.hub_server import LoopbackHub
 
@@ -247,15 +248,16 @@ def test_verifying_goes_back_to_the_revision_that_was_used(hub, whole, tmp_path)
     assert torch.equal(images.sum((1, 2, 3)), load(whole).images().sum((1, 2, 3)))
 
 
-def test_another_process_publishes_and_makes(hub, whole, tmp_path):
-    """The commands themselves, with the client as it comes."""
-    done = hub.cli("publish", str(whole), REPO, "--tag", "v1", "--json")
+def test_another_process_makes_what_a_command_published(hub, whole, tmp_path, monkeypatch):
+    """The commands themselves, one with the client as it comes."""
+    done = run("publish", whole, REPO, "--tag", "v1", "--json")
     fields = yaml.safe_load(done.stdout)
     assert fields["repo_id"] == REPO and fields["tag"] == "v1"
     done = hub.cli("make", f"hub:{REPO}@v1", "--symmetry", "d4", "--out", str(tmp_path / "d"))
     assert done.stderr == ""
     here = build(tmp_path / "here", source=str(whole), symmetry="d4")
     assert rows(tmp_path / "d") == rows(here.folder)
-    refused = hub.cli("publish", str(whole), REPO, token=None, check=False)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    hub.use_here(monkeypatch, token=None)
+    refused = run("publish", whole, REPO)
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == f"symdata: the Hub refused '{REPO}' (HTTP 401): log in with `hf auth login`\n"

@@ -3,8 +3,11 @@
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import processes
 from tests.support.folders import build, contents, rows
 from tests.support.images import write_folder
+
+quick_workers = processes.quick_workers
 
 LAYOUTS = {
     "lattice": {"symmetry": "d4-partial", "count": 900},
@@ -35,13 +38,16 @@ def test_the_number_of_shards_changes_no_row(name, tmp_path):
 @pytest.mark.parametrize(
     "name", ["resampled", *(pytest.param(n, marks=pytest.mark.slow) for n in ("lattice", "pairs"))]
 )
-def test_the_number_of_workers_changes_no_byte(name, tmp_path):
+def test_the_number_of_workers_changes_no_byte(name, tmp_path, request):
+    if name != "resampled":  # whose workers begin as a user's do
+        request.getfixturevalue("quick_workers")
     fields = {**LAYOUTS[name], "count": 300}
     alone = build(tmp_path / "alone", run={"num_shards": 4, "batch_size": 17}, **fields)
     two = build(tmp_path / "two", run={"num_shards": 4, "workers": 2, "batch_size": 512}, **fields)
     assert contents(alone.folder) == contents(two.folder)
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_workers_read_sources_of_every_kind(tmp_path):
     """The source travels to the workers, whatever holds its images."""
     pets = write_folder(tmp_path / "pets", per_class=40)

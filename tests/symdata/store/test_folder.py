@@ -1,19 +1,21 @@
 """Folders in the way, disks that refuse, builds that fail: nothing half-written, and nothing of others lost."""
 
+import dataclasses
 import errno
 import os
-import subprocess
-import sys
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
 from symdata.errors import SourceError, StoreError
-from symdata.store import load
+from symdata.recipes.plan import resolve
+from symdata.recipes.spec import Spec
+from symdata.store import load, make
 from symdata.store.build_folder import partial_folder
 from symdata.store.shards import WorkerDiedError
-from tests.conftest import ROOT
+from tests.support import commands, kills
 from tests.support.folders import StopBuild, build, contents, stop_after
 from tests.support.images import write_folder
 
@@ -185,11 +187,13 @@ def test_a_device_that_is_really_full(tmp_path):
 
 def test_a_file_beyond_the_limit_of_the_process(tmp_path):
     """A real refusal of the kernel in the middle of a shard, through the command line."""
-    command = [sys.executable, "-m", "symdata", "make", "--symmetry", "d4", "--out", str(tmp_path / "d")]
-    limited = ["bash", "-c", 'ulimit -f 200; exec "$@"', "bash", *command]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200 * 1024, hard))
+    try:
+        done = commands.run("make", "--symmetry", "d4", "--out", tmp_path / "d")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith(f"symdata: cannot write '{tmp_path / 'd'}': File too large")
     assert done.stderr.count("\n") == 1
     assert names(tmp_path) == []
@@ -226,38 +230,12 @@ def test_a_device_without_memory_leaves_what_is_done(tmp_path, monkeypatch):
     build(tmp_path / "d", run={"num_shards": 3, "resume": True}, **FIELDS)
 
 
-DYING = """
-import os, sys
-from symdata.recipes.plan import DatasetPlan
-from symdata.recipes.spec import Spec
-from symdata.store import make
-from symdata.store.shards import WorkerDiedError
-
-batch = DatasetPlan.batch
-
-def dying(self, split, rows, device="cpu"):
-    if split == "test":
-        os._exit(9)
-    return batch(self, split, rows, device)
-
-DatasetPlan.batch = dying
-if __name__ == "__main__":
-    try:
-        make(Spec(symmetry="d4-partial", count=60, size=10), sys.argv[1], workers=2)
-    except WorkerDiedError as error:
-        print(error)
-"""
-
-
 @pytest.mark.slow
 def test_a_worker_that_dies_leaves_what_is_done(tmp_path):
-    script = tmp_path / "dying.py"
-    script.write_text(DYING)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(script), str(tmp_path / "d")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("a worker process died, perhaps for lack of memory, or because")
+    plan = resolve(Spec(**FIELDS))
+    dying = kills.DyingPlan(**{field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)})
+    with pytest.raises(WorkerDiedError, match=r"^a worker process died, perhaps for lack of memory, or because"):
+        make(dying, tmp_path / "d", workers=2)
     assert issubclass(WorkerDiedError, StoreError)
     made = build(tmp_path / "d", run={"resume": True}, **FIELDS)
     assert contents(made.folder) == contents(build(tmp_path / "whole", **FIELDS).folder)

@@ -1,26 +1,38 @@
 """Builds that were stopped, by an exception, by SIGKILL, by Ctrl-C: they go on, and end with the same bytes."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from symdata.errors import StoreError
-from symdata.recipes.spec import Spec
-from symdata.store import make
 from symdata.store.build_folder import partial_folder
 from symdata.store.lock import locked
 from tests.conftest import ROOT
+from tests.support import kills
 from tests.support.folders import StopBuild, build, contents, stop_after
 from tests.support.images import encoded, noise, write_folder
+from tests.support.processes import start
 from tests.symdata.store.test_bytes import LAYOUTS
 
 SHARDS = {"num_shards": 4}
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory):
+    """A function that gives the whole dataset of a layout, which is made once."""
+    return cache(lambda name: build(tmp_path_factory.mktemp("layout") / name, run=SHARDS, **LAYOUTS[name]))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, bytes]:
+    """The files of FIELDS, made without a stop."""
+    return contents(build(tmp_path_factory.mktemp("whole") / "d", run=SHARDS, **FIELDS).folder)
 
 
 def names(folder: Path) -> list[str]:
@@ -36,8 +48,8 @@ def stopped(folder: Path, rows: int = 1, **fields) -> Path:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_stopped_build_goes_on_and_ends_with_the_same_bytes(name, tmp_path):
-    whole = build(tmp_path / "whole", run=SHARDS, **LAYOUTS[name])
+def test_a_stopped_build_goes_on_and_ends_with_the_same_bytes(name, tmp_path, layout):
+    whole = layout(name)
     total = sum(entry["num_examples"] for entry in whole.manifest["splits"].values())
     folder = tmp_path / "d"
     stopped(folder, total // 2, **LAYOUTS[name])
@@ -45,15 +57,14 @@ def test_a_stopped_build_goes_on_and_ends_with_the_same_bytes(name, tmp_path):
     build(folder, run={**SHARDS, "resume": True, "progress": rows.append}, **LAYOUTS[name])
     assert contents(folder) == contents(whole.folder)
     assert 0 < rows[0] < total and sum(rows) == total, "what was there counts as done at once, and is not made again"
-    assert names(tmp_path) == ["d", "whole"]
+    assert names(tmp_path) == ["d"]
 
 
 FIELDS = {"symmetry": "d4-partial", "count": 400, "size": 12}
 
 
 @pytest.mark.parametrize("where", ["write_json", "describe", "preview", "render_card", "put_in_place"])
-def test_wherever_it_stopped(where, tmp_path, monkeypatch):
-    whole = contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
+def test_wherever_it_stopped(where, tmp_path, monkeypatch, whole):
     folder = tmp_path / "d"
 
     def stop(*arguments):
@@ -66,12 +77,11 @@ def test_wherever_it_stopped(where, tmp_path, monkeypatch):
     assert not folder.exists()
     build(folder, run={**SHARDS, "resume": True}, **FIELDS)
     assert contents(folder) == whole
-    assert names(tmp_path) == ["d", "whole"]
+    assert names(tmp_path) == ["d"]
 
 
-def test_stopped_between_the_manifest_and_the_end(tmp_path, monkeypatch):
+def test_stopped_between_the_manifest_and_the_end(tmp_path, monkeypatch, whole):
     """The last step of a build removes its spec; then the manifest says what stands there."""
-    whole = contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
     with monkeypatch.context() as patch:
         patch.setattr("symdata.store.build_folder.os.replace", _stop_at(tmp_path / "d"))
         with pytest.raises(StopBuild):
@@ -94,8 +104,7 @@ def _stop_at(target: Path):
     return stopping
 
 
-def test_a_shard_that_lost_its_end_is_made_again(tmp_path):
-    whole = contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
+def test_a_shard_that_lost_its_end_is_made_again(tmp_path, whole):
     partial = stopped(tmp_path / "d", 450, **FIELDS)
     shard = partial / "train-00000-of-00004.parquet"
     shard.write_bytes(shard.read_bytes()[:-100])
@@ -104,9 +113,8 @@ def test_a_shard_that_lost_its_end_is_made_again(tmp_path):
     assert contents(tmp_path / "d") == whole
 
 
-def test_resuming_where_nothing_is_left_begins(tmp_path):
-    made = build(tmp_path / "d", run={**SHARDS, "resume": True}, **FIELDS)
-    assert contents(made.folder) == contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
+def test_resuming_where_nothing_is_left_begins(tmp_path, whole):
+    assert contents(build(tmp_path / "d", run={**SHARDS, "resume": True}, **FIELDS).folder) == whole
 
 
 def test_resuming_what_is_whole_leaves_it_alone(tmp_path):
@@ -139,10 +147,10 @@ def test_resuming_with_other_options_is_refused(change, run, tmp_path):
     assert contents(made.folder) == contents(build(tmp_path / "whole", run=run, **{**FIELDS, **change}).folder)
 
 
-def test_options_that_change_no_byte_may_change(tmp_path):
+def test_options_that_change_no_byte_may_change(tmp_path, whole):
     stopped(tmp_path / "d", 200, **FIELDS)
     made = build(tmp_path / "d", run={**SHARDS, "resume": True, "batch_size": 7}, **FIELDS)
-    assert contents(made.folder) == contents(build(tmp_path / "whole", run=SHARDS, **FIELDS).folder)
+    assert contents(made.folder) == whole
 
 
 def test_a_source_that_changed_is_another_build(tmp_path):
@@ -190,36 +198,18 @@ def test_two_builds_do_not_meet_in_one_folder(run, tmp_path):
 
 # Real kills
 
-KILLED_AT = """
-import json, os, signal, sys
-from symdata.recipes.spec import Spec
-from symdata.store import make
-
-def progress(n, done=[0]):
-    done[0] += n
-    if done[0] >= {rows}:
-        os.kill(os.getpid(), signal.{signal})
-
-make(Spec(**json.loads(sys.argv[1])), sys.argv[2], num_shards=4, progress=progress)
-"""
-
-
-def killed(folder: Path, rows: int, how: str, fields: dict) -> subprocess.CompletedProcess[str]:
-    code = KILLED_AT.format(rows=rows, signal=how)
-    command = [sys.executable, "-c", code, json.dumps(fields), str(folder)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
 
 @pytest.mark.parametrize("name", ["resampled", pytest.param("lattice", marks=pytest.mark.slow)])
-def test_a_killed_process_leaves_what_the_next_one_finishes(name, tmp_path):
-    done = killed(tmp_path / "d", 450, "SIGKILL", LAYOUTS[name])
-    assert done.returncode == -signal.SIGKILL
+def test_a_killed_process_leaves_what_the_next_one_finishes(name, tmp_path, layout):
+    process = start(kills.build, LAYOUTS[name], tmp_path / "d", 450, log=tmp_path / "log")
+    process.join(timeout=120)
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "log").read_text()
+    (tmp_path / "log").unlink()
     left = names(tmp_path / "d.partial")
     assert "train-00000-of-00004.parquet" in left and any(name.endswith(".unfinished") for name in left)
     assert names(tmp_path) == ["d.partial"]
-    make(Spec(**LAYOUTS[name]), tmp_path / "d", num_shards=4, resume=True)
-    whole = build(tmp_path / "whole", run=SHARDS, **LAYOUTS[name])
-    assert contents(tmp_path / "d") == contents(whole.folder)
+    build(tmp_path / "d", run={**SHARDS, "resume": True}, **LAYOUTS[name])
+    assert contents(tmp_path / "d") == contents(layout(name).folder)
 
 
 def children(pid: int) -> list[int]:
@@ -242,6 +232,15 @@ def running(pid: int) -> bool:
         return False
 
 
+LARGE, LARGE_RUN = {"symmetry": "c8", "count": 9000}, {"num_shards": 12}
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> dict[str, bytes]:
+    """The files of a build that takes long enough to be met on its way."""
+    return contents(build(tmp_path_factory.mktemp("large") / "d", run=LARGE_RUN, **LARGE).folder)
+
+
 def _heed_interrupts() -> None:
     """In a child: tests that a shell has started in the background inherit that interrupts are ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -253,7 +252,7 @@ def _heed_interrupts() -> None:
     ("how", "sign"),
     [(signal.SIGKILL, "train-*.parquet"), (signal.SIGINT, "train-*.parquet"), (signal.SIGINT, "*.unfinished")],
 )
-def test_a_command_with_workers_that_is_killed(how, sign, tmp_path):
+def test_a_command_with_workers_that_is_killed(how, sign, tmp_path, large):
     options = ["--symmetry", "c8", "--count", "9000", "--num-shards", "12", "--workers", "2"]
     command = [sys.executable, "-m", "symdata", "make", *options, "--out", str(tmp_path / "d")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -276,6 +275,5 @@ def test_a_command_with_workers_that_is_killed(how, sign, tmp_path):
         assert time.monotonic() < deadline, "a worker outlives its parent"
         time.sleep(0.05)
     assert not (tmp_path / "d").exists()
-    whole = build(tmp_path / "whole", symmetry="c8", count=9000, run={"num_shards": 12})
-    build(tmp_path / "d", symmetry="c8", count=9000, run={"num_shards": 12, "resume": True})
-    assert contents(tmp_path / "d") == contents(whole.folder)
+    build(tmp_path / "d", run={**LARGE_RUN, "resume": True}, **LARGE)
+    assert contents(tmp_path / "d") == large

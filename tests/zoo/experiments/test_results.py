@@ -13,6 +13,8 @@ from zoo.report import compared, read_record
 pytestmark = pytest.mark.checkout
 
 AUDITS = ROOT / "docs/results/audits"
+if not AUDITS.is_dir():
+    pytest.skip("the records are in the checkout alone", allow_module_level=True)
 LEADERBOARD = ROOT / "docs/results/leaderboard/leaderboard.json"
 ROW = re.compile(
     r"^\| \[[^]]+\]\((?P<file>\w+\.txt)\).*\| (?P<images>[\d,]+) \| (?P<degree>[^|]+) \| (?P<told>[^|]+) \|"
@@ -20,9 +22,7 @@ ROW = re.compile(
 
 
 def audits() -> list[re.Match[str]]:
-    """The rows of the table; none outside the checkout, where these tests are left out."""
-    if not AUDITS.is_dir():
-        return []
+    """The rows of the table."""
     lines = (AUDITS / "README.md").read_text(encoding="utf-8").splitlines()
     return [match for match in map(ROW.match, lines) if match]
 

@@ -11,6 +11,7 @@ from symdata.errors import HubError
 from tests.support import checkpoints
 from tests.support.checkpoints import network, same, save
 from tests.support.commands import refused as refused_command
+from tests.support.commands import said
 from tests.support.folders import build
 from tests.support.hub_server import LoopbackHub
 from zoo import Preprocessing, create, info, load, pull, push
@@ -226,27 +227,26 @@ def test_a_name_in_the_default_namespace(hub, whole, here, monkeypatch):
 
 
 def test_the_commands(hub, whole, here):
-    done = hub.cli("publish", str(whole), REPO, "--tag", "v1", "--json")
-    assert json.loads(done.stdout)["kind"] == "model"
-    done = hub.cli("publish", str(whole), REPO, "--dry-run", token=None)
-    assert "model.safetensors" in done.stdout and done.stdout.endswith(f"model {hub.url}/{REPO}: nothing was sent\n")
-    done = hub.cli("pull", f"{REPO}@v1", "--out", str(here / "m"))
+    assert json.loads(said("publish", whole, REPO, "--tag", "v1", "--json"))["kind"] == "model"
+    hub.requests.clear()
+    sent = said("publish", whole, REPO, "--dry-run")
+    assert "model.safetensors" in sent and sent.endswith(f"model {hub.url}/{REPO}: nothing was sent\n")
+    assert not hub.requests
+    done = hub.cli("pull", f"{REPO}@v1", "--out", str(here / "m"))  # as a user starts it
     assert done.stdout == f"model {here / 'm'}\n" and done.stderr == ""
     assert same(load(here / "m"))
 
 
 def test_pulling_tells_a_dataset_from_a_model(hub, here):
     data = build(here / "squares", symmetry="d4", count=20, size=12).folder
-    hub.cli("publish", str(data), "user/squares")
-    done = hub.cli("pull", "user/squares", "--out", str(here / "d"))
-    assert done.stdout == f"dataset {here / 'd'}\n"
+    said("publish", data, "user/squares")
+    assert said("pull", "user/squares", "--out", here / "d") == f"dataset {here / 'd'}\n"
     assert (here / "d" / "symdata.json").read_bytes() == (data / "symdata.json").read_bytes()
-    done = hub.cli("pull", "user/nothing", check=False)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "no dataset 'user/nothing' on the Hub that you may read" in done.stderr
+    text = refused_command("pull", "user/nothing")
+    assert "no dataset 'user/nothing' on the Hub that you may read" in text
     hub.api().create_repo("user/other", repo_type="dataset")
-    done = hub.cli("pull", "datasets/user/other", check=False)
-    assert "was not made by symdata, for it has no symdata.json; build one from it: symdata make" in done.stderr
+    text = refused_command("pull", "datasets/user/other")
+    assert "was not made by symdata, for it has no symdata.json; build one from it: symdata make" in text
 
 
 def test_a_folder_that_is_neither(here):
@@ -256,11 +256,11 @@ def test_a_folder_that_is_neither(here):
 
 def test_a_dataset_that_was_swapped_is_not_pulled(hub, here):
     data = build(here / "squares", symmetry="d4", count=20, size=12).folder
-    hub.cli("publish", str(data), "user/squares")
+    said("publish", data, "user/squares")
     shard = next(data.glob("*.parquet"))
     raw = bytearray(shard.read_bytes())
     raw[200] ^= 1
     hub.tamper("user/squares", shard.name, bytes(raw), "dataset")
-    done = hub.cli("pull", "datasets/user/squares", "--out", str(here / "d"), check=False)
-    assert "is damaged: " in done.stderr and "hf cache rm dataset/user/squares -y" in done.stderr
+    text = refused_command("pull", "datasets/user/squares", "--out", here / "d")
+    assert "is damaged: " in text and "hf cache rm dataset/user/squares -y" in text
     assert not (here / "d").exists()

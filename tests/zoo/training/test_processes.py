@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import ROOT
+from tests.support.commands import run
 from tests.support.processes import run_processes
 from tests.support.training import dataset, lines
 from zoo.checkpoint.folder import read_checkpoint
@@ -24,8 +25,9 @@ def data(tmp_path_factory):
     return dataset(tmp_path_factory.mktemp("training") / "data", count=110)
 
 
-def launched(data, out, processes: int, *options: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
+def launched(data, out, *options: object) -> subprocess.CompletedProcess:
+    """A training of two processes, as torchrun starts it."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
     command += ["-m", "symdata", "train", data, "--out", out, *OPTIONS, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
     words = [str(word) for word in command]
@@ -41,19 +43,17 @@ def losses(folder) -> list[float]:
 def test_the_losses_are_those_of_one_process(data, tmp_path, optimizer):
     """Batches of 13 and 14 images for two processes: unequal parts. A rate at which rounding is not amplified."""
     options = ["--optimizer", optimizer, "--lr", 1e-3 if optimizer == "sgd" else 1e-5]
-    found = {}
-    for processes in (1, 2):
-        result = launched(data, tmp_path / f"run{processes}", processes, *options)
-        assert result.returncode == 0, result.stderr
-        found[processes] = result.stdout
     one, two = tmp_path / "run1", tmp_path / "run2"
+    alone = run("train", data, "--out", one, *OPTIONS, *options)
+    together = launched(data, two, *options)
+    assert alone.exit_code == together.returncode == 0, alone.output + together.stderr
     assert losses(two) == pytest.approx(losses(one), rel=1e-5) and len(losses(one)) > 9
     # Not weight by weight: batch norm takes away the bias before it, and adam makes full steps of its gradient, noise.
     images = load_file(one / "golden.safetensors")["images"]
     with torch.no_grad():
         a, b = (read_checkpoint(folder).model(images) for folder in (one, two))
     assert torch.allclose(a, b, rtol=0, atol=1e-4 * float(a.abs().max()))
-    assert found[2] == found[1].replace("run1", "run2"), "one process speaks"
+    assert together.stdout == alone.stdout.replace("run1", "run2"), "one process speaks"
     assert json.loads((two / "config.json").read_text())["training"]["processes"] == 2
 
 
@@ -100,7 +100,7 @@ def test_all_processes_hold_the_same_weights(tmp_path):
 def test_refusals_end_every_process(data, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("mine")
-    result = launched(data, tmp_path / "run", 2)
+    result = launched(data, tmp_path / "run")
     assert result.returncode != 0 and "is left alone: choose another --out" in result.stderr
     assert "Traceback" not in result.stderr.split("torch/distributed")[0]
     assert os.listdir(tmp_path / "run") == ["thesis.tex"]

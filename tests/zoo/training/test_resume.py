@@ -5,59 +5,18 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.support import kills
+from tests.support.processes import prepared, start
 from tests.support.training import config, dataset, lines, run, weights
 from zoo.errors import ModelError
 from zoo.training import train
 
 CHANGES = {"epochs": 4, "symmetry": "so2", "dropout": 0.2, "keep": "best", "log_every": 3}
-
-CHILD = """
-import json, os, signal, sys
-from pathlib import Path
-from tests.support.training import config
-from zoo.training import run_folder, train
-
-def kill(*arguments, **keywords):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-data, changes, where, count = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-seen = 0
-
-def progress(images):
-    global seen
-    seen += images
-    if where == "step" and seen >= count:
-        kill()
-
-def log(self, line, real=run_folder.MetricsLog.add):
-    real(self, line)
-    if line["step"] == count:
-        kill()
-
-if where == "torn":       # half of a state is on disk
-    real = run_folder.torch.save
-    def torn(state, file):
-        real(state, file)
-        if state["epochs"] == count:
-            file.truncate(file.tell() // 2)
-            file.flush()
-            kill()
-    run_folder.torch.save = torn
-if where == "published":  # the model is whole, and its state still there
-    run_folder.end = kill
-if where == "log":        # the lines of an epoch are written, its state is not
-    run_folder.MetricsLog.add = log
-print("begun", flush=True)
-train(config(data, **changes), progress=progress, resume=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +30,10 @@ def whole(data, tmp_path_factory):
     return run(data, out=str(tmp_path_factory.mktemp("whole") / "run"), **CHANGES)
 
 
-def child(data, out, where, count) -> subprocess.Popen:
-    changes = json.dumps(CHANGES | {"out": out})
-    command = [sys.executable, "-c", CHILD, str(data), changes, where, str(count)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-
-
 def killed(data, out, where, count) -> None:
-    process = child(data, out, where, count)
-    process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
+    process = start(kills.train_until, data, CHANGES | {"out": out}, where, count, log=data.parent / "killed.log")
+    process.join(timeout=120)
+    assert process.exitcode == -signal.SIGKILL
 
 
 def same(folder, whole) -> None:
@@ -112,11 +64,14 @@ def test_killed_anywhere(data, whole, tmp_path, where, count):
 def test_killed_at_random_moments_again_and_again(data, whole, tmp_path):
     out, dice = str(tmp_path / "run"), random.Random(0)
     for _ in range(4):
-        process = child(data, out, "nowhere", 0)
-        assert process.stdout.readline() == "begun\n"
+        hears, says = prepared().Pipe(duplex=False)
+        log = data.parent / "random.log"
+        process = start(kills.train_and_say, data, CHANGES | {"out": out}, says, log=log)
+        assert hears.poll(120) and hears.recv()
         time.sleep(dice.uniform(0.05, 1.0))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=120)
+        process.kill()
+        process.join(timeout=120)
+        assert process.exitcode in (-signal.SIGKILL, 0), log.read_text()
     same(run(data, out=out, resume=True, **CHANGES), whole)
 
 

@@ -12,7 +12,7 @@ from symdata.recipes.plan import DatasetPlan
 from symdata.recipes.spec import Spec
 from symdata.store import make
 from tests.support.training import config
-from zoo.training import loop, run_folder, train
+from zoo.training import run_folder, train
 
 
 def kill(*arguments: Any, **keywords: Any) -> None:
@@ -56,7 +56,7 @@ def train_until(data: Path, changes: dict[str, Any], where: str, count: int) -> 
     if where == "torn":  # half of a state is on disk
         run_folder.torch.save = _torn(count)  # type: ignore[attr-defined]
     if where == "published":  # the model is whole, and its state still there
-        loop.end = kill
+        run_folder.end = lambda folder: kill()
     if where == "log":  # the lines of an epoch are written, its state is not
         run_folder.MetricsLog.add = _logged(count)  # type: ignore[method-assign]
     train(config(data, **changes), progress=progress, resume=True)

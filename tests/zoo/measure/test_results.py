@@ -25,7 +25,7 @@ from zoo.measure import (
 )
 
 NOISE = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-MODEL = small("p4cnn_28", channels=1)
+MODEL = small("p4cnn_28", in_chans=1)
 PREPROCESSING = zoo.Preprocessing(28, (0.5,), (0.5,))
 
 RESULTS = {

@@ -279,7 +279,7 @@ def test_without_accelerate(data, out, monkeypatch):
 
 def test_trackers(data, out, monkeypatch):
     monkeypatch.setattr("zoo.training.engine.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"trackio is not installed: pip install 'symdata\[trackers\]'"):
+    with pytest.raises(ImportError, match=re.escape(f"trackio is not installed: {install_line('trackers')}")):
         run(data, out=out, tracker="trackio")
     monkeypatch.undo()
     pytest.importorskip("tensorboard")

@@ -1,6 +1,7 @@
 """Which input sizes are exact: predicted before training, measured on every architecture, beside the published rule."""
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from symdata.display import Table
@@ -37,10 +38,12 @@ def requests(setting: Setting) -> Requests:
 
 def networks() -> dict[str, str]:
     """Name without size -> architecture: every network of the registry on a lattice group, and torchvision's stem."""
+    known = [(*named, head) for head, named in known_prefixes().items()]
     found = {
         head: kind
-        for head, (variant, word, kind) in known_prefixes().items()
-        if word in LATTICE_WORDS and kind in KINDS and head == f"{variant}{word}{kind}"
+        for group, varied, kind in product(LATTICE_WORDS, (False, True), KINDS)
+        for variant, word, architecture, head in known
+        if (word, bool(variant), architecture) == (group, varied, kind) and head == f"{variant}{word}{kind}"
     }
     return found | {"torchvision": "torchvision resnet18"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import json_option, print_json
+from cli.options.basic import FOLDER, check_outside, json_option, show
 from cli.options.images import evaluate_given, image_options, open_images
 from cli.options.model import model_options, open_given_model
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Another evaluation.json whose curve is drawn too; may be given several times.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [NAME-evaluation, here]")
+@click.option("--out", type=FOLDER, help="Folder.  [NAME-evaluation, here]")
 @click.option("--save", is_flag=True, help="Put the result into the model folder and on its card, too.")
 @json_option
 def command(model: str | None, data: str, out: Path | None, save: bool, as_json: bool, **given: Any) -> None:
@@ -48,10 +48,7 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
     others = [_other(path) for path in given["beside"]]
     opened = open_given_model(model, given)
     report = evaluate_given(opened, open_images(opened, data, given), given)
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        click.echo(str(report))
+    show(report, as_json)
     folder = _folder(model, opened.name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     written = [write_json(folder / "evaluation.json", report.to_dict())]
@@ -81,10 +78,8 @@ def _check_places(model: str | None, data: str, out: Path | None, save: bool, we
         return
     if own_folder and out.resolve() == Path(str(model)).resolve():
         raise click.UsageError(f"--out {str(out)!r} is the model folder; use --save to put the result there.")
-    if (Path(data) / "symdata.json").is_file() and out.resolve().is_relative_to(Path(data).resolve()):
-        raise click.UsageError(
-            f"--out {str(out)!r} is inside the dataset, whose files are hashed; name a folder beside it."
-        )
+    if (Path(data) / "symdata.json").is_file():
+        check_outside(out, data)
 
 
 def _other(path: Path) -> "Report":

@@ -114,6 +114,6 @@ def one_of(name: str, value: Any, allowed: Iterable[str], kind: type[SymdataErro
     raise kind(f"{name} is {short(value)}, expected one of {', '.join(words)}")
 
 
-def is_whole(value: Any, low: int, high: int) -> bool:
+def is_whole(value: Any, low: float, high: float) -> bool:
     """Whether `value` is an integer of Python or numpy from `low` to `high`, and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high

@@ -31,30 +31,26 @@ if TYPE_CHECKING:
     from symdata.transforms.augmentation import RandomSymmetry as RandomSymmetry
     from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
-_HOMES = {
-    "Element": "groups",
-    "Elements": "groups",
-    "Group": "groups",
-    "LearnableAffine": "transforms.learnable",
-    "RandomSymmetry": "transforms.augmentation",
-    "Recipe": "recipes.catalog",
-    "Spec": "recipes.spec",
-    "SymdataError": "errors",
-    "Symmetry": "symmetry",
-    "act": "transforms.action",
-    "inspect": "inspection.report",
-    "list_recipes": "recipes.catalog",
-    "list_sources": "sources",
-    "load": "store",
-    "make": "store",
-    "open_source": "sources",
-    "publish": "hub",
-    "pull": "hub",
-    "split_keys": "keys",
-    "verify": "store",
+_NAMES = {
+    "_version": "__version__",
+    "errors": "SymdataError",
+    "groups": "Element Elements Group",
+    "hub": "publish pull",
+    "inspection.report": "inspect",
+    "keys": "split_keys",
+    "recipes.catalog": "Recipe list_recipes",
+    "recipes.spec": "Spec",
+    "sources": "list_sources open_source",
+    "store": "load make verify",
+    "symmetry": "Symmetry",
+    "transforms.action": "act",
+    "transforms.augmentation": "RandomSymmetry",
+    "transforms.learnable": "LearnableAffine",
 }
-"""Public name -> the module of this package that defines it; no module may have the name of a public name."""
+"""Module of this package -> the public names that it defines; no module may be called like a public name."""
 
-__all__ = [*_HOMES, "__version__"]
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES | {"__version__": "_version"})
+__all__ = sorted(_HOMES)
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

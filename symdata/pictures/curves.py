@@ -12,7 +12,7 @@ import numpy as np
 
 from symdata.errors import ShapeError
 from symdata.groups import Element
-from symdata.pictures.figure import INK, MIRRORED, PALE, PAPER, TURNED, Picture, as_picture, mark_degrees, new_figure
+from symdata.pictures.figure import INK, MIRRORED, PALE, PAPER, TURNED, mark_degrees, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,11 +46,6 @@ class PolarCurve:
         wrong = [a for a in (*self.accuracies, *(a for _, a in self.points)) if not 0.0 <= a <= 1.0]
         if wrong:
             raise ShapeError(f"curve {self.name!r} has an accuracy of {wrong[0]:g}, expected shares in [0, 1]")
-
-
-def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> Picture:
-    """Picture of `accuracy_figure`."""
-    return as_picture(accuracy_figure(curves, chance=chance, title=title))
 
 
 def accuracy_figure(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> "Figure":

@@ -14,18 +14,7 @@ import numpy as np
 from symdata.groups import Elements
 from symdata.laws import arc_masses, identity_mass, is_identity
 from symdata.measures import Measure, is_discrete
-from symdata.pictures.figure import (
-    INK,
-    LINE,
-    MIRRORED,
-    PALE,
-    PAPER,
-    TURNED,
-    Picture,
-    as_picture,
-    mark_degrees,
-    new_figure,
-)
+from symdata.pictures.figure import INK, LINE, MIRRORED, PALE, PAPER, TURNED, mark_degrees, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,11 +32,6 @@ class Panel:
     """What was drawn."""
     law: Measure | None = None
     """What it was drawn from; None if that is not one measure."""
-
-
-def polar_histogram(panels: Sequence[Panel], columns: int = 4) -> Picture:
-    """Picture of `polar_figure`."""
-    return as_picture(polar_figure(panels, columns))
 
 
 def polar_figure(panels: Sequence[Panel], columns: int = 4) -> "Figure":

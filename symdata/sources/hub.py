@@ -154,10 +154,7 @@ def _first_rows(address: DatasetAddress, loaded: "datasets.IterableDatasetDict")
     named = {known_split(split) or split: rows for split, rows in loaded.items()}
     found = {}
     for split, rows in address.ref.select(named).items():
-        encoded = rows
-        for name, feature in (rows.features or {}).items():
-            if isinstance(feature, datasets.Image):
-                encoded = encoded.cast_column(name, datasets.Image(decode=False))
+        encoded = rows.decode(False) if rows.features else rows
         found[split] = datasets.Dataset.from_list(list(encoded.take(address.rows)), features=rows.features)
     return datasets.DatasetDict(found)
 

@@ -4,10 +4,11 @@ A result is a dataclass that inherits `Result` and returns its paragraphs and ta
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from html import escape
-from typing import Any
+from pathlib import PurePath
+from typing import Any, ClassVar, cast
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,19 @@ class Table:
         return {"title": self.title, "header": list(self.header), "rows": rows, "notes": list(self.notes)}
 
 
+def plain(value: Any) -> Any:
+    """Plain data for JSON: the `to_dict` of a value that has one, the fields of a dataclass, the text of a path."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
 class Result(ABC):
     """Base class of results: `print(result)`, a notebook cell and the command line show the same text.
 
@@ -68,9 +82,6 @@ class Result(ABC):
         >>> class Sum(Result):
         ...     def parts(self):
         ...         return ["Two numbers.", Table(("a", "b"), [("1", "2")])]
-        ...
-        ...     def to_dict(self):
-        ...         return {"sum": 3}
         >>> print(Sum())
         Two numbers.
         <BLANKLINE>
@@ -79,13 +90,17 @@ class Result(ABC):
         1  2
     """
 
+    attributes: ClassVar[tuple[str, ...]] = ()
+    """Attributes in `to_dict`, in this order; empty: the fields of the dataclass."""
+
     @abstractmethod
     def parts(self) -> Iterable[str | Table]:
         """Paragraphs, of one or more lines, and tables; empty ones are left out."""
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data for JSON."""
+        names = self.attributes or [field.name for field in fields(cast(Any, self))]
+        return {name: plain(getattr(self, name)) for name in names}
 
     def __str__(self) -> str:
         return "\n\n".join(text for part in self.parts() if (text := str(part)))

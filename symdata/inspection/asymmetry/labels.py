@@ -1,7 +1,6 @@
 """Does the label turn with the image? How a simple classifier of unmoved images labels moved ones."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,9 +33,6 @@ class LabelTest:
     drop_high: float
     cycles: tuple[tuple[int, ...], ...]
     """Classes that the element turns into one another, such as (6, 9)."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"cycles": [list(cycle) for cycle in self.cycles]}
 
 
 def label_tests(

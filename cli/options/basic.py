@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,13 +53,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def add_options(options: Sequence[Decorator]) -> Decorator:
     """A decorator that adds several options to a command, in this order."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def print_json(value: Any) -> None:

@@ -3,15 +3,13 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from cli.options.basic import Parsed
+from cli.options.basic import Decorator, Parsed, add_options
 from symdata.errors import SymdataError
 from symdata.fields import Rule, default_text
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class WordType(click.Choice[str]):
@@ -40,7 +38,7 @@ def numbers(kind: Callable[[str], Any], example: str) -> Parsed[Any]:
 
 def field_options(
     configuration: Any, types: Mapping[str, click.ParamType[Any]], names: Sequence[str], *, defaults: bool = True
-) -> Callable[[Command], Command]:
+) -> Decorator:
     """A decorator that adds an option for each of some fields; an option that is not given is None.
 
     Args:
@@ -51,15 +49,12 @@ def field_options(
     """
 
     fields = {field.name: field for field in dataclasses.fields(configuration)}
-
-    def decorate(command: Command) -> Command:
-        for field in map(fields.__getitem__, reversed(names)):
-            rule = field.metadata["rule"]
-            kind = types.get(field.name) or (WordType(rule) if rule.kind == "word" else TYPES.get(rule.kind))
-            command = click.option(_option(field), type=kind, default=None, help=_help(field, defaults))(command)
-        return command
-
-    return decorate
+    options = []
+    for field in map(fields.__getitem__, names):
+        rule = field.metadata["rule"]
+        kind = types.get(field.name) or (WordType(rule) if rule.kind == "word" else TYPES.get(rule.kind))
+        options.append(click.option(_option(field), type=kind, default=None, help=_help(field, defaults)))
+    return add_options(options)
 
 
 def _option(field: "dataclasses.Field[Any]") -> str:

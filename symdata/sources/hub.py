@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import Ref, known_split
+from symdata.sources.base import Ref, known_split, refusal
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, fingerprint, slug
 from symdata.sources.fit import Fit
@@ -50,7 +50,7 @@ class DatasetAddress:
         repo, _, revision = ref.place.removeprefix("hub:").partition("@")
         rows = ref.options.get("stream")
         if rows is not None and not (rows.isascii() and rows.isdigit() and 1 <= int(rows) <= MOST_ROWS):
-            raise SourceError(f"source {ref.text!r}: stream={rows}, expected rows of each split from 1 to {MOST_ROWS}")
+            raise refusal(ref.text, f"stream={rows}, expected rows of each split from 1 to {MOST_ROWS}")
         return cls(ref, repo, revision or None, ref.options.get("config"), None if rows is None else int(rows))
 
     @property

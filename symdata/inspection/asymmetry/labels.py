@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from symdata.groups import Group
 from symdata.inspection.asymmetry.exact import paired_interval
 from symdata.inspection.asymmetry.two_sample import Halves, Z, generators, powers
-from symdata.transforms.lattice import permute
+from symdata.inspection.asymmetry.views import flat
 
 SWAPPED = 0.4
 """Labels are exchanged if this share of each class turns into the next class of a cycle, in the geometric mean."""
@@ -47,12 +46,12 @@ def label_tests(
         halves: rows to fit on, rows to test on.
     """
     fit, test = halves
-    known = _flat([field[fit] for field in fields], 0)
+    known = flat([field[fit] for field in fields], 0).numpy()
     square, weights = _kernel_ridge(known, np.eye(n_classes)[labels[fit]])
     truth, count = labels[test], np.bincount(labels[test], minlength=n_classes)
 
     def scores(index: int) -> np.ndarray:
-        moved = _flat([field[test] for field in fields], index)
+        moved = flat([field[test] for field in fields], index).numpy()
         return np.asarray(np.exp(-_distances(moved, known) / square) @ weights)
 
     as_came = scores(0)
@@ -75,11 +74,6 @@ def label_tests(
 def _rates(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np.ndarray:
     """(classes, classes) counts of guesses for each true class."""
     return np.bincount(truth * n_classes + guess, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def _flat(fields: list[Tensor], index: int) -> np.ndarray:
-    moved = [permute(field, torch.full((len(field),), index)).flatten(1) for field in fields]
-    return np.asarray(torch.cat(moved, dim=1))
 
 
 def _kernel_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

@@ -148,10 +148,8 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
     def column(self, name: str) -> np.ndarray:
         """Values of a column other than the image; integers become int64."""
-        if name not in self._table.column_names:
-            raise StoreError(
-                f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(self._table.column_names)}"
-            )
+        if name not in (names := self._table.column_names):
+            raise StoreError(f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(names)}")
         values = np.asarray(self._table[name])
         return values.astype(np.int64) if values.dtype.kind in "iu" else values
 

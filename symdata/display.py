@@ -57,12 +57,17 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """The table as plain data for JSON."""
-        rows = [list(row) for row in self.rows]
-        return {"title": self.title, "header": list(self.header), "rows": rows, "notes": list(self.notes)}
+        return {name: plain(getattr(self, name)) for name in ("title", "header", "rows", "notes")}
 
 
 def plain(value: Any) -> Any:
-    """Plain data for JSON: the `to_dict` of a value that has one, the fields of a dataclass, the text of a path."""
+    """Plain data for JSON: the `to_dict` of a value that has one, the fields of a dataclass, the text of a path.
+
+    Example:
+        >>> from pathlib import Path
+        >>> plain({"table": Table(("a",), [("1",)]), "at": Path("here"), "shape": (1, 28, 28)})
+        {'table': {'title': '', 'header': ['a'], 'rows': [['1']], 'notes': []}, 'at': 'here', 'shape': [1, 28, 28]}
+    """
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value):

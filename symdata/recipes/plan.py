@@ -99,10 +99,6 @@ class DatasetPlan(Result):
             return self.recipe.name
         return f"{self.recipe.name or self.source.name}-{next(iter(self.symmetries.values())).slug}"
 
-    @property
-    def canvas(self) -> str:
-        return self.recipe.canvas
-
     @cached_property
     def poses(self) -> tuple[Element, ...]:
         return poses_of(self.recipe)
@@ -110,7 +106,7 @@ class DatasetPlan(Result):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the finished images."""
-        return canvas_shape(self.canvas, self.source.shape)
+        return canvas_shape(self.recipe.canvas, self.source.shape)
 
     @property
     def pinned(self) -> str | None:
@@ -136,7 +132,7 @@ class DatasetPlan(Result):
 
     def quadrant(self, split: str, rows: Rows) -> np.ndarray | None:
         """The quadrant of some samples, (n,) int64; None if the canvas has no quadrants."""
-        if not self.canvas.startswith("quadrant"):
+        if not self.recipe.canvas.startswith("quadrant"):
             return None
         keys = split_keys(self.spec.seed, split, "quadrant", np.asarray(rows))
         drawn: np.ndarray = np.floor(len(QUADRANTS) * uniforms(keys, 1)[0]).astype(np.int64)
@@ -145,7 +141,7 @@ class DatasetPlan(Result):
     def labels(self, split: str, rows: Rows) -> np.ndarray:
         """The labels of some samples, (n,) int64."""
         label, quadrant = self.samples[split].label[rows], self.quadrant(split, rows)
-        if quadrant is not None and self.canvas == "quadrant-label":
+        if quadrant is not None and self.recipe.canvas == "quadrant-label":
             label = label + len(self.classes) // len(QUADRANTS) * quadrant
         return label
 
@@ -171,7 +167,7 @@ class DatasetPlan(Result):
         moved = [
             move(upright[:, part].contiguous(), each.to(upright.device), self.how) for part, each in enumerate(elements)
         ]
-        images, labels = compose(self.canvas, moved, quadrant), self.labels(split, rows)
+        images, labels = compose(self.recipe.canvas, moved, quadrant), self.labels(split, rows)
         return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
 
 

@@ -25,7 +25,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
         recipe=recipe,
         as_published=recipe is not None and plan.spec.symmetry is None and plan.spec.test_symmetry is None,
         command=command(plan, manifest),
-        canvas=plan.canvas,
+        canvas=plan.recipe.canvas,
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
 from pathlib import PurePath
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Result(ABC):
         1  2
     """
 
-    attributes: ClassVar[tuple[str, ...]] = ()
+    attributes = cast(tuple[str, ...], ())  # without an annotation: the hints of a result are those of its fields
     """Attributes in `to_dict`, in this order; empty: the fields of the dataclass."""
 
     @abstractmethod

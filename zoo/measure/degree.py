@@ -10,8 +10,7 @@ of the data.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +67,6 @@ class LayerDegree(Result):
         columns = {"|g K - K| / |K|": self.deviation} | ({"likelihood": self.likelihood} if self.likelihood else {})
         rows = [(e, *(f"{column[e]:.3f}" for column in columns.values())) for e in self.deviation]
         yield Table(("element", *columns), rows, notes=[f"keeps {', '.join(self.kept)}"] if self.kept else [])
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return asdict(self) | {"kept": None if self.kept is None else list(self.kept)}
 
 
 def degree_of_equivariance(

@@ -10,7 +10,6 @@ filters, that is the nearest ones. On white noise `equivariance_error` of the la
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +57,6 @@ class KernelDeviation(Result):
         name = f"{self.name}: " if self.name else ""
         yield f"{name}filters at {self.distance:.4f} from the nearest ones that are equivariant under {self.group}"
         yield Table(("element", "|g K - K| / |K|"), [(e, f"{change:.4f}") for e, change in self.by_element.items()])
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return {"name": self.name, "group": self.group, "distance": self.distance, "by_element": dict(self.by_element)}
 
 
 def moved_filters(weight: Tensor, element: Element, before: Fields = None, after: Fields = None) -> Tensor:

@@ -5,12 +5,12 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from symdata.display import PlainData
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.errors import ModelError
@@ -23,9 +23,10 @@ from zoo.measure.feature_error import feature_error
 
 
 @dataclass(frozen=True)
-class SizeRow:
+class SizeRow(PlainData):
     """One input size."""
 
+    json_fields = ("size", "phi", "exact", "error", "agrees")
     size: int
     """Pixels."""
     phi: float
@@ -39,10 +40,6 @@ class SizeRow:
     def agrees(self) -> bool:
         """Whether the measured error is what was predicted: rounding, or far above it."""
         return self.error < EXACT_ERROR if self.exact else self.error > BROKEN_ERROR
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return asdict(self) | {"agrees": self.agrees}
 
 
 def size_table(

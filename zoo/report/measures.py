@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from symdata.display import plain
 from symdata.groups import Group
 from zoo.measure.metrics import METRICS
-from zoo.measure.plain_data import plain, read
+from zoo.measure.plain_data import read
 from zoo.measure.summary import measure_all, passes
 
 if TYPE_CHECKING:  # measures are shown in the order in which `zoo.measure.summary` imports them

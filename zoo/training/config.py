@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from reprlib import repr as short
 from typing import Any
 
+from symdata.display import PlainData
 from symdata.fields import FLAG, Rule, declare, one_of, read, real, several, text, whole
 from symdata.sources.fit import RESIZES
 from symdata.symmetry import Symmetry
@@ -40,7 +41,7 @@ def _per_channel(low: float) -> Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(PlainData):
     """A training run: the same config on the same dataset gives the same model.
 
     Every field is declared once, with its default, what it may hold and what it means: `symdata train` makes an option
@@ -152,11 +153,6 @@ class TrainConfig:
         found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         found |= {"copies": self.copies} if self.average is not None else {}
         return found | ({"relax": self.relax} if self.relax != "none" else {})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON and YAML."""
-        fields = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "TrainConfig":

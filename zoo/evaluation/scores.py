@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.inference.sweep import Progress, checked, listed, predictions
+from zoo.inference.sweep import checked, listed, predictions
 from zoo.inference.views import turns
 from zoo.preprocessing import Preprocessing
 
@@ -19,11 +18,7 @@ def accuracy(
     labels: Any,
     preprocessing: Preprocessing,
     element: Element = Element(),  # noqa: B008  (frozen)
-    *,
-    fill: str = "background",
-    batch_size: int | None = None,
-    device: torch.device | str | None = None,
-    progress: Progress = lambda images: None,
+    **options: Any,
 ) -> float:
     """The share of images that `model` puts into the right class once `element` has moved them, in [0, 1].
 
@@ -36,8 +31,7 @@ def accuracy(
         labels: (n,) class indices.
         preprocessing: of the model.
         element: moves the images.
-        fill: see `zoo.inference.views.FILLS`.
-        batch_size, device, progress: as for `zoo.inference.sweep.sweep`.
+        options: fill, batch_size, device and progress, as for `zoo.inference.sweep.sweep`.
 
     Raises:
         ModelError: if the model cannot run on these images, or has no output for a label.
@@ -54,8 +48,7 @@ def accuracy(
         >>> [accuracy(corner, images, [0, 1], as_it_is, Element(angle)) for angle in (0, 90)]
         [1.0, 0.5]
     """
-    more: dict[str, Any] = {"fill": fill, "batch_size": batch_size, "device": device, "progress": progress}
-    return accuracies(model, images, labels, preprocessing, [element], **more)[0]
+    return accuracies(model, images, labels, preprocessing, [element], **options)[0]
 
 
 def accuracies(

@@ -8,7 +8,7 @@ Convention:
 import torch
 from torch import Tensor
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymmetryError, one_of
 from symdata.groups import Element, Group
 from symdata.transforms.action import act
 from zoo.exactness.arithmetic import D4
@@ -36,9 +36,7 @@ class Views:
     def __init__(
         self, images: Tensor, preprocessing: Preprocessing, fill: str = "background", device: torch.device | None = None
     ) -> None:
-        if fill not in FILLS:
-            raise SymmetryError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
-        self.preprocessing, self.fill = preprocessing, fill
+        self.preprocessing, self.fill = preprocessing, one_of("fill", fill, FILLS, SymmetryError)
         # Resized before they are moved to the device, so that the bytes do not depend on it.
         self.unit = preprocessing.unit(preprocessing.fitted(images).to(device))
         self.upright = preprocessing.normalise(self.unit)  # (B, channels, size, size)

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.inference.sweep import check_width, checked, listed, sweep
+from zoo.inference.sweep import checked, listed, predictions
 from zoo.measure.estimates import Estimate, Rate
 from zoo.preprocessing import Preprocessing
 
@@ -20,6 +19,7 @@ class OrbitAccuracy(Result):
     """The answers of a classifier when each of its images is moved by every element.
 
     Example:
+        >>> import torch
         >>> mask = torch.tensor([True, True, True, False])
         >>> rate, share = Rate.of(mask), Estimate.mean(mask.double())
         >>> print(OrbitAccuracy(("e", "r90"), (rate, rate), share, share, rate, rate))
@@ -87,7 +87,7 @@ def orbit_accuracy(
         ShapeError: if images or labels are not what they should be, or there are no elements.
 
     Example:
-        >>> import zoo
+        >>> import torch, zoo
         >>> model = zoo.load("p4cnn_28.mnist-none")
         >>> images = torch.randint(0, 256, (6, 1, 28, 28)).byte()
         >>> found = orbit_accuracy(model, images, [0] * 6, zoo.Preprocessing(28, (0.5,), (0.5,)), "c4")
@@ -99,11 +99,7 @@ def orbit_accuracy(
     if not asked:
         raise ShapeError("there are no elements to measure under; name some, for example 'd4'")
     run = asked if upright in asked else (upright, *asked)
-    answers = torch.empty(len(run), len(images), dtype=torch.int64)
-    for rows, logits in sweep(model, images, preprocessing, run, **options):
-        if rows.start == 0:
-            check_width(model, logits.shape[-1], labels, None)
-        answers[:, rows] = logits.argmax(-1)
+    answers = predictions(model, images, labels, preprocessing, run, **options)
     return _summary(asked, answers[len(run) - len(asked) :], answers[run.index(upright)], labels)
 
 

@@ -12,7 +12,7 @@ from symdata.groups import Group
 from symdata.store import load
 from zoo.experiments.harness.runs import Job
 from zoo.experiments.harness.setting import Setting
-from zoo.inference.sweep import sweep
+from zoo.inference import sweep
 from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
@@ -64,7 +64,4 @@ def _epochs(folder: Path) -> list[dict[str, Any]]:
 
 def predictions(model: Any, images: Tensor, device: str) -> Tensor:
     """The predicted class of every image under the four quarter turns, (4, n) int64."""
-    answers = torch.empty(4, len(images), dtype=torch.int64)
-    for rows, logits in sweep(model, images, model.preprocessing, Group(4).elements, device=device):
-        answers[:, rows] = logits.argmax(-1)
-    return answers
+    return sweep.predictions(model, images, None, model.preprocessing, Group(4).elements, device=device)

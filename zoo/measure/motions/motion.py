@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.errors import one_of
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.maps import ImageFrame, ToGrid
@@ -48,8 +49,7 @@ class LieDerivativeSettings:
     """Of the computation; float32 is for models that cannot compute in float64."""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ModelError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
+        one_of("method", self.method, METHODS, ModelError)
         if self.out_action not in ACTIONS and not callable(self.out_action):
             raise ModelError(
                 f"out_action is {self.out_action!r}, expected {' or '.join(ACTIONS)}, or a function of (outputs, t)"

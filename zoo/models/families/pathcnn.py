@@ -3,12 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from reprlib import repr as short
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from symdata.errors import one_of
 from zoo.errors import ModelError
 from zoo.layers.spatial_layers import PATHS, PathBlock
 from zoo.models.family import Choice, family
@@ -16,12 +16,6 @@ from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
 
 STRIDES, KERNEL = (2, 2, 2, 1), 3
-
-
-def _path(spec: NetworkSpec, path: Any) -> str:
-    if not isinstance(path, str) or path not in PATHS:
-        raise ModelError(f"path is {short(path)}, expected one of {', '.join(PATHS)}")
-    return path
 
 
 @family(
@@ -34,7 +28,7 @@ def _path(spec: NetworkSpec, path: Any) -> str:
     minimum=8,
     period=8,
     first=1,
-    choices=(Choice("path", "conv", _path),),
+    choices=(Choice("path", "conv", lambda spec, path: one_of("path", path, PATHS, ModelError)),),
     forms=("paths",),
 )
 class PathCNN(Network):

@@ -119,21 +119,16 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         layers = Markup(charts.errors(structure.layers, structure.elements, EXACT_ERROR, k))
     return {
         "k": k,
-        "name": entry.name,
+        "entry": entry,
         "verdict": verdict(entry),
         "structure": structure,
         "sizes": [(size, phi, size == report.size) for size, phi in sorted((entry.sizes or {}).items())],
-        "group": entry.group,
         "elements": Markup(charts.bars(rates, _chance(entry), k)),
         "agreement": Markup(charts.heat(entry.agreement, names)),
-        "compared": entry.compared,
         "always_right": f"{100 * entry.always_right.value:.1f}",
         "always_same": f"{100 * entry.always_same.value:.1f}",
         "layers": layers,
         "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
-        "measures": entry.measures,
-        "strips": entry.strips,
-        "classes": report.classes,
     }
 
 

@@ -86,7 +86,7 @@ def compared(entries: Sequence[ModelEntry]) -> str:
 
 def ranked(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
     """Sorted by mean accuracy over angles, or over elements where there is no curve: highest first, ties as given."""
-    return sorted(entries, key=lambda entry: -_overall(entry))
+    return sorted(entries, key=lambda e: -(e.orbit if e.report.curve is None else e.report.curve.mean))
 
 
 def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
@@ -99,7 +99,3 @@ def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
         name = entry.name if number == 1 else f"{entry.name} #{number}"
         found.append(replace(entry, report=replace(entry.report, name=name)))
     return found
-
-
-def _overall(entry: ModelEntry) -> float:
-    return entry.orbit if entry.report.curve is None else entry.report.curve.mean

@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from difflib import get_close_matches
 from reprlib import repr as short
 from typing import Any
 
 from symdata.display import PlainData
+from symdata.errors import suggest
 from symdata.fields import FLAG, Rule, declare, one_of, read, real, several, text, whole
 from symdata.sources.fit import RESIZES
 from symdata.symmetry import Symmetry
@@ -164,9 +164,7 @@ class TrainConfig(PlainData):
         names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in names:
-                close = get_close_matches(str(name), names, n=1, cutoff=0.5)
-                mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-                raise ModelError(f"a training run has no field {short(name)}; {mend}")
+                raise ModelError(f"a training run has no field {short(name)}; {suggest(name, names)}")
         for name, example in (("data", "mnist-none, a folder made by `symdata make`"), ("model", "p4cnn_28")):
             if fields.get(name) is None:
                 raise ModelError(f"the training run does not say its {name}; name it, for example {example}")

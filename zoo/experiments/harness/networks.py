@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,12 +53,9 @@ def trained(job: Job, setting: Setting, data: str) -> TrainedNetwork:
     folder = str(setting.out / "data" / data)
     config = TrainConfig(**job.request["train"], data=folder, out=str(out), device=setting.device)
     train(config, resume=True)
-    return TrainedNetwork(load_model(out, device=setting.device), config, _epochs(out))
-
-
-def _epochs(folder: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if "seconds" in line]
+    lines = map(json.loads, (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    epochs = [line for line in lines if "seconds" in line]
+    return TrainedNetwork(load_model(out, device=setting.device), config, epochs)
 
 
 def predictions(model: Any, images: Tensor, device: str) -> Tensor:

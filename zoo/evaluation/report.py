@@ -214,8 +214,7 @@ class Report(Result):
             [
                 (
                     score.element,
-                    f"{100 * score.rate.value:.2f}",
-                    f"{100 * score.rate.standard_error:.2f}",
+                    *score.rate.cells,
                     f"{100 * score.agreement:.2f}",
                     f"{score.invariance:.1e}",
                     f"{score.invariance_error:.0e}",

@@ -12,11 +12,10 @@ from torch import Tensor
 from symdata.groups import Element, Elements, Group
 from zoo.evaluation.images import ImageSet, check_classes
 from zoo.evaluation.report import AngleCurve, ClassGap, ElementScore, Gap, Report
-from zoo.evaluation.scores import answers
 from zoo.evaluation.structure import structure
 from zoo.evaluation.training_support import TrainingSupport
 from zoo.inference.opened_model import OpenedModel
-from zoo.inference.sweep import check_width, spread, sweep
+from zoo.inference.sweep import check_width, predictions, spread, sweep
 from zoo.inference.views import Views, turns
 from zoo.measure.estimates import Rate
 
@@ -133,7 +132,8 @@ def _curve(
     rows = spread(swept.right.shape[1], len(data))
     known = {e: int(swept.right[group.index(e), rows].sum()) for e in turned if e in group}
     if rest := [e for e in dict.fromkeys(turned) if e not in known]:
-        right = answers(opened.model, data.images, data.labels, opened.require_preprocessing(), rest, **options)
+        preprocessing = opened.require_preprocessing()
+        right = predictions(opened.model, data.images, data.labels, preprocessing, rest, **options) == data.labels
         known |= dict(zip(rest, right.sum(1).tolist(), strict=True))
     return AngleCurve(tuple(e.angle for e in turned), tuple(known[e] for e in turned), len(rows))
 

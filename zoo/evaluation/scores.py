@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
@@ -70,7 +70,10 @@ def accuracies(
         >>> len(set(found))  # the model is exactly equivariant under c4
         1
     """
-    right = answers(model, images, labels, preprocessing, listed(elements), **options)
+    images, labels = checked(images, labels)
+    if not (asked := listed(elements)):
+        raise ShapeError("there are no elements or angles to evaluate under; name some, for example 'd4'")
+    right = predictions(model, images, labels, preprocessing, asked, **options) == labels
     return [int(row.sum()) / len(row) for row in right]
 
 
@@ -98,19 +101,3 @@ def angle_curve(
     """
     elements = turns(angles if isinstance(angles, int) else tuple(angles))
     return accuracies(model, images, labels, preprocessing, elements, **options)
-
-
-def answers(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Sequence[Element],
-    **options: Any,
-) -> Tensor:
-    """(len(elements), n) bool: whether each image is put into the right class under each element."""
-    images, labels = checked(images, labels)
-    if not elements:
-        raise ShapeError("there are no elements or angles to evaluate under; name some, for example 'd4'")
-    right: Tensor = predictions(model, images, labels, preprocessing, elements, **options) == labels
-    return right

@@ -131,6 +131,11 @@ class Rate:
         return sqrt(self.value * (1.0 - self.value) / self.count) if self.count else 0.0
 
     @property
+    def cells(self) -> tuple[str, str]:
+        """Share and standard error for a table, in percent."""
+        return f"{100 * self.value:.2f}", f"{100 * self.standard_error:.2f}"
+
+    @property
     def interval(self) -> tuple[float, float]:
         """95 %, after Wilson (1927): it stays in [0, 1] and does not shrink to a point where all are right."""
         if not self.count:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.exactness.arithmetic import D4
@@ -57,8 +57,7 @@ class InvarianceError(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        errors = {name: error.to_dict() for name, error in self.by_element.items()}
-        return {"output": self.output, "errors": errors, "worst": self.worst}
+        return {"output": self.output, "errors": plain(self.by_element), "worst": self.worst}
 
 
 def invariance_error(

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain, plain_fields
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.inference.sweep import checked, listed, predictions
@@ -53,15 +53,13 @@ class OrbitAccuracy(Result):
             f"right under every element {100 * self.always_right.value:.1f} %, "
             f"same answer under every element {100 * self.always_same.value:.1f} %"
         )
-        pairs = zip(self.elements, self.rates, strict=True)
-        rows = [(name, f"{100 * rate.value:.2f}", f"{100 * rate.standard_error:.2f}") for name, rate in pairs]
+        rows = [(name, *rate.cells) for name, rate in zip(self.elements, self.rates, strict=True)]
         yield Table(("element", "accuracy %", "+-"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        elements = {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)}
-        names = ("accuracy", "agreement", "always_right", "always_same")
-        return {"elements": elements} | {name: getattr(self, name).to_dict() for name in names}
+        elements = plain(dict(zip(self.elements, self.rates, strict=True)))
+        return {"elements": elements, **plain_fields(self, "accuracy", "agreement", "always_right", "always_same")}
 
 
 def orbit_accuracy(

@@ -178,15 +178,9 @@ def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, fo
     return {name: pair for name, pair in differ.items() if name in MENDS}
 
 
-@contextmanager
-def noting_divergence(folder: Path, writes: bool) -> Iterator[None]:
-    """Leave a note if the loss diverges in the block; it lets the next run change `MENDS`."""
-    try:
-        yield
-    except DivergedError as error:
-        if writes:
-            write_json(folder / STATE / DIVERGED, vars(error))
-        raise
+def note_divergence(folder: Path, error: DivergedError) -> None:
+    """Leave a note that the loss diverged; it lets the next run change `MENDS`."""
+    write_json(folder / STATE / DIVERGED, vars(error))
 
 
 class MetricsLog:

@@ -121,12 +121,7 @@ def _sweep(opened: OpenedModel, data: ImageSet, group: Group, options: dict[str,
 
 
 def _curve(
-    opened: OpenedModel,
-    data: ImageSet,
-    turned: Sequence[Element],
-    group: Group,
-    swept: _Swept,
-    options: dict[str, Any],
+    opened: OpenedModel, data: ImageSet, turned: Sequence[Element], group: Group, swept: _Swept, options: dict[str, Any]
 ) -> AngleCurve:
     """Accuracy over angle on `data`, the images of `swept` or some of them; rotations in `group` are not run again."""
     rows = spread(swept.right.shape[1], len(data))

@@ -1,24 +1,20 @@
 """Accuracy: under one element, under several, over angles. Experiments are made of these."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
-from zoo.inference.sweep import checked, listed, predictions
-from zoo.inference.views import turns
+from symdata.groups import Element
+from zoo.inference.sweep import Moves, checked, listed, predictions
+from zoo.inference.views import Angles, turns
 from zoo.preprocessing import Preprocessing
+
+UPRIGHT = Element()
 
 
 def accuracy(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    element: Element = Element(),  # noqa: B008  (frozen)
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, element: Element = UPRIGHT, **options: Any
 ) -> float:
     """The share of images that `model` puts into the right class once `element` has moved them, in [0, 1].
 
@@ -52,12 +48,7 @@ def accuracy(
 
 
 def accuracies(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Group | str | Sequence[Element] = "d4",
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, elements: Moves = "d4", **options: Any
 ) -> list[float]:
     """`accuracy` under each of several elements, or of a finite group, in order; images are prepared once for all.
 
@@ -78,12 +69,7 @@ def accuracies(
 
 
 def angle_curve(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    angles: int | Sequence[float] = 36,
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, angles: Angles = 36, **options: Any
 ) -> list[float]:
     """Accuracy over angle: `angles` of them at equal distances from 0 on, or the given degrees, counter-clockwise.
 
@@ -99,5 +85,4 @@ def angle_curve(
         >>> curve[0] == curve[2]
         True
     """
-    elements = turns(angles if isinstance(angles, int) else tuple(angles))
-    return accuracies(model, images, labels, preprocessing, elements, **options)
+    return accuracies(model, images, labels, preprocessing, turns(angles), **options)

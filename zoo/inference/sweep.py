@@ -17,6 +17,9 @@ from zoo.preprocessing import Preprocessing
 
 Progress = Callable[[int], None]
 
+Moves = Group | str | Sequence[Element]
+"""What moves images: a finite group, its name, or elements of O(2)."""
+
 
 def sweep(
     model: nn.Module,
@@ -118,7 +121,7 @@ def spread(count: int, limit: int | None) -> Tensor:
     return torch.from_numpy(np.sort(permutation(0, "evaluation", "limit", count)[:limit]))
 
 
-def listed(elements: Group | str | Sequence[Element]) -> tuple[Element, ...]:
+def listed(elements: Moves) -> tuple[Element, ...]:
     """The elements of a finite group, given by value or name; elements in a sequence as they are."""
     if isinstance(elements, str):
         elements = Group.parse(elements)

@@ -5,6 +5,8 @@ Convention:
     ((W - 1)/2, (H - 1)/2) of the image at the size of the model.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,10 @@ FILLS = {"background": "border", "zero": "zeros"}
 `background` continues the nearest border pixel. `zero` is the value 0 after normalisation, as in the published curves:
 not the background of the image, so that turned images get grey corners, which costs up to 12 points at 45 degrees.
 """
+
+
+Angles = int | Sequence[float]
+"""How many angles at equal distances from 0 on, or degrees, counter-clockwise as displayed."""
 
 
 class Views:
@@ -51,7 +57,7 @@ class Views:
         return self.preprocessing.normalise(act(self.unit, element, resample="bilinear", mask="none", padding=padding))
 
 
-def turns(angles: int | list[float] | tuple[float, ...]) -> tuple[Element, ...]:
+def turns(angles: Angles) -> tuple[Element, ...]:
     """Rotations: that many at equal distances from 0 on, or by the given degrees."""
     if isinstance(angles, int):
         return Group(angles).elements if angles else ()

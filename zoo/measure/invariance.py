@@ -5,7 +5,7 @@ spline through the pixels, reflected at the border, and its error is that of mod
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from symdata.display import Result, Table, plain
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
+from symdata.groups import Element
 from zoo.exactness.arithmetic import D4
-from zoo.inference.sweep import listed
+from zoo.inference.sweep import Moves, listed
 from zoo.layers.regular import move
 from zoo.measure.estimates import Estimate, relative, squared
 from zoo.measure.model_copy import Measurable, ModelCopy
@@ -63,7 +63,7 @@ class InvarianceError(Result):
 def invariance_error(
     model: Measurable,
     inputs: Tensor,
-    elements: Group | str | Sequence[Element] = "d4",
+    elements: Moves = "d4",
     *,
     output: str = "logits",
     padding: str = "reflection",

@@ -28,6 +28,8 @@ from zoo.layers.steerable.filters import FieldFilters
 Fields = Group | str | Callable[[Element], Tensor] | None
 """The channels on one side: None for scalars; a group for its regular representation, group-major; or a function that
 gives the orthogonal matrix (C, C) of an element."""
+FieldsOf = Callable[[str, nn.Module], tuple[Fields, Fields]]
+"""Gives the channels before and after an ordinary convolution, from its name and itself."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,7 @@ def kernel_deviation(
 
 
 def kernel_deviations(
-    model: nn.Module,
-    group: Group | str | None = None,
-    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None = None,
+    model: nn.Module, group: Group | str | None = None, fields: FieldsOf | None = None
 ) -> tuple[KernelDeviation, ...]:
     """`kernel_deviation` of every convolution of a model with square filters, in the order of its modules.
 
@@ -129,10 +129,7 @@ def kernel_deviations(
 
 
 def filters_of(
-    name: str,
-    module: nn.Module,
-    group: Group,
-    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None,
+    name: str, module: nn.Module, group: Group, fields: FieldsOf | None
 ) -> Iterator[tuple[Tensor, Group, Fields, Fields]]:
     """(filters, group, fields before, fields after) of one module, if it is a convolution with square filters.
 

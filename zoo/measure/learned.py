@@ -129,11 +129,7 @@ class LearnedDegree(Result):
 
 
 def learned_degree(
-    model: nn.Module,
-    name: str = "",
-    symmetry: str | None = None,
-    classes: Sequence[str] | None = None,
-    grids: str = "",
+    model: nn.Module, name: str = "", symmetry: str | None = None, classes: Sequence[str] | None = None, grids: str = ""
 ) -> LearnedDegree:
     """What a model claims of its symmetry, and how full `symmetry`, the law of a dataset, is.
 

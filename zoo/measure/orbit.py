@@ -1,6 +1,6 @@
 """A classifier on whole orbits: its accuracy under every element of a group, and how often its answer is unchanged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from symdata.display import Result, Table, plain, plain_fields
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
-from zoo.inference.sweep import checked, listed, predictions
+from symdata.groups import Element
+from zoo.inference.sweep import Moves, checked, listed, predictions
 from zoo.measure.estimates import Estimate, Rate
 from zoo.preprocessing import Preprocessing
 
@@ -63,12 +63,7 @@ class OrbitAccuracy(Result):
 
 
 def orbit_accuracy(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Group | str | Sequence[Element] = "d4",
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, elements: Moves = "d4", **options: Any
 ) -> OrbitAccuracy:
     """The accuracy of a classifier over the orbits of its images, and how often its answer stays the same along them.
 

@@ -20,6 +20,7 @@ from zoo.exactness.model_groups import layers_group
 from zoo.exactness.tracer import Tracer, input_channels
 from zoo.layers import GroupBatchNorm2d
 from zoo.measure.feature_error import feature_error
+from zoo.models.family import Width
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,7 @@ class SizeRow(PlainData):
 
 
 def size_table(
-    model: nn.Module | str,
-    sizes: Iterable[int],
-    *,
-    width: int | tuple[int, ...] | None = None,
-    images: int = 2,
-    seed: int = 0,
+    model: nn.Module | str, sizes: Iterable[int], *, width: Width | None = None, images: int = 2, seed: int = 0
 ) -> tuple[SizeRow, ...]:
     """Predicted and measured exactness of one network at square sizes, in their order.
 
@@ -81,7 +77,7 @@ def size_table(
     return tuple(rows)
 
 
-def _random_network(name: str, width: int | tuple[int, ...] | None, seed: int, size: int) -> nn.Module:
+def _random_network(name: str, width: Width | None, seed: int, size: int) -> nn.Module:
     """Fresh weights, random norms, and the running statistics of a batch, so that no activation is constant."""
     from zoo.models.registry import create, seeded
 

@@ -57,13 +57,7 @@ class Summary(Result):
 
 
 def measure_all(
-    model: nn.Module,
-    inputs: Tensor,
-    elements: Group | str = "d4",
-    *,
-    name: str = "",
-    data: str = "",
-    **request: Any,
+    model: nn.Module, inputs: Tensor, elements: Group | str = "d4", *, name: str = "", data: str = "", **request: Any
 ) -> Summary:
     """Measure how far a model is from a symmetry, in every registered way.
 

@@ -8,7 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
-from typing import Any, ClassVar
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,28 @@ def plain_fields(value: Any, *names: str) -> dict[str, Any]:
         {'real': 1.0, 'imag': 2.0}
     """
     return {name: plain(getattr(value, name)) for name in names}
+
+
+def template(name: str, filters: Mapping[str, Any] | None = None, **options: Any) -> "Template":
+    """A template of the folder `cards`, which fails where it needs a value that it is not given.
+
+    Args:
+        name: of its file.
+        filters: its own, by name.
+        options: of `jinja2.Environment`.
+
+    Example:
+        >>> from symdata.display import template
+        >>> template("report.html.j2", autoescape=True).render()
+        Traceback (most recent call last):
+        ...
+        jinja2.exceptions.UndefinedError: 'version' is undefined
+    """
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    environment.filters |= filters or {}
+    return environment.from_string((resources.files("cards") / name).read_text(encoding="utf-8"))
 
 
 class PlainData:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from zoo.evaluation.training_support import TrainingSupport
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import check_width, predictions, spread, sweep
 from zoo.inference.views import Views, turns
-from zoo.measure.estimates import Rate
+from zoo.measure.estimates import Estimate, Rate
 
 KEPT = 8
 """Images whose upright logits a report keeps."""
@@ -97,13 +96,11 @@ class _Swept:
     """(n, classes) logits."""
 
     def scores(self, group: Group) -> tuple[ElementScore, ...]:
-        n = self.right.shape[1]
         rows = []
         for k, element in enumerate(group.elements):
-            agree = int((self.predicted[k] == self.predicted[0]).sum())
-            deviation = float(self.deviation[k].std()) if n > 1 else 0.0
-            mean = float(self.deviation[k].mean())
-            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, mean, deviation / sqrt(n)))
+            agree, moved = int((self.predicted[k] == self.predicted[0]).sum()), Estimate.mean(self.deviation[k])
+            spread = moved.standard_error or 0.0
+            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, moved.value, spread))
         return tuple(rows)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from symdata.display import plain_fields
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -147,10 +149,5 @@ class Rate:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON: the two counts, and for readers what follows from them."""
-        return {
-            "correct": self.correct,
-            "count": self.count,
-            "accuracy": self.value,
-            "standard_error": self.standard_error,
-            "interval": list(self.interval),
-        }
+        counts, spread = plain_fields(self, "correct", "count"), plain_fields(self, "standard_error", "interval")
+        return {**counts, "accuracy": self.value, **spread}

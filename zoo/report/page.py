@@ -1,14 +1,13 @@
 """The page: one HTML file with its drawings, pictures and styles inside, which needs no network."""
 
 from collections.abc import Sequence
-from importlib import resources
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from symdata import __version__
+from symdata.display import template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
@@ -57,12 +56,8 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
     entries = numbered(entries)
     drawn = entries if len(entries) <= MOST else ranked(entries)[:MOST]
     colour = {entry.name: k for k, entry in enumerate(drawn)}
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=True
-    )
-    template = environment.from_string((resources.files("cards") / "report.html.j2").read_text(encoding="utf-8"))
     first = entries[0].report
-    return template.render(
+    return template("report.html.j2", autoescape=True).render(
         title=title or first.data,
         report=first,
         header=HEADER,

@@ -6,7 +6,7 @@ from itertools import accumulate, pairwise
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from symdata.errors import one_of
 from zoo.errors import ModelError
@@ -55,9 +55,6 @@ class PathCNN(Network):
     """
 
     max_parameters = 2**26  # 256 MiB
-    precisions: Tensor
-    effective_dimensions: Tensor
-    examples: Tensor
 
     def __init__(self, size: int, widths: tuple[int, ...], path: str = "conv", num_classes: int = 10) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -73,9 +70,9 @@ class PathCNN(Network):
             minimum=1 if path == "conv" else size,
         )
         count = len(self.layer_names)
-        self.register_buffer("precisions", torch.ones(count))
-        self.register_buffer("effective_dimensions", torch.zeros(count))
-        self.register_buffer("examples", torch.zeros(1))
+        self.precisions = nn.Buffer(torch.ones(count))
+        self.effective_dimensions = nn.Buffer(torch.zeros(count))
+        self.examples = nn.Buffer(torch.zeros(1))
 
     @property
     def layers(self) -> dict[str, nn.Module]:

@@ -82,6 +82,11 @@ class GCGroupConv2d(_Separable):
 
     filters_per_output = 1
 
+    def filters(self) -> Tensor:
+        with torch.no_grad():
+            pointwise, spatial, _ = self.expand()
+            return (pointwise * spatial).double()  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         self.check_channels(x)
         pointwise, spatial, bias = self.bank(x)

@@ -21,8 +21,6 @@ from zoo.errors import ModelError
 from zoo.exactness.arithmetic import D4
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, left_translation, move, order
-from zoo.layers.relaxed.base import RelaxedConv2d
-from zoo.layers.separable import GCGroupConv2d
 from zoo.layers.steerable.filters import FieldFilters
 
 Fields = Group | str | Callable[[Element], Tensor] | None
@@ -139,25 +137,13 @@ def filters_of(
     if isinstance(module, FieldFilters):
         yield module.filters(), *module.lattice
     elif isinstance(module, BankedConv2d):
-        if (full := _expanded(module)) is None:
-            return
-        own = module.group
-        trivial = order(own) == 1
-        yield full, group if trivial else own, None if trivial or module.lifting else own, None if trivial else own
+        own = None if order(module.group) == 1 else module.group
+        yield module.filters(), own or group, None if module.lifting else own, own
     elif isinstance(module, nn.Conv2d) and module.kernel_size[0] == module.kernel_size[1]:
         before, after = (None, None) if fields is None else fields(name, module)
         if module.groups > 1 and (before is not None or after is not None):
             raise ModelError(f"{name!r} convolves its channels in {module.groups} groups, expected one for such fields")
         yield module.weight, group, before, after
-
-
-def _expanded(module: BankedConv2d) -> Tensor | None:
-    """The filters (|G| O, J C, k, k) of a convolution of ours."""
-    if isinstance(module, RelaxedConv2d):
-        return module.filters()
-    with torch.no_grad():
-        first, second, *_ = (*module.expand(), None)
-    return first * second if isinstance(module, GCGroupConv2d) and first is not None and second is not None else first
 
 
 def _channels(weight: Tensor, element: Element, fields: Fields, axis: int) -> Tensor:

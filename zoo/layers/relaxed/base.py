@@ -103,11 +103,6 @@ class RelaxedConv2d(TiedConv2d):
         """J: orientations of the input, 1 for images."""
         return 1 if self.lifting else order(self.group)
 
-    def filters(self) -> Tensor:
-        """The bank (|G| O, J C, k, k) that evaluation uses, in float64 and without gradient."""
-        with torch.no_grad():
-            return self.expand()[0].double()
-
     def projected(self) -> Tensor:
         """The nearest equivariant filters, in float64."""
         filters, size = self.filters(), order(self.group)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -11,12 +10,10 @@ from symdata.display import template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
+from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
 from zoo.report.collect import ModelEntry
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
-
-if TYPE_CHECKING:
-    from zoo.measure.motions.along_motions import Split
 
 MOST = 8
 """Models that are drawn: as many as there are colours. Of more models the best are drawn."""
@@ -127,7 +124,7 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
     }
 
 
-def _split(split: "Split", k: int) -> dict[str, object]:
+def _split(split: Split, k: int) -> dict[str, object]:
     """The chart of one motion, and how many layers it leaves out."""
     largest = max(layer.value.value for layer in split.layers)
     present = [layer for layer in split.layers if layer.value.value > NOTHING * largest]

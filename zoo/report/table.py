@@ -10,16 +10,7 @@ from zoo.report.collect import ModelEntry
 from zoo.report.measures import columns
 from zoo.report.measures import legend as legend_of_measures
 
-HEADER = (
-    "model",
-    "parameters",
-    "at its size",
-    "upright",
-    "orbit",
-    "agreement",
-    "all angles",
-    *columns(),
-)
+HEADER = ("model", "parameters", "at its size", "upright", "orbit", "agreement", "all angles", *columns())
 """Columns of the comparison, which `legend` explains."""
 NOTHING = "-"
 """The cell of a value that was not measured."""

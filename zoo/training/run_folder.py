@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from symdata.errors import StoreError
+from symdata.errors import StoreError, first_line
 from symdata.store import lock
 from symdata.store.files import read_json, write_file, write_json
 from zoo.errors import ModelError
@@ -136,8 +136,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{str(path)!r} is damaged: {reason}; begin again with --overwrite") from None
+        raise ModelError(f"{str(path)!r} is damaged: {first_line(error)}; begin again with --overwrite") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelError(f"{str(path)!r} is of another version of symdata; begin again with --overwrite")
     return state

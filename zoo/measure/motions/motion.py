@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.display import plain_fields
 from symdata.errors import one_of
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
@@ -60,8 +61,7 @@ class LieDerivativeSettings:
     def to_dict(self) -> dict[str, str]:
         """As plain data for JSON: those that matter to a reader."""
         action = self.out_action if isinstance(self.out_action, str) else "function"
-        words = {"output": self.output, "out_action": action, "method": self.method}
-        return {**words, "kernel": self.kernel, "padding": self.padding}
+        return {"output": self.output, "out_action": action, **plain_fields(self, "method", "kernel", "padding")}
 
 
 class Motion:

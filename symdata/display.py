@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -110,9 +109,10 @@ def template(name: str, filters: Mapping[str, Any] | None = None, **options: Any
     """
     import jinja2
 
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    options |= {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("cards", ""), **options)
     environment.filters |= filters or {}
-    return environment.from_string((resources.files("cards") / name).read_text(encoding="utf-8"))
+    return environment.get_template(name)
 
 
 class PlainData:

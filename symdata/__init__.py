@@ -31,26 +31,4 @@ if TYPE_CHECKING:
     from symdata.transforms.augmentation import RandomSymmetry as RandomSymmetry
     from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
-_NAMES = {
-    "_version": "__version__",
-    "errors": "SymdataError",
-    "groups": "Element Elements Group",
-    "hub": "publish pull",
-    "inspection.report": "inspect",
-    "keys": "split_keys",
-    "recipes.catalog": "Recipe list_recipes",
-    "recipes.spec": "Spec",
-    "sources": "list_sources open_source",
-    "store": "load make verify",
-    "symmetry": "Symmetry",
-    "transforms.action": "act",
-    "transforms.augmentation": "RandomSymmetry",
-    "transforms.learnable": "LearnableAffine",
-}
-"""Module of this package -> the public names that it defines; no module may be called like a public name."""
-
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = sorted(_HOMES)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -121,7 +121,7 @@ class SplitReport(Result):
 class InspectionReport(Result):
     """A dataset folder."""
 
-    attributes = ("folder", "name", "classes", "shape", "agrees", "leaks", "splits")
+    json_fields = ("folder", "name", "classes", "shape", "agrees", "leaks", "splits")
     folder: Path
     name: str
     classes: tuple[str, ...]

@@ -62,7 +62,7 @@ class Diagnosis(Result):
         Everything that symdata needs works.
     """
 
-    attributes = ("healthy", "findings")
+    json_fields = ("healthy", "findings")
     findings: tuple[Finding, ...]
 
     @property

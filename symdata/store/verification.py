@@ -46,7 +46,7 @@ class Verification(Result):
         ok      test: 1 of 1 images derived again, bit for bit
     """
 
-    attributes = ("folder", "passed", "checks")
+    json_fields = ("folder", "passed", "checks")
     folder: Path
     checks: tuple[Check, ...]
 

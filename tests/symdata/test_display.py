@@ -113,7 +113,7 @@ class Route(Result):
 
 
 class ShortRoute(Route):
-    attributes = ("count", "points")
+    json_fields = ("count", "points")
 
 
 def test_a_result_is_plain_data_by_its_fields_or_by_the_attributes_that_it_names():

@@ -53,7 +53,7 @@ class ClassAudit:
 class AsymmetryAudit(Result):
     """How symmetric a set of images is."""
 
-    attributes = ("images", "is_symmetric", "kept", "safe", "degree", "by_view", "tests", "labels", "classes")
+    json_fields = ("images", "is_symmetric", "kept", "safe", "degree", "by_view", "tests", "labels", "classes")
     group: Group
     images: int
     classes: tuple[ClassAudit, ...]

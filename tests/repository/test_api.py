@@ -1,4 +1,4 @@
-"""The public names: what a user may rely on, as a literal list; and the files that an installation needs besides code."""
+"""The public names: what a user may rely on, as a literal list; and what an installation needs besides code."""
 
 import pkgutil
 from importlib.resources import files

@@ -5,8 +5,6 @@ README.md  results.json  runs.jsonl (every run with all it measured, one a line)
 
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from symdata.pictures.figure import as_picture
 from symdata.store.files import write_file, write_json
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.experiment import find_experiment
+from zoo.experiments.harness.provenance import processor, provenance, software
 from zoo.experiments.harness.section import Section
 from zoo.experiments.harness.setting import Setting
 
@@ -39,9 +38,9 @@ def header(setting: Setting) -> dict[str, str]:
         "command": setting.command,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{cpu()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
+        "machine": f"{processor()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "software": f"symdata {symdata.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        "software": software(),
     }
     return facts | ({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {})
 
@@ -55,31 +54,10 @@ def _budget(setting: Setting) -> str:
 
 def commit() -> str:
     """The commit of this checkout, marked if files differ from it; the version where there is no checkout."""
-    root = Path(__file__).parents[3]
-    try:
-        top = _git(root, "rev-parse", "--show-toplevel")
-        name = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
+    origin = provenance()
+    if origin.commit is None:
         return f"version {symdata.__version__}"
-    if Path(top).resolve() != root.resolve():  # a wheel inside somebody else's checkout
-        return f"version {symdata.__version__}"
-    return f"{name[:12]} with changes" if changed else name[:12]
-
-
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()
-
-
-def cpu() -> str:
-    """The processor by name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return f"{origin.commit} with changes" if origin.dirty else origin.commit
 
 
 def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:

@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from symdata.store.files import read_json, write_json
+from zoo.experiments.harness.provenance import provenance
 from zoo.experiments.harness.setting import Setting
 
 FORMAT = 1
+ROWS = "runs.jsonl"
+"""In the folder of a record: every run with all it measured, one a line."""
 
 Run = Callable[["Job", Setting], dict[str, Any]]
 """Does a job and returns its result as plain data; a function of a module, so that other processes find it."""
@@ -56,6 +59,18 @@ class RunRecord:
     """Time of all threads of that process; an accelerator's work is not in it."""
     finished: str
     """UTC, ISO 8601."""
+    commit: str | None = None
+    """Of the code that ran; None outside a checkout, and in rows that are older than this field."""
+    dirty: bool | None = None
+    """Whether files of the code differed from the commit, before the run or after it; None where there is no commit."""
+    software: str | None = None
+    machine: str | None = None
+    """Processor, cores, system, threads; None, as for `software`, in older rows."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the commit that it names is all of the code that ran."""
+        return self.commit is not None and self.dirty is False
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain data for JSON."""
@@ -87,23 +102,56 @@ def cpu_seconds(records: Sequence[RunRecord]) -> float:
     return sum(record.cpu_seconds for record in records) / len(records)
 
 
-def find(job: Job, out: Path) -> RunRecord | None:
-    """The record of a job, if there is one for the same request."""
-    fields = read_json(job.place(out))
+def find(job: Job, setting: Setting) -> RunRecord | None:
+    """The record of a job, if there is one for the same request: in OUT, else among the rows of the record.
+
+    What a record is rendered from was not run with changes: such a run does not count where `--record` is asked for.
+    """
+    for fields in (read_json(job.place(setting.out)), _rows(setting.record).get((job.part, job.key))):
+        found = _record(fields, job)
+        if found is not None and not (setting.record is not None and found.dirty):
+            return found
+    return None
+
+
+def _record(fields: Any, job: Job) -> RunRecord | None:
     try:
-        same = fields.pop("format") == FORMAT and fields["request"] == _plain(job.request)
-        return RunRecord(**fields) if same else None
+        same = fields["format"] == FORMAT and fields["request"] == _plain(job.request)
+        return RunRecord(**{name: value for name, value in fields.items() if name != "format"}) if same else None
     except (AttributeError, KeyError, TypeError):
         return None
 
 
+def _rows(folder: Path | None) -> dict[tuple[str, str], dict[str, Any]]:
+    """The rows of a folder's record by part and key; none if there is no record that can be read."""
+    path = None if folder is None else folder / ROWS
+    return {} if path is None or not path.is_file() else _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: Path, changed: int) -> dict[tuple[str, str], dict[str, Any]]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {(row["part"], row["key"]): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def absent(jobs: Iterable[Job], setting: Setting) -> list[Job]:
+    """The jobs that have to run: those without a record."""
+    return [job for job in jobs if find(job, setting) is None]
+
+
 def do(job: Job, setting: Setting) -> RunRecord:
     """Run a job, then write its record."""
+    origin = provenance()
     started, busy = time.perf_counter(), time.process_time()
     result = _plain(job.run(job, setting))
     seconds, cpu = round(time.perf_counter() - started, 2), round(time.process_time() - busy, 2)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = RunRecord(job.part, job.key, _plain(job.request), result, seconds, cpu, now)
+    if provenance()[:2] != origin[:2]:  # the code was changed while it ran
+        origin = origin._replace(dirty=None if origin.commit is None else True)
+    record = RunRecord(job.part, job.key, _plain(job.request), result, seconds, cpu, now, *origin)
     place = job.place(setting.out)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_json(place, record.to_dict(), indent=1)
@@ -118,7 +166,7 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 
 def run_all(jobs: Sequence[Job], setting: Setting, say: Callable[[str], None]) -> list[RunRecord]:
     """The records of all jobs, in their order; those that are missing are made, in `setting.workers` processes."""
-    records = {k: record for k, job in enumerate(jobs) if (record := find(job, setting.out)) is not None}
+    records = {k: record for k, job in enumerate(jobs) if (record := find(job, setting)) is not None}
     missing = [k for k in range(len(jobs)) if k not in records]
     for number, (k, record) in enumerate(_made(jobs, missing, setting), 1):
         records[k] = record

@@ -55,7 +55,13 @@ Stopped at any moment, the same command goes on from there.
 @click.option(
     "--record",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where README.md, results.json and pictures go.  [--out]",
+    help="Where README.md, results.json and pictures go. Runs that are recorded there are not run again.  [--out]",
+)
+@click.option(
+    "--again",
+    type=click.IntRange(0),
+    default=0,
+    help="Run so many of each part again, drawn by lot, that --record does not have from a clean checkout.",
 )
 @click.option("--full-test", is_flag=True, help="Turn all 60,000 test images by 90 degrees, whatever the budget.")
 @click.option("--width", type=click.IntRange(1, 512), help="Fields of the first layer of the networks of cifar.")

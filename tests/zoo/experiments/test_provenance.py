@@ -10,7 +10,7 @@ import pytest
 
 from zoo.experiments.harness import runs
 from zoo.experiments.harness.provenance import Provenance, checkout, provenance
-from zoo.experiments.harness.runs import Job, absent, do, find, run_all
+from zoo.experiments.harness.runs import Job, do, find, lot, run_all
 from zoo.experiments.harness.setting import Setting
 
 CLEAN = Provenance("0123456789ab", False, "symdata 1", "a processor")
@@ -94,9 +94,10 @@ def test_rows_of_the_record_are_not_run_again_unless_something_else_is_asked(tmp
     elsewhere = Setting(tmp_path / "other", record=record)
     assert find(job, elsewhere).result == {"y": 3}
     other = Job("part", "a", {"x": 2}, job.run)
-    assert absent([job, other], elsewhere) == [other]
+    assert find(other, elsewhere) is None
+    assert [row.result for row in run_all([job, other], elsewhere, print)] == [{"y": 3}, {"y": 2}]
     (record / runs.ROWS).write_text("{")
-    assert absent([job], elsewhere) == [job]
+    assert find(job, elsewhere) is None
 
 
 def test_rows_without_a_commit_are_read_and_are_not_clean(tmp_path):
@@ -108,3 +109,26 @@ def test_rows_without_a_commit_are_read_and_are_not_clean(tmp_path):
     found = find(job, Setting(tmp_path))
     assert found is not None and found.commit is None and not found.is_clean
     assert run_all([job], Setting(tmp_path), lambda line: None) == [found]
+
+
+def test_runs_are_drawn_by_lot_and_said_to_agree_or_not_with_the_rows_that_they_replace(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "provenance", lambda: CLEAN)
+    jobs = [
+        Job("part", f"{k}", {"k": k}, lambda job, _: {"y": job.request["k"], "seconds": tmp_path.name})
+        for k in range(9)
+    ]
+    record = tmp_path / "record"
+    record.mkdir()
+    rows = [do(job, Setting(tmp_path / "old")).to_dict() | {"commit": None, "dirty": None} for job in jobs]
+    drawn = [int(job.key) for job in lot(jobs, 4)]
+    rows[drawn[0]]["result"] = {"y": -1, "seconds": 0.0}
+    rows[drawn[1]]["result"]["seconds"] = 1.0  # a time may differ
+    (record / runs.ROWS).write_text("\n".join(map(json.dumps, rows)))
+    lines = []
+    found = run_all(jobs, Setting(tmp_path / "out", record=record, again=4), lines.append)
+    assert sorted(drawn) == [k for k, row in enumerate(found) if row.is_clean] and len(set(drawn)) == 4
+    assert [row.result["y"] for row in found] == list(range(9))
+    said = {line.split()[1].rstrip(":"): line for line in lines}
+    assert "differs from the record in y" in said[str(drawn[0])]
+    assert all("same numbers as in the record" in said[str(k)] for k in drawn[1:])
+    assert run_all(jobs, Setting(tmp_path / "out", record=record, again=4), lines.append) == found and len(lines) == 4

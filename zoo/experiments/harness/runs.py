@@ -17,6 +17,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from symdata.keys import permutation
 from symdata.store.files import read_json, write_json
 from zoo.experiments.harness.provenance import provenance
 from zoo.experiments.harness.setting import Setting
@@ -107,11 +108,39 @@ def find(job: Job, setting: Setting) -> RunRecord | None:
 
     What a record is rendered from was not run with changes: such a run does not count where `--record` is asked for.
     """
-    for fields in (read_json(job.place(setting.out)), _rows(setting.record).get((job.part, job.key))):
-        found = _record(fields, job)
-        if found is not None and not (setting.record is not None and found.dirty):
-            return found
-    return None
+    made = _record(read_json(job.place(setting.out)), job)
+    if setting.record is None or (made is not None and made.is_clean):
+        return made
+    kept = published(job, setting)
+    return kept if kept is not None and not kept.dirty else None
+
+
+def published(job: Job, setting: Setting) -> RunRecord | None:
+    """The row of a job in the record that is there already, if it is for the same request."""
+    return _record(_rows(setting.record).get((job.part, job.key)), job)
+
+
+def lot(jobs: Sequence[Job], count: int) -> list[Job]:
+    """So many of the jobs of a part, drawn by lot with seed 0; those of a smaller count are among those of a larger.
+
+    Example:
+        >>> jobs = [Job("part", f"net-seed{k}", {}, lambda job, setting: {}) for k in range(30)]
+        >>> [job.key for job in lot(jobs, 3)] == [job.key for job in lot(jobs, 9)[:3]]
+        True
+    """
+    return [jobs[k] for k in permutation(0, "again", jobs[0].part, len(jobs))[:count]] if count else []
+
+
+def differing(record: RunRecord, other: RunRecord) -> list[str]:
+    """Names of what two runs of the same request found differently; times do not count."""
+    ours, theirs = _timeless(record.result), _timeless(other.result)
+    return [name for name in ours if ours[name] != theirs.get(name)]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(entry) for name, entry in value.items() if not name.endswith("seconds")}
+    return value
 
 
 def _record(fields: Any, job: Job) -> RunRecord | None:
@@ -135,11 +164,6 @@ def _parsed(path: Path, changed: int) -> dict[tuple[str, str], dict[str, Any]]:
         return {(row["part"], row["key"]): row for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def absent(jobs: Iterable[Job], setting: Setting) -> list[Job]:
-    """The jobs that have to run: those without a record."""
-    return [job for job in jobs if find(job, setting) is None]
 
 
 def do(job: Job, setting: Setting) -> RunRecord:
@@ -167,12 +191,22 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 def run_all(jobs: Sequence[Job], setting: Setting, say: Callable[[str], None]) -> list[RunRecord]:
     """The records of all jobs, in their order; those that are missing are made, in `setting.workers` processes."""
     records = {k: record for k, job in enumerate(jobs) if (record := find(job, setting)) is not None}
-    missing = [k for k in range(len(jobs)) if k not in records]
+    again = {job.key for job in lot(jobs, setting.again)}
+    missing = [k for k, job in enumerate(jobs) if k not in records or (job.key in again and not records[k].is_clean)]
     for number, (k, record) in enumerate(_made(jobs, missing, setting), 1):
         records[k] = record
-        took = f"{record.seconds:.1f} s, {record.cpu_seconds:.1f} CPU-s"
+        took = f"{record.seconds:.1f} s, {record.cpu_seconds:.1f} CPU-s{_beside(record, jobs[k], setting)}"
         say(f"{record.part} {record.key}: {took} ({number} of {len(missing)})")
     return [records[k] for k in range(len(jobs))]
+
+
+def _beside(record: RunRecord, job: Job, setting: Setting) -> str:
+    """How a run compares with the row of the record that it replaces."""
+    before = published(job, setting)
+    if before is None:
+        return ""
+    names = differing(record, before)
+    return f", differs from the record in {', '.join(names)}" if names else ", same numbers as in the record"
 
 
 def _made(jobs: Sequence[Job], missing: Sequence[int], setting: Setting) -> Iterator[tuple[int, RunRecord]]:

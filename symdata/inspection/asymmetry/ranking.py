@@ -59,7 +59,7 @@ def rounds(versions: np.ndarray, labels: np.ndarray, splits: Sequence[Halves]) -
 
 def second_moments(versions: np.ndarray) -> np.ndarray:
     """(d, d): the mean of y y^T over all versions y of all images."""
-    flat = versions.reshape(-1, versions.shape[-1])
+    flat = versions.reshape(versions.shape[0] * versions.shape[1], versions.shape[2])
     return np.asarray(flat.T @ flat / max(1, len(flat)))
 
 

@@ -41,7 +41,7 @@ def test_the_share_that_is_moved_is_the_degree_and_moves_are_uniform():
 
 
 def test_a_hundred_seeds_of_every_degree_are_asked_for():
-    asked = [request for _, request in coverage.requests(Setting(Path("x"), experiment="coverage"))]
+    asked = [request for _, request in coverage.requests("mnist", Setting(Path("x"), experiment="coverage"))]
     for degree in coverage.DEGREES:
         seeds = [q["first"] + k for q in asked if q["degree"] == degree for k in range(q["seeds"])]
         assert seeds == list(range(100))

@@ -4,8 +4,7 @@ README.md  results.json  runs.jsonl (every run with all it measured, one a line)
 """
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from symdata.pictures.figure import as_picture
 from symdata.store.files import write_file, write_json
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.experiment import find_experiment
-from zoo.experiments.harness.provenance import processor, provenance, software
-from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.provenance import provenance
+from zoo.experiments.harness.runs import ROWS, RunRecord
+from zoo.experiments.harness.section import Section, origin
 from zoo.experiments.harness.setting import Setting
 
 NOTES = "notes.md"
@@ -29,20 +29,25 @@ PALETTE = 128
 """Colours of a picture's file: lines on white need no more, and it is half as large."""
 
 
-def header(setting: Setting) -> dict[str, str]:
-    """What a reader needs to judge a number: code, machine, command, date."""
-    threads = max(1, (os.cpu_count() or 1) // setting.workers) if setting.workers > 1 else torch.get_num_threads()
+def header(setting: Setting, records: Sequence[RunRecord] = ()) -> dict[str, str]:
+    """What a reader needs to judge a number: command and date, and of what code and machines the runs are."""
     device = setting.device
     facts = {
         "paper": find_experiment(setting.experiment).paper,
         "command": setting.command,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{processor()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
+        "runs": origin(records),
+        "machine": _each(record.machine for record in records),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "software": software(),
+        "software": _each(record.software for record in records),
     }
     return facts | ({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {})
+
+
+def _each(facts: Iterable[str | None]) -> str:
+    """Every fact once; rows that are older than the field have none."""
+    return "; ".join(dict.fromkeys(fact or "not recorded for older runs" for fact in facts))
 
 
 def _budget(setting: Setting) -> str:
@@ -62,7 +67,7 @@ def commit() -> str:
 
 def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:
     """Everything as plain data for JSON."""
-    facts = header(setting)
+    facts = header(setting, [record for section in sections for record in section.records])
     return {"experiment": setting.experiment, **facts, "parts": {s.part: s.to_dict() for s in sections}}
 
 
@@ -70,16 +75,17 @@ def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     """The files of the record, into `setting.record` or `setting.out`."""
     out, notes = setting.record or setting.out, (setting.record or setting.out) / NOTES
     out.mkdir(parents=True, exist_ok=True)
-    facts = header(setting) | {"command": f"`{setting.command}`"}
+    records = [record for section in sections for record in section.records]
+    facts = header(setting, records) | {"command": f"`{setting.command}`"}
     body = [f"# {find_experiment(setting.experiment).title}"]
     body += ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
     body += [section.markdown for section in sections]
     body += [notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
-    runs = [json.dumps(record.to_dict()) for section in sections for record in section.records]
+    runs = [json.dumps(record.to_dict()) for record in records]
     return [
         write_file(out / "README.md", "\n\n".join(body) + "\n"),
         write_json(out / "results.json", to_dict(sections, setting), indent=1),
-        write_file(out / "runs.jsonl", "\n".join(runs) + "\n"),
+        write_file(out / ROWS, "\n".join(runs) + "\n"),
         *(_picture(section, out) for section in sections if section.drawing),
     ]
 

@@ -190,14 +190,20 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 
 def run_all(jobs: Sequence[Job], setting: Setting, say: Callable[[str], None]) -> list[RunRecord]:
     """The records of all jobs, in their order; those that are missing are made, in `setting.workers` processes."""
-    records = {k: record for k, job in enumerate(jobs) if (record := find(job, setting)) is not None}
-    again = {job.key for job in lot(jobs, setting.again)}
-    missing = [k for k, job in enumerate(jobs) if k not in records or (job.key in again and not records[k].is_clean)]
+    missing = to_run(jobs, setting)
+    records = {k: record for k, job in enumerate(jobs) if k not in missing and (record := find(job, setting))}
     for number, (k, record) in enumerate(_made(jobs, missing, setting), 1):
         records[k] = record
         took = f"{record.seconds:.1f} s, {record.cpu_seconds:.1f} CPU-s{_beside(record, jobs[k], setting)}"
         say(f"{record.part} {record.key}: {took} ({number} of {len(missing)})")
     return [records[k] for k in range(len(jobs))]
+
+
+def to_run(jobs: Sequence[Job], setting: Setting) -> list[int]:
+    """Which jobs have no record yet, or were drawn by lot to be run again and have none of a clean checkout."""
+    again = {job.key for job in lot(jobs, setting.again)}
+    found = [find(job, setting) for job in jobs]
+    return [k for k, one in enumerate(found) if one is None or (jobs[k].key in again and not one.is_clean)]
 
 
 def _beside(record: RunRecord, job: Job, setting: Setting) -> str:

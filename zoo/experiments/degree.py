@@ -99,8 +99,8 @@ def report(names: Sequence[str], records: list[RunRecord], setting: Setting) -> 
     note = (
         f"{setting.seeds} seed(s), strict and plain one; mean ± sample standard deviation; {TRAIN:,} training and "
         f"{TEST:,} test images of {SIZE} pixels. Claimed: degree of the least equivariant layer; product: of all "
-        "layers; of augerino both are the half-width over 180. Shown: share of answers that turns by 90, 180 and 270 degrees "
-        "leave as they were."
+        "layers; of augerino both are the half-width over 180. Shown: share of answers that turns by 90, 180 and 270 "
+        "degrees leave as they were."
     )
     series = {f"{method} {what}": s[f"rank_{what}"] for method, s in summary.items() for what in WHAT}
     degrees = Table(header, rows, "Degrees", (note,))

@@ -68,7 +68,7 @@ def test_results_are_written_whole_and_notes_are_kept(setting):
     files = write(sections, setting)
     assert [file.name for file in files] == ["README.md", "results.json", "runs.jsonl", "biased.png"]
     text = files[0].read_text()
-    assert text.endswith("Because.\n") and "| p4cnn_28 | published (10) | 95.86±0.46 |" in text
+    assert text.endswith("Because.\n") and "| p4cnn_28 | published (10) | 95.86±0.48 |" in text
     assert "![MNIST, one angle a batch" in text and "**Bands**" in text
     content = json.loads(files[1].read_text())
     assert content["parts"]["biased"]["summary"]["z2cnn_28"]["0"]["n"] == 2

@@ -15,6 +15,9 @@ from cli.options.basic import FOLDER, check_outside, json_option, print_json
 @click.option("--audit", "audited", is_flag=True, help="Test the pixels too: how symmetric are they really?")
 @click.option("--group", help="Of the audit: d4, c4, d2, c2 or d1.  [d4; d2 if images are not square]")
 @click.option("--limit", type=click.IntRange(1), help="Most images that the audit examines.  [2000]")
+@click.option(
+    "--upright", metavar="FOLDER_OR_SOURCE", help="Upright images of the same kind: the degree gets two ends."
+)
 @json_option
 def command(
     place: str,
@@ -23,6 +26,7 @@ def command(
     audited: bool,
     group: str | None,
     limit: int | None,
+    upright: str | None,
     as_json: bool,
 ) -> None:
     """Count, test and draw a dataset; audit the symmetry of any images.
@@ -39,12 +43,13 @@ def command(
       symdata inspect glyphs-d4-partial_at_0p5
       symdata inspect data/mnist
       symdata inspect hub:user/name --group c4 --limit 5000
+      symdata inspect data/mixed --upright data/mnist
     """
     from symdata.store.manifest import MANIFEST
 
     ours = Path(place, MANIFEST).is_file()
-    if ours and not audited and (group is not None or limit is not None):
-        raise click.UsageError("--group and --limit are of the audit; add --audit.")
+    if ours and not audited and any(option is not None for option in (group, limit, upright)):
+        raise click.UsageError("--group, --limit and --upright are of the audit; add --audit.")
     if not ours and len(splits) > 1:
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
@@ -53,7 +58,8 @@ def command(
     if audited or not ours:
         from symdata.inspection.source_audit import LIMIT, audit_source
 
-        audit = audit_source(place, splits[0] if splits else None, group, LIMIT if limit is None else limit)
+        most = LIMIT if limit is None else limit
+        audit = audit_source(place, splits[0] if splits else None, group, most, upright=upright)
         if not as_json:
             click.echo(f"\n{audit}" if ours else audit)
         found |= {"audit": audit.to_dict()["audit"]} if ours else audit.to_dict()

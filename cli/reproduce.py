@@ -48,7 +48,17 @@ Stopped at any moment, the same command goes on from there.
 )
 @click.option("--cifar", help="Source of CIFAR-10, for cifar: folder, parquet file, hub:user/name.")
 @click.option("--out", type=FOLDER, help="Where runs and data go; what is finished there is not run again.  [NAME]")
-@click.option("--record", type=FOLDER, help="Where README.md, results.json and pictures go.  [--out]")
+@click.option(
+    "--record",
+    type=FOLDER,
+    help="Where README.md, results.json and pictures go. Runs that are recorded there are not run again.  [--out]",
+)
+@click.option(
+    "--again",
+    type=click.IntRange(0),
+    default=0,
+    help="Run so many of each part again, drawn by lot, that --record does not have from a clean checkout.",
+)
 @click.option("--full-test", is_flag=True, help="Turn all 60,000 test images by 90 degrees, whatever the budget.")
 @click.option("--width", type=click.IntRange(1, 512), help="Fields of the first layer of the networks of cifar.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")

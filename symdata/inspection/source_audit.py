@@ -1,7 +1,7 @@
 """Audit the symmetry of the images of any source, whatever is recorded or said about them."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from symdata.display import Result, Table
+from symdata.errors import ShapeError
 from symdata.inspection.asymmetry.advice import advice
 from symdata.inspection.asymmetry.audit import AsymmetryAudit, audit
 from symdata.keys import permutation
@@ -56,7 +57,12 @@ class SourceAudit(Result):
 
 
 def audit_source(
-    place: Path | str, split: str | None = None, group: str | None = None, limit: int = LIMIT, seed: int = 0
+    place: Path | str,
+    split: str | None = None,
+    group: str | None = None,
+    limit: int = LIMIT,
+    seed: int = 0,
+    upright: Path | str | None = None,
 ) -> SourceAudit:
     """Audit how symmetric images really are: `asymmetry.audit` of a dataset folder or any source.
 
@@ -66,25 +72,66 @@ def audit_source(
         group: as for `asymmetry.audit`.
         limit: most images to examine, drawn at random but always the same ones.
         seed: decides which, and how they are halved.
+        upright: a place of upright images of the same kind and classes, of which the first split is read; beside them
+            the degree has two ends.
 
     Raises:
         SourceError, StoreError: if there are no such images.
-        ShapeError, SymmetryError: if they are too few, too small, or cannot be moved by the group.
+        ShapeError, SymmetryError: if they are too few, too small, or cannot be moved by the group; if the upright
+            images have other classes or another shape.
 
     Example:
         >>> found = audit_source("glyphs:bd", group="d1", limit=200)
         >>> found.audit.safe, found.audit.labels[0].cycles
         ('none', ((0, 1),))
     """
-    images: Callable[[np.ndarray], Tensor]
+    images = _images(place, split, limit, seed)
+    reference = None
+    if upright is not None:
+        given = _images(upright, None, limit, seed)
+        if lacking := [name for name in images.classes if name not in given.classes]:
+            raise ShapeError(f"the upright images have no class {lacking[0]!r}; they have {', '.join(given.classes)}")
+        if given.shape != images.shape:
+            raise ShapeError(f"the upright images are {given.shape} and the images {images.shape}; give images alike")
+        number = [images.classes.index(name) if name in images.classes else -1 for name in given.classes]
+        reference = given.chosen(np.asarray(number)[given.labels])
+    batches = (images.read(part) for part in _parts(images.rows))
+    found = audit(batches, images.labels, images.classes, group, seed, reference)
+    return SourceAudit(str(place), images.split, images.classes, images.shape, found)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Some images of a split."""
+
+    split: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    rows: np.ndarray
+    labels: np.ndarray
+    """Of the rows."""
+    read: Callable[[np.ndarray], Tensor]
+
+    def chosen(self, labels: np.ndarray) -> tuple[Iterator[Tensor], np.ndarray]:
+        """Batches of those images whose label is not negative, and the labels."""
+        kept = labels >= 0
+        return (self.read(part) for part in _parts(self.rows[kept])), labels[kept]
+
+
+def _images(place: Path | str, split: str | None, limit: int, seed: int) -> _Images:
+    """So many images of a place, drawn at random but always the same ones."""
+    read: Callable[[np.ndarray], Tensor]
     if Path(place, MANIFEST).is_file():
         name = split if split is not None else splits(place)[0]
         dataset = load(place, name)
-        classes, shape, labels, images = dataset.classes, dataset.shape, dataset.labels, dataset.images
+        classes, shape, labels, read = dataset.classes, dataset.shape, dataset.labels, dataset.images
     else:
         source: Source = open_source(str(place))
         name = split if split is not None else next(iter(source.splits))
-        classes, shape, labels, images = source.classes, source.shape, source.labels(name), partial(source.read, name)
+        classes, shape, labels, read = source.classes, source.shape, source.labels(name), partial(source.read, name)
     rows = np.sort(permutation(seed, name, "audit", len(labels))[:limit])
-    batches = (images(part) for part in np.split(rows, range(_BATCH, len(rows), _BATCH)))
-    return SourceAudit(str(place), name, classes, shape, audit(batches, labels[rows], classes, group, seed))
+    return _Images(name, classes, shape, rows, labels[rows], read)
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return np.split(rows, range(_BATCH, len(rows), _BATCH))

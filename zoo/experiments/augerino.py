@@ -124,7 +124,7 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         lines.append(Line(f"{task}, reg {reg:g}", tuple(float(k + 1) for k in range(len(epochs))), means))
     header = ("task", "reg", "true", "perfect classifier", "learned", "every seed", "accuracy")
     notes = (
-        "Degrees, 180 is full rotation; mean ± population standard deviation over seeds; accuracy in percent on "
+        "Degrees, 180 is full rotation; mean ± sample standard deviation over seeds; accuracy in percent on "
         f"up to {TESTED:,} test images, averaged over {LEARNING['copies']} copies.",
         "Perfect classifier: where the bonus and the least possible cross-entropy balance, for any number of images.",
     )

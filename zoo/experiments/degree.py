@@ -98,10 +98,10 @@ def report(names: Sequence[str], records: list[RunRecord], setting: Setting) -> 
     rows = [_row(method, name, found[f"{name}/{method}"]) for method in METHODS for name in names]
     header = ("method", "dataset", "accuracy %", *WHAT, "true", "claimed - true", "CPU-s")
     note = (
-        f"{setting.seeds} seed(s), strict and plain one; mean and standard deviation; {TRAIN:,} training and {TEST:,} "
-        f"test images of {SIZE} pixels. Claimed: degree of the least equivariant layer; product: of all layers; of "
-        "augerino both are the half-width over 180. Shown: share of answers that turns by 90, 180 and 270 degrees "
-        "leave as they were."
+        f"{setting.seeds} seed(s), strict and plain one; mean ± sample standard deviation; {TRAIN:,} training and "
+        f"{TEST:,} test images of {SIZE} pixels. Claimed: degree of the least equivariant layer; product: of all "
+        "layers; of augerino both are the half-width over 180. Shown: share of answers that turns by 90, 180 and 270 "
+        "degrees leave as they were."
     )
     series = {f"{method} {what}": s[f"rank_{what}"] for method, s in summary.items() for what in WHAT}
     degrees = Table(header, rows, "Degrees", (note,))

@@ -102,7 +102,7 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         used.append((*name.split(), *(plus_minus([each[kind] for each in sums if kind in each], 0) for kind in KINDS)))
     header = ("task", "path", "parameters", "test accuracy %", "training loss", "log evidence / N", "CPU-s")
     note = (
-        f"{setting.seeds} seed(s), mean and standard deviation; {TRAIN:,} training images at 16 pixels. Loss and "
+        f"{setting.seeds} seed(s), mean ± sample standard deviation; {TRAIN:,} training images at 16 pixels. Loss and "
         "evidence in nats per training image; the evidence uses no test image."
     )
     first = Table(header, numbers, "Evidence", (note,))

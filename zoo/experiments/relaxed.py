@@ -68,7 +68,7 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         rows.append((method, plus_minus(series[method]), *degrees, parameters, cost))
     header = ("method", "accuracy %", "degree", "product", "parameters", "CPU-s")
     note = (
-        f"{setting.seeds} seed(s), mean and standard deviation; {LIMIT:,} training images, {EPOCHS} epochs, "
+        f"{setting.seeds} seed(s), mean ± sample standard deviation; {LIMIT:,} training images, {EPOCHS} epochs, "
         f"{records[0].result['images']:,} test images of {SIZE} pixels. Degree: of the least equivariant layer; "
         "product: of all. Augerino averages over an interval of angles; it holds 180 degrees only if it is the circle."
     )

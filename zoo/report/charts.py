@@ -131,7 +131,7 @@ def motions(rows: Mapping[str, Sequence[tuple[int, str, float, float]]], ticks: 
             y = step * i + 7 + gap * (j + 0.5 + (models - len(row)) / 2)
             parts.append(_line(place(max(value - error, 0.0)), y, place(value + error), y, f"span m{k}"))
             parts.append(_dot(place(value), y, 4, k, f"{name} along {motion}: {value:.3g} +- {error:.1g}"))
-    return _svg(left + wide + 20, high, "Local equivariance error along each motion", parts)
+    return _svg(left + wide + 20, high, "Relative local equivariance error along each motion, per unit squared", parts)
 
 
 def shares(rows: Sequence[tuple[str, str, float, float]], k: int) -> str:

@@ -1,6 +1,6 @@
 """What an audit means and what to do about it, in sentences."""
 
-from symdata.inspection.asymmetry.audit import AsymmetryAudit
+from symdata.inspection.asymmetry.audit import TOGETHER, AsymmetryAudit
 from symdata.inspection.asymmetry.two_sample import BY_CLASS
 
 WEAK = 0.1
@@ -104,10 +104,16 @@ def _where(found: AsymmetryAudit) -> list[str]:
 
 
 def _degree(found: AsymmetryAudit) -> str:
-    d = found.degree
-    text = f"Degree of symmetry under {found.group.name}, by shapes: {d.value:.2f} (95 %: {d.low:.2f} to {d.high:.2f})"
-    if d.high < WEAK:
-        return f"{text}: none, the images are upright."
-    if d.high >= 1.0:
+    if (exact := found.compared) is not None:
+        return (
+            f"Degree of symmetry under {found.group.name}, beside upright images: {exact.bound:.2f} "
+            f"(95 %: {exact.interval}), if those are of the same kind."
+        )
+    d, closest = found.degree, found.by_view[TOGETHER]
+    text = f"Degree of symmetry under {found.group.name}: by shapes at most {d.at_most}"
+    if d.upper < WEAK:
+        return f"{text} (95 %): the images are upright."
+    text += f", by all views together at most {closest.at_most} (95 %)"
+    if min(d.upper, closest.upper) >= 1.0:
         return f"{text}: no upright was found."
-    return f"{text}, at most: a better eye for the upright would find less."
+    return f"{text}. No images bound it from below; upright ones to compare with would (--upright)."

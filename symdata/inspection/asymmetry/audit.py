@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from symdata.display import Result, Table
@@ -14,6 +15,7 @@ from symdata.groups import Group
 from symdata.inspection.asymmetry.degree import Degree, estimate
 from symdata.inspection.asymmetry.exact import holm, orbit_p_value
 from symdata.inspection.asymmetry.labels import LabelTest, label_tests
+from symdata.inspection.asymmetry.reference import compare
 from symdata.inspection.asymmetry.two_sample import LEVEL, Halves, Test, name_pair, run_tests
 from symdata.inspection.asymmetry.views import Views, fields, join, orbits
 from symdata.keys import permutation
@@ -25,6 +27,10 @@ NAMES = ("d4", "c4", "d2", "c2", "d1")
 """Groups that can be audited, the largest first."""
 SHAPES = "gray"
 """The view whose degree counts as that of the images."""
+TOGETHER = "together"
+"""All views at once, as one."""
+NOTE = "95 %: at most the upper end, and from images alone at least 0. Bound: what that end tends to with more images"
+"""What the degrees of the table are."""
 SMALLEST = 8
 """Shortest side, in pixels."""
 SPLITS = 4
@@ -42,9 +48,7 @@ class ClassAudit:
     name: str
     images: int
     degree: Degree | None
-    """None for a class without images."""
-    told: bool
-    """Whether its degree counts in the degree of all."""
+    """Bounds from its images alone; None for a class without images."""
     differs: tuple[str, ...]
     """Elements that change its distribution, by a score of its own (Holm over classes and elements)."""
 
@@ -53,16 +57,30 @@ class ClassAudit:
 class AsymmetryAudit(Result):
     """How symmetric a set of images is."""
 
-    json_fields = ("images", "is_symmetric", "kept", "safe", "degree", "by_view", "tests", "labels", "classes")
+    json_fields = (
+        "images",
+        "is_symmetric",
+        "kept",
+        "safe",
+        "degree",
+        "by_view",
+        "compared",
+        "tests",
+        "labels",
+        "classes",
+    )
     group: Group
     images: int
     classes: tuple[ClassAudit, ...]
     tests: tuple[Test, ...]
     labels: tuple[LabelTest, ...]
     degree: Degree
-    """How full the symmetry of the shapes is, in the view `gray`."""
+    """Bounds of how full the symmetry of the shapes is, in the view `gray`."""
     by_view: dict[str, Degree]
-    """The same for every view: a trace of the camera may be upright where the shapes are not."""
+    """The same for every view: a trace of the camera may be upright where the shapes are not. `together` is of all
+    views at once, and the closest bound of the share of images that were turned."""
+    compared: Degree | None = None
+    """The same, by all views at once, beside upright images: with two ends. None if there were none to compare with."""
 
     @property
     def differing(self) -> dict[str, list[Test]]:
@@ -115,10 +133,13 @@ class AsymmetryAudit(Result):
         rows = [_class_row(c.name, c.images, c.degree, c.differs) for c in (self.classes[k] for k in sorted(shown))]
         rows.append(_class_row("all", self.images, self.degree, self.differing))
         left = len(self.classes) - len(shown)
-        views = ", ".join(f"{view} {degree.value:.2f}" for view, degree in self.by_view.items())
-        notes = [*([f"({left} more classes differ less)"] if left else []), f"by view: {views}"]
-        title = f"Degree of symmetry under {self.group.name}: 0 upright, 1 as good as moved at random"
-        return Table(("class", "images", "degree", "95 %", "differs under"), rows, title, notes)
+        views = ", ".join(f"{view} {degree.at_most}" for view, degree in self.by_view.items())
+        notes = [*([f"({left} more classes differ less)"] if left else []), f"at most, by view: {views}"]
+        if self.compared is not None:
+            notes.append(f"beside upright images: {self.compared.bound:.2f}, 95 %: {self.compared.interval}")
+        notes.append(NOTE)
+        title = f"Degree of symmetry under {self.group.name}, by shapes: 0 upright, 1 as good as moved at random"
+        return Table(("class", "images", "95 %", "bound", "differs under"), rows, title, notes)
 
     def to_dict(self) -> dict[str, Any]:
         return {"group": self.group.name} | super().to_dict()
@@ -139,8 +160,8 @@ class AsymmetryAudit(Result):
 
 
 def _class_row(name: str, images: int, degree: Degree | None, differs: Iterable[str]) -> tuple[str, ...]:
-    value, interval = ("-", "-") if degree is None else degree.cells
-    return name, str(images), value, interval, ", ".join(differs) or "-"
+    interval, bound = ("-", "-") if degree is None else (degree.interval, f"{degree.bound:.2f}")
+    return name, str(images), interval, bound, ", ".join(differs) or "-"
 
 
 def _p(value: float) -> str:
@@ -148,9 +169,14 @@ def _p(value: float) -> str:
 
 
 def audit(
-    batches: Iterable[Tensor], labels: np.ndarray, classes: tuple[str, ...], group: str | None = None, seed: int = 0
+    batches: Iterable[Tensor],
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    group: str | None = None,
+    seed: int = 0,
+    upright: tuple[Iterable[Tensor], np.ndarray] | None = None,
 ) -> AsymmetryAudit:
-    """Test whether moving images by the elements of a group changes their distribution, and estimate the degree.
+    """Test whether moving images by the elements of a group changes their distribution, and bound the degree.
 
     Args:
         batches: the images in batches of (B, C, H, W) uint8, C being 1 or 3; one batch is in memory at a time.
@@ -158,6 +184,8 @@ def audit(
         classes: names of the classes.
         group: name of a subgroup of d4; None: d4, or d2 (mirrors and the half turn) if the images are not square.
         seed: decides the halves.
+        upright: batches and labels of upright images of the same kind, size and classes; beside them the degree has an
+            estimate and two ends.
 
     Raises:
         ShapeError: if the images are too few, too small, or not square although the group has quarter turns.
@@ -182,15 +210,44 @@ def audit(
     halves = splits[0]
     views = {view: orbits(parts, indices) for view, parts in seen.items()}
     tests, guesses = run_tests(views, labels, acting, halves)
-    by_view = {view: estimate(versions, labels, len(classes), splits) for view, versions in views.items()}
-    degree, by_class, told = by_view[SHAPES]
+    joined = {TOGETHER: np.concatenate(list(views.values()), axis=2)}
+    by_view = {view: estimate(versions, labels, len(classes), splits) for view, versions in (views | joined).items()}
+    degree, by_class = by_view[SHAPES]
+    compared = None if upright is None else _compared(seen, labels, upright, acting, indices, seed)
     content = [part for view in ("gray", "colour") for part in seen.get(view, [])]
     moves = label_tests(content, labels, len(classes), acting, indices, halves)
     lost = _differing_by_class(guesses, labels[halves[1]], len(classes), acting)
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    rows = tuple(ClassAudit(name, counts[c], by_class[c], c in told, lost[c]) for c, name in enumerate(classes))
+    rows = tuple(ClassAudit(name, counts[c], by_class[c], lost[c]) for c, name in enumerate(classes))
     degrees = {view: found[0] for view, found in by_view.items()}
-    return AsymmetryAudit(acting, len(labels), rows, tests, moves, degree, degrees)
+    return AsymmetryAudit(acting, len(labels), rows, tests, moves, degree, degrees, compared)
+
+
+def _compared(
+    seen: Views,
+    labels: np.ndarray,
+    upright: tuple[Iterable[Tensor], np.ndarray],
+    group: Group,
+    indices: list[int],
+    seed: int,
+) -> Degree:
+    """The degree beside upright images, by all views at once."""
+    batches, known = upright
+    if len(known) < FEWEST:
+        raise ShapeError(f"{len(known)} upright images are too few to compare with; give {FEWEST} or more")
+    if lacking := sorted(set(labels.tolist()) - set(known.tolist())):
+        raise ShapeError(f"there are no upright images of class {lacking[0]}; give some of every class of the images")
+    reference, _ = _read(batches, group.name)
+    shapes = [tuple(tuple(part.shape[1:]) for part in one.get(SHAPES, ())) for one in (seen, reference)]
+    if list(seen) != list(reference) or shapes[0] != shapes[1]:
+        raise ShapeError("the upright images have another size or other channels than the images; give images alike")
+    both = {
+        view: orbits([torch.cat(pair) for pair in zip(parts, reference[view], strict=True)], indices)
+        for view, parts in seen.items()
+    }
+    versions, n = np.concatenate(list(both.values()), axis=2), len(labels)
+    splits = [_halves(seed, i, len(known)) for i in range(SPLITS)]
+    return compare(versions[:n], labels, versions[n:], known, splits)
 
 
 def _read(batches: Iterable[Tensor], text: str | None) -> tuple[Views, Group]:

@@ -54,6 +54,22 @@ def wilson(successes: float, n: float, z: float) -> tuple[float, float]:
     return max(0.0, (centre - half) / (1.0 + zz)), min(1.0, (centre + half) / (1.0 + zz))
 
 
+def binomial_cdf(successes: int, n: int, p: float) -> float:
+    """P(X <= successes) for X binomial of n trials with probability p; 1 if there are no trials.
+
+    Example:
+        >>> binomial_cdf(1, 2, 0.5)
+        0.75
+    """
+    if successes >= n or p <= 0.0:
+        return 1.0
+    if p >= 1.0:
+        return 0.0
+    found = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(successes + 1)]
+    logs = np.array(found) + np.arange(successes + 1) * (math.log(p) - math.log1p(-p)) + n * math.log1p(-p)
+    return min(1.0, float(np.exp(logs).sum()))
+
+
 def paired_interval(differences: np.ndarray, z: float) -> tuple[float, float]:
     """Interval of the mean of differences in [-1, 1], with two added observations +1 and -1 (Bonett and Price 2012).
 

@@ -110,8 +110,12 @@ def discriminant(scatter: np.ndarray, means: np.ndarray, labels: np.ndarray | No
         means: (n, d) whose mean is the direction to recognise.
         labels: (n,) class of each row of `means`; the mean of a class is shrunk towards that of all.
     """
-    d, overall = scatter.shape[1], means.mean(0)
-    moments = scatter.T @ scatter / len(scatter)
+    return directions(scatter.T @ scatter / len(scatter), means, labels)
+
+
+def directions(moments: np.ndarray, means: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """`discriminant` with the second moments, (d, d), of the scatter."""
+    d, overall = len(moments), means.mean(0)
     size = float(np.trace(moments)) / max(1, d)
     rows = overall[None]
     if labels is not None:

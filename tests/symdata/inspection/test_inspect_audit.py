@@ -53,7 +53,7 @@ def test_an_audit_of_a_source_gives_json(pictures):
     assert (found["split"], found["shape"], found["audit"]["images"]) == ("train", [1, 16, 16], 300)
     assert found["audit"]["group"] == "c4"
     assert {test["element"] for test in found["audit"]["tests"]} == {"r90", "r180"}
-    assert found["audit"]["degree"]["value"] < 0.1
+    assert found["audit"]["degree"]["bound"] < 0.1
     assert found["audit"]["safe"] == "none"
     assert found["audit"]["advice"]
 
@@ -79,7 +79,7 @@ def test_a_folder_of_ours_is_audited_beside_its_report(built, tmp_path):
     assert result.stdout.index("Every element is one that the symmetry gives") < result.stdout.index("Symmetry audit")
     result = run(built, "--audit", "--split", "train", "--out", tmp_path / "seen", "--json")
     found = json.loads(result.stdout)
-    assert (found["splits"][0]["degree"], found["audit"]["degree"]["value"]) == (0.0, pytest.approx(0.0, abs=0.05))
+    assert (found["splits"][0]["degree"], found["audit"]["degree"]["bound"]) == (0.0, pytest.approx(0.0, abs=0.05))
 
 
 def test_a_folder_of_ours_is_not_audited_unasked(built, tmp_path):

@@ -1,6 +1,7 @@
 """MNIST with its splits swapped: data, one tiny run from end to end, its tables and pictures."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def setting(tmp_path):
 def test_the_tables_stand_beside_the_published_numbers(setting):
     section = EXPERIMENT.section("upright", made_up("upright", setting), setting)
     table = section.tables[0]
-    assert table.rows[0] == ("p4cnn_28", "published (100)", *["97.69±0.17"] * 5, "73.55±2.56", "87.22±1.11")
+    assert table.rows[0] == ("p4cnn_28", "published (100)", *["97.69±0.17"] * 5, "73.55±2.57", "87.22±1.12")
     assert table.rows[1][1:4] == ("ours (2)", "97.55±0.05", "97.55±0.05")
     assert section.summary["p4cnn_27"]["turned"]["mean"] == pytest.approx(77.55)
     assert section.summary["p4cnn_28"]["angles"]["mean"] == pytest.approx(90 - 0.5 * 32 / 36)
@@ -67,7 +68,7 @@ def test_results_are_written_whole_and_notes_are_kept(setting):
     files = write(sections, setting)
     assert [file.name for file in files] == ["README.md", "results.json", "runs.jsonl", "biased.png"]
     text = files[0].read_text()
-    assert text.endswith("Because.\n") and "| p4cnn_28 | published (10) | 95.86±0.46 |" in text
+    assert text.endswith("Because.\n") and "| p4cnn_28 | published (10) | 95.86±0.48 |" in text
     assert "![MNIST, one angle a batch" in text and "**Bands**" in text
     content = json.loads(files[1].read_text())
     assert content["parts"]["biased"]["summary"]["z2cnn_28"]["0"]["n"] == 2
@@ -77,9 +78,20 @@ def test_results_are_written_whole_and_notes_are_kept(setting):
 
 
 def test_the_header_says_what_a_number_needs(setting):
-    facts = header(setting)
-    assert list(facts) == ["paper", "command", "commit", "date", "machine", "device", "software", "budget"]
-    assert "128 training images, 1 epochs, batch 64" in facts["budget"] and "torch" in facts["software"]
+    old, *new = made_up("biased", setting)
+    new = [
+        replace(record, commit="0123456789ab", dirty=False, software="torch 9", machine="a processor") for record in new
+    ]
+    facts = header(setting, [old, *new])
+    assert list(facts) == ["paper", "command", "commit", "date", "runs", "machine", "device", "software", "budget"]
+    assert "128 training images, 1 epochs, batch 64" in facts["budget"]
+    assert (facts["software"], facts["machine"]) == (
+        "not recorded for older runs; torch 9",
+        "not recorded for older runs; a processor",
+    )
+    assert facts["runs"] == f"{len(new)} of a clean checkout (0123456789ab); 1 of no recorded commit: {old.key}"
+    dirty = replace(old, commit="0123456789ab", dirty=True)
+    assert header(setting, [dirty])["runs"] == "1 WITH CHANGES that no commit has"
 
 
 def test_the_paper_budget_is_a_valid_recipe():

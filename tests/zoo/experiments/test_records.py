@@ -25,7 +25,7 @@ def recorded(experiment: str) -> list[RunRecord]:
     path = RESULTS / experiment / "runs.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     fields = [json.loads(line) for line in lines]
-    return [RunRecord(**{name: f[name] for name in RunRecord.__dataclass_fields__}) for f in fields]
+    return [RunRecord(**{name: f[name] for name in f if name != "format"}) for f in fields]
 
 
 RECORDS = {name: recorded(name) for name in CATALOG}

@@ -54,9 +54,9 @@ def test_an_interrupted_part_goes_on_where_it_was(tmp_path):
 def test_a_damaged_record_is_made_again(tmp_path, content):
     (job,) = jobs(values=(3,))
     record = do(job, Setting(tmp_path))
-    assert find(job, tmp_path) == record
+    assert find(job, Setting(tmp_path)) == record
     job.place(tmp_path).write_bytes(content)
-    assert find(job, tmp_path) is None
+    assert find(job, Setting(tmp_path)) is None
     assert run_all([job], Setting(tmp_path), lambda line: None)[0].result == record.result
 
 
@@ -64,7 +64,7 @@ def test_a_record_counts_for_its_request_only(tmp_path):
     (job,) = jobs(values=(3,))
     do(job, Setting(tmp_path))
     other = Job(job.part, job.key, job.request | {"value": 4}, answer)
-    assert find(job, tmp_path) is not None and find(other, tmp_path) is None
+    assert find(job, Setting(tmp_path)) is not None and find(other, Setting(tmp_path)) is None
     assert run_all([other], Setting(tmp_path), lambda line: None)[0].result["value"] == 16
 
 

@@ -93,7 +93,14 @@ def test_the_order_does_not_depend_on_what_was_imported_first(registry):
         register = metric(*(entry.keys if entry else (name,)), columns=entry.columns if entry else {name: str})
         register(entry.measure if entry else type("measure", (), {"__name__": name})())
     assert list(METRICS) == ["element_errors", "local_errors", "layer_errors", "angles", "brightness"]
-    assert columns() == ("feature maps", "logits", "LEE turning", "LEE shifting", "angles", "brightness")
+    assert columns() == (
+        "feature maps",
+        "logits",
+        "LEE turning / rad²",
+        "LEE shifting / (half image)²",
+        "angles",
+        "brightness",
+    )
 
 
 def test_two_measures_of_one_name_are_refused(registry):

@@ -50,6 +50,9 @@ CATALOG = {
     "degree": CatalogEntry(
         "degree", "what every method learned of the symmetry, beside the truth", ("graded", "classes")
     ),
+    "coverage": CatalogEntry(
+        "coverage", "whether the degree found in pixels holds what was put in", ("mnist", "cifar10")
+    ),
 }
 """Name -> experiment."""
 

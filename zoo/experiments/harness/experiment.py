@@ -13,10 +13,12 @@ from typing import Any
 from symdata.display import Table
 from symdata.recipes.spec import Spec
 from symdata.store import make
+from zoo.errors import ModelError
 from zoo.experiments.harness.bands import Condition, Series, judge
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.mnist import mnist_folder
-from zoo.experiments.harness.runs import Job, Run, RunRecord, run_all
+from zoo.experiments.harness.provenance import CODE, provenance
+from zoo.experiments.harness.runs import Job, Run, RunRecord, run_all, to_run
 from zoo.experiments.harness.section import Drawing, Section
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import summarise
@@ -68,11 +70,12 @@ class Experiment:
     paper: str
     parts: Mapping[str, Part]
 
-    def check(self, setting: Setting) -> None:
-        """Raise `ModelError` if something that the parts need is missing."""
-        if mnist := [part for part in setting.parts if self.parts[part].mnist]:
+    def check(self, setting: Setting, parts: Sequence[str] | None = None) -> None:
+        """Raise `ModelError` if something that the parts need is missing; None: all of the setting."""
+        parts = setting.parts if parts is None else parts
+        if mnist := [part for part in parts if self.parts[part].mnist]:
             mnist_folder(setting.data, mnist)
-        for part in setting.parts:
+        for part in parts:
             self.parts[part].check(setting)
 
     def prepare(self, part: str, setting: Setting) -> None:
@@ -110,10 +113,19 @@ def reproduce(setting: Setting, say: Callable[[str], None] = lambda line: None) 
         say: called with a line whenever a run is finished.
 
     Raises:
-        ModelError: before anything runs, if data that a part needs is missing.
+        ModelError: before anything runs, if data that a part needs is missing, or if runs for a record would be made
+            by code that no commit has.
     """
     experiment = find_experiment(setting.experiment)
-    experiment.check(setting)
+    jobs = {part: experiment.jobs(part, setting) for part in setting.parts}
+    missing = [part for part in setting.parts if to_run(jobs[part], setting)]
+    experiment.check(setting, missing)
+    if missing and setting.record is not None and (here := provenance()).dirty:
+        raise ModelError(
+            f"files of {', '.join(CODE)} differ from commit {here.commit}, and a record is of runs that name all of "
+            "their code; commit the changes first, or leave out --record to run with them"
+        )
     for part in setting.parts:
-        experiment.prepare(part, setting)
-        yield experiment.section(part, run_all(experiment.jobs(part, setting), setting, say), setting)
+        if part in missing:
+            experiment.prepare(part, setting)
+        yield experiment.section(part, run_all(jobs[part], setting, say), setting)

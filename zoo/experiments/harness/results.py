@@ -4,10 +4,7 @@ README.md  results.json  runs.jsonl (every run with all it measured, one a line)
 """
 
 import json
-import os
-import platform
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,9 @@ from symdata.pictures.figure import as_picture
 from symdata.store.files import write_file, write_json
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.experiment import find_experiment
-from zoo.experiments.harness.section import Section
+from zoo.experiments.harness.provenance import provenance
+from zoo.experiments.harness.runs import ROWS, RunRecord
+from zoo.experiments.harness.section import Section, origin
 from zoo.experiments.harness.setting import Setting
 
 NOTES = "notes.md"
@@ -30,20 +29,25 @@ PALETTE = 128
 """Colours of a picture's file: lines on white need no more, and it is half as large."""
 
 
-def header(setting: Setting) -> dict[str, str]:
-    """What a reader needs to judge a number: code, machine, command, date."""
-    threads = max(1, (os.cpu_count() or 1) // setting.workers) if setting.workers > 1 else torch.get_num_threads()
+def header(setting: Setting, records: Sequence[RunRecord] = ()) -> dict[str, str]:
+    """What a reader needs to judge a number: command and date, and of what code and machines the runs are."""
     device = setting.device
     facts = {
         "paper": find_experiment(setting.experiment).paper,
         "command": setting.command,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{cpu()}, {os.cpu_count()} cores; {setting.workers} process(es) of {threads} thread(s)",
+        "runs": origin(records),
+        "machine": _each(record.machine for record in records),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "software": f"symdata {symdata.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        "software": _each(record.software for record in records),
     }
     return facts | ({"budget": _budget(setting)} if CATALOG[setting.experiment].budgets else {})
+
+
+def _each(facts: Iterable[str | None]) -> str:
+    """Every fact once; rows that are older than the field have none."""
+    return "; ".join(dict.fromkeys(fact or "not recorded for older runs" for fact in facts))
 
 
 def _budget(setting: Setting) -> str:
@@ -55,36 +59,15 @@ def _budget(setting: Setting) -> str:
 
 def commit() -> str:
     """The commit of this checkout, marked if files differ from it; the version where there is no checkout."""
-    root = Path(__file__).parents[3]
-    try:
-        top = _git(root, "rev-parse", "--show-toplevel")
-        name = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
+    origin = provenance()
+    if origin.commit is None:
         return f"version {symdata.__version__}"
-    if Path(top).resolve() != root.resolve():  # a wheel inside somebody else's checkout
-        return f"version {symdata.__version__}"
-    return f"{name[:12]} with changes" if changed else name[:12]
-
-
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()
-
-
-def cpu() -> str:
-    """The processor by name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return f"{origin.commit} with changes" if origin.dirty else origin.commit
 
 
 def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:
     """Everything as plain data for JSON."""
-    facts = header(setting)
+    facts = header(setting, [record for section in sections for record in section.records])
     return {"experiment": setting.experiment, **facts, "parts": {s.part: s.to_dict() for s in sections}}
 
 
@@ -92,16 +75,17 @@ def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     """The files of the record, into `setting.record` or `setting.out`."""
     out, notes = setting.record or setting.out, (setting.record or setting.out) / NOTES
     out.mkdir(parents=True, exist_ok=True)
-    facts = header(setting) | {"command": f"`{setting.command}`"}
+    records = [record for section in sections for record in section.records]
+    facts = header(setting, records) | {"command": f"`{setting.command}`"}
     body = [f"# {find_experiment(setting.experiment).title}"]
     body += ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
     body += [section.markdown for section in sections]
     body += [notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
-    runs = [json.dumps(record.to_dict()) for section in sections for record in section.records]
+    runs = [json.dumps(record.to_dict()) for record in records]
     return [
         write_file(out / "README.md", "\n\n".join(body) + "\n"),
         write_json(out / "results.json", to_dict(sections, setting), indent=1),
-        write_file(out / "runs.jsonl", "\n".join(runs) + "\n"),
+        write_file(out / ROWS, "\n".join(runs) + "\n"),
         *(_picture(section, out) for section in sections if section.drawing),
     ]
 

@@ -1,6 +1,7 @@
 """The report on a part of an experiment: tables, bands, a drawing."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,27 @@ class Drawing:
     y_label: str = ""
 
 
+NAMED = 8
+"""So many keys of runs are named; more are counted."""
+
+
+def origin(records: Sequence[RunRecord]) -> str:
+    """`5 of a clean checkout (ae5e8c02f1aa): a-seed0, ...; 19 of no recorded commit`; the keys of a few are named."""
+    commits = Counter(record.commit for record in records if record.is_clean)
+    groups = {
+        f"of a clean checkout ({', '.join(map(str, commits))})": [r for r in records if r.is_clean],
+        "WITH CHANGES that no commit has": [r for r in records if r.dirty],
+        "of no recorded commit": [r for r in records if r.commit is None],
+    }
+    found = {text: runs for text, runs in groups.items() if runs}
+    return "; ".join(f"{len(runs)} {text}{_keys(runs, len(records))}" for text, runs in found.items())
+
+
+def _keys(runs: Sequence[RunRecord], of: int) -> str:
+    """The keys of a few of the runs."""
+    return f": {', '.join(record.key for record in runs)}" if len(runs) < of and len(runs) <= NAMED else ""
+
+
 @dataclass(frozen=True)
 class Section(Result):
     """What the runs of a part found."""
@@ -57,6 +79,11 @@ class Section(Result):
         return f"{n} runs, on average {wall / n:.3g} s ({cpu / n:.3g} CPU-s) each; {wall / 60:.1f} minutes in all"
 
     @property
+    def origin(self) -> str:
+        """Of what code the runs are; those that are not of a clean checkout are named."""
+        return origin(self.records)
+
+    @property
     def every_table(self) -> tuple[Table, ...]:
         """The tables, and the bands if the part has some."""
         header = ("band", "claim", "measured", "verdict")
@@ -65,14 +92,14 @@ class Section(Result):
 
     def parts(self) -> Iterable[str | Table]:
         """The title, the tables, the cost."""
-        return self.title, *self.every_table, f"Cost: {self.cost}."
+        return self.title, *self.every_table, f"Cost: {self.cost}.", f"Runs: {self.origin}."
 
     @property
     def markdown(self) -> str:
         """The section for a document beside which the drawing is `<part>.png`."""
         picture = [f"![{self.drawing.title}]({self.part}.png)"] if self.drawing else []
         tables = [table.markdown for table in self.every_table]
-        return "\n\n".join([f"## {self.title}", *tables, *picture, f"Cost: {self.cost}."])
+        return "\n\n".join([f"## {self.title}", *tables, *picture, f"Cost: {self.cost}.", f"Runs: {self.origin}."])
 
     def plot(self) -> "Figure":
         """The drawing as a figure of matplotlib; `ModelError` for a part without one."""
@@ -83,4 +110,5 @@ class Section(Result):
     def to_dict(self) -> dict[str, Any]:
         """The section as plain data for JSON; without the runs, which have a file of their own."""
         bands = [verdict.to_dict(self.part) for verdict in self.verdicts]
-        return {**plain_fields(self, "title", "cost", "tables"), "bands": bands, "summary": dict(self.summary)}
+        plain = {"title": self.title, "cost": self.cost, "runs": self.origin}
+        return {**plain, **plain_fields(self, "tables"), "bands": bands, "summary": dict(self.summary)}

@@ -69,6 +69,8 @@ class Setting:
     """Processes; each runs one network at a time."""
     full_test: bool = False
     """Turn all 60,000 test images by 0, 90, 180 and 270 degrees, whatever the budget."""
+    again: int = 0
+    """Runs of each part, drawn by lot, that are made again if the record does not have them from a clean tree."""
     width: int | None = None
     """Fields of the first layer of the CIFAR networks; None: as published."""
 
@@ -78,6 +80,7 @@ class Setting:
         object.__setattr__(self, "parts", tuple(part for part in entry.parts if part in wanted))
         for name in ("seeds", "workers"):
             whole(name, getattr(self, name), 1, 1000, ModelError)
+        whole("again", self.again, 0, 1_000_000, ModelError)
 
     @property
     def lattice(self) -> int:
@@ -93,6 +96,7 @@ class Setting:
             "data": self.data and self.data.name,
             "cifar": self.cifar and Path(self.cifar).name,
             "width": self.width,
+            "again": self.again or None,
             "full-test": "" if self.full_test else None,
             "device": None if self.device == "cpu" else self.device,
             "out": self.out.name,

@@ -11,7 +11,7 @@ class Figure(NamedTuple):
 
     mean: float
     sd: float | None
-    """Population standard deviation over seeds; None where none is known."""
+    """Sample standard deviation over seeds (n - 1 in the denominator); None where none is known."""
     n: int
     """Number of seeds."""
 
@@ -22,15 +22,20 @@ class Figure(NamedTuple):
 
 
 def summarise(values: Sequence[float]) -> Figure:
-    """Mean and population standard deviation, as in the published tables; a single value has no deviation."""
+    """Mean and sample standard deviation; a single value has no deviation.
+
+    Example:
+        >>> summarise([1.0, 3.0])
+        Figure(mean=2.0, sd=1.4142135623730951, n=2)
+    """
     n = len(values)
     mean = math.fsum(values) / n
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / n) if n > 1 else None
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
     return Figure(mean, sd, n)
 
 
 def plus_minus(values: Sequence[float], digits: int = 2) -> str:
-    """Mean and deviation of some values as text; `-` for none."""
+    """Mean and sample standard deviation of some values as text; `-` for none."""
     return summarise(values).text(digits) if values else "-"
 
 
@@ -54,8 +59,7 @@ def difference(a: Figure, b: Figure) -> Difference | None:
     """a - b with its standard error; None if one of them has no deviation."""
     if a.sd is None or b.sd is None or min(a.n, b.n) < 2:
         return None
-    # sd^2 / (n - 1): the unbiased variance, sd^2 n / (n - 1), of a mean of n
-    va, vb = a.sd**2 / (a.n - 1), b.sd**2 / (b.n - 1)
+    va, vb = a.sd**2 / a.n, b.sd**2 / b.n
     spread = va + vb
     dof = spread**2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1)) if spread else float(a.n + b.n - 2)
     return Difference(a.mean - b.mean, math.sqrt(spread), dof)

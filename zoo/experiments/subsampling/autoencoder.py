@@ -99,8 +99,9 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         rows.append((kind, f"{found[0].result['parameters']:,}", *errors, f"{max(largest):.2g}"))
     header = ("autoencoder", "parameters", "same place", "shifted and turned", "largest change")
     note = (
-        f"Squared error of {TESTED:,} test digits in percent of the variance of their pixels, mean and spread over "
-        f"seeds; trained on {RECIPE['images']:,} upright digits in one place. Largest change: of the reconstruction of "
+        f"Squared error of {TESTED:,} test digits in percent of the variance of their pixels, mean ± sample standard "
+        f"deviation over seeds; trained on {RECIPE['images']:,} upright digits in one "
+        "place. Largest change: of the reconstruction of "
         f"a moved digit from the moved reconstruction, in parts of its norm, {COMPARED} digits in float64."
     )
     table = Table(header, rows, "Error of reconstruction", (note,))

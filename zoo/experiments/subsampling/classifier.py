@@ -94,7 +94,8 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         changed.append((kind, *(_median_and_maximum(found, move) for move in MOVES)))
     header = ("down-sampling", "accuracy", "shifted and turned", "same predictions")
     note = (
-        f"Percent, mean and spread over seeds, {TESTED:,} test digits, float32; trained on {RECIPE['images']:,} digits "
+        f"Percent, mean ± sample standard deviation over seeds, {TESTED:,} test digits, float32; "
+        f"trained on {RECIPE['images']:,} digits "
         f"in one place for {RECIPE['epochs']} epochs. Shifted and turned: each image by a random circular shift and a "
         "random quarter turn. What is invariant cannot tell what turning makes alike, a 6 and a 9."
     )

@@ -76,7 +76,8 @@ def _accuracies(regime: str, figures: Figures, record: RunRecord) -> Table:
     test, train = record.request["test"], record.request["train"]
     epochs = "1 epoch" if train["epochs"] == 1 else f"{train['epochs']} epochs"
     notes = (
-        "Percent; mean ± population standard deviation over seeds. Trained on "
+        "Percent; mean ± sample standard deviation over seeds (published ones are computed from those of the "
+        f"population, by the root of n / (n - 1)). Trained on "
         f"{train.get('limit', 8000):,} images of MNIST's test split for {epochs}, tested on its train split: "
         f"ours 0° to 270° on {test['lattice']:,} images and the last two columns on {test['curve']:,}, "
         "published all on 60,000.",

@@ -1,5 +1,6 @@
 """What "Using and Abusing Equivariance" measured: the numbers of published.yaml, which says where they come from."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +12,12 @@ _DATA: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_
 
 
 def _figures(cells: str, seeds: int) -> dict[str, Figure]:
+    """Means, and sample standard deviations: published are those of the population."""
+    sample = math.sqrt(seeds / (seeds - 1))
     first, *rest = cells.split()
     pairs = [(first if cell == "=" else cell).split("±") for cell in (first, *rest)]
-    return {name: Figure(float(mean), float(sd), seeds) for name, (mean, sd) in zip(MEASURES, pairs, strict=True)}
+    figures = [Figure(float(mean), float(sd) * sample, seeds) for mean, sd in pairs]
+    return dict(zip(MEASURES, figures, strict=True))
 
 
 MODELS: tuple[str, ...] = tuple(_DATA["models"])
@@ -45,8 +49,6 @@ class KnightRow(NamedTuple):
     kernel: int
     stride: int
     padding: int
-    losses: tuple[float, ...]
-    """After the last epoch, one for each seed."""
 
     @property
     def residue(self) -> int:
@@ -59,10 +61,7 @@ class KnightRow(NamedTuple):
         return f"{self.size} px, {self.kernel}x{self.kernel} s{self.stride} p{self.padding}"
 
 
-KNIGHT = tuple(
-    KnightRow(int(size), int(kernel), int(stride), int(padding), tuple(map(float, losses)))
-    for size, kernel, stride, padding, *losses in map(str.split, _DATA["knight"])
-)
+KNIGHT = tuple(KnightRow(*map(int, row.split())) for row in _DATA["knight"])
 KNIGHT_LOG: dict[int, float] = _DATA["knight log"]
 """Epoch -> loss at 32 px."""
 

@@ -44,9 +44,10 @@ class MotionError:
     value: Estimate
     """Per unit squared."""
     relative: Estimate
-    """E |L f|^2 / E |f|^2, with t in coordinates that go from -1 to 1 over the image: it does not depend on the scale
-    of the logits or the size of the image, so that models and motions can be compared. Of a softmax it would be nearly
-    0 where a model is confident, and depend on the few images where it is not."""
+    """E |L f|^2 / E |f|^2 per unit squared, with t in coordinates that go from -1 to 1 over the image: per half image
+    squared for a translation, per radian squared for a rotation. It does not depend on the scale of the logits or the
+    size of the image, so that models can be compared. Of a softmax it would be nearly 0 where a model is confident, and
+    depend on the few images where it is not."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ class MotionErrors:
     "motions",
     kept=MotionErrors,
     columns={
-        "LEE turning": lambda kept: kept.lee("rotation"),
-        "LEE shifting": lambda kept: kept.lee("translate_x", "translate_y"),
+        "LEE turning / rad²": lambda kept: kept.lee("rotation"),
+        "LEE shifting / (half image)²": lambda kept: kept.lee("translate_x", "translate_y"),
     },
-    legend="local equivariance errors (LEE) of the logits, E|Lf|²/E|f|² for t in half images",
+    legend="local equivariance errors (LEE) of the logits, relative: E|Lf|²/E|f|², per radian squared for turning and "
+    "per half image squared for shifting",
     passes=lambda generators, split: len(generators),
 )
 def local_errors(model: nn.Module, inputs: Tensor, request: Request) -> LocalErrors:

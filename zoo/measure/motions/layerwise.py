@@ -76,7 +76,7 @@ class LayerwiseError(Result):
         >>> net = nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Flatten())
         >>> print(layerwise_equivariance_error(net, torch.rand(1, 1, 8, 8)))
         Where that of rotation arises; the terms add up to it within ...
-        layer  what       E|D Lf|^2/dim  +-  share %  +-
+        layer  what       E|D Lf|^2/dim per radian^2  +-  share %  +-
         ...
     """
 
@@ -102,7 +102,8 @@ class LayerwiseError(Result):
         less = len(self.layers) - len(shown)
         title = f"Where that of {self.generator} arises; the terms add up to it within {self.gap:.0e}:"
         notes = [f"({less} more add nothing)"] if less else []
-        yield Table(("layer", "what", "E|D Lf|^2/dim", "+-", "share %", "+-"), rows, title, notes)
+        header = ("layer", "what", f"E|D Lf|^2/dim per {self.unit}^2", "+-", "share %", "+-")
+        yield Table(header, rows, title, notes)
 
 
 def layerwise_equivariance_error(

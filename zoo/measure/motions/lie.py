@@ -167,7 +167,15 @@ def local_table(errors: Sequence[LocalError]) -> Table:
     """A row for each motion; all are measured in one way."""
     how = errors[0].settings
     title = f"{how.method} differences, {how.kernel}, {how.padding} at the border"
-    header = ("motion", "unit of t", "E|Lf|^2/dim", "+-", "E|Lf|^2/E|f|^2", "+-", "/dim, t = half image")
+    header = (
+        "motion",
+        "unit",
+        "E|Lf|^2/dim per unit^2",
+        "+-",
+        "E|Lf|^2/E|f|^2 per unit^2",
+        "+-",
+        "/dim per half image^2",
+    )
     rows = [(e.generator, e.unit, *e.value.cells, *e.relative.cells, e.per_half_image.cells[0]) for e in errors]
     return Table(header, rows, f"Lie derivative L f = df/dt of the {how.output} ({title}):")
 

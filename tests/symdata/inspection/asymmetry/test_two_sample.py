@@ -26,11 +26,11 @@ def images_of(symmetry, count=2000, seed=1, size=20, **more):
 def test_the_degree_of_our_own_builds_is_recovered(group):
     degrees = (0.0, 0.25, 0.5, 0.75, 1.0)
     found = [audit(*images_of(f"{group}-partial@{p}"), group) for p in degrees]
-    values = [one.degree.value for one in found]
+    values = [one.degree.bound for one in found]
     assert values == sorted(values)
     np.testing.assert_allclose(values, degrees, atol=0.1)
     assert [one.is_symmetric for one in found] == [False] * 4 + [True]
-    assert all(one.degree.low <= one.degree.value <= one.degree.high for one in found)
+    assert all(one.degree.lower <= one.degree.bound for one in found)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_half_pixel_between_colour_planes_is_found_and_named():
     found = audit([coloured], labels, classes, "d4")
     strongest = {element: tests[0].view for element, tests in found.differing.items()}
     assert strongest["r180"] == "planes"
-    assert found.by_view["planes"].value < 0.2 < 0.8 < found.degree.value
+    assert found.by_view["planes"].bound < 0.2 < 0.8 < found.degree.bound
     assert any(line.startswith("planes:") and "train on gray" in line for line in advice(found))
 
 
@@ -124,7 +124,7 @@ def test_recorded_elements_are_not_read(tmp_path):
     found = audit_source(tmp_path / "a", limit=400)
     dataset = load(tmp_path / "a")
     assert (found.split, found.audit.images, found.shape) == ("train", 400, dataset.shape)
-    assert found.audit.degree.value == pytest.approx(0.5, abs=0.25)
+    assert found.audit.degree.bound == pytest.approx(0.5, abs=0.25)
 
 
 def test_classes_without_images_and_rare_ones_are_passed_over():
@@ -144,7 +144,7 @@ def test_a_class_for_each_image_is_audited_all_the_same():
 def test_blank_images_are_symmetric():
     found = audit([torch.zeros(100, 3, 16, 16, dtype=torch.uint8)], np.arange(100) % 2, ("a", "b"))
     assert found.is_symmetric
-    assert found.degree.value == 1.0
+    assert found.degree.bound == 1.0
 
 
 def test_images_that_are_not_square_are_audited_by_mirrors_and_half_turns():

@@ -221,3 +221,25 @@ def test_training_draws_and_evaluation_does_not():
         nn.init.constant_(layer.keep, 1.5)
         mean = torch.stack([layer._drawn() for _ in range(2000)]).mean(0)
         torch.testing.assert_close(mean, layer.probabilities(), rtol=0, atol=0.03)
+
+
+def test_the_gradient_of_a_draw_is_that_of_a_relaxed_bernoulli_variable_at_one_half(monkeypatch):
+    """d/dk of sigmoid((k + noise) / T) with T = 1/2 (Maddison, Mnih & Teh 2017), at a noise of logit(1/2) = 0."""
+    layer = make(PartialGroupConv2d, "c4")
+    with torch.no_grad():
+        layer.keep.copy_(torch.tensor([0.3, -0.4, 1.1]))
+    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.5))
+    drawn = layer.train()._drawn()
+    assert drawn.tolist() == [1.0, 1.0, 0.0, 1.0]
+    (gradient,) = torch.autograd.grad(drawn.sum(), layer.keep)
+    soft = torch.sigmoid(2 * layer.keep.detach())
+    torch.testing.assert_close(gradient, 2 * soft * (1 - soft))
+
+
+def test_where_training_starts():
+    """Constants of the papers: elements kept in 88 %, two banks that share the variance of one filter."""
+    partial = make(PartialGroupConv2d, "c4")
+    torch.testing.assert_close(partial.probabilities()[1:], torch.full((3,), 0.880797).double(), atol=1e-6, rtol=0)
+    banks = make(RELAXATIONS["banks"][1], "c4")
+    assert BANKS == 2 and banks.mixture.shape == (2, 4)
+    torch.testing.assert_close(banks.mixture.detach(), torch.full((2, 4), 0.5**0.5).double())

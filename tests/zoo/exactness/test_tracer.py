@@ -161,23 +161,6 @@ def test_a_model_that_takes_one_size_only_has_no_others():
         audit(net, 33)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_the_worse_of_two_branches_counts(first):
-    """At 8 x 8 a strided 3x3 window without padding leaves 1 over and a 2x2 window nothing; both give 3x3 or more."""
-
-    class Branches(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.odd, self.even = nn.Conv2d(1, 1, 3, 2), nn.Conv2d(1, 1, 4, 2)
-
-        def forward(self, x):
-            both = [self.odd(x), self.even(x)]
-            return torch.cat(both if first else both[::-1], 1).mean((-2, -1))
-
-    assert not audit(Branches(), 8).exact
-    assert max(audit(Branches(), 8).phi) == 1.0
-
-
 def test_names_are_the_paths_of_the_modules_and_branches_count_once():
     report = audit(resnet("c4", 2), 32)
     assert [layer.name for layer in report.layers] == [

@@ -7,7 +7,7 @@ pixels would take minutes to judge, and modules of nothing but names.
 _SYMDATA = {
     "groups": "test_groups",
     "symmetry": "test_symmetry test_symmetry_sample",
-    "measures": "test_measures test_symmetry_sample",
+    "measures": "test_measures test_symmetry test_symmetry_sample",
     "keys": "test_keys test_symmetry_sample",
     "laws": "inspection/test_goodness",
     "recipes/canvas recipes/catalog recipes/plan recipes/sampling recipes/spec": (

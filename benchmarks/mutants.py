@@ -11,7 +11,6 @@ test that fails, by an error or by running out of time; `mutant_tests.py` says w
 import argparse
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -140,10 +139,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300, help="how many edits; default: 300")
     parser.add_argument("--seed", type=int, default=0, help="which edits")
     parser.add_argument("--again", type=Path, help="a record of this program: only its survivors")
+    parser.add_argument("--tests", nargs="*", help="pytest's words for the tests to run; default: by mutant_tests.py")
     parser.add_argument("--budget", type=float, default=4.0, help="processor time for each file of tests; default: 4 s")
     parser.add_argument("--out", type=Path, required=True, help="the record, JSON lines")
     options = parser.parse_args()
     work = survivors(options.again) if options.again else picked(options.modules, options.count, options.seed)
+    work = [(module, edit) for module, edit in work if module in options.modules]
     sys.path.insert(0, str(ROOT))
     import_module("tests.conftest")  # its settings stand before the libraries are imported
     for name in PRELOAD:
@@ -153,13 +154,11 @@ def main() -> None:
             print(f"{name} is not installed")
     groups: dict[tuple[str, ...], Work] = {}
     for module, edit in work:
-        groups.setdefault(tuple(TESTS[module]), []).append((module, edit))
-    order = list(groups)
-    random.Random(options.seed).shuffle(order)
+        groups.setdefault(tuple(options.tests or TESTS[module]), []).append((module, edit))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         laboratory = Laboratory(Path(folder), options.budget, options.out.resolve())
-        for tests in order:
-            laboratory.try_all(list(tests), groups[tests])
+        for tests, some in groups.items():
+            laboratory.try_all(list(tests), some)
     results = [json.loads(line)["result"] for line in options.out.read_text(encoding="utf-8").splitlines()]
     killed = sum(result != "survived" for result in results)
     print(f"{killed} of {len(results)} mutants killed ({killed / max(1, len(results)):.1%})")

@@ -13,7 +13,7 @@ _SYMDATA = {
     "recipes/canvas recipes/catalog recipes/plan recipes/sampling recipes/spec": (
         "recipes/test_sampling recipes/test_spec recipes/test_canvas recipes/test_plan recipes/test_catalog"
     ),
-    "transforms/action": "transforms/test_action",
+    "transforms/action": "transforms/test_action transforms/test_warp_batches",
     "transforms/augmentation": "transforms/test_container transforms/test_action",
     "transforms/lattice": "transforms/test_lattice",
     "transforms/affine transforms/generators transforms/learnable": (

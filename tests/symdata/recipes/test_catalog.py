@@ -99,6 +99,22 @@ def test_symmetry_and_counts_are_those_of_the_paper(name):
     assert recipe.test_symmetry is None and recipe.validation == pytest.approx(1 / 6)
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("mnist6-180", "6 upright, 6 turned"),
+        ("mnist6-m", "6 upright, 6 mirrored"),
+        ("mnist67-180", "6 upright, 6 turned, 7"),
+        ("mnist678-180", "6 upright, 6 turned, 7, 8 upright, 8 lying"),
+        ("mnist-180", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("updown45", "A up, A down, F up, F down"),
+        ("rotmnist", ""),
+    ],
+)
+def test_labels_have_these_names(name, labels):
+    assert ", ".join(find_recipe(name).class_names) == labels
+
+
 def test_copies_and_labels_are_those_of_the_paper():
     """(class, turn or mirror, label), and the share of a class that is used."""
     poses = {

@@ -21,9 +21,8 @@ _SYMDATA = {
     ),
     "inspection/goodness": "inspection/test_goodness",
     "inspection/report": "inspection/test_report",
-    "inspection/source_audit inspection/asymmetry/advice": (
-        "inspection/asymmetry/test_two_sample inspection/test_inspect_audit"
-    ),
+    "inspection/asymmetry/advice": "inspection/asymmetry/test_advice inspection/asymmetry/test_two_sample",
+    "inspection/source_audit": "inspection/test_inspect_audit inspection/asymmetry/test_two_sample",
     "inspection/asymmetry/audit inspection/asymmetry/labels inspection/asymmetry/two_sample": (
         "inspection/asymmetry/test_two_sample"
     ),
@@ -44,7 +43,7 @@ _ZOO = {
     "layers/steerable/likelihood": "layers/test_steerable_likelihood",
     "layers/subsampling/downsampling layers/subsampling/indexing layers/subsampling/polyphase "
     "layers/subsampling/pooling layers/subsampling/subsample": (
-        "layers/test_subsample layers/test_downsampling layers/test_shifts layers/test_layers"
+        "layers/test_subsample layers/test_downsampling layers/test_shifts"
     ),
     "measure/assertions measure/element_errors measure/equivariance measure/estimates measure/invariance measure/orbit "
     "measure/seen_tensors measure/model_copy": "measure/test_estimates measure/test_elements measure/test_results",

@@ -11,6 +11,7 @@ from zoo.layers import GroupConv2d, LiftingConv2d, act_on_features
 from zoo.layers.bank import is_channels_last
 from zoo.layers.regular import move
 from zoo.layers.relaxed import RELAXATIONS, PartialGroupConv2d
+from zoo.layers.relaxed.base import degree
 from zoo.layers.relaxed.filter_mixtures import BANKS
 from zoo.measure.kernels import averaged, kernel_deviations
 
@@ -73,6 +74,18 @@ def test_the_projection_is_that_of_the_measures(kind):
     (found,) = kernel_deviations(layer)
     distance = float((layer.filters() - layer.projected()).norm() / layer.filters().norm())
     assert found.distance == pytest.approx(distance, rel=1e-9)
+
+
+@pytest.mark.parametrize(("size", "share"), [(2, 0.0), (4, 0.3), (8, 0.5), (8, 0.99)])
+def test_the_degree_falls_from_1_to_0_with_what_is_not_tied(size, share):
+    """1 - |K - P K| / (|P K| sqrt(|G| - 1)): white noise, with |G| - 1 parts outside of one that is inside, has 0."""
+    tied, free = torch.zeros(8, 1, 2, 2, dtype=torch.float64), torch.zeros(8, 1, 2, 2, dtype=torch.float64)
+    tied[0] = 3.0  # |P K| = 6
+    free[1] = (1 - share) * 3.0 * (size - 1) ** 0.5
+    assert degree(tied + free, tied, size) == pytest.approx(share)
+    assert degree(tied - free, tied, size) == pytest.approx(share)
+    assert degree(tied + 2 * free, tied, size) == pytest.approx(max(0.0, 2 * share - 1))
+    assert degree(tied, tied, size) == degree(tied + free, tied, 1) == 1.0 and degree(free, 0 * tied, size) == 0.0
 
 
 def test_strict_layers_say_so():
@@ -192,6 +205,8 @@ def keeping(layer, kept):
 )
 def test_keeping_a_subgroup_leaves_exactly_that(group, kept):
     layer = keeping(make(PartialGroupConv2d, group), kept)
+    assert layer.kept().tolist() == [i in (0, *kept) for i in range(len(layer.group.elements))]
+    assert layer.kept().dtype == torch.bool
     for i, element in enumerate(layer.group.elements):
         assert error(layer, element) < 1e-12 if i in (0, *kept) else error(layer, element) > 0.1
 

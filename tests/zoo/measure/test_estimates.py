@@ -48,3 +48,12 @@ def test_the_error_of_a_mean_and_of_a_ratio_by_hand():
     assert ratio.root.standard_error == pytest.approx(ratio.standard_error / (2 * 1.5**0.5))
     nothing = torch.zeros(3)
     assert (Estimate.ratio(nothing, nothing).value, Estimate.ratio(values, nothing).value) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("error", [None, 0.0, 0.25])
+def test_an_estimate_comes_back_from_plain_data(error):
+    estimate = Estimate(1.5, error, 7)
+    assert Estimate.from_dict(estimate.to_dict()) == estimate
+    assert estimate.to_dict() == {"value": 1.5, "standard_error": error, "images": 7}
+    assert estimate.cells == ("1.50e+00", {None: "-", 0.0: "0e+00", 0.25: "2e-01"}[error])
+    assert estimate.percent_cells == ("150.0", {None: "-", 0.0: "0.0", 0.25: "25.0"}[error])

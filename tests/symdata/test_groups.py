@@ -274,3 +274,9 @@ def test_escnn_has_the_same_elements_in_the_same_order(name):
     for i, j in itertools.product(range(group.order), repeat=2):
         assert listed.index(listed[i] @ listed[j]) == group.product(i, j)
     assert [listed.index(~element) for element in listed] == [group.inverse(i) for i in range(group.order)]
+
+
+def test_flips_are_bools_on_every_device():
+    moved = Elements(np.array([0.0, 90.0]), np.array([0, 1])).to("cpu")
+    assert moved.flip.dtype == torch.bool and moved.flip.tolist() == [False, True]
+    assert moved.angle.dtype == torch.float64

@@ -261,3 +261,18 @@ def test_elements_of_finite_symmetries():
 def test_group_and_lattice(text, group, lattice):
     symmetry = Symmetry.parse(text)
     assert (str(symmetry.group), symmetry.is_lattice) == (group, lattice)
+
+
+@pytest.mark.parametrize(
+    ("text", "degree"),
+    [
+        ("0-4:d4,rest:none", 5 / 6),  # five classes, and the rest as one
+        ("0-4:d4", 1.0),
+        ("3:d4,rest:none", 1 / 2),
+        ("0-1:d4,2-9:d4-partial@0.25,rest:none", (2 * 1 + 8 * 0.25 + 0) / 11),
+        ("0:c4,1-2:d4,rest:none", (3 / 7 + 2 + 0) / 4),  # c4 has half of d4: TV to Haar 1/2, that of the identity 7/8
+        ("1-3:none,rest:so2@-45..45", 1 / 16),
+    ],
+)
+def test_the_degree_of_classes_is_their_mean(text, degree):
+    assert Symmetry.parse(text).degree == pytest.approx(degree, abs=1e-12)

@@ -8,6 +8,7 @@ from scipy import stats
 
 from symdata import Group, Symmetry, split_keys
 from symdata.errors import ShapeError, SymmetryError
+from symdata.keys import uniforms
 from tests.support.distributions import ALPHA, chi_square, fair_coin
 
 N = 40_000
@@ -186,7 +187,52 @@ def test_an_empty_batch(text, make):
     assert len(Symmetry.parse(text).sample(empty, empty)) == 0
 
 
-def test_a_seed_can_be_read_off_the_page():
-    """The elements of the first training images for seed 0; every published dataset depends on them."""
-    first = " ".join(map(str, Symmetry.parse("d4").sample(None, keys(8))))
-    assert first == "r270 r90 r180m r90 r90m e r90m r90m"
+GOLDEN = {
+    "none": "e e e e e e e e",
+    "c4": "r270 r90 r180 r90 r90 e r90 r90",
+    "d4": "r270 r90 r180m r90 r90m e r90m r90m",
+    "c8": "r315 r135 r180 r90 r90 r45 r135 r90",
+    "so2": "r336.133 r146.353 r180.307 r117.7 r121.868 r64.6497 r179.519 r115.249",
+    "o2": "r336.133 r146.353 r180.307m r117.7 r121.868m r64.6497 r179.519m r115.249m",
+    "d4-partial@0.5": "r270 e e r90 r90m e r90m r90m",
+    "o2-partial@0.5": "r336.133 e e r117.7 r121.868m r64.6497 r179.519m r115.249m",
+    "c8@-90..90": "r315 r90 r90 r45 r45 e r90 r45",
+    "d4@0..90": "r90 e r90m e m e m m",
+    "so2@-45..45": "r39.0333 r351.588 r0.0767283 r344.425 r345.467 r331.162 r359.88 r343.812",
+    "o2@-45..45": "r39.0333 r351.588 r0.0767283m r344.425 r345.467m r331.162 r359.88m r343.812m",
+    "c8@0~30": "r270 e e e e e e e",
+    "d4@0~60": "r180 e m e m e m m",
+    "so2@45~20": "r359.542 r43.4814 r59.8508 r50.6938 r59.3053 r33.2045 r35.8593 r37.7229",
+    "o2@45~20": "r359.542 r43.4814 r59.8508m r50.6938 r59.3053m r33.2045 r35.8593m r37.7229m",
+    "0-2:d4,3:so2@-45..45,rest:c8": "r270 r90 r180m r344.425 r90 r45 r135 r90",
+}
+"""Every form of the grammar, and the elements of the training images 0 to 7, of classes 0 to 7, for seed 0."""
+
+
+@pytest.mark.parametrize("text", GOLDEN)
+def test_a_seed_can_be_read_off_the_page(text):
+    """Same spec, same images: every published dataset depends on these draws."""
+    assert " ".join(map(str, Symmetry.parse(text).sample(np.arange(8), keys(8)))) == GOLDEN[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "angle"),
+    [
+        ("so2", lambda a, b: 360 * a),
+        ("so2-partial@0.25", lambda a, b: np.where(b < 0.25, 360 * a, 0)),
+        ("c5", lambda a, b: 72 * np.floor(5 * a)),
+        ("so2@-60..30", lambda a, b: 90 * a - 60),
+        ("c8@-90..45", lambda a, b: np.array([0, 45, 270, 315])[np.floor(4 * a).astype(int)]),
+        ("so2@10~25", lambda a, b: 10 + 25 * np.sqrt(-2 * np.log(1 - a)) * np.cos(2 * np.pi * b)),
+        ("c4@10~50", lambda a, b: 90 * np.round((10 + 50 * np.sqrt(-2 * np.log(1 - a)) * np.cos(2 * np.pi * b)) / 90)),
+    ],
+)
+def test_an_element_is_this_function_of_its_uniform_numbers(text, angle):
+    """The first number is the angle, the second the mirror, the third the gate or the phase of Box and Muller."""
+    a, mirror, b = uniforms(keys(500), 3)
+    drawn = Symmetry.parse(text).sample(None, keys(500))
+    assert np.abs((drawn.angle - angle(a, b) + 180) % 360 - 180).max() < 1e-4
+    mirrored = Symmetry.parse(text.replace("so2", "o2").replace("c", "d")).sample(None, keys(500))
+    gate = b < 0.25 if "partial" in text else True
+    assert np.array_equal(mirrored.flip, (mirror < 0.5) & gate)
+    assert np.array_equal(mirrored.angle, drawn.angle)

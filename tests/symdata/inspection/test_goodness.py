@@ -208,6 +208,27 @@ def test_elements_of_a_large_group_are_counted_in_arcs(group, most):
     assert found.counts.sum() == 4
 
 
+def test_arcs_begin_at_zero_and_have_mirrored_ones_where_the_group_has():
+    arcs = ("0-45", "45-90", "90-135", "135-180", "180-225", "225-270", "270-315", "315-360")
+    found = counted("so2", [0, 15, 44.9, 45, 345], [0] * 5, [0, 0, 0, 0, 0])
+    assert found.names == ("e", *arcs)
+    assert found.counts.tolist() == [[1, 2, 1, 0, 0, 0, 0, 0, 1], [0] * 9]
+    assert counted("o2", [0], [0], [0]).names == ("e", *arcs, *(f"{arc} m" for arc in arcs))
+
+
+@pytest.mark.parametrize(("text", "sides"), [("so2", 1), ("o2", 2), ("so2@-45..45", 1), ("o2@0~30", 2)])
+@pytest.mark.parametrize(("n", "arcs"), [(60, 6), (239, 23), (1000, 24), (9, 1)])
+def test_every_arc_expects_ten_but_there_are_at_most_24(text, sides, n, arcs):
+    _, p = law_cells(measure(text), draw(text, n * sides))
+    assert p.tolist() == pytest.approx([0.0, *[1 / (arcs * sides)] * (arcs * sides), 0.0])
+
+
+def test_both_ends_of_an_arc_belong_to_it():
+    ends = Elements(np.array([315.0] * 30 + [45.0] * 30 + [50.0]), np.zeros(61, dtype=bool))
+    counts, _ = law_cells(measure("so2@-45..45"), ends)
+    assert counts.tolist() == [0, 30, 0, 0, 0, 0, 30, 1]
+
+
 def test_an_element_of_its_own_is_a_cell():
     assert goodness(measure("none"), Elements.of([Element()] * 9)) == ChiSquare(0.0, 0, 1.0)
     assert goodness(measure("none"), Elements.of([Element()] * 9 + [Element(90)])).p_value == 0.0

@@ -213,6 +213,30 @@ def test_the_standard_error_is_the_spread_of_the_auc():
     assert np.mean([t.auc for t in found]) == pytest.approx(stats.norm.cdf(0.8 / np.sqrt(2)), abs=0.01)
 
 
+@pytest.mark.parametrize(("yes", "no"), [(6, 150), (150, 6)])
+def test_the_standard_error_holds_for_unbalanced_answers(yes, no):
+    """Simulated under the law of Hanley and McNeil: exponential values, 9 times as large for a yes: AUC = 9/10."""
+    random, answer = np.random.default_rng(0), np.arange(yes + no) < yes
+    values = random.exponential(size=(4000, yes + no)) * np.where(answer, 9.0, 1.0)
+    order = values.argsort(1).argsort(1) + 1  # ranks, all distinct
+    areas = (order[:, :yes].sum(1) - yes * (yes + 1) / 2) / (yes * no)
+    # The reported error is that at the AUC seen, so look at a sample whose AUC is the true one.
+    typical = values[np.abs(areas - 0.9).argmin()]
+    found = measure_trace("moved", "toy", typical, answer, np.zeros(yes + no))
+    assert found.auc == pytest.approx(0.9, abs=1e-3)
+    assert found.error == pytest.approx(areas.std(), rel=0.05)
+
+
+def test_a_class_weighs_as_many_pairs_as_it_has():
+    # Class 0: every yes above every no, 2 x 2 pairs. Class 1: the only yes below all 9 no, 9 pairs.
+    labels = np.array([0] * 4 + [1] * 10)
+    values = np.array([3.0, 4.0, 1.0, 2.0, 0.0, *range(1, 10)])
+    answer = np.array([True, True, False, False, True, *[False] * 9])
+    found = measure_trace("moved", "toy", values, answer, labels)
+    assert found.auc == pytest.approx(9 / 13)  # 4/13 of yes above no, and as good the other way round
+    assert (found.yes, found.no) == (3, 11)
+
+
 def test_chance_is_not_taken_for_a_trace():
     random, seen = np.random.default_rng(1), 0
     for _ in range(300):

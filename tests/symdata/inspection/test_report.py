@@ -13,6 +13,7 @@ from cli.main import main
 from symdata.errors import StoreError
 from symdata.inspection.drawing import pictures
 from symdata.inspection.goodness import ChiSquare
+from symdata.inspection.leakage import Trace
 from symdata.inspection.report import InspectionReport, inspect
 from symdata.pictures.figure import as_picture
 from symdata.recipes.spec import Spec
@@ -91,6 +92,26 @@ def test_another_spec_than_the_true_one_disagrees(built, monkeypatch):
     report = inspect(folder)
     assert not report.splits[0].agrees
     assert not report.agrees
+
+
+def test_a_folder_agrees_if_all_its_splits_do_and_leaks_if_one_does(built):
+    report = inspect(built(symmetry="d4-partial"), ["train", "test"])
+    good, other = report.splits
+    bad = replace(other, tests=(ChiSquare(float("inf"), 7, 0.0),))
+    assert good.agrees and not bad.agrees
+    assert [replace(report, splits=some).agrees for some in ((good, good), (good, bad), (bad, good))] == [1, 0, 0]
+    leak = replace(other, traces=(Trace("moved", "sharpness", 0.9, 0.01, 99, 99),))
+    assert [replace(report, splits=some).leaks for some in ((good, good), (good, leak), (leak, good))] == [0, 1, 1]
+
+
+def test_the_columns_of_a_large_group_add_up(built):
+    """d24 has 48 elements: the identity, those that turn only, and those with a mirror."""
+    folder = built(symmetry="d24")
+    drawn = load(folder, "train").elements
+    still = int(((drawn.angle == 0) & ~drawn.flip).sum())
+    numbers = (len(drawn), still, int((~drawn.flip).sum()) - still, int(drawn.flip.sum()))
+    (row,) = [line.split() for line in str(inspect(folder, ["train"])).splitlines() if line.startswith("all ")]
+    assert tuple(map(int, row[1:5])) == numbers
 
 
 def test_a_report_is_json(built):

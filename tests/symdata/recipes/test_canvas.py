@@ -44,6 +44,14 @@ def test_ddmnist_moves_its_digits_independently(mnist, group):
             assert stats.chi2_contingency(counts).pvalue > 0.001
 
 
+def test_no_two_digits_share_their_element():
+    plan = resolve(Spec(recipe="ddmnist-so2", source="glyphs:digits", count=500))
+    for split in plan.samples:
+        n = len(plan.samples[split])
+        angles = np.concatenate([part.angle for part in plan.elements(split, range(n))])
+        assert len(np.unique(angles)) == 2 * n
+
+
 def test_ddmnist_labels_its_digits_tens_and_units(mnist):
     plan = planned(mnist, "ddmnist-d4")
     for split in plan.samples:
@@ -93,6 +101,12 @@ def test_quadrants_of_a_source_with_other_than_ten_classes():
     batch = plan.batch("train", range(400))
     assert np.array_equal(batch.labels, plan.samples["train"].label + 4 * batch.quadrant)
     assert plan.classes[batch.labels[0]].split()[0] == "OXNZ"[plan.samples["train"].label[0]]
+
+
+def test_every_split_draws_its_own_quadrants():
+    plan = resolve(Spec(recipe="quadrant", source="glyphs:digits", count=1200))
+    train, test = (plan.quadrant(split, range(200)) for split in ("train", "test"))
+    assert (train == test).mean() < 0.4  # a quarter expected
 
 
 # Other sources, other counts

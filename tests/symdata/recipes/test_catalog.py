@@ -69,6 +69,70 @@ def test_all_levels_of_a_family_take_one_path(group):
     assert next(iter(kernels)).is_exact == (group in ("c4", "d4"))
 
 
+ROT = ({"train": 10_000, "validation": 2_000, "test": 50_000}, True)
+"""Counts of the rotated MNIST of Larochelle et al., and whether they are drawn from all splits together."""
+PAIR = ({"train": 10_000, "validation": 2_000, "test": 5_000}, False)
+OWN: tuple[dict[str, int], bool] = ({}, False)
+MULTIPLE = "0:none,1:so2@-18..18,2:so2@-36..36,3:so2@-54..54,4:so2@-72..72,5:so2@-90..90,6:so2@-108..108"
+MULTIPLE += ",7:so2@-126..126,8:so2@-144..144,9:so2@-162..162"
+PAPERS = {
+    "rotmnist": ("so2", *ROT),
+    "rotmnist-60": ("so2@-60..60", *ROT),
+    "rotmnist-60-90": ("0-4:so2@-60..60,5-9:so2@-90..90", *ROT),
+    "mnist-multiple": (MULTIPLE, *ROT),
+    "mnist-c2c4": ("0-4:c2,5-9:c4", *ROT),
+    **dict.fromkeys("mnist6-180 mnist6-m mnist67-180 mnist678-180 mnist-180".split(), ("none", *OWN)),
+    "updown45": ("so2@-45..45", *OWN),
+    "digit-quadrant": ("none", *OWN),
+    "quadrant": ("none", *OWN),
+    **{f"ddmnist-{group}": (group, *PAIR) for group in "c1 c3 c4 so2 d1 d3 d4 o2".split()},
+    **{f"graded-c4-{k}": (f"c4-partial@{w}", *OWN) for k, w in {3: 1 / 3, 6: 2 / 3}.items()},
+    "graded-c4-0": ("none", *OWN),
+    "graded-d4-9": ("d4", *OWN),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_symmetry_and_counts_are_those_of_the_paper(name):
+    recipe = find_recipe(name)
+    assert (recipe.symmetry, dict(recipe.counts), recipe.pool) == PAPERS[name]
+    assert recipe.test_symmetry is None and recipe.validation == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("mnist6-180", "6 upright, 6 turned"),
+        ("mnist6-m", "6 upright, 6 mirrored"),
+        ("mnist67-180", "6 upright, 6 turned, 7"),
+        ("mnist678-180", "6 upright, 6 turned, 7, 8 upright, 8 lying"),
+        ("mnist-180", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("updown45", "A up, A down, F up, F down"),
+        ("rotmnist", ""),
+    ],
+)
+def test_labels_have_these_names(name, labels):
+    assert ", ".join(find_recipe(name).class_names) == labels
+
+
+def test_copies_and_labels_are_those_of_the_paper():
+    """(class, turn or mirror, label), and the share of a class that is used."""
+    poses = {
+        "mnist6-180": "6 e 0, 6 r180 1",
+        "mnist6-m": "6 e 0, 6 m 1",
+        "mnist67-180": "6 e 0, 6 r180 1, 7 e 2, 7 r180 2",
+        "mnist678-180": "6 e 0, 6 r180 1, 7 e 2, 7 r180 2, 8 e 3, 8 r90 4",
+        "mnist-180": ", ".join(f"{c} e {c}, {c} r180 {y}" for c, y in zip("0123456789", "0123459786", strict=True)),
+        "updown45": "A e 0, A r180 1, F e 2, F r180 3",
+    }
+    keep = {"mnist67-180": {"7": 0.5}, "mnist678-180": {"7": 0.5}, "mnist-180": {str(c): 0.25 for c in range(10)}}
+    for name in NAMES:
+        recipe = find_recipe(name)
+        found = [f"{c} {pose.element} {pose.label}" for c, many in recipe.poses.items() for pose in many]
+        assert ", ".join(found) == poses.get(name, "")
+        assert dict(recipe.keep) == keep.get(name, {})
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

@@ -100,6 +100,17 @@ def test_the_recorded_angle_of_a_pose_and_a_turn_is_the_one_that_was_used():
     assert (angle < 360).all() and (angle >= 0).all()
 
 
+def test_the_pose_acts_first_and_the_symmetry_after_it():
+    """A mirror and a quarter turn do not commute, so the other order is another image."""
+    plan = resolve(Spec(recipe="mnist6-m", source="glyphs:digits", symmetry="c4", count=200))
+    batch, upright = plan.batch("train", range(200)), plan.upright("train", range(200))[:, 0]
+    mirrored = torch.where(torch.from_numpy(batch.labels)[:, None, None, None] == 1, upright.flip(-1), upright)
+    quarters = (plan.drawn("train", range(200))[0].angle / 90).astype(int)
+    expected = [torch.rot90(image, int(k), (-2, -1)) for image, k in zip(mirrored, quarters, strict=True)]
+    assert torch.equal(batch.images, torch.stack(expected))
+    assert set(zip(batch.labels.tolist(), quarters.tolist(), strict=True)) == {(y, k) for y in (0, 1) for k in range(4)}
+
+
 def test_the_same_seed_gives_the_same_and_another_seed_another():
     first, again, other = (resolve(Spec(symmetry="d4", count=500, seed=seed)) for seed in (0, 0, 1))
     assert torch.equal(first.batch("train", range(500)).images, again.batch("train", range(500)).images)

@@ -224,6 +224,23 @@ def test_both_halves_of_a_pair_are_drawn_independently():
     assert np.count_nonzero(twins[:, 0] == twins[:, 1]) < 40  # 6000 pairs among about 600 images a class: 10 expected
 
 
+def test_every_split_draws_and_pairs_for_itself():
+    """The test split is the training split again, so an equal choice would be seen as one."""
+
+    class Twice(Labels):
+        def labels(self, split: str) -> np.ndarray:
+            return np.arange(self.splits[split]) % len(self.classes)
+
+    source = Twice({"train": 2000, "test": 2000})
+    even = replace(PAIRS, counts={"train": 300, "test": 300})
+    pairs = plan_samples(source, Sampling(even))
+    assert np.array_equal(pairs["train"].label, pairs["test"].label)
+    assert (pairs["train"].index == pairs["test"].index).mean() < 0.05  # 200 images a class: 1 in 200 expected
+    some = plan_samples(source, Sampling(count=200))
+    common = np.intersect1d(some["train"].index, some["test"].index)
+    assert len(common) < 60  # 20 expected
+
+
 @given(
     splits=st.dictionaries(
         st.sampled_from(["train", "validation", "test", "extra"]), st.integers(200, 400), min_size=1

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -13,6 +14,7 @@ from huggingface_hub import DatasetCard
 from symdata.recipes.plan import resolve
 from symdata.recipes.spec import Spec
 from symdata.sources import open_source
+from symdata.store import load
 from symdata.store.card import command
 from symdata.store.shards import plan_shards
 from tests.support.commands import run
@@ -73,6 +75,38 @@ def test_the_card_is_valid_and_agrees_with_the_manifest(name, tmp_path):
         assert f"`{column}`" in card.text or column.endswith("_right")
     said_exact = "never interpolated" in card.text
     assert said_exact == (made.manifest["resampling"]["kernel"] == "exact")
+
+
+def test_the_card_states_the_conventions(tmp_path):
+    """The sentences, and that the columns and the degree follow them."""
+    made = build(tmp_path / "d", count=120, symmetry="d4", test_symmetry="none")
+    text = " ".join((made.folder / "README.md").read_text().split())
+    assert "0 for the identity alone, 1 for the Haar measure of its group" in text
+    assert [made.manifest["splits"][split]["degree"] for split in ("train", "test")] == [1.0, 0.0]
+    assert "mirror left-right first if `flip`, then rotate by `angle` degrees counter-clockwise as displayed" in text
+    assert "rotations by 360 k / n degrees first, then the same after a mirror; -1 if the group is continuous" in text
+    rows = table(made.folder, "train").to_pylist()
+    assert {row["element"]: (row["angle"], row["flip"]) for row in rows} == {
+        k: (90.0 * (k % 4), k >= 4) for k in range(8)
+    }
+    source = open_source("glyphs")
+    for row, image in zip(rows[:16], load(made.folder, "train").images()[:16].numpy(), strict=True):
+        upright = source.read("train", [row["index"]])[0].numpy()
+        mirrored = upright[..., ::-1] if row["flip"] else upright
+        assert np.array_equal(image, np.rot90(mirrored, row["angle"] // 90, (-2, -1)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"symmetry": "c8"}, "so that blur and corners hardly tell which element acted"),
+        ({"symmetry": "c8", "mask": "none"}, "blur or corners may tell which element acted"),
+        ({"symmetry": "c8", "resample": "bilinear"}, "blur or corners may tell which element acted"),
+        ({"symmetry": "c4", "mask": "disk"}, "bit for bit, and black outside the inscribed disk."),
+    ],
+)
+def test_the_card_says_what_resampling_may_tell(fields, words, tmp_path):
+    assert words in " ".join((build(tmp_path / "d", count=60, **fields).folder / "README.md").read_text().split())
 
 
 def card_command(folder: Path) -> list[str]:

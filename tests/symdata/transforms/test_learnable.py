@@ -139,6 +139,14 @@ def test_the_sign_of_a_width_means_nothing():
     assert module(images, draws).equal(before) and module.half_widths()["rotation"] == pytest.approx(57.2958, abs=1e-3)
 
 
+def test_training_starts_as_narrow_as_in_the_code_of_the_paper():
+    """0.15 of each coefficient: radians, tenths of a half side (1.4 pixels of 28), logarithms."""
+    start = {"rotation": math.degrees(0.15), "translate_x": 0.15 * 1.4, "scale": 0.15}
+    names = "rotation,translate_x,scale"
+    assert AffineRange(names).half_widths(28) == pytest.approx(start, abs=1e-5)
+    assert LearnableAffine(names).half_widths(28) == pytest.approx(start, abs=1e-5)
+
+
 def test_half_widths_are_degrees_and_pixels():
     start = {"rotation": math.pi / 4, "translate_x": 2.8, "scale": 0.1}
     found = AffineRange("rotation,translate_x,scale", start, size=28)

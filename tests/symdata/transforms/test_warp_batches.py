@@ -43,6 +43,16 @@ def test_batches_of_512_and_colours(monkeypatch):
     assert torch.cat([act(images[:, c : c + 1], elements) for c in range(3)], 1).equal(grouped)
 
 
+def test_a_half_turn_and_a_mirror_are_not_grouped_together():
+    """Every element of d8 has images enough to be grouped; each is moved as it would be alone."""
+    group = Group.parse("d8")
+    images, elements = noise(17 * 16, 1, 9, 9), group.take(torch.arange(17 * 16) % 16)
+    for options in ({"resample": "spline"}, {"resample": "bilinear", "mask": "none"}):
+        moved = act(images, elements, **options)
+        for k, element in enumerate(group.elements):
+            assert moved[k::16].equal(torch.cat([act(image[None], element, **options) for image in images[k::16]]))
+
+
 def test_both_paths_are_taken(monkeypatch):
     """Negative control of the tests above: images of a finite group are grouped, those of a continuous one are not."""
     shared = []

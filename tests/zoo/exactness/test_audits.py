@@ -240,3 +240,21 @@ def test_bad_input_is_refused_with_a_mend():
         feature_error(nn.Sequential(nn.Flatten()), 8, in_chans=3)
     with pytest.raises(ModelError, match="cannot run on float64 images"):
         feature_error(GroupConv2d("c4", 1, 1, 3), 8, in_chans=3)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_worse_of_two_branches_counts(first):
+    """8x8 -> 3x3 by a 3x3 window at stride 2, which leaves 1 over, and by a 4x4 one, which leaves 0. A 2x2 pool of
+    these leaves 1 over at scale 2: phi = 1 + 2 after the worse branch."""
+
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.odd, self.even = nn.Conv2d(1, 1, 3, 2), nn.Conv2d(1, 1, 4, 2)
+
+        def forward(self, x):
+            both = [self.odd(x), self.even(x)]
+            return F.avg_pool2d(torch.cat(both if first else both[::-1], 1), 2)
+
+    assert not audit(Branches(), 8).exact
+    assert max(audit(Branches(), 8).phi) == 3.0

@@ -3,13 +3,16 @@
 import copy
 import io
 import warnings
+from itertools import permutations, product
 
 import pytest
 import torch
 from torch import nn
+from torch._prims_common import suggest_memory_format
 
 from tests.support.nets import cnn, resnet
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d
+from zoo.layers.bank import is_channels_last
 
 CONVS = (LiftingConv2d, GroupConv2d, GGroupConv2d, GCGroupConv2d)
 
@@ -208,3 +211,11 @@ def _compare_compiled(module, x, training):
         if training:
             y.sum().backward()
     assert torch.allclose(y, module(x), atol=1e-5)
+
+
+def test_the_memory_format_is_the_one_that_torch_sees():
+    """For every shape with and without axes of one element, and every order of the axes in memory."""
+    for shape in product((1, 2, 3), (1, 2, 3), (1, 3), (1, 3)):
+        for order in permutations(range(4)):
+            tensor = torch.empty([shape[axis] for axis in order]).permute([order.index(axis) for axis in range(4)])
+            assert is_channels_last(tensor) == (suggest_memory_format(tensor) == torch.channels_last)

@@ -11,6 +11,7 @@ from zoo.layers import GroupConv2d, LiftingConv2d, act_on_features
 from zoo.layers.bank import is_channels_last
 from zoo.layers.regular import move
 from zoo.layers.relaxed import RELAXATIONS, PartialGroupConv2d
+from zoo.layers.relaxed.base import degree
 from zoo.layers.relaxed.filter_mixtures import BANKS
 from zoo.measure.kernels import averaged, kernel_deviations
 
@@ -73,6 +74,18 @@ def test_the_projection_is_that_of_the_measures(kind):
     (found,) = kernel_deviations(layer)
     distance = float((layer.filters() - layer.projected()).norm() / layer.filters().norm())
     assert found.distance == pytest.approx(distance, rel=1e-9)
+
+
+@pytest.mark.parametrize(("size", "share"), [(2, 0.0), (4, 0.3), (8, 0.5), (8, 0.99)])
+def test_the_degree_falls_from_1_to_0_with_what_is_not_tied(size, share):
+    """1 - |K - P K| / (|P K| sqrt(|G| - 1)): white noise, with |G| - 1 parts outside of one that is inside, has 0."""
+    tied, free = torch.zeros(8, 1, 2, 2, dtype=torch.float64), torch.zeros(8, 1, 2, 2, dtype=torch.float64)
+    tied[0] = 3.0  # |P K| = 6
+    free[1] = (1 - share) * 3.0 * (size - 1) ** 0.5
+    assert degree(tied + free, tied, size) == pytest.approx(share)
+    assert degree(tied - free, tied, size) == pytest.approx(share)
+    assert degree(tied + 2 * free, tied, size) == pytest.approx(max(0.0, 2 * share - 1))
+    assert degree(tied, tied, size) == degree(tied + free, tied, 1) == 1.0 and degree(free, 0 * tied, size) == 0.0
 
 
 def test_strict_layers_say_so():
@@ -192,6 +205,8 @@ def keeping(layer, kept):
 )
 def test_keeping_a_subgroup_leaves_exactly_that(group, kept):
     layer = keeping(make(PartialGroupConv2d, group), kept)
+    assert layer.kept().tolist() == [i in (0, *kept) for i in range(len(layer.group.elements))]
+    assert layer.kept().dtype == torch.bool
     for i, element in enumerate(layer.group.elements):
         assert error(layer, element) < 1e-12 if i in (0, *kept) else error(layer, element) > 0.1
 
@@ -221,3 +236,25 @@ def test_training_draws_and_evaluation_does_not():
         nn.init.constant_(layer.keep, 1.5)
         mean = torch.stack([layer._drawn() for _ in range(2000)]).mean(0)
         torch.testing.assert_close(mean, layer.probabilities(), rtol=0, atol=0.03)
+
+
+def test_the_gradient_of_a_draw_is_that_of_a_relaxed_bernoulli_variable_at_one_half(monkeypatch):
+    """d/dk of sigmoid((k + noise) / T) with T = 1/2 (Maddison, Mnih & Teh 2017), at a noise of logit(1/2) = 0."""
+    layer = make(PartialGroupConv2d, "c4")
+    with torch.no_grad():
+        layer.keep.copy_(torch.tensor([0.3, -0.4, 1.1]))
+    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.5))
+    drawn = layer.train()._drawn()
+    assert drawn.tolist() == [1.0, 1.0, 0.0, 1.0]
+    (gradient,) = torch.autograd.grad(drawn.sum(), layer.keep)
+    soft = torch.sigmoid(2 * layer.keep.detach())
+    torch.testing.assert_close(gradient, 2 * soft * (1 - soft))
+
+
+def test_where_training_starts():
+    """Constants of the papers: elements kept in 88 %, two banks that share the variance of one filter."""
+    partial = make(PartialGroupConv2d, "c4")
+    torch.testing.assert_close(partial.probabilities()[1:], torch.full((3,), 0.880797).double(), atol=1e-6, rtol=0)
+    banks = make(RELAXATIONS["banks"][1], "c4")
+    assert BANKS == 2 and banks.mixture.shape == (2, 4)
+    torch.testing.assert_close(banks.mixture.detach(), torch.full((2, 4), 0.5**0.5).double())

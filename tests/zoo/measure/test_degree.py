@@ -167,3 +167,10 @@ def test_a_model_without_convolutions_has_no_degree():
     assert degree_of_equivariance(nn.Linear(2, 2)) == ()
     with pytest.raises(ModelError, match="no convolution with square filters"):
         model_degree(())
+
+
+def test_layers_over_the_trivial_group_are_plain():
+    assert {layer.kind for layer in degree_of_equivariance(nn.Sequential(LiftingConv2d("c1", 1, 2, 3)), "c4")} == {
+        "plain"
+    }
+    assert {layer.kind for layer in degree_of_equivariance(nn.Sequential(LiftingConv2d("c2", 1, 2, 3)))} == {"strict"}

@@ -1,5 +1,6 @@
 """What `feature_error` measures: real images, sums of residual blocks, nothing whose representation is unknown."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from tests.support.nets import BROKEN, EXACT, resnet
 from zoo import ModelError, act_on_features, feature_error
 from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
 from zoo.layers.regular import move
+from zoo.measure.feature_error import isotropise
 from zoo.models.registry import create
 from zoo.preprocessing import Preprocessing
 
@@ -135,3 +137,24 @@ def test_bad_inputs_are_refused():
         feature_error(net)
     with pytest.raises(ModelError, match="cannot run on float64 images"):
         feature_error(net, inputs=torch.zeros(1, 2, 28, 28))
+
+
+def test_filters_are_averaged_over_all_that_keeps_their_shape():
+    square, oblong, up = nn.Conv2d(2, 3, 3), nn.Conv2d(2, 3, (3, 5)), nn.ConvTranspose2d(2, 3, 2)
+    net = nn.Sequential(square, oblong, up, nn.Linear(4, 4)).double()
+    before = [p.detach().numpy().copy() for p in net.parameters()]
+    isotropise(net)
+    after = [p.detach().numpy() for p in net.parameters()]
+    for k, turns in ((0, (0, 1, 2, 3)), (2, (0, 2)), (4, (0, 1, 2, 3))):
+        copies = [np.rot90(w, t, (-2, -1)) for w in (before[k], before[k][..., ::-1]) for t in turns]
+        np.testing.assert_allclose(after[k], np.mean(copies, 0), atol=1e-14)
+    assert all(np.array_equal(before[k], after[k]) for k in (1, 3, 5, 6, 7)), "biases and other layers stay"
+
+
+def test_a_number_does_not_hide_how_a_map_transforms():
+    class Scale(nn.Module):
+        def forward(self, x):
+            return x * torch.tensor(2.0, dtype=x.dtype)
+
+    found = feature_error(nn.Sequential(LiftingConv2d("c4", 1, 2, 3), Scale()), 8)
+    assert set(found.errors) == {"0", "1"} and found.worst < 1e-12

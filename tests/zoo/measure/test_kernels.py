@@ -12,7 +12,7 @@ from tests.support.steerable import require_escnn
 from zoo import ModelError
 from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d, act_on_features
 from zoo.measure import equivariance_error, kernel_deviation, kernel_deviations
-from zoo.measure.kernels import averaged, moved_filters
+from zoo.measure.kernels import averaged, filters_of, moved_filters
 
 LAYERS = {"full": GroupConv2d, "g": GGroupConv2d, "gc": GCGroupConv2d}
 
@@ -126,3 +126,22 @@ def test_what_is_no_such_filter_is_refused():
         kernel_deviation(torch.randn(4, 4, 3, 3), "c4", lambda e: torch.eye(2))
     with pytest.raises(ModelError, match="convolves its channels in 4 groups"):
         kernel_deviations(nn.Conv2d(4, 4, 3, groups=4), "c4", lambda name, conv: ("c4", "c4"))
+
+
+@pytest.mark.parametrize("kind", [LiftingConv2d, *LAYERS.values()])
+def test_the_filters_are_those_that_the_layer_convolves_with(kind):
+    layer, group = kind("d4", 2, 3, 3, bias=False).double().eval(), Group.parse("d4")
+    lifting = kind is LiftingConv2d
+    ((filters, own, before, after),) = filters_of("", layer, group, None)
+    assert (own, before, after) == (group, None if lifting else group, group)
+    x = torch.randn(2, layer.in_channels, 7, 7, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(nn.functional.conv2d(x, filters), layer(x), atol=1e-12, rtol=0)
+
+
+def test_a_depthwise_convolution_is_compared_as_scalars_alone():
+    depthwise = nn.Conv2d(4, 4, 3, groups=4)
+    assert kernel_deviations(depthwise, "c4")[0].distance > 0.3
+    for fields in ((None, "c4"), ("c4", None)):
+        with pytest.raises(ModelError, match="convolves its channels in 4 groups"):
+            kernel_deviations(depthwise, "c4", lambda name, conv, f=fields: f)

@@ -11,6 +11,7 @@ from torch import nn
 from tests.support.classifiers import Counting
 from tests.support.smooth import smooth_images
 from zoo.measure import GENERATORS, flow, invariance_error, lie_derivative, local_equivariance_error
+from zoo.measure.motions.motion import LieDerivativeSettings, Motion
 
 NOISE = torch.rand(6, 1, 13, 13, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -264,3 +265,11 @@ def test_results_as_plain_data():
     derivative = lie_derivative(energy, NOISE)
     assert derivative.values.shape == derivative.outputs.shape == (6, 1)
     assert derivative.to_dict()["norm"]["images"] == 6 and derivative.unit == "radian"
+
+
+def test_outputs_that_move_by_a_rule_of_their_own_have_its_velocity():
+    """T'_t y = (1 + 2 t) y moves at 2 y."""
+    settings = LieDerivativeSettings(out_action=lambda out, t: (1 + 2 * t) * out)
+    out = torch.tensor([[1.0, -3.0]], dtype=torch.float64)
+    velocity = Motion(nn.Flatten(), NOISE, "rotation", settings).outputs_velocity(out)
+    torch.testing.assert_close(velocity, 2 * out)

@@ -8,7 +8,10 @@ from torch import nn
 
 from symdata.display import Result, Table, plain
 from symdata.groups import Group
-from zoo.measure.metrics import METRICS, metric
+from symdata.transforms.generators import MOTIONS
+from zoo.measure import local_equivariance_error
+from zoo.measure.metrics import METRICS, Request, metric
+from zoo.measure.motions.along_motions import LocalErrors, MotionErrors
 from zoo.measure.plain_data import read
 from zoo.measure.summary import measure_all, passes
 from zoo.report.measures import Measures, columns, legend, measure
@@ -142,3 +145,20 @@ def test_a_split_that_fails_is_an_error_or_a_note():
     found = measure_all(model, NOISE, **options, lenient=True)
     assert found.to_dict()["layers"] == [] and found.note.endswith("use method='central', which needs no derivatives")
     assert "Note: layers were not separated along rotation: " in str(found)
+
+
+def test_what_is_asked_by_default():
+    asked = Request(Group.parse("c4"))
+    assert tuple(asked.generators) == tuple(MOTIONS) and tuple(asked.split) == ()
+    assert not asked.lenient and asked.options == {"output": "logits", "batch_size": None}
+
+
+def test_a_report_compares_motions_per_half_image():
+    """Of 12 pixels half an image is 6: the squared relative error per pixel counts 36 times."""
+    errors = [local_equivariance_error(net(), NOISE, name) for name in ("translate_x", "rotation")]
+    kept = MotionErrors.of(LocalErrors(tuple(errors)))
+    translation, rotation = errors[0].relative.value * 36, errors[1].relative.value
+    assert [motion.relative.value for motion in kept.motions] == pytest.approx([translation, rotation])
+    assert kept.lee("translate_x") == f"{translation:.2g}"
+    assert kept.lee("rotation", "translate_x") == f"{(translation + rotation) / 2:.2g}"
+    assert kept.lee("rotation", "shear") == "-"

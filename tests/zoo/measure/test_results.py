@@ -8,9 +8,11 @@ from torch import nn
 
 import zoo
 from symdata.display import Result
+from symdata.groups import Group
 from tests.support.nets import small
 from zoo.layers.relaxed import PartialGroupConv2d
 from zoo.measure import (
+    assert_invariant,
     checked_audit,
     degree_of_equivariance,
     equivariance_error,
@@ -23,6 +25,8 @@ from zoo.measure import (
     measure_all,
     orbit_accuracy,
 )
+from zoo.measure.element_errors import ElementErrors
+from zoo.measure.equivariance import has_other_fields
 
 NOISE = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 MODEL = small("p4cnn_28", in_chans=1)
@@ -79,3 +83,43 @@ def test_elements_that_a_partial_layer_keeps_are_named():
         layer.keep.copy_(torch.tensor([-1.0, 1.0, -1.0]))
     (found,) = degree_of_equivariance(nn.Sequential(layer))
     assert str(found).startswith("0: partial filters, degree") and str(found).endswith("keeps e, r180")
+
+
+def test_an_error_that_is_the_tolerance_is_allowed():
+    """The identity changes nothing, which a tolerance of nothing allows; a mean over columns is kept by one more."""
+    with pytest.raises(AssertionError, match=r"it holds under e, \w+$"):
+        assert_invariant(lambda x: x.mean(-1).flatten(1), NOISE, "d2", tolerance=0.0)
+
+
+def element_table(group, features=None):
+    invariance = invariance_error(lambda x: x.flatten(1)[:, :3], NOISE, group)
+    return str(ElementErrors(Group.parse(group), invariance, features, "")).splitlines()
+
+
+@pytest.mark.parametrize(("group", "rows"), [("c24", 24), ("d16", 24), ("d4", 8)])
+def test_a_row_for_each_element_or_for_the_24_worst(group, rows):
+    lines = element_table(group)
+    note = f"({Group.parse(group).order} elements; the worst)"
+    assert (note in lines) == (Group.parse(group).order > 24)
+    assert len([line for line in lines[3:] if line and line != note]) == rows
+
+
+def test_the_worst_map_stands_beside_its_element():
+    features = equivariance_error(small("p4cnn_27", in_chans=1), NOISE[..., 1:, 1:], "c4")
+    turned = next(line for line in element_table("c4", features) if line.startswith("r90 "))
+    name, error = features.worst_map("r90")
+    assert turned.split()[-3:] == [*error.cells, name]
+    assert next(line for line in element_table("c4") if line.startswith("r90 ")).split()[3:] == ["-"]
+
+
+def test_fields_beyond_the_lattice_are_seen_wherever_they_are():
+    class Fields(nn.Module):
+        def __init__(self, group):
+            super().__init__()
+            self.group = Group.parse(group)
+
+    assert not has_other_fields(nn.Sequential(Fields("c4"), nn.ReLU(), Fields("d4")))
+    assert has_other_fields(nn.Sequential(Fields("c4"), nn.ReLU(), Fields("c8")))
+    known = nn.Sequential(Fields("c8"))
+    known.act = known.features = lambda x, e=None: x
+    assert not has_other_fields(known)

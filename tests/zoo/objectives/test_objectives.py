@@ -1,14 +1,18 @@
 """Objectives as text, and what training does with one."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 import zoo
 from tests.support.training import dataset, lines, weights
 from zoo.errors import ModelError
+from zoo.layers.relaxed import LikelihoodGroupConv2d, PartialGroupConv2d
 from zoo.objectives import OBJECTIVES, objective_of, parse_objective, register
 from zoo.objectives.objective import Objective, split_groups
 from zoo.training import TrainConfig, train
@@ -138,6 +142,47 @@ def test_a_group_has_its_own_rate():
     optimizer = make_optimizer(config, groups)
     set_rate(optimizer, config, 0, 1)
     assert [g["lr"] for g in optimizer.param_groups] == [0.5, 1.5]
+
+
+def test_the_numbers_of_the_papers_are_the_defaults():
+    numbers = {name: dataclasses.asdict(OBJECTIVES[name]()) for name in ("augerino", "banks", "partial", "residual")}
+    assert numbers == {
+        "augerino": {"reg": 0.05, "lr_scale": 5.0},
+        "banks": {"alpha": 1e-3},
+        "partial": {"monotone": 0.1},
+        "residual": {"free_decay": 1e-3},
+    }
+    assert dataclasses.asdict(OBJECTIVES["likelihood"]()) == {"align": 1.0, "kl": 0.1, "uniform": 0.1}
+
+
+def test_only_what_a_later_layer_keeps_and_an_earlier_one_dropped_is_penalised():
+    """monotone sum relu(p_l+1 - p_l): elements 1 and 3 come back, by .3 and .1; element 2 goes, by .2, unpunished."""
+    kept = [[0.2, 0.8, 0.5], [0.5, 0.6, 0.5], [0.4, 0.6, 0.6]]
+    model = nn.Sequential(*(PartialGroupConv2d("c4", 1, 1, 3) for _ in kept))
+    for layer, probabilities in zip(model, kept, strict=True):
+        layer.keep.data = torch.tensor(probabilities).logit()
+    assert float(parse_objective("partial").penalty(model).detach()) == pytest.approx(0.1 * (0.3 + 0.1), rel=1e-5)
+    assert float(parse_objective("partial:monotone=2").penalty(model[::2]).detach()) == pytest.approx(0.6, rel=1e-5)
+    assert float(parse_objective("partial").penalty(model[1:2]).detach()) == 0.0
+
+
+def test_the_penalty_of_likelihoods_is_that_of_the_paper():
+    """align (max_h log lambda(h) - log lambda(e)) + kl KL(lambda_l | lambda_l-1) + uniform KL(lambda_0), by hand."""
+    laws = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.5, 0.1, 0.3]], dtype=torch.float64)
+    model = nn.Sequential(*(LikelihoodGroupConv2d("c4", 1, 1, 3).double() for _ in laws))
+    for layer, law in zip(model, laws, strict=True):
+        layer.likelihood.assign(law)
+    uniform = float((laws[0] * (4 * laws[0]).log()).sum())
+    between = float((laws[1] * (laws[1] / laws[0]).log()).sum())
+    align = math.log(0.5 / 0.1)  # the identity is the likeliest element of the first layer
+    for text, expected in (
+        ("likelihood", align + 0.1 * between + 0.1 * uniform),
+        ("likelihood:align=0,kl=2,uniform=3", 2 * between + 3 * uniform),
+    ):
+        assert float(parse_objective(text).penalty(model).detach()) == pytest.approx(expected, rel=1e-6)
+    total = parse_objective("likelihood:align=0,uniform=0").penalty(model)
+    first, second = torch.autograd.grad(total, [layer.likelihood.logits for layer in model])
+    assert not first.any() and second.abs().max() > 0, "the later layer follows the earlier one"
 
 
 def test_every_file_of_the_folder_is_registered_once():

@@ -10,7 +10,7 @@ from symdata.inspection.asymmetry.exact import SMALLEST_P, holm, orbit_p_value, 
 
 
 def test_of_a_coin_it_is_the_binomial_test():
-    for wins, losses in ((13, 2), (7, 7), (40, 11), (0, 6)):
+    for wins, losses in ((13, 2), (7, 7), (40, 11), (0, 6), (6, 0)):
         scores = np.array([[2, -2]] * wins + [[-2, 2]] * losses + [[0, 0]] * 5)
         expected = stats.binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue
         assert orbit_p_value(scores) == pytest.approx(expected, abs=1e-11)
@@ -64,3 +64,10 @@ def test_the_paired_interval_covers():
         assert covered > 0.93
     low, high = paired_interval(np.ones(50), 1.96)
     assert 0.85 < low < high <= 1.0
+
+
+def test_the_paired_interval_by_hand():
+    """1, 1, -1, 0 and the two that are added: the mean of six is 1/6, their mean square 5/6."""
+    spread = ((5 / 6 - 1 / 36) / 6) ** 0.5
+    found = paired_interval(np.array([1.0, 1.0, -1.0, 0.0]), 1.5)
+    assert found == pytest.approx((1 / 6 - 1.5 * spread, 1 / 6 + 1.5 * spread), abs=1e-12)

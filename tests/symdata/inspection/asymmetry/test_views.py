@@ -60,3 +60,32 @@ def test_contrast_and_brightness_do_not_weigh():
     versions = orbits(fields(torch.cat([images, images + 100]))["gray"], list(range(8)))
     np.testing.assert_allclose(versions[0], versions[1], atol=1e-9)
     np.testing.assert_allclose((versions**2).sum(2).mean(1), 1.0)
+
+
+def test_views_have_these_sizes():
+    """As the module says: 14 and 8 pixels, lags up to 2 and 3, and a border of 2 pixels of at most 32."""
+    views = fields(noise(2, 3, (40, 28)))
+    shapes = {view: [tuple(part.shape) for part in parts] for view, parts in views.items()}
+    assert shapes == {
+        "gray": [(2, 1, 14, 14)],
+        "texture": [(2, 1, 7, 7)] * 2,
+        "border": [(2, 1, 32, 28)],
+        "colour": [(2, 3, 8, 8)],
+        "planes": [(2, 3, 5, 5)],
+    }
+    inside = views["border"][0][:, :, 2:-2, 2:-2]
+    assert not inside.any() and (views["border"][0] != 0).sum() > 0.9 * 2 * (32 * 28 - inside[0].numel())
+
+
+def test_texture_is_the_autocorrelation():
+    """Sum over u of a(u) a(u + lag) over that of lag 0, by loops, with zeros outside of the image."""
+    (image,) = noise(1, 1, (9, 11)).double().numpy()[0] / 255
+    a = image - image.mean()
+    h, w = a.shape
+    expected = np.zeros((7, 7))
+    for y in range(-3, 4):
+        for x in range(-3, 4):
+            pairs = [a[i, j] * a[i + y, j + x] for i in range(h) for j in range(w) if 0 <= i + y < h and 0 <= j + x < w]
+            expected[y + 3, x + 3] = sum(pairs)
+    found = fields(noise(1, 1, (9, 11)))["texture"][0][0, 0].numpy()
+    np.testing.assert_allclose(found, expected / expected[3, 3], atol=1e-5)

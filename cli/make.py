@@ -39,9 +39,9 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option(
     "--resample",
-    type=click.Choice(["auto", "exact", "spline", "bilinear", "bicubic", "nearest"]),
+    type=click.Choice(["auto", "exact", "halves", "thirds", "spline", "bilinear", "bicubic", "nearest"]),
     default="auto",
-    help="Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
+    help="Interpolation between pixels.  [auto: exact if possible, else halves for every image]",
 )
 @click.option("--mask", type=click.Choice(["auto", "disk", "none"]), default="auto", help="auto: disk if resampled.")
 @click.option(

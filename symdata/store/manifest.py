@@ -55,7 +55,7 @@ def facts(plan: DatasetPlan) -> dict[str, Any]:
         "classes": list(plan.classes),
         "shape": list(plan.shape),
         "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in plan.poses],
-        "resampling": dict(vars(plan.how)),
+        "resampling": plan.how.to_dict(),
     }
 
 

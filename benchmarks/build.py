@@ -32,7 +32,7 @@ from symdata.store import load  # noqa: E402
 from symdata.store.dataset_folder import make  # noqa: E402
 from symdata.store.png import encode_pngs  # noqa: E402
 from symdata.store.shards import features, plan_shards, write_shards  # noqa: E402
-from symdata.transforms.warp import Resampling  # noqa: E402
+from symdata.transforms.resampling import Resampling  # noqa: E402
 
 datasets.disable_progress_bars()
 

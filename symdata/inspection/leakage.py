@@ -4,16 +4,21 @@ Interpolation blurs, and corners are filled. If the symmetry differs by class, s
 is one number per image. How well it separates moved from unmoved images is its AUC, the probability that a moved image
 has the larger value (Hanley and McNeil 1982): 0.5 reveals nothing, 1 everything.
 
-Every trace is invariant under d4, bit for bit: it sums integers over sets of pixels that d4 preserves. So exact moves
-leave none, whatever the images show, and what a classifier should see (a 7 on its side) does not count as a trace.
-AUCs compare images of one class only, because classes differ in sharpness.
+Every trace but `spectrum` is invariant under d4, bit for bit: it sums integers over sets of pixels that d4 preserves.
+So exact moves leave none, whatever the images show, and what a classifier should see (a 7 on its side) does not count
+as a trace. `spectrum` is the score of a discriminant that is trained on some source images and tested on others
+(`symdata.inspection.radial_power`); it is invariant up to rounding. AUCs compare images of one class only, because
+classes differ in sharpness.
+
+No test can say that there is no trace, only how strong the strongest is of those that were looked for.
 
 Convention:
     Images are (B, C, H, W) uint8; the inscribed disk is that of the mask, with radius min(H, W) / 2 about the centre.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,16 +27,19 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 from symdata.groups import Elements
+from symdata.inspection.radial_power import discriminate, radial_power
 from symdata.keys import permutation
 from symdata.laws import is_identity
 from symdata.store import ImageDataset
 
 BAR = 0.65
-"""AUC from which a trace is a leak; equalised resampling stays below it, plain bilinear reaches 0.8 and more."""
+"""AUC from which a trace is a leak."""
 FAINT = 0.55
-"""An AUC below this is no trace, even if it is significant."""
+"""A trace whose AUC is below this is faint, even if it is significant."""
 SIGMAS = 3.0
 """Standard errors above 0.5 from which an AUC is not chance; so many, because several traces are tested."""
+Z95 = 1.959964
+"""Half-width of a 95 % interval, in standard errors."""
 MOST = 10_000
 """Images of a split that are examined: the standard error of an AUC is then about 0.006."""
 NEAR_DEG, FAR_DEG = 15.0, 30.0
@@ -48,24 +56,31 @@ class Trace:
     """`moved`: not the identity; `off-lattice`: not a permutation of pixels; `askew`: off the lattice, and far from a
     quarter turn instead of close to one."""
     trace: str
-    """`sharpness`, `detail`, `corner-mean`, `corner-zeros` or `corner-sharpness`."""
+    """`sharpness`, `detail`, `corner-mean`, `corner-zeros`, `corner-sharpness` or `spectrum`."""
     auc: float
-    """In [0.5, 1]: the larger of AUC and 1 - AUC."""
+    """In [0.5, 1]: the larger of AUC and 1 - AUC; of `spectrum`, which was trained, the AUC itself."""
     error: float
     """Its standard error."""
     yes: int
     """Images with the answer yes, in classes that have both answers."""
     no: int
+    p_value: float | None = None
+    """Of `spectrum`: share of discriminants trained and tested on permuted answers that do as well."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the AUC."""
+        return max(0.0, self.auc - Z95 * self.error), min(1.0, self.auc + Z95 * self.error)
 
     @property
     def verdict(self) -> str:
-        """`no trace`, `weak`, `LEAK`, or `too few images` to see a leak if there were one."""
+        """`LEAK`, `weak` or `faint` if the AUC is significant, `chance` if not; or `too few images` to see a leak."""
         if self.auc - SIGMAS * self.error <= 0.5:
-            return "too few images" if 0.5 + SIGMAS * self.error > BAR else "no trace"
-        return "LEAK" if self.auc >= BAR else "weak" if self.auc >= FAINT else "no trace"
+            return "too few images" if 0.5 + SIGMAS * self.error > BAR else "chance"
+        return "LEAK" if self.auc >= BAR else "weak" if self.auc >= FAINT else "faint"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict}
+        return asdict(self) | {"interval": list(self.interval), "verdict": self.verdict}
 
 
 def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
@@ -81,13 +96,23 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
     if not asked:
         return ()
     step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
-    found = [traces(dataset.images(part)) for part in np.split(rows, range(step, len(rows), step))]
+    found, power = [], []
+    for part in np.split(rows, range(step, len(rows), step)):
+        images = dataset.images(part)
+        found.append(traces(images))
+        power.append(radial_power(images))
     values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    return tuple(
-        measure_trace(question, name, value[among], answer[among], labels[among])
-        for question, (answer, among) in asked.items()
-        for name, value in values.items()
-    )
+    spectrum, source, out = np.concatenate(power), dataset.index[rows], []
+    for question, (answer, among) in asked.items():
+        said, classes = answer[among], labels[among]
+        out += [measure_trace(question, name, value[among], said, classes) for name, value in values.items()]
+        out.append(_measure_spectrum(question, spectrum[among], said, classes, source[among]))
+    return tuple(out)
+
+
+def strongest(found: Sequence[Trace]) -> Trace:
+    """The trace whose interval has the largest lower end."""
+    return max(found, key=lambda trace: trace.interval[0])
 
 
 def questions(elements: Elements, labels: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -181,8 +206,12 @@ def _ratio(above: Tensor, below: Tensor) -> np.ndarray:
     return np.asarray((above.double() / below.double().clamp_min(1.0)).numpy())
 
 
-def measure_trace(question: str, trace: str, values: np.ndarray, answer: np.ndarray, labels: np.ndarray) -> Trace:
+def measure_trace(
+    question: str, trace: str, values: np.ndarray, answer: np.ndarray, labels: np.ndarray, fold: bool = True
+) -> Trace:
     """The AUC of `values` for `answer` within classes: their mean, each class weighted by its number of pairs.
+
+    With `fold`, the larger of the AUC and 1 - AUC, because it is not known beforehand which answer has larger values.
 
     The standard error is that of Hanley and McNeil with the common AUC in every class. With its own AUC, which is 0 or
     1, a class of two images would have no error.
@@ -196,7 +225,20 @@ def measure_trace(question: str, trace: str, values: np.ndarray, answer: np.ndar
     used = weights > 0.0
     error = math.sqrt(sum(w**2 * _variance(common, *n) for w, n in zip(weights[used], counts[used], strict=True)))
     yes, no = counts[used].sum(0).astype(int).tolist()
-    return Trace(question, trace, max(common, 1.0 - common), error, yes, no)
+    return Trace(question, trace, max(common, 1.0 - common) if fold else common, error, yes, no)
+
+
+def _measure_spectrum(
+    question: str, power: np.ndarray, answer: np.ndarray, labels: np.ndarray, source: np.ndarray
+) -> Trace:
+    """The AUC of the discriminant on images it was not trained on, within classes and folds."""
+    trained = discriminate(power, answer, labels, source)
+    _, group = np.unique(np.stack([labels, trained.folds]), axis=1, return_inverse=True)
+    group = group.ravel()
+    if not np.isin(group[answer], group[~answer]).any():
+        return Trace(question, "spectrum", 0.5, 0.5, int(answer.sum()), int((~answer).sum()), 1.0)
+    found = measure_trace(question, "spectrum", trained.scores, answer, group, fold=False)
+    return replace(found, p_value=trained.p_value(found.auc))
 
 
 def auc(values: np.ndarray, answer: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from symdata.display import Result, Table
 from symdata.inspection.drawing import elements_figure
 from symdata.inspection.goodness import ChiSquare, Histogram, combine, element_counts, goodness_by_class, sidak
-from symdata.inspection.leakage import Trace, leakage
+from symdata.inspection.leakage import Trace, leakage, strongest
 from symdata.pictures.figure import Figure
 from symdata.store import ImageDataset, load, read_manifest
 
@@ -102,9 +102,25 @@ class SplitReport(Result):
     def _leakage(self) -> str | Table:
         if not self.traces:
             return "Leakage: no class has both moved and unmoved images, so there is nothing to guess."
-        rows = [(t.question, t.trace, f"{t.auc:.3f}", f"{t.error:.3f}", t.verdict) for t in self.traces]
+        rows = [
+            (
+                t.question,
+                t.trace,
+                f"{t.auc:.3f}",
+                _interval(t),
+                "" if t.p_value is None else f"{t.p_value:.3f}",
+                t.verdict,
+            )
+            for t in self.traces
+        ]
+        most, looked_for = strongest(self.traces), dict.fromkeys(t.trace for t in self.traces)
+        notes = (
+            f"Strongest trace: {most.trace}, for the question {most.question}: AUC {most.auc:.3f}, 95 % interval "
+            f"{_interval(most)}, {most.verdict}.",
+            f"Looked for: {', '.join(looked_for)}. Others may exist.",
+        )
         title = "Leakage: the element guessed from traces of resampling alone"
-        return Table(("question", "trace", "AUC", "+-", "verdict"), rows, title)
+        return Table(("question", "trace", "AUC", "95 % interval", "p", "verdict"), rows, title, notes)
 
     def to_dict(self) -> dict[str, Any]:
         names = ("split", "symmetry", "group", "degree", "count", "worst", "agrees", "leaks")
@@ -114,7 +130,13 @@ class SplitReport(Result):
             "tests": [test.to_dict() for test in self.tests],
             "overall": self.overall.to_dict(),
             "traces": [trace.to_dict() for trace in self.traces],
+            "strongest": strongest(self.traces).to_dict() if self.traces else None,
         }
+
+
+def _interval(trace: Trace) -> str:
+    low, high = trace.interval
+    return f"{low:.3f} to {high:.3f}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,8 +67,8 @@ class Recipe:
     """Whether the source's splits are joined and divided anew."""
     validation: float = 1 / 6
     """Share of the source's training images that become the validation split, if the source has none."""
-    resample: str = "auto"
-    """`spline` if upright images must be resampled too."""
+    resampled: bool = False
+    """Whether upright images must be resampled too."""
 
 
 PLAIN = Recipe("", "", "", source="glyphs", validation=0.0)
@@ -222,5 +222,5 @@ def _graded(name: str, group: str, level: int) -> Recipe:
         "after the graded equivariance errors of Wang et al. 2022, arXiv 2201.11969",
         source="glyphs",
         symmetry=str(symmetry),
-        resample="auto" if lattice else "spline",
+        resampled=not lattice,
     )

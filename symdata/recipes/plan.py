@@ -25,7 +25,7 @@ from symdata.sources import Source, open_source
 from symdata.sources.base import Ref, check_device
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
-from symdata.transforms.warp import Resampling
+from symdata.transforms.resampling import Resampling
 
 Rows = np.ndarray | range
 """Indices of samples in a split."""
@@ -78,7 +78,7 @@ class DatasetPlan(Result):
             "classes": list(self.classes),
             "shape": list(self.shape),
             "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in self.poses],
-            "resampling": dict(vars(self.how)),
+            "resampling": self.how.to_dict(),
         }
 
     def split_facts(self, split: str) -> dict[str, Any]:
@@ -257,11 +257,11 @@ def _check_splits(spec: Spec, source: Source, recipe: Recipe, samples: dict[str,
 def _resampling(spec: Spec, recipe: Recipe, symmetries: tuple[Symmetry, ...]) -> Resampling:
     """One resampling for the whole dataset: if any split leaves the lattice, all images of all splits are resampled."""
     off = [symmetry for symmetry in symmetries if not symmetry.is_lattice]
-    resample = recipe.resample if spec.resample == "auto" else spec.resample
-    how = Resampling.choose(not off, resample, spec.mask, spec.padding, spec.supersample)
+    exact = not off and not recipe.resampled
+    how = Resampling.choose(exact, spec.resample, spec.mask, spec.padding, spec.supersample)
     if how.is_exact and off:
         raise SymmetryError(
-            f"symmetry {str(off[0])!r} leaves the pixel lattice and --resample is exact; use --resample spline"
+            f"symmetry {str(off[0])!r} leaves the pixel lattice and --resample is exact; use --resample halves"
         )
     return how
 

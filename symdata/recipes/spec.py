@@ -57,8 +57,8 @@ class Spec:
     """Share of training images held out if the source has no validation split; None: that of the recipe, or 0."""
     resample: str = declare(
         "auto",
-        one_of("auto", "exact", "spline", "bilinear", "bicubic", "nearest"),
-        "Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
+        one_of("auto", "exact", "halves", "thirds", "spline", "bilinear", "bicubic", "nearest"),
+        "Interpolation between pixels.  [auto: exact if possible, else halves for every image]",
     )
     """This and the next three are as for `act`, decided once for all splits."""
     mask: str = declare("auto", one_of("auto", "disk", "none"), "auto: disk if resampled.")

@@ -1,7 +1,7 @@
 """Check that a dataset folder agrees with its manifest, and that its source still gives the same images."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from symdata.sources.files import sha256
 from symdata.store.dataset import ImageDataset
 from symdata.store.manifest import read_manifest, shard_entries
 from symdata.store.shards import BLOCK_BYTES, table_of
+from symdata.transforms.resampling import DEFAULT, FIRST_DEFAULT
 
 AGAIN = "build the dataset again"
 ROUNDING = 1
@@ -135,6 +136,7 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
     except (SymdataError, TypeError) as error:
         mend = "" if source else "; if the source has moved, name its place with --source"
         return [Check("source", False, f"{error}{mend}")]
+    plan = _as_made(plan, manifest["resampling"])
     expected, found = str(said["fingerprint"]), plan.source.fingerprint
     if expected != found:
         detail = f"{plan.source.ref} has fingerprint {found[:19]}..., the dataset was built from {expected[:19]}..."
@@ -144,6 +146,14 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
         _check_facts(manifest, plan),
         *(_check_split(folder, split, plan, samples, seed) for split in manifest["splits"]),
     ]
+
+
+def _as_made(plan: DatasetPlan, said: Any) -> DatasetPlan:
+    """The plan with the kernel that `auto` meant when the dataset was made; older manifests say no version."""
+    chosen = plan.spec.resample == "auto" and plan.how.kernel == DEFAULT
+    if not chosen or not isinstance(said, dict) or "version" in said or said.get("kernel") != FIRST_DEFAULT:
+        return plan
+    return replace(plan, how=replace(plan.how, kernel=FIRST_DEFAULT))
 
 
 def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:

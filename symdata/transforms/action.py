@@ -13,7 +13,8 @@ from torch import Tensor
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Element, Elements
 from symdata.transforms.lattice import permute
-from symdata.transforms.warp import Resampling, apply_mask, warp
+from symdata.transforms.resampling import Resampling
+from symdata.transforms.warp import apply_mask, warp
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -36,7 +37,8 @@ def act(
     Args:
         images: (B, C, H, W), uint8 or floating point, on any device; any dtype if the action is exact.
         elements: one `Element`, a sequence of B, or `Elements` of length B.
-        resample: `auto`, `exact` (refuses elements off the lattice), `spline`, `bilinear`, `bicubic` or `nearest`.
+        resample: `auto`, `exact` (refuses elements off the lattice), `halves`, `thirds`, `spline` (the old default),
+            `bilinear`, `bicubic` or `nearest`.
         mask: `auto` (disk if resampled), `disk` or `none`.
         padding: `border`, `zeros` or `reflection`: the values outside the image.
         supersample: samples per output pixel and axis; 3 with `bilinear` is how RotMNIST was made.
@@ -62,7 +64,7 @@ def act(
     on_lattice = resample in ("auto", "exact") and bool((index >= 0).all())
     if resample == "exact" and not on_lattice:
         e = next(element for element, k in zip(batch, index, strict=True) if k < 0)
-        raise SymmetryError(f"element {e} is off the pixel lattice; use resample='spline' instead of 'exact'")
+        raise SymmetryError(f"element {e} is off the pixel lattice; use resample='halves' instead of 'exact'")
     how = Resampling.choose(on_lattice, resample, mask, padding, supersample)
     return move(images, batch.to(images.device), how, torch.as_tensor(index))
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError, SymmetryError, one_of, suggest
 from symdata.transforms.generators import LEARNABLE, Generator, current_name
-from symdata.transforms.warp import MASKS, PADDINGS, apply_mask
+from symdata.transforms.resampling import MASKS, PADDINGS
+from symdata.transforms.warp import apply_mask
 
 STEP = 0.1
 """Translation of a coefficient of 1, in half sides."""

@@ -14,7 +14,8 @@ from symdata.groups import Elements
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
 from symdata.transforms.lattice import not_square
-from symdata.transforms.warp import Resampling, turn_and_mirror
+from symdata.transforms.resampling import Resampling
+from symdata.transforms.warp import turn_and_mirror
 
 Params = dict[str, Tensor]
 """What Kornia passes from the draw to the action."""
@@ -97,7 +98,7 @@ class RandomSymmetry(Augmentation):
         symmetry = Symmetry.parse(symmetry)
         how = Resampling.choose(symmetry.is_lattice, resample, mask, padding, supersample)
         if how.is_exact and not symmetry.is_lattice:
-            raise SymmetryError(f"{str(symmetry)!r} leaves the pixel lattice; use resample='spline', not 'exact'")
+            raise SymmetryError(f"{str(symmetry)!r} leaves the pixel lattice; use resample='halves', not 'exact'")
         super().__init__(how.kernel, same_on_batch, keepdim)
         self.symmetry, self.how = symmetry, how
         # Whether images must be square is decided here, not by the elements that happen to be drawn for a batch.

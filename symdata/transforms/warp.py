@@ -1,27 +1,18 @@
 """The action of elements off the pixel lattice: each upright image is resampled once.
 
 Interpolation leaves traces. Bilinear weights blur a rotated image but not an upright one, so sharpness reveals the
-element (on MNIST under c8: AUC 0.83 to 0.91, see `symdata inspect`), and the label too if the symmetry differs by
-class. The default kernel removes most of the trace. Its weights are those of a quartic B-spline at fractional offset t,
-
-    w(-2) = (1/2 - t)^4 / 24      w(-1) = 19/96 - 11 t/24 + t^2/4 + t^3/6 - t^4/6      w(0) = 115/192 - 5 t^2/8 + t^4/4
-
-and w(1), w(2) are the same at -t. They have mean t, and for every t the same variance (5/12 pixel^2), skewness and
-kurtosis: every image is blurred nearly alike, whatever its angle, the identity included, and only the highest
-frequencies differ. Splines of lower degree blur less and leak more. With degree 4 the AUC of `detail` in `symdata
-inspect`, for c8 on 6,000 images, is 0.54 on MNIST, 0.57 on CIFAR-10 and 0.59 on glyphs. The five taps of an axis are
-read with three bilinear look-ups (after Sigg and Hadwiger 2005), nine in the plane.
+element, and the label too if the symmetry differs by class. The default kernel (`symdata.transforms.fine_grid`) gives
+every element nearly the same power at every frequency, the identity included. What each kernel leaves is measured in
+docs/results/leakage.
 
 Convention:
     Pixel (column x, row y), y down; the centre is ((W - 1)/2, (H - 1)/2). The image moved by g shows at p what was at
-    g^-1 p. Angles are degrees, counter-clockwise as displayed; `align_corners=False` throughout.
+    g^-1 p. Angles are degrees, counter-clockwise as displayed.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,58 +20,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from symdata.errors import SymmetryError, one_of, whole
 from symdata.groups import Elements
+from symdata.transforms.fine_grid import FINE_BYTES, FINE_KERNELS, Refiner, margin, refine, to_fine
 from symdata.transforms.lattice import as_numpy, take
+from symdata.transforms.resampling import Resampling
+from symdata.transforms.spline import look_up, spline
 
-KERNELS = ("spline", "bilinear", "bicubic", "nearest")
-PADDINGS = ("border", "zeros", "reflection")
-MASKS = ("disk", "none")
-
-CHUNK_BYTES = 1_200_000
-"""Float pixels warped at a time on the CPU: about the L2 cache; whole batches are 2 to 4 times slower (measured)."""
+CHUNK_BYTES = 300_000
+"""Float pixels warped at a time on the CPU: with grid and result in the L2 cache; whole batches are slower by far."""
 REPEATS = 16
 """Images per distinct element from which grouping by element is faster (measured at 28x28 and 96x96)."""
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How images are resampled, or permuted if the kernel is `exact`."""
-
-    kernel: str = "spline"
-    """`spline` (blurs every element alike), `bilinear`, `bicubic`, `nearest`, or `exact` (lattice elements only)."""
-    mask: str = "disk"
-    """`disk` blackens all pixels outside the inscribed disk, for every element alike; `none` keeps them."""
-    padding: str = "border"
-    """Values outside the image: `border` (the nearest pixel), `zeros` or `reflection`."""
-    supersample: int = 1
-    """Samples per output pixel and axis, averaged; 3 with `bilinear` is how RotMNIST was made."""
-
-    def __post_init__(self) -> None:
-        one_of("resample", self.kernel, ("exact", *KERNELS), SymmetryError)
-        one_of("mask", self.mask, MASKS, SymmetryError)
-        one_of("padding", self.padding, PADDINGS, SymmetryError)
-        whole("supersample", self.supersample, 1, 16, SymmetryError, "; 3 is the usual value")
-        if self.supersample > 1 and self.kernel in ("exact", "nearest"):
-            raise SymmetryError(
-                f"supersample={self.supersample} needs interpolation, and resample is {self.kernel!r}; "
-                "use resample='bilinear'"
-            )
-
-    @property
-    def is_exact(self) -> bool:
-        return self.kernel == "exact"
-
-    @classmethod
-    def choose(
-        cls, is_lattice: bool, resample: str = "auto", mask: str = "auto", padding: str = "border", supersample: int = 1
-    ) -> "Resampling":
-        """The choice without leakage for each `auto`: exact and no mask on the lattice, else spline and disk."""
-        if resample == "auto":
-            resample = "bilinear" if supersample > 1 else "exact" if is_lattice else "spline"
-        if mask == "auto":
-            mask = "none" if resample == "exact" else "disk"
-        return cls(resample, mask, padding, supersample)
 
 
 def warp(images: Tensor, elements: Elements, how: Resampling) -> Tensor:
@@ -96,6 +45,8 @@ def warp(images: Tensor, elements: Elements, how: Resampling) -> Tensor:
     if torch.compiler.is_compiling() or images.device.type != "cpu" or images.requires_grad:
         return _finish(_resample(_wide(images), _matrix(elements), how), how, images.dtype)
     images = images.contiguous()
+    if how.kernel in FINE_KERNELS:
+        return _warp_fine(images, _matrix(elements), how)
     out = torch.empty_like(images)
     source, target, matrix = as_numpy(images), as_numpy(out), _matrix(elements)
     step = max(1, CHUNK_BYTES // max(1, images[:1].numel() * 4 * how.supersample**2))
@@ -166,71 +117,55 @@ def _axis(n: int, supersample: int, device: torch.device, dtype: torch.dtype) ->
 _cached_axis = lru_cache(maxsize=64)(_axis)
 
 
-def _resample(images: Tensor, matrix: Tensor, how: Resampling) -> Tensor:
-    """Read images at the source position of every output (sub-)pixel and average over sub-pixels; (B, C, H, W).
-
-    A source position is the sum of a term of its row and a term of its column.
-    """
-    h, w = images.shape[-2:]
-    matrix = matrix.to(images.dtype)
+def _terms(matrix: Tensor, size: tuple[int, int], supersample: int) -> tuple[Tensor, Tensor]:
+    """Source position (x, y) of every output (sub-)pixel, in pixels from the centre, as the sum of two terms:
+    (B, 2, 1, sW) of its column and (B, 2, sH, 1) of its row."""
     axis = _axis if torch.compiler.is_compiling() else _cached_axis  # the tracer cannot read a cache
-    x, y = (axis(n, how.supersample, matrix.device, matrix.dtype) for n in (w, h))
-    column = matrix[:, :, 0, None, None] * x  # (B, 2, 1, sW)
-    row = matrix[:, :, 1, None, None] * y[:, None]  # (B, 2, sH, 1)
-    if how.kernel == "spline":
-        out = _spline(images, row[:, 0] + column[:, 0], row[:, 1] + column[:, 1], how.padding)
+    y, x = (axis(n, supersample, matrix.device, matrix.dtype) for n in size)
+    return matrix[:, :, 0, None, None] * x, matrix[:, :, 1, None, None] * y[:, None]
+
+
+def _resample(images: Tensor, matrix: Tensor, how: Resampling) -> Tensor:
+    """Read images at the source position of every output (sub-)pixel and average over sub-pixels; (B, C, H, W)."""
+    h, w = images.shape[-2:]
+    column, row = _terms(matrix.to(images.dtype), (h, w), how.supersample)
+    if how.kernel in FINE_KERNELS:
+        m = _margin(h, w, how)
+        column, row = to_fine(column, row, (w + 2 * m - 3, h + 2 * m - 3))
+        fine = refine(images, m, how.padding, FINE_KERNELS[how.kernel])
+        out = look_up(fine, column, row, "bilinear", "border", fine=True)
+    elif how.kernel == "spline":
+        out = spline(images, row[:, 0] + column[:, 0], row[:, 1] + column[:, 1], how.padding)
     else:
-        to_grid = torch.tensor([2.0 / w, 2.0 / h], dtype=matrix.dtype, device=matrix.device).view(2, 1, 1)
-        column, row = column * to_grid, row * to_grid
-        out = _look_up(images, (row[:, 0], column[:, 0]), (row[:, 1], column[:, 1]), how.kernel, how.padding)
+        to_grid = torch.tensor([2.0 / w, 2.0 / h], dtype=row.dtype, device=row.device).view(2, 1, 1)
+        out = look_up(images, column * to_grid, row * to_grid, how.kernel, how.padding)
     return F.avg_pool2d(out, how.supersample) if how.supersample > 1 else out
 
 
-def _look_up(images: Tensor, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], mode: str, padding: str) -> Tensor:
-    """Read images at x = x[0] + x[1] and y = y[0] + y[1], in grid units: -1 and 1 are the edges of the image.
-
-    As kornia.geometry.transform.remap, but the sums are written directly into the grid: at 28x28, stacking two maps
-    takes longer than the look-up itself.
-    """
-    if torch.compiler.is_compiling():
-        grid = torch.stack([x[0] + x[1], y[0] + y[1]], -1)
-    else:
-        shape = np.broadcast_shapes(x[0].shape, x[1].shape)
-        grid = torch.empty((*shape, 2), dtype=images.dtype, device=images.device)
-        torch.add(*x, out=grid[..., 0])
-        torch.add(*y, out=grid[..., 1])
-    return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)
+def _margin(h: int, w: int, how: Resampling) -> int:
+    return margin(h, w, how.padding, how.mask == "disk")
 
 
-def _spline(images: Tensor, x: Tensor, y: Tensor, padding: str) -> Tensor:
-    """Read images at (x, y), pixels from the centre, (B, H, W) each, by a quartic B-spline: nine bilinear look-ups."""
-    h, w = images.shape[-2:]
-    zero = torch.zeros((), dtype=x.dtype, device=x.device)
-    total = None
-    for (weight_x, at_x), (weight_y, at_y) in product(_spline_axis(x, w), _spline_axis(y, h)):
-        part = _look_up(images, (at_x, zero), (at_y, zero), "bilinear", padding).mul_((weight_x * weight_y)[:, None])
-        total = part if total is None else total.add_(part)
-    assert total is not None
-    return total
-
-
-def _spline_axis(x: Tensor, n: int) -> list[tuple[Tensor, Tensor]]:
-    """The five taps around x as three look-ups (weight, position in grid units): of -2 and -1, of 0, of 1 and 2."""
-    nearest = torch.floor(x + n / 2)
-    t = x + (n - 1) / 2 - nearest
-    left, left_at = _outer_taps(-t)
-    right, right_at = _outer_taps(t)
-    origin = nearest - (n - 1) / 2
-    taps = [(left, origin - left_at), (1.0 - left - right, origin), (right, origin + right_at)]
-    return [(weight, at * (2.0 / n)) for weight, at in taps]
-
-
-def _outer_taps(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight of taps 1 and 2 together, and the position between them where one bilinear look-up reads both."""
-    half = 0.5 + t
-    far = half * half * half * half / 24.0
-    both = far + 19.0 / 96.0 + t * (11.0 / 24.0 + t * (0.25 - t * (1.0 + t) / 6.0))
-    return both, 1.0 + far / both
+def _warp_fine(images: Tensor, matrix: Tensor, how: Resampling) -> Tensor:
+    """`warp` by `halves` or `thirds` on the CPU, in buffers; images are contiguous."""
+    b, c, h, w = images.shape
+    m, s, kernel = _margin(h, w, how), how.supersample, FINE_KERNELS[how.kernel]
+    dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
+    column, row = to_fine(*_terms(matrix.to(dtype), (h, w), s), (w + 2 * m - 3, h + 2 * m - 3))
+    pixels = c * max(kernel.size(h + 2 * m) * kernel.size(w + 2 * m), h * w * s * s)
+    step = min(b, max(1, FINE_BYTES // (4 * pixels)))
+    out, refiner = torch.empty_like(images), None
+    target = as_numpy(out)
+    for start in range(0, b, step):
+        rows = slice(start, start + step)
+        part = images[rows]
+        if refiner is None or refiner.count != len(part):
+            refiner = Refiner((c, h, w), len(part), m, how.padding, kernel, dtype)
+            grid = torch.empty((len(part), h * s, w * s), dtype=dtype.to_complex())
+        moved = look_up(refiner(part), column[rows], row[rows], "bilinear", "border", fine=True, grid=grid)
+        moved = F.avg_pool2d(moved, s) if s > 1 else moved
+        target[rows] = as_numpy(_finish(moved, how, images.dtype))
+    return out
 
 
 def apply_mask(images: Tensor, mask: str) -> Tensor:

@@ -60,7 +60,7 @@ def test_wrong_usage(arguments, sentence):
         (["--symmetry", "0-3:d4"], "says nothing of class 4; add ',rest:none'"),
         (
             ["--symmetry", "c8", "--resample", "exact"],
-            "'c8' leaves the pixel lattice and --resample is exact; use --resample spline",
+            "'c8' leaves the pixel lattice and --resample is exact; use --resample halves",
         ),
         (["--device", "cuda:77"], "device 'cuda:77' cannot be used here ("),
         (["--device", "gpu"], "device 'gpu' cannot be used here ("),

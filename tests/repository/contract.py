@@ -21,7 +21,7 @@ MAY_IMPORT = {
         "sources": "display errors groups keys",
         "recipes": "display errors fields groups keys sources symmetry transforms",
         "pictures": "errors groups laws measures transforms",
-        "store": "_version display errors groups keys pictures recipes sources symmetry",
+        "store": "_version display errors groups keys pictures recipes sources symmetry transforms",
         "inspection": "display errors groups keys laws measures pictures sources store symmetry transforms",
         "hub": "display errors store",
         "installation": "_version display",

@@ -24,12 +24,46 @@ def bicubic(t: np.ndarray) -> np.ndarray:
     return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
+def fine(steps: int, samples: dict[int, dict[int, float]]):
+    """A kernel that is linear between samples of an image at fractions of a pixel, as a function of position.
+
+    Args:
+        steps: samples per pixel.
+        samples: fraction k / steps -> the weight of each pixel, relative to that before the sample.
+    """
+    knots = {k - steps * pixel: weight for k, weights in samples.items() for pixel, weight in weights.items()}
+    places = np.arange(min(knots) - 1, max(knots) + 2)
+    values = [knots.get(int(place), 0.0) for place in places]
+    return lambda t: np.interp(t * steps, places, values)
+
+
+_A, _C = 0.055, 0.2225
+halves = fine(
+    2,
+    {0: {-1: _C, 0: 1 - 2 * _C, 1: _C}, 1: {-1: _A / 2, 0: 0.5 - _A / 2, 1: 0.5 - _A / 2, 2: _A / 2}},
+)
+_B = 0.053
+_A, _C = _B + 1 / 18, _B + 1 / 27 + 1 / 8
+_THIRD = {-1: 2 * _A / 3, 0: (2 - 4 * _A + _B) / 3, 1: (2 * _A + 1 - 2 * _B) / 3, 2: _B / 3}
+thirds = fine(
+    3,
+    {0: {-1: _C, 0: 1 - 2 * _C, 1: _C}, 1: _THIRD, 2: {1 - pixel: weight for pixel, weight in _THIRD.items()}},
+)
+
+
 def nearest(t: np.ndarray) -> np.ndarray:
     """The box."""
     return (np.abs(t) <= 0.5).astype(float)
 
 
-KERNELS = {"bilinear": bilinear, "spline": spline, "bicubic": bicubic, "nearest": nearest}
+KERNELS = {
+    "halves": halves,
+    "thirds": thirds,
+    "bilinear": bilinear,
+    "spline": spline,
+    "bicubic": bicubic,
+    "nearest": nearest,
+}
 
 
 def read(image: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: str, padding: str = "border") -> np.ndarray:

@@ -82,8 +82,8 @@ class TrainConfig(PlainData):
     )
     resample: str = declare(
         "auto",
-        one_of("auto", "exact", "spline", "bilinear", "bicubic", "nearest"),
-        "Interpolation of the augmentation; auto: exact if possible, otherwise spline.",
+        one_of("auto", "exact", "halves", "thirds", "spline", "bilinear", "bicubic", "nearest"),
+        "Interpolation of the augmentation; auto: exact if possible, otherwise halves.",
     )
     channels: int | None = declare(
         None, whole(1, 3), "Input channels of the model, 1 or 3; 3 repeats a grey one.", none="those of the dataset"

@@ -81,6 +81,14 @@ def test_plain_bilinear_is_reported_as_a_leak(built):
     report = inspect(built(symmetry="c8", resample="bilinear"), ["train"])
     assert report.leaks
     assert report.splits[0].agrees
+    text = str(report)
+    assert "Strongest trace: " in text and "Looked for: sharpness, detail, corner-mean, corner-zeros" in text
+
+
+def test_no_report_says_that_there_is_no_trace(built):
+    text = str(inspect(built(symmetry="d4-partial"), ["train"]))
+    assert "no trace" not in text
+    assert "for the question moved: AUC 0.5" in text and text.endswith("spectrum. Others may exist.")
 
 
 def test_another_spec_than_the_true_one_disagrees(built, monkeypatch):
@@ -119,7 +127,8 @@ def test_a_report_is_json(built):
     fields = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert fields["splits"][0]["agrees"] is True
     assert fields["splits"][0]["overall"]["p_value"] == report.splits[0].overall.p_value
-    assert fields["splits"][0]["traces"][0]["verdict"] in ("no trace", "too few images")
+    assert fields["splits"][0]["traces"][0]["verdict"] in ("chance", "too few images")
+    assert fields["splits"][0]["strongest"] in fields["splits"][0]["traces"]
     broken = replace(report.splits[0], tests=(ChiSquare(float("inf"), 7, 0.0),))
     assert json.loads(json.dumps(broken.to_dict(), allow_nan=False))["tests"][0]["statistic"] is None
 

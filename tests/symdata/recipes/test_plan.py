@@ -157,11 +157,11 @@ def test_the_test_split_may_have_a_symmetry_of_its_own():
 
 def test_resampling_is_decided_for_the_whole_dataset():
     plan = resolve(Spec(symmetry="none", test_symmetry="so2", count=60))
-    assert (plan.how.kernel, plan.how.mask) == ("spline", "disk")
+    assert (plan.how.kernel, plan.how.mask) == ("halves", "disk")
     batch = plan.batch("train", range(60))
     assert not torch.equal(batch.images, plan.upright("train", range(60))[:, 0])
-    assert resolve(Spec(symmetry="0:c8,rest:none", count=60)).how.kernel == "spline"
-    assert resolve(Spec(symmetry="c8@-90..90", count=60)).how.kernel == "spline"
+    assert resolve(Spec(symmetry="0:c8,rest:none", count=60)).how.kernel == "halves"
+    assert resolve(Spec(symmetry="c8@-90..90", count=60)).how.kernel == "halves"
     assert resolve(Spec(symmetry="c8@-90..-90", count=60)).how.is_exact, "that is a quarter turn"
     assert resolve(Spec(symmetry="d4", supersample=3, count=60)).how.kernel == "bilinear"
     assert resolve(Spec(symmetry="d4", mask="disk", count=60)).how.is_exact

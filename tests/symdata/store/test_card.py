@@ -31,7 +31,13 @@ def test_the_manifest_says_what_was_built(tmp_path):
     assert manifest["splits"]["train"]["symmetry"] == "0-7:so2@-45..45,rest:c8"
     assert manifest["splits"]["test"]["symmetry"] == "o2" and manifest["splits"]["test"]["group"] == "o2"
     assert manifest["splits"]["test"]["degree"] == 1.0
-    assert manifest["resampling"] == {"kernel": "spline", "mask": "disk", "padding": "border", "supersample": 1}
+    assert manifest["resampling"] == {
+        "kernel": "halves",
+        "mask": "disk",
+        "padding": "border",
+        "supersample": 1,
+        "version": 1,
+    }
     assert manifest["source"]["fingerprint"] == open_source("glyphs").fingerprint
     assert manifest["shape"] == [1, 21, 21]
     for split, entry in manifest["splits"].items():

@@ -47,6 +47,39 @@ def test_whole_datasets_of_every_kind_pass(fields, tmp_path):
     assert not failures(made.folder, samples=10)
 
 
+def older(folder, monkeypatch, **fields):
+    """A dataset as it was built before kernels had versions, when `auto` meant the spline."""
+    with monkeypatch.context() as past:
+        past.setattr("symdata.transforms.resampling.DEFAULT", "spline")
+        made = build(folder, count=60, **fields)
+    assert made.manifest["resampling"] == {"kernel": "spline", "mask": "disk", "padding": "border", "supersample": 1}
+    return made.folder
+
+
+@pytest.mark.parametrize("fields", [{"symmetry": "c8"}, {"recipe": "graded-so2-0"}, {"recipe": "ddmnist-so2"}], ids=str)
+def test_datasets_from_before_the_kernel_had_a_version_still_pass(fields, tmp_path, monkeypatch):
+    fields = fields | ({"source": "glyphs:digits"} if fields.get("recipe") == "ddmnist-so2" else {})
+    folder = older(tmp_path / "d", monkeypatch, **fields)
+    assert not failures(folder, samples=10)
+    assert verify(folder).checks[-1].detail.endswith("derived again, bit for bit")
+
+
+def test_the_version_of_the_kernel_belongs_to_the_manifest(tmp_path, monkeypatch):
+    """Without it the images are derived with the old kernel; with an unknown one they are not derived in silence."""
+    new, old = (
+        build(tmp_path / "new", symmetry="c8", count=60).folder,
+        older(tmp_path / "old", monkeypatch, symmetry="c8"),
+    )
+    change(new, "resampling", to={"kernel": "spline", "mask": "disk", "padding": "border", "supersample": 1})
+    assert [check.name for check in failures(new)] == ["train", "validation", "test"]
+    change(
+        new, "resampling", to={"kernel": "halves", "mask": "disk", "padding": "border", "supersample": 1, "version": 2}
+    )
+    assert "'version': 2}, its spec gives {'kernel': 'halves'" in failures(new)[0].detail
+    change(old, "resampling", "version", to=1)
+    assert failures(old)[0].name == "manifest"
+
+
 def test_without_samples_the_source_is_left_alone(whole, monkeypatch):
     monkeypatch.setattr("symdata.store.verification.resolve", lambda spec: 1 / 0)
     assert verify(whole, samples=0).passed
@@ -108,7 +141,7 @@ def test_a_card_that_is_missing(folder):
         (("splits", "test", "degree"), 0.6, "manifest", "test degree is 0.6, its spec gives 0.5"),
         (("splits", "test", "group"), "c4", "manifest", "test group is 'c4', its spec gives 'd4'"),
         (("classes", 0), "Q", "manifest", "classes is ['Q', "),
-        (("resampling", "kernel"), "spline", "manifest", "resampling is {'kernel': 'spline'"),
+        (("resampling", "kernel"), "halves", "manifest", "resampling is {'kernel': 'halves'"),
         (("source", "fingerprint"), "sha256:0", "source", "the dataset was built from sha256:0"),
         (("spec", "symmetry"), "c4", "manifest", "train symmetry is 'd4-partial@0.5', its spec gives 'c4'"),
         (("spec", "seed"), 1, "train", "rows are not what the source gives, the first is row "),

@@ -12,7 +12,7 @@ import symdata.transforms.action
 import symdata.transforms.augmentation
 from symdata import Element, Elements, RandomSymmetry, Symmetry, act, split_keys
 from symdata.errors import ShapeError, SymmetryError
-from symdata.transforms.warp import Resampling
+from symdata.transforms.resampling import Resampling
 from tests.support.distributions import ALPHA, chi_square
 from tests.support.pixels import moved_point, noise, smooth
 
@@ -33,7 +33,7 @@ def elements_of(augment):
 def test_it_is_act_with_sampled_elements(spec, dtype):
     images, symmetry = noise(16, 3, 12, 12, dtype=dtype), Symmetry.parse(spec)
     moved = RandomSymmetry(spec)(images, labels=LABELS, keys=keys())
-    kernel = "exact" if symmetry.is_lattice else "spline"
+    kernel = "exact" if symmetry.is_lattice else "halves"
     assert moved.dtype == dtype
     assert moved.equal(act(images, symmetry.sample(LABELS, keys()), resample=kernel))
     assert moved.equal(act(images, symmetry.sample(LABELS.numpy(), keys().numpy()), resample=kernel))
@@ -194,13 +194,13 @@ def test_batches_of_nothing(shape, spec):
 
 def test_options_are_decided_once_for_the_symmetry():
     assert RandomSymmetry("d4").how == Resampling("exact", "none")
-    assert RandomSymmetry("c8").how == Resampling("spline", "disk")
+    assert RandomSymmetry("c8").how == Resampling("halves", "disk")
     assert RandomSymmetry("d4", supersample=3).how == Resampling("bilinear", "disk", "border", 3)
     assert RandomSymmetry("so2@90..90").how.is_exact
     # The identity is resampled too; otherwise its sharpness would reveal it.
     images = noise(4, 1, 9, 9)
     upright = RandomSymmetry("c8-partial@0.000001")(images, keys=keys(4))
-    assert not upright.equal(images) and upright.equal(act(images, Element(), resample="spline"))
+    assert not upright.equal(images) and upright.equal(act(images, Element(), resample="halves"))
 
 
 @pytest.mark.parametrize("spec", ["d4", "0-4:so2@-45..45,rest:none"])
@@ -218,9 +218,9 @@ def test_it_can_be_copied_pickled_and_moved(spec):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (("c8", "exact"), SymmetryError, "'c8' leaves the pixel lattice; use resample='spline', not 'exact'"),
+        (("c8", "exact"), SymmetryError, "'c8' leaves the pixel lattice; use resample='halves', not 'exact'"),
         (("0:d4,1:so2", "exact"), SymmetryError, "'0:d4,1:so2' leaves the pixel lattice"),
-        (("d4", "lanczos"), SymmetryError, "resample is 'lanczos', expected one of exact, spline"),
+        (("d4", "lanczos"), SymmetryError, "resample is 'lanczos', expected one of exact, halves"),
         (("d5x",), SymmetryError, "symmetry 'd5x', character 3: 'x' cannot follow 'd5'"),
         ((None,), SymmetryError, "symmetry None is not a text"),
     ],

@@ -12,7 +12,9 @@ from kornia.geometry.transform import rotate
 
 from symdata import Element, Elements, Group, act
 from symdata.errors import SymmetryError
-from symdata.transforms.warp import KERNELS, PADDINGS, Resampling, disk
+from symdata.transforms.fine_grid import FINE_KERNELS
+from symdata.transforms.resampling import KERNELS, PADDINGS, VERSIONS, Resampling
+from symdata.transforms.warp import disk
 from tests.support import interpolation
 from tests.support.pixels import by_definition, centre_of_mass, letter_f, moved_point, noise, smooth
 from tests.support.steerable import require_escnn
@@ -74,11 +76,12 @@ def test_multiples_of_90_degrees_agree_with_rot90(n):
         torch.testing.assert_close(
             act(images.float(), D4.elements, resample=kernel, mask="none"), exact.float(), rtol=0, atol=2e-3
         )
-    assert not act(images, D4.elements, resample="spline", mask="none").equal(exact)  # the spline blurs
+    for kernel in (*FINE_KERNELS, "spline"):  # which blur
+        assert not act(images, D4.elements, resample=kernel, mask="none").equal(exact)
 
 
 @pytest.mark.parametrize("mask", ["disk", "none"])
-@pytest.mark.parametrize("kernel", ["spline", "bilinear", "bicubic"])
+@pytest.mark.parametrize("kernel", [*FINE_KERNELS, "spline", "bilinear", "bicubic"])
 def test_the_warp_commutes_with_the_lattice(kernel, mask):
     """Images moved by h of d4 and then by g, by g h at once, and by g and then by h."""
     images, options = noise(1, 1, 15, 15, dtype=torch.float64), {"resample": kernel, "mask": mask}
@@ -155,6 +158,44 @@ def test_the_spline_blurs_every_element_alike(element):
     np.testing.assert_allclose(covariance, np.broadcast_to(np.eye(2) * 5 / 12, covariance.shape), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", FINE_KERNELS)
+def test_fine_kernels_have_the_same_power_on_and_between_pixels(name):
+    """At low frequencies power is 1 - variance w^2: the variance at offset 0 is the mean over all offsets."""
+    offsets = (np.arange(600) + 0.5) / 600
+    taps = np.arange(-3, 5)
+    weights = interpolation.KERNELS[name](offsets[:, None] - taps)  # (600, 8)
+    np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-12)
+    np.testing.assert_allclose(weights @ taps, offsets, atol=1e-12)
+    variance = weights @ taps**2 - offsets**2
+    on = 2.0 * FINE_KERNELS[name].on
+    assert on == pytest.approx(variance.mean(), abs=0.002) and on == pytest.approx(0.44, abs=0.015)
+    between = 1 / FINE_KERNELS[name].steps
+    skewness = interpolation.KERNELS[name](between - taps) @ (taps - between) ** 3
+    assert skewness == pytest.approx(0.0, abs=1e-12)
+    table = moments(name, Element(0))[2]
+    np.testing.assert_allclose(table, np.broadcast_to(np.eye(2) * on, table.shape), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("halves", -0.4, 0.1), ("thirds", -0.4, 0.1), ("spline", -0.75, 0.0)]
+)
+def test_the_power_spectrum_hardly_depends_on_the_offset(name, least, most):
+    """Mean power over all offsets, over power at offset 0, up to 0.45 periods per pixel; the spline loses half."""
+    f, offsets, taps = np.linspace(0.02, 0.45, 44), np.arange(60) / 60, np.arange(-4, 6)
+    weights = interpolation.KERNELS[name](offsets[:, None] - taps)
+    power = np.abs(weights @ np.exp(2j * np.pi * np.outer(taps, f))) ** 2
+    ratio = np.log(power.mean(0) / power[0])
+    assert least < ratio.min() and ratio.max() < most
+    assert (np.abs(ratio).max() > 0.4) == (name == "spline")
+
+
+def test_the_weights_of_a_version_do_not_change():
+    """Datasets are derived again with them: another weight is another version."""
+    said = {name: (k.steps, round(k.on, 6), round(k.heavy, 6), round(k.light, 6)) for name, k in FINE_KERNELS.items()}
+    assert said == {"halves": (2, 0.2225, 0.055, 0.055), "thirds": (3, 0.215037, 0.108556, 0.053)}
+    assert VERSIONS == {"halves": 1, "thirds": 1}
+
+
 def test_bilinear_weights_do_not():
     """Negative control: the variance is 0 on the lattice and up to 1/4 off it, which reveals a rotation."""
     assert np.abs(moments("bilinear", Element(0))[2]).max() < 1e-12
@@ -206,7 +247,7 @@ def test_an_f_is_moved_by_every_element_of_c16():
     ("given", "chosen"),
     [
         ((True,), Resampling("exact", "none")),
-        ((False,), Resampling("spline", "disk")),
+        ((False,), Resampling("halves", "disk")),
         ((True, "auto", "auto", "border", 3), Resampling("bilinear", "disk", "border", 3)),
         ((False, "auto", "none", "zeros", 3), Resampling("bilinear", "none", "zeros", 3)),
         ((True, "auto", "disk"), Resampling("exact", "disk")),
@@ -221,7 +262,10 @@ def test_the_choice_that_leaks_nothing(given, chosen):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel": "lanczos"}, "resample is 'lanczos', expected one of exact, spline, bilinear, bicubic, nearest"),
+        (
+            {"kernel": "lanczos"},
+            "resample is 'lanczos', expected one of exact, halves, thirds, spline, bilinear, bicubic, nearest",
+        ),
         ({"mask": "circle"}, "mask is 'circle', expected one of disk, none"),
         ({"padding": "wrap"}, "padding is 'wrap', expected one of border, zeros, reflection"),
         ({"supersample": 0}, "supersample is 0, expected a whole number from 1 to 16; 3 is the usual value"),

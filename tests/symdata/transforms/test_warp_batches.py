@@ -6,7 +6,8 @@ import torch
 from symdata import Element, Elements, Group, Symmetry, act, split_keys
 from symdata.errors import ShapeError, SymmetryError
 from symdata.transforms import warp as warp_module
-from symdata.transforms.warp import KERNELS, Resampling, warp
+from symdata.transforms.resampling import KERNELS, PADDINGS, Resampling
+from symdata.transforms.warp import warp
 from tests.support.pixels import noise, smooth
 
 C8 = Group.parse("c8")
@@ -32,15 +33,18 @@ def test_a_sample_does_not_depend_on_its_batch(text, options, dtype, monkeypatch
     assert act(images[order], elements[order], **options).equal(whole[order])
     for chunk in (1, 81 * 4 * 7, 81 * 4 * 128):
         monkeypatch.setattr(warp_module, "CHUNK_BYTES", chunk)
+        monkeypatch.setattr(warp_module, "FINE_BYTES", 5 * chunk)
         assert act(images, elements, **options).equal(whole)
 
 
 def test_batches_of_512_and_colours(monkeypatch):
     images, elements = noise(512, 3, 12, 12, dtype=torch.uint8), drawn("c8", 512)
-    grouped = act(images, elements)
+    grouped = act(images, elements, resample="bilinear")
     monkeypatch.setattr(warp_module, "REPEATS", 10**9)
-    assert act(images, elements).equal(grouped)
-    assert torch.cat([act(images[:, c : c + 1], elements) for c in range(3)], 1).equal(grouped)
+    assert act(images, elements, resample="bilinear").equal(grouped)
+    for options in ({"resample": "bilinear"}, {}, {"resample": "thirds"}):
+        planes = [act(images[:, c : c + 1], elements, **options) for c in range(3)]
+        assert torch.cat(planes, 1).equal(act(images, elements, **options))
 
 
 def test_a_half_turn_and_a_mirror_are_not_grouped_together():
@@ -58,10 +62,10 @@ def test_both_paths_are_taken(monkeypatch):
     shared = []
     chunks = warp_module._chunks
     monkeypatch.setattr(warp_module, "_chunks", lambda *a: [shared.append(s) or (r, s) for r, s in chunks(*a)])
-    act(noise(200, 1, 9, 9), drawn("c8", 200))
+    act(noise(200, 1, 9, 9), drawn("c8", 200), resample="bilinear")
     assert shared and all(shared)
     shared.clear()
-    act(noise(200, 1, 9, 9), drawn("so2", 200))
+    act(noise(200, 1, 9, 9), drawn("so2", 200), resample="bilinear")
     assert shared and not any(shared)
 
 
@@ -115,11 +119,34 @@ def test_memory_is_bounded_by_chunks(text, dtype, monkeypatch):
     sizes = []
     resample = warp_module._resample
     monkeypatch.setattr(warp_module, "_resample", lambda im, *a: (sizes.append(im.numel()), resample(im, *a))[1])
-    act(torch.zeros(6000, 1, 28, 28, dtype=dtype), drawn(text, 6000))
+    act(torch.zeros(6000, 1, 28, 28, dtype=dtype), drawn(text, 6000), resample="spline")
     assert max(sizes) * 4 <= warp_module.CHUNK_BYTES and sum(sizes) == 6000 * 28 * 28
     sizes.clear()
-    act(torch.zeros(3, 3, 600, 600, dtype=dtype), drawn(text, 3))
+    act(torch.zeros(3, 3, 600, 600, dtype=dtype), drawn(text, 3), resample="spline")
     assert sizes == [3 * 600 * 600] * 3
+
+
+def test_memory_of_fine_images_is_bounded_by_chunks(monkeypatch):
+    sizes = []
+    look_up = warp_module.look_up
+    monkeypatch.setattr(warp_module, "look_up", lambda f, *a, **k: (sizes.append(f.numel()), look_up(f, *a, **k))[1])
+    act(torch.zeros(2000, 1, 28, 28, dtype=torch.uint8), drawn("c8", 2000))
+    assert max(sizes) * 4 <= warp_module.FINE_BYTES and sum(sizes) == 2000 * 59 * 59
+    sizes.clear()
+    act(torch.zeros(2, 3, 300, 300), drawn("so2", 2))
+    assert sizes == [3 * 603 * 603] * 2
+
+
+@pytest.mark.parametrize("resample", ["halves", "thirds"])
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("shape", [(9, 2, 70, 66), (9, 2, 66, 9), (9, 1, 2, 2), (9, 1, 1, 3)], ids=str)
+def test_wide_and_narrow_images_take_different_paths_to_the_same_values(shape, padding, resample):
+    """Planes of narrow images are interleaved while they are refined; autograd does neither."""
+    for dtype in (torch.float32, torch.float64):
+        images, elements = noise(*shape, dtype=dtype), drawn("d3" if shape[2] == shape[3] else "o2", 9)
+        options = {"resample": resample, "padding": padding, "mask": "none"}
+        expected = act(images.clone().requires_grad_(), elements, **options).detach()
+        assert act(images, elements, **options).equal(expected)
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 8, 8), (2, 0, 8, 8), (0, 3, 5, 9), (2, 1, 0, 0)])
@@ -191,7 +218,7 @@ def test_what_was_cached_in_inference_mode_serves_autograd():
             [Element(90), Element(45, flip=True)],
             {"resample": "exact"},
             SymmetryError,
-            "element r45m is off the pixel lattice; use resample='spline' instead of 'exact'",
+            "element r45m is off the pixel lattice; use resample='halves' instead of 'exact'",
         ),
         (
             torch.zeros(2, 1, 8, 8),

@@ -145,8 +145,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.count += 1
         if not self.proves:
             self.calls.append(call)
-        for tensor, state in zip(outs, self._answers(call), strict=True):
-            self.known.put(tensor, state)
+        for number, (tensor, state) in enumerate(zip(outs, self._answers(call), strict=True)):
+            self.known.put(tensor, state if call.is_square else self._in_both(call, number, state))
         target = kwargs.get("out", args[0] if in_place else None)
         if isinstance(target, Tensor) and target.numel():
             loss = call.loss("is written in place, and read by another name", False)
@@ -182,6 +182,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         except Exception as error:  # nobody knows all the ways in which an operation can be called
             given = [call.lose(f"{NOT_FOLLOWED}: {describe_error(error)}")] * count
         return given
+
+    def _in_both(self, call: Call, number: int, state: Sites) -> Sites:
+        """The state of a result, if the axes that do not move have one size in both runs; else nothing is known."""
+        here, there = call.outs[number].shape, call.twin.outs[number].shape
+        moving = {d for part in state.parts for d in part.dims}
+        if len(here) == len(there) and all(m == n or d in moving for d, (m, n) in enumerate(zip(here, there, strict=True))):
+            return state
+        return call.lose("makes results of another shape of the turned rectangle")
 
     def enter(self, name: str, module: nn.Module) -> None:
         """Before a module runs."""

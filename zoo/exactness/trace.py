@@ -14,6 +14,7 @@ from zoo.exactness.recorder import Recorder
 from zoo.exactness.rules.windows import moved_grid
 from zoo.exactness.sites import Loss, Sites, identity_part, product, refreshed
 
+EXCHANGES = "exchanges channels when the image moves"
 PLACES = "weighs or orders positions: its output still depends on where things are"
 
 
@@ -65,13 +66,15 @@ def _loss_of(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Recorde
         return recorder.escaped
     if tensor.ndim == 4 and max(tensor.shape[-2:]) > 1:
         return _map_loss(tensor, state, k, e, recorder)
+    moving = set[int]()
     for part in state.parts:
         left, gone = refreshed(part, [k])
         if gone:
             return last("leaves out positions that others move to", True)
         if tensor.ndim in (1, 2, 4) and any(p.spatial for p in left):
             return last(PLACES, True)
-    return None
+        moving |= {d for p in left for d in p.dims}
+    return last(EXCHANGES, False) if recorder.isotropic and (0 in moving or len(moving) > 1) else None
 
 
 def _map_loss(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Recorder) -> Loss | None:
@@ -80,8 +83,8 @@ def _map_loss(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Record
     there = (h, w) if recorder.before is None else (w, h)
     parts = []
     for part in state.parts:
-        if recorder.isotropic and 1 in part.dims and any(p.dims == (1,) for p in refreshed(part, [k])[0]):
-            return last("exchanges channels when the image moves", False)
+        if recorder.isotropic and any(not {2, 3} & set(p.dims) for p in refreshed(part, [k])[0]):
+            return last(EXCHANGES, False)
         crosses = set(part.dims) & {2, 3} and not set(part.dims) <= {2, 3}
         left, gone = refreshed(part, [k]) if crosses else ([part], ())
         if gone:
@@ -95,6 +98,8 @@ def _map_loss(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Record
     whole = [*parts, *([] if still is None else [still])]
     if not whole or (both := product(whole)).dims != (2, 3) or (move := both.moves[k]) is None:
         return last("does not move like the image", False)
+    if tuple(both.there.shape) != there:
+        return last("does not turn its sides with those of the image", True)
     same = torch.equal(move[both.ids.flatten()], both.there.flatten()[moved_grid(e, *there)])
     return None if same else last("does not move like the image", bool(parts))
 

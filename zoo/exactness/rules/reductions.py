@@ -190,14 +190,14 @@ def scanned(call: Call) -> Answer:
     if not _only_first(call) or not isinstance(dim, int) or isinstance(dim, bool):
         return call.lose("depends on the order of entries")
     axis, state = dim % source.ndim, call.states[id(source)]
-    sorts, lost = not call.operation.startswith(("cum", "logcum")), dict[int, Loss]()
+    sorts, disordered = not call.operation.startswith(("cum", "logcum")), dict[int, Loss]()
     for part in state.touching({axis}):
         for k in state.alive:
             if not _keeps_order(part, k, axis):
-                lost[k] = call.loss(ORDER, broken=not sorts)
-    if not sorts or not lost:
-        return [call.answer(state.parts, lost)] * len(call.outs)
-    parts, lost = over(call, source, {axis})  # whole lines are sorted, whatever their order was
+                disordered[k] = call.loss(ORDER, broken=not sorts)
+    parts, lost = over(call, source, {axis})
+    if not sorts or not disordered:  # lines are moved as they are
+        return [call.answer(state.parts, lost | disordered)] * len(call.outs)
     return [call.answer(parts, lost)] + [call.lose(ORDER) for _ in call.outs[1:]]
 
 

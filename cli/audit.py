@@ -1,45 +1,39 @@
 """`symdata audit`: is a network exactly equivariant at an input size, and if not, what mends it."""
 
 import re
-from typing import Any
 
 import click
 
-from cli.options.basic import json_option, print_json
+from cli.options.basic import Failure, Parsed, json_option, print_json
+from symdata.errors import ShapeError
 
 MAX_SIZE = 4096
 """Pixels; larger inputs are asked for by mistake."""
 
 
-class SizeType(click.ParamType[tuple[int, int]]):
+def _size(text: str) -> tuple[int, int]:
     """`32`, or `28x20` for height and width."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        match = re.fullmatch(r"(\d{1,9})(x(\d{1,9}))?", value)
-        sides = (int(match[1]), int(match[3] or match[1])) if match else (0, 0)
-        if not all(1 <= side <= MAX_SIZE for side in sides):
-            self.fail(f"{value!r} is no size; expected pixels from 1 to {MAX_SIZE}, as in 32, or 28x20.", param, ctx)
-        return sides
+    match = re.fullmatch(r"(\d{1,9})(x(\d{1,9}))?", text)
+    sides = (int(match[1]), int(match[3] or match[1])) if match else (0, 0)
+    if not all(1 <= side <= MAX_SIZE for side in sides):
+        raise ShapeError(f"{text!r} is no size; expected pixels from 1 to {MAX_SIZE}, as in 32, or 28x20")
+    return sides
 
 
-class RangeType(click.ParamType[range]):
+def _sizes(text: str) -> range:
     """`20..100`, both ends included."""
-
-    name = "sizes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
-        match = re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", value)
-        if not match or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SIZE:
-            self.fail(f"{value!r} is no range of sizes; expected from 1 to {MAX_SIZE}, as in 20..100.", param, ctx)
-        return range(int(match[1]), int(match[2]) + 1)
+    match = re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SIZE:
+        raise ShapeError(f"{text!r} is no range of sizes; expected from 1 to {MAX_SIZE}, as in 20..100")
+    return range(int(match[1]), int(match[2]) + 1)
 
 
 @click.command("audit")
 @click.argument("model")
-@click.option("--size", type=SizeType(), help="Input in pixels, 32 or 28x20 (height x width).  [the model's own]")
-@click.option("--sizes", type=RangeType(), help="List the exact sizes of a range, as in 20..100.")
+@click.option(
+    "--size", type=Parsed("size", _size), help="Input in pixels, 32 or 28x20 (height x width).  [the model's own]"
+)
+@click.option("--sizes", type=Parsed("sizes", _sizes), help="List the exact sizes of a range, as in 20..100.")
 @click.option("--group", help="Subgroup of d4 to analyse.  [that of its layers, else d4]")
 @click.option("--channels", type=click.IntRange(1, 4096), help="Of the input.  [those of the first convolution]")
 @click.option("--measure", is_flag=True, help="Measure the feature maps in float64 beside the prediction.")
@@ -97,5 +91,4 @@ def command(
             parts.append(f"Exact sizes from {sizes[0]} to {sizes[-1]}, {count}: {listed}")
         click.echo("\n\n".join(parts))
     if check and report is not None and not (report.exact and report.agrees is not False):
-        click.echo(f"symdata: {model} is not exact at {shown(report.size)}", err=True)
-        raise click.exceptions.Exit(1)
+        raise Failure(f"{model} is not exact at {shown(report.size)}")

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from cli.options.basic import json_option, print_json
+from cli.options.basic import FILE, json_option, show
 
 
 @click.command("degree")
 @click.argument("model")
 @click.option("--data", help="A dataset folder to compare it with.  [the law that the model was trained on]")
 @click.option("--split", default="train", show_default=True, help="Of --data.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into this PNG file.")
+@click.option("--plot", type=FILE, help="Draw it into this PNG file.")
 @json_option
 def command(model: str, data: str | None, split: str, plot: Path | None, as_json: bool) -> None:
     """Say how much of its symmetry a model has kept, beside what its data has.
@@ -37,7 +37,7 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
     found = learned_degree(opened.model, opened.name, law, classes, _grids(opened.config))
     if plot is not None:
         as_picture(found.plot()).save(plot)
-    print_json(found.to_dict()) if as_json else click.echo(str(found))
+    show(found, as_json)
     if not as_json and data is None and _posed(opened.config):
         click.echo("but the labels of this dataset depend on the pose of an image, which its law does not include")
     if plot is not None:

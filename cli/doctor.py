@@ -2,7 +2,7 @@
 
 import click
 
-from cli.options.basic import print_json
+from cli.options.basic import show
 from symdata.installation.doctor import diagnose
 
 
@@ -16,8 +16,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
     works, 1 otherwise; optional packages do not matter.
     """
     diagnosis = diagnose()
-    if as_json:
-        print_json(diagnosis.to_dict())
-    else:
-        click.echo(diagnosis)
+    show(diagnosis, as_json)
     ctx.exit(0 if diagnosis.healthy else 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import json_option, print_json
+from cli.options.basic import FOLDER, check_outside, json_option, show
 from cli.options.images import evaluate_given, image_options, open_images
 from cli.options.model import model_options, open_given_model
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Another evaluation.json whose curve is drawn too; may be given several times.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [NAME-evaluation, here]")
+@click.option("--out", type=FOLDER, help="Folder.  [NAME-evaluation, here]")
 @click.option("--save", is_flag=True, help="Put the result into the model folder and on its card, too.")
 @json_option
 def command(model: str | None, data: str, out: Path | None, save: bool, as_json: bool, **given: Any) -> None:
@@ -44,15 +44,14 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
     from zoo.checkpoint.folder import write_evaluation
     from zoo.evaluation.picture import as_png
 
-    _check_places(model, data, out, save, given["weights"])
+    own = Path(model) if model is not None and Path(model, "config.json").is_file() else None
+    _check_places(own, data, out, save, given["weights"])
     others = [_other(path) for path in given["beside"]]
     opened = open_given_model(model, given)
     report = evaluate_given(opened, open_images(opened, data, given), given)
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        click.echo(str(report))
-    folder = _folder(model, opened.name) if out is None else out
+    show(report, as_json)
+    name = re.sub(r"[^\w.-]+", "-", opened.name if own is None else own.resolve().name)
+    folder = Path(f"{name}-evaluation") if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     written = [write_json(folder / "evaluation.json", report.to_dict())]
     if report.curve is not None:
@@ -65,26 +64,16 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
         click.echo(f"wrote {write_evaluation(str(model), report.to_dict())}, and the card beside it", err=True)
 
 
-def _folder(model: str | None, name: str) -> Path:
-    """Where the result goes by default: a folder called after the model folder, or after the model."""
-    own = Path(model).resolve().name if model is not None and Path(model, "config.json").is_file() else name
-    slug = re.sub(r"[^\w.-]+", "-", own)
-    return Path(f"{slug}-evaluation")
-
-
-def _check_places(model: str | None, data: str, out: Path | None, save: bool, weights: Path | None) -> None:
-    """Refuse, before anything is loaded, to write results where they do not belong."""
-    own_folder = model is not None and (Path(model) / "config.json").is_file()
-    if save and (not own_folder or weights is not None):
+def _check_places(own: Path | None, data: str, out: Path | None, save: bool, weights: Path | None) -> None:
+    """Refuse, before anything is loaded, to write results where they do not belong; `own` is the model folder."""
+    if save and (own is None or weights is not None):
         raise click.UsageError("--save needs a model folder, as `symdata train` writes it; leave it out and use --out.")
     if out is None:
         return
-    if own_folder and out.resolve() == Path(str(model)).resolve():
+    if own is not None and out.resolve() == own.resolve():
         raise click.UsageError(f"--out {str(out)!r} is the model folder; use --save to put the result there.")
-    if (Path(data) / "symdata.json").is_file() and out.resolve().is_relative_to(Path(data).resolve()):
-        raise click.UsageError(
-            f"--out {str(out)!r} is inside the dataset, whose files are hashed; name a folder beside it."
-        )
+    if (Path(data) / "symdata.json").is_file():
+        check_outside(out, data)
 
 
 def _other(path: Path) -> "Report":

@@ -1,22 +1,17 @@
 """`symdata inspect`: count, test and draw a dataset; audit the symmetry of any images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cli.options.basic import json_option, print_json
-
-if TYPE_CHECKING:
-    from symdata.inspection.report import InspectionReport
+from cli.options.basic import FOLDER, check_outside, json_option, print_json
 
 
 @click.command("inspect")
 @click.argument("place", metavar="FOLDER_OR_SOURCE")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be given several times.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the pictures.  [NAME-inspect, here]"
-)
+@click.option("--out", type=FOLDER, help="Folder of the pictures.  [NAME-inspect, here]")
 @click.option("--audit", "audited", is_flag=True, help="Test the pixels too: how symmetric are they really?")
 @click.option("--group", help="Of the audit: d4, c4, d2, c2 or d1.  [d4; d2 if images are not square]")
 @click.option("--limit", type=click.IntRange(1), help="Most images that the audit examines.  [2000]")
@@ -54,7 +49,7 @@ def command(
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
         raise click.UsageError("--out is for the pictures of a dataset folder, and an audit draws none; leave it out.")
-    found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json).to_dict() if ours else {}
+    found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json) if ours else {}
     if audited or not ours:
         from symdata.inspection.source_audit import LIMIT, audit_source
 
@@ -66,7 +61,7 @@ def command(
         print_json(found)
 
 
-def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> "InspectionReport":
+def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> dict[str, Any]:
     """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
     from symdata.inspection.drawing import pictures
     from symdata.inspection.report import inspect
@@ -74,10 +69,7 @@ def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool
 
     place = Path(folder).resolve()
     out = Path(f"{place.name}-inspect") if out is None else out
-    if out.resolve().is_relative_to(place):
-        raise click.UsageError(
-            f"--out {str(out)!r} is inside the dataset, whose files are hashed; name a folder beside it."
-        )
+    check_outside(out, place)
     report = inspect(folder, splits or None)
     if not quiet:
         click.echo(report)
@@ -85,4 +77,4 @@ def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         click.echo(f"wrote {save(picture, out / name)}", err=True)
-    return report
+    return report.to_dict()

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.options.basic import Failure
 from symdata import __version__
 from symdata.errors import SymdataError
 
@@ -69,14 +70,6 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("\nsymdata: interrupted", err=True)
             raise click.exceptions.Exit(130) from None
-
-
-class Failure(click.ClickException):
-    """An expected error: one line on stderr, exit code 1."""
-
-    def show(self, file: Any = None) -> None:
-        """Writes the line, which begins with the name of the program."""
-        click.echo(f"symdata: {self.message}", file=file, err=file is None)
 
 
 def sentence(error: Exception) -> str:

@@ -1,14 +1,29 @@
 """`symdata make`: build a dataset folder from a source or recipe, a symmetry and a seed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
+from cli.options.basic import SYMMETRY, json_option, print_json, resumable
+from cli.options.fields import field_options
+from symdata.recipes.spec import MAX_SIZE, Spec
 
-if TYPE_CHECKING:
-    from symdata.store.dataset_folder import Made
+DESCRIBE = (
+    "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "seed",
+    "resample", "mask", "padding", "supersample",
+)  # fmt: skip
+"""The options that describe the dataset: fields of its `Spec`."""
+
+TYPES = {
+    "symmetry": SYMMETRY,
+    "test_symmetry": SYMMETRY,
+    "size": click.IntRange(2, MAX_SIZE),
+    "count": click.IntRange(1),
+    "validation": click.FloatRange(0, 1, max_open=True),
+    "supersample": click.IntRange(1, 16),
+}
+"""Of those with a form or with bounds that the help shows."""
 
 RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "dry_run")
 """The options that do not describe the dataset."""
@@ -16,43 +31,7 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 
 @click.command("make")
 @click.argument("what", default="glyphs", metavar="[SOURCE|RECIPE]")
-@click.option("--source", help="For a recipe: the source, if not the recipe's own.")
-@click.option(
-    "--symmetry", type=SYMMETRY, help="none, c4, d4-partial, so2@-45..45, 0-4:d4,rest:none ...  [the recipe's, or none]"
-)
-@click.option("--test-symmetry", type=SYMMETRY, help="Of the test split, if it differs.")
-@click.option(
-    "--size", type=click.IntRange(2, 4096), help="Side of the upright images in pixels.  [as they come; glyphs 28]"
-)
-@click.option(
-    "--resize",
-    type=click.Choice(["bilinear", "bicubic", "area", "pad"]),
-    default="bilinear",
-    help="How --size is reached.",
-)
-@click.option("--count", type=click.IntRange(1), help="Images in the training split; the others in proportion.")
-@click.option(
-    "--validation",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Share of training images held out.  [recipes 1/6, else 0]",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
-@click.option(
-    "--resample",
-    type=click.Choice(["auto", "exact", "spline", "bilinear", "bicubic", "nearest"]),
-    default="auto",
-    help="Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
-)
-@click.option("--mask", type=click.Choice(["auto", "disk", "none"]), default="auto", help="auto: disk if resampled.")
-@click.option(
-    "--padding",
-    type=click.Choice(["border", "zeros", "reflection"]),
-    default="border",
-    help="Pixels outside of the image.",
-)
-@click.option(
-    "--supersample", type=click.IntRange(1, 16), default=1, help="Samples per pixel and axis; 3 as for RotMNIST."
-)
+@field_options(Spec, TYPES, DESCRIBE, defaults=False)
 @click.option("--num-shards", type=click.IntRange(1), help="Parquet files per split.  [one per 512 MiB of pixels]")
 @click.option("--device", default="cpu", show_default=True, help="Where images are moved: cpu, cuda, cuda:1, mps.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
@@ -62,7 +41,7 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 @click.option("--resume", is_flag=True, help="Finish a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
 @json_option
-def command(what: str, source: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
+def command(what: str, source: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Build a dataset whose symmetry is known.
 
     SOURCE is glyphs (the default), a folder or parquet file, or hub:user/name[@revision]; `symdata sources` lists them.
@@ -74,19 +53,20 @@ def command(what: str, source: str | None, out: Path | None, as_json: bool, **op
       symdata make rotmnist --source data/mnist --workers 4
     """
     from symdata.recipes.catalog import levels
-    from symdata.store.dataset_folder import check_target
+    from symdata.store.dataset_folder import check_target, make, plan_dataset
 
-    run = {name: options.pop(name) for name in RUN}
+    run = {name: given.pop(name) for name in RUN}
     names = levels(what) if _is_recipe(what, source) else [what]
-    if source is not None:
-        options["source"] = source
+    fields = {name: value for name, value in {"source": source, **given}.items() if value is not None}
     if len(names) > 1 and not run["resume"]:
         for name in names:  # before the first of a family is built, so that none is built alone
             check_target((out or Path()) / name, run["overwrite"])
     results = []
     for name in names:
         folder = out / name if out is not None and len(names) > 1 else out
-        results.append(_build(name, folder, options, run))
+        plan = plan_dataset(name, run["device"], **fields)
+        with resumable(sum(map(len, plan.samples.values())), plan.name) as bar:
+            results.append(make(plan, folder, progress=bar.update, **run))
         if not as_json:
             click.echo(results[-1])
     if as_json:
@@ -109,16 +89,3 @@ def _is_recipe(what: str, source: str | None) -> bool:
     if close and not (here.is_dir() and any(path.name.startswith(Path(what).name) for path in here.iterdir())):
         raise click.UsageError(f"{what!r} is no recipe and no file here; did you mean {close[0]}?")
     return False
-
-
-def _build(what: str, out: Path | None, spec: dict[str, Any], run: dict[str, Any]) -> "Made":
-    """Build one dataset with a progress bar."""
-    from symdata.store.dataset_folder import make, plan_dataset
-
-    plan = plan_dataset(what, run["device"], **spec)
-    with progress_bar(sum(map(len, plan.samples.values())), plan.name) as bar:
-        try:
-            return make(plan, out, progress=bar.update, **run)
-        except KeyboardInterrupt:
-            click.echo("\nstopped; the same command with --resume goes on from here", err=True)
-            raise

@@ -4,39 +4,30 @@ from typing import Any
 
 import click
 
-from cli.options.basic import json_option, print_json, progress_bar
-from cli.options.images import open_images
-from cli.options.model import GroupType, model_options, open_given_model
+from cli.options.basic import Parsed, json_option, progress_bar, show
+from cli.options.images import LOGITS, open_images
+from cli.options.model import GROUP, model_options, open_given_model
 from symdata.transforms.generators import MOTIONS
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
 
 
-class GeneratorsType(click.ParamType[tuple[str, ...]]):
+def _generators(text: str) -> tuple[str, ...]:
     """`rotation,translate_x`."""
+    from zoo.measure.motions.flows import find_generator
 
-    name = "generators"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from symdata.errors import SymmetryError
-        from zoo.measure.motions.flows import find_generator
-
-        try:
-            found = [find_generator(word.strip()).name for word in str(value).split(",")]
-        except SymmetryError as error:
-            self.fail(f"{error}.", param, ctx)
-        return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(find_generator(word.strip()).name for word in text.split(",")))
 
 
 @click.command("measure")
 @click.argument("model", required=False)
 @click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name.")
 @click.option("--split", default="test", show_default=True, help="Of the data.")
-@click.option("--elements", type=GroupType(), default="d4", show_default=True, help="Finite group: an error each.")
+@click.option("--elements", type=GROUP, default="d4", show_default=True, help="Finite group: an error each.")
 @click.option(
     "--generators",
-    type=GeneratorsType(),
+    type=Parsed("generators", _generators),
     default=",".join(MOTIONS),
     show_default=True,
     help="Motions that get a Lie derivative each, separated by commas.",
@@ -67,23 +58,19 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure runs/mine --data mnist-none --generators rotation --layers
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
-    from zoo.devices import check_device
     from zoo.exactness.model_groups import has_typed_layers
     from zoo.measure.motions.layerwise import TYPED
     from zoo.measure.summary import measure_all, passes
     from zoo.references.opening import foreign
 
-    check_device(given["device"])
     opened = open_given_model(model, given)
-    assert opened.preprocessing is not None  # `open_given_model` refuses a model without
     if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
-    inputs, generators = opened.preprocessing(trial.images), given["generators"]
+    inputs, generators = opened.require_preprocessing()(trial.images), given["generators"]
     split = generators if given["layers"] else ()
-    mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
     total = passes(generators, split) * len(inputs)
-    with foreign(f"{opened.name!r} cannot be measured", mend), progress_bar(total, opened.name) as bar:
+    with foreign(f"{opened.name!r} cannot be measured", LOGITS), progress_bar(total, opened.name) as bar:
         found = measure_all(
             opened.model,
             inputs,
@@ -96,4 +83,4 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
             name=opened.name,
             data=trial.name,
         )
-    print_json(found.to_dict()) if as_json else click.echo(str(found))
+    show(found, as_json)

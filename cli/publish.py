@@ -1,14 +1,11 @@
 """`symdata publish`: upload a dataset or model folder to the Hub."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cli.options.basic import folder_argument, json_option, print_json
-
-if TYPE_CHECKING:
-    from symdata.hub import Published
+from cli.options.basic import folder_argument, json_option, show
 
 
 @click.command("publish")
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--license", help="Of a model's weights, such as mit.  [apache-2.0]")
 @click.option("--dry-run", is_flag=True, help="Check the folder and list what would be sent; send nothing.")
 @json_option
-def command(folder: str, repo_id: str, as_json: bool, **options: Any) -> None:
+def command(folder: str, repo_id: str, dataset: str | None, license: str | None, as_json: bool, **options: Any) -> None:
     """Upload a dataset or a model with its card to the Hub, in one commit.
 
     FOLDER is what `symdata make` or `symdata train` wrote. It is checked first: hashes, and of a model also its golden
@@ -31,14 +28,6 @@ def command(folder: str, repo_id: str, as_json: bool, **options: Any) -> None:
       symdata publish glyphs-d4-partial_at_0p5 me/glyphs-d4-partial --tag v1
       symdata publish p4cnn_28.glyphs me/p4cnn_28.glyphs --dataset me/glyphs-d4-partial@v1 --tag v1
     """
-    published = _publish(folder, repo_id, **options)
-    if as_json:
-        print_json(published.to_dict())
-    else:
-        click.echo(published)
-
-
-def _publish(folder: str, repo_id: str, *, dataset: str | None, license: str | None, **options: Any) -> "Published":
     from symdata.errors import HubError, StoreError
     from symdata.hub import publish
 
@@ -46,13 +35,14 @@ def _publish(folder: str, repo_id: str, *, dataset: str | None, license: str | N
         for option, value in (("--dataset", dataset), ("--license", license)):
             if value is not None:
                 raise HubError(f"{folder!r} is a dataset, whose card says that itself; leave {option} {value} out")
-        return publish(folder, repo_id, **options)
-    if (Path(folder) / "config.json").is_file():
+        show(publish(folder, repo_id, **options), as_json)
+    elif (Path(folder) / "config.json").is_file():
         from zoo.checkpoint.card import LICENSE
         from zoo.hub.repository import push
 
-        return push(folder, repo_id, dataset=dataset, license=license or LICENSE, **options)
-    raise StoreError(
-        f"{folder!r} is neither a dataset (symdata.json) nor a model (config.json); "
-        "give a folder that `symdata make` or `symdata train` wrote"
-    )
+        show(push(folder, repo_id, dataset=dataset, license=license or LICENSE, **options), as_json)
+    else:
+        raise StoreError(
+            f"{folder!r} is neither a dataset (symdata.json) nor a model (config.json); "
+            "give a folder that `symdata make` or `symdata train` wrote"
+        )

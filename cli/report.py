@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import add_options, progress_bar
+from cli.options.basic import FILE, add_options, progress_bar
 from cli.options.images import IMAGE_OPTIONS, evaluate_given, open_images
 from cli.options.model import model_options, open_given_model
 
@@ -30,15 +30,15 @@ DATA = click.option("--data", help="Dataset folder, or any source: data/mnist, h
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("report.html"),
+    type=FILE,
+    default="report.html",
     show_default=True,
     help="The page; its numbers go beside it as JSON.",
 )
 @click.option(
     "--compare", is_flag=True, help="Print the comparison as Markdown; without MODEL, of all bundled ones for the data."
 )
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison here, too.")
+@click.option("--markdown", type=FILE, help="Write the comparison here, too.")
 @click.option(
     "--measured",
     type=click.IntRange(0),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.options.basic import json_option, print_json
+from cli.options.basic import FOLDER, json_option, print_json
 from zoo.experiments.harness.catalog import CATALOG, check_part
 
 
@@ -47,16 +47,8 @@ Stopped at any moment, the same command goes on from there.
     "--data", type=click.Path(path_type=Path), help="Folder of MNIST's idx files; only knight and sizes need none."
 )
 @click.option("--cifar", help="Source of CIFAR-10, for cifar: folder, parquet file, hub:user/name.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where runs and data go; what is finished there is not run again.  [NAME]",
-)
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where README.md, results.json and pictures go.  [--out]",
-)
+@click.option("--out", type=FOLDER, help="Where runs and data go; what is finished there is not run again.  [NAME]")
+@click.option("--record", type=FOLDER, help="Where README.md, results.json and pictures go.  [--out]")
 @click.option("--full-test", is_flag=True, help="Turn all 60,000 test images by 90 degrees, whatever the budget.")
 @click.option("--width", type=click.IntRange(1, 512), help="Fields of the first layer of the networks of cifar.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")

@@ -1,12 +1,13 @@
 """`symdata train`: a network of the zoo, a dataset folder: a model folder."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import SYMMETRY, json_option, print_json, progress_bar
+from cli.options.basic import SYMMETRY, json_option, print_json, resumable, show
 from cli.options.fields import field_options
 from zoo.training.config import TrainConfig
 
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
     from zoo.training import TrainingPlan
 
 
+OPTIONS = tuple(field.name for field in fields(TrainConfig) if field.name != "data")
+"""All but the argument."""
+
+
 @click.command("train")
 @click.argument("data", required=False)
 @click.option(
     "--config", "recipe", type=click.Path(exists=True, dir_okay=False), help="YAML; options here override it."
 )
-@field_options(TrainConfig, {"out": click.Path(), "symmetry": SYMMETRY}, without=("data",))
+@field_options(TrainConfig, {"out": click.Path(), "symmetry": SYMMETRY}, OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Replace a model in the folder.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped; --out is enough.")
 @click.option("--dry-run", is_flag=True, help="Check data, network and --out, and print the plan; write nothing.")
@@ -58,8 +63,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
         return
     folder = _train(plan, resume, overwrite, is_first)
     if is_first:
-        model = TrainedModel(folder, plan.config.data)
-        print_json(model.to_dict()) if as_json else click.echo(model)
+        show(TrainedModel(folder, plan.config.data), as_json)
 
 
 def _recorded(given: dict[str, Any]) -> dict[str, Any]:
@@ -87,18 +91,8 @@ def _train(plan: "TrainingPlan", resume: bool, overwrite: bool, is_first: bool) 
             with tqdm.external_write_mode():
                 click.echo(_epoch(line, plan.config), err=True)
 
-    with progress_bar(plan.images if is_first else 0, plan.name) as bar:
-        try:
-            return train(
-                plan, resume=resume, overwrite=overwrite, progress=bar.update if is_first else _ignore, report=report
-            )
-        except KeyboardInterrupt:
-            click.echo("\nstopped; the same command with --resume goes on from here", err=True)
-            raise
-
-
-def _ignore(images: int) -> None:
-    """No bar."""
+    with resumable(plan.images if is_first else 0, plan.name) as bar:
+        return train(plan, resume=resume, overwrite=overwrite, progress=bar.update, report=report)
 
 
 def _epoch(line: dict[str, Any], config: TrainConfig) -> str:

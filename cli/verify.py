@@ -2,7 +2,7 @@
 
 import click
 
-from cli.options.basic import folder_argument, json_option, print_json
+from cli.options.basic import Failure, folder_argument, json_option, show
 
 
 @click.command("verify")
@@ -24,10 +24,6 @@ def command(folder: str, samples: int, seed: int, source: str | None, as_json: b
     from symdata.store import verify
 
     result = verify(folder, samples=samples, seed=seed, source=source)
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        click.echo(result)
+    show(result, as_json)
     if not result.passed:
-        click.echo(f"symdata: {folder!r} failed {len(result.failed)} of {len(result.checks)} checks", err=True)
-        raise click.exceptions.Exit(1)
+        raise Failure(f"{folder!r} failed {len(result.failed)} of {len(result.checks)} checks")

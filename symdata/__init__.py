@@ -31,30 +31,4 @@ if TYPE_CHECKING:
     from symdata.transforms.augmentation import RandomSymmetry as RandomSymmetry
     from symdata.transforms.learnable import LearnableAffine as LearnableAffine
 
-_HOMES = {
-    "Element": "groups",
-    "Elements": "groups",
-    "Group": "groups",
-    "LearnableAffine": "transforms.learnable",
-    "RandomSymmetry": "transforms.augmentation",
-    "Recipe": "recipes.catalog",
-    "Spec": "recipes.spec",
-    "SymdataError": "errors",
-    "Symmetry": "symmetry",
-    "act": "transforms.action",
-    "inspect": "inspection.report",
-    "list_recipes": "recipes.catalog",
-    "list_sources": "sources",
-    "load": "store",
-    "make": "store",
-    "open_source": "sources",
-    "publish": "hub",
-    "pull": "hub",
-    "split_keys": "keys",
-    "verify": "store",
-}
-"""Public name -> the module of this package that defines it; no module may have the name of a public name."""
-
-__all__ = [*_HOMES, "__version__"]
-
-__getattr__, __dir__ = lazy_names(__name__, _HOMES | {"__version__": "_version"})
+__getattr__, __dir__, __all__ = lazy_names(__name__)

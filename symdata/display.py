@@ -1,13 +1,18 @@
 """The display of results: text on a terminal, HTML in a notebook, plain data for JSON.
 
-A result is a dataclass that inherits `Result` and returns its paragraphs and tables in `parts`.
+A result is a dataclass that inherits `Result` and returns its paragraphs and tables in `parts`. Its fields are its
+plain data, unless it names others in `json_fields`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from html import escape
-from typing import Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,90 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """The table as plain data for JSON."""
-        rows = [list(row) for row in self.rows]
-        return {"title": self.title, "header": list(self.header), "rows": rows, "notes": list(self.notes)}
+        return plain_fields(self, "title", "header", "rows", "notes")
 
 
-class Result(ABC):
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: a dataclass by its `to_dict` or its fields, tuples as lists, keys and paths as text.
+
+    Example:
+        >>> from symdata.display import plain
+        >>> plain({1: ("a", None)})
+        {'1': ['a', None]}
+    """
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value):
+        return plain_fields(value, *(field.name for field in fields(value)))
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(inner) for inner in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def plain_fields(value: Any, *names: str) -> dict[str, Any]:
+    """Fields and properties of a value as plain data, in this order.
+
+    Example:
+        >>> from symdata.display import plain_fields
+        >>> plain_fields(1 + 2j, "real", "imag")
+        {'real': 1.0, 'imag': 2.0}
+    """
+    return {name: plain(getattr(value, name)) for name in names}
+
+
+def template(name: str, filters: Mapping[str, Any] | None = None, **options: Any) -> "Template":
+    """A template of the folder `cards`, which fails where it needs a value that it is not given.
+
+    Args:
+        name: of its file.
+        filters: its own, by name.
+        options: of `jinja2.Environment`.
+
+    Example:
+        >>> from symdata.display import template
+        >>> template("report.html.j2", autoescape=True).render()
+        Traceback (most recent call last):
+        ...
+        jinja2.exceptions.UndefinedError: 'version' is undefined
+    """
+    import jinja2
+
+    options |= {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("cards", ""), **options)
+    environment.filters |= filters or {}
+    return environment.get_template(name)
+
+
+class PlainData:
+    """Base class of dataclasses that are plain data in JSON.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from symdata.display import PlainData
+        >>> @dataclass
+        ... class Hits(PlainData):
+        ...     json_fields = ("right", "share")
+        ...     right: int
+        ...     count: int
+        ...
+        ...     @property
+        ...     def share(self):
+        ...         return self.right / self.count
+        >>> Hits(3, 4).to_dict()
+        {'right': 3, 'share': 0.75}
+    """
+
+    json_fields = cast(tuple[str, ...], ())  # without an annotation: the hints of a result are those of its fields
+    """Fields and properties in `to_dict`; where there are none, all fields."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data for JSON."""
+        return plain_fields(self, *(self.json_fields or self.__dataclass_fields__))  # type: ignore[attr-defined]
+
+
+class Result(PlainData, ABC):
     """Base class of results: `print(result)`, a notebook cell and the command line show the same text.
 
     Example:
@@ -68,9 +152,6 @@ class Result(ABC):
         >>> class Sum(Result):
         ...     def parts(self):
         ...         return ["Two numbers.", Table(("a", "b"), [("1", "2")])]
-        ...
-        ...     def to_dict(self):
-        ...         return {"sum": 3}
         >>> print(Sum())
         Two numbers.
         <BLANKLINE>
@@ -82,10 +163,6 @@ class Result(ABC):
     @abstractmethod
     def parts(self) -> Iterable[str | Table]:
         """Paragraphs, of one or more lines, and tables; empty ones are left out."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """The result as plain data for JSON."""
 
     def __str__(self) -> str:
         return "\n\n".join(text for part in self.parts() if (text := str(part)))

@@ -3,7 +3,8 @@
 A message quotes the value, says what was expected, and says what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from numbers import Integral
 from reprlib import repr as short
 from typing import Any
@@ -114,6 +115,17 @@ def one_of(name: str, value: Any, allowed: Iterable[str], kind: type[SymdataErro
     raise kind(f"{name} is {short(value)}, expected one of {', '.join(words)}")
 
 
-def is_whole(value: Any, low: int, high: int) -> bool:
+def suggest(word: Any, known: Collection[str], cutoff: float = 0.5) -> str:
+    """The end of a message about a name that does not exist: the nearest one, or all of them.
+
+    Example:
+        >>> suggest("epoch", ("epochs", "lr")), suggest("width", ("epochs", "lr"))
+        ('did you mean epochs?', 'there are epochs, lr')
+    """
+    near = get_close_matches(str(word), known, 1, cutoff)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def is_whole(value: Any, low: float, high: float) -> bool:
     """Whether `value` is an integer of Python or numpy from `low` to `high`, and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high

@@ -55,9 +55,9 @@ def one_of(*words: str, source: Callable[[], Sequence[str]] | None = None) -> Ru
     return Rule("word", read, words=known)
 
 
-def whole(low: int, high: int) -> Rule:
+def whole(low: float, high: float, mend: str = "") -> Rule:
     """A whole number."""
-    expected = f"a whole number from {low} to {high}"
+    expected = f"a whole number from {low} to {high}{mend}"
     return Rule("whole", lambda value: value if is_whole(value, low, high) else None, expected)
 
 

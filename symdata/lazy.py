@@ -1,30 +1,38 @@
 """Public names that are imported when they are first used, so that `import symdata` takes milliseconds."""
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+_IMPORT = re.compile(r"^ *from (\S+) import (\w+) as \2$", re.MULTILINE)
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make `__getattr__` and `__dir__` of a package such that its names are imported when they are first used.
+
+def lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make `__getattr__`, `__dir__` and `__all__` of a package whose names are imported when they are first used.
+
+    The names stand in its `__init__.py` once, where type checkers find them: below `if TYPE_CHECKING`, one a line, as
+    `from symdata.groups import Group as Group`. No module of the package may have the name of a public name.
 
     Args:
         package: the `__name__` of the package.
-        homes: public name -> the module of the package that defines it; no module may have the name of a public name.
 
     Example:
-        >>> get, names = lazy_names("symdata", {"Group": "groups"})
-        >>> names(), str(get("Group")(4))
-        (['Group'], 'c4')
+        >>> get, names, public = lazy_names("symdata")
+        >>> names() == public, "Group" in public, str(get("Group")(4))
+        (True, True, 'c4')
     """
+    module = sys.modules[package]
+    source: str = module.__loader__.get_source(package)  # type: ignore[union-attr]
+    homes = {name: home for home, name in _IMPORT.findall(source)}
+    public = sorted(homes)
 
     def get(name: str) -> Any:
         if name not in homes:
-            has = ", ".join(sorted(homes))
-            raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {has}")
-        value = getattr(import_module(f"{package}.{homes[name]}"), name)
-        setattr(sys.modules[package], name, value)
+            raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {', '.join(public)}")
+        value = getattr(import_module(homes[name]), name)
+        setattr(module, name, value)
         return value
 
-    return get, lambda: sorted(homes)
+    return get, lambda: public, public

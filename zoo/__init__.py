@@ -40,32 +40,4 @@ if TYPE_CHECKING:
     from zoo.training import TrainConfig as TrainConfig
     from zoo.training import train as train
 
-_NAMES = {
-    "checkpoint.folder": "read_checkpoint save_checkpoint",
-    "errors": "ModelError",
-    "evaluation.images": "ImageSet",
-    "evaluation.report": "Report",
-    "evaluation.scores": "accuracy angle_curve",
-    "exactness.arithmetic": "Subsampling",
-    "exactness.audits": "Audit audit exact_sizes",
-    "exactness.mends": "Mend",
-    "hub.mixin": "HubModel",
-    "hub.repository": "pull push",
-    "inference.opened_model": "OpenedModel",
-    "layers": "act_on_features",
-    "measure.feature_error": "FeatureError feature_error",
-    "models.registry": "create export",
-    "preprocessing": "Preprocessing",
-    "references.evaluating": "evaluate",
-    "references.listing": "list_models",
-    "references.loading": "info load",
-    "references.opening": "open_model",
-    "training": "DivergedError TrainConfig train",
-}
-"""Module of this package -> the public names that it defines; no module may be called like a public name."""
-
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = sorted(_HOMES)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from symdata.errors import first_line
 from zoo.errors import ModelError
 
 
@@ -38,5 +39,4 @@ def on_device(model: nn.Module, device: str) -> nn.Module:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"device {device!r} cannot be used: {reason}; use 'cpu' or 'cuda'") from None
+        raise ModelError(f"device {device!r} cannot be used: {first_line(error)}; use 'cpu' or 'cuda'") from None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.errors import ShapeError, whole
+from symdata.errors import ShapeError, one_of, whole
 from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
 from zoo.files import MAX_SIZE
@@ -39,8 +39,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         whole("size", self.size, 1, MAX_SIZE, ModelError, " pixels, for example 28")
-        if self.resize not in RESIZES:
-            raise ModelError(f"resize is {short(self.resize)}, expected one of {', '.join(RESIZES)}")
+        one_of("resize", self.resize, RESIZES, ModelError)
         for name in ("mean", "std"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
         got = f"mean {short(self.mean)} and std {short(self.std)}"

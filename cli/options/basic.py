@@ -2,29 +2,47 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymdataError
+
+T = TypeVar("T")
 
 
-class SymmetryType(click.ParamType[str]):
-    """Text of the grammar to its canonical text; a bad one is a usage error that shows the position."""
+class Parsed(click.ParamType[T]):
+    """What a function makes of a word; a `SymdataError` of the function is wrong usage.
 
-    name = "symmetry"
+    Args:
+        name: of the values, as the help shows it.
+        read: the function.
+        end: of the sentence, after the message of the error.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from symdata.symmetry import Symmetry
+    def __init__(self, name: str, read: Callable[[str], T], end: str = ".") -> None:
+        self.name, self.read, self.end = name, read, end
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
         try:
-            return str(Symmetry.parse(value))
-        except SymmetryError as error:
-            self.fail(str(error), param, ctx)
+            return self.read(value)
+        except SymdataError as error:
+            self.fail(f"{error}{self.end}", param, ctx)
 
 
-SYMMETRY = SymmetryType()
+def _canonical(text: str) -> str:
+    from symdata.symmetry import Symmetry
+
+    return str(Symmetry.parse(text))
+
+
+SYMMETRY = Parsed("symmetry", _canonical, end="")  # the message ends with a form of the grammar, to be copied
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False))
@@ -35,13 +53,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def add_options(options: Sequence[Decorator]) -> Decorator:
     """A decorator that adds several options to a command, in this order."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def print_json(value: Any) -> None:
@@ -49,17 +61,40 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def table(rows: list[list[str]], header: list[str]) -> str:
-    """Left-aligned columns under a header."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+def show(result: Any, as_json: bool) -> None:
+    """Print a result: as JSON, or as the text that it has itself."""
+    print_json(result.to_dict()) if as_json else click.echo(result)
+
+
+class Failure(click.ClickException):
+    """An expected error: one line on stderr, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Writes the line, which begins with the name of the program."""
+        click.echo(f"symdata: {self.message}", file=file, err=file is None)
+
+
+def check_outside(out: Path, dataset: str | Path) -> None:
+    """Refuse to write into the folder of a dataset."""
+    if out.resolve().is_relative_to(Path(dataset).resolve()):
+        problem = f"--out {str(out)!r} is inside the dataset, whose files are hashed"
+        raise click.UsageError(f"{problem}; name a folder beside it.")
+
+
+@contextmanager
+def resumable(total: int, label: str) -> Iterator[Any]:
+    """The progress bar of a command that `--resume` finishes after Ctrl-C."""
+    with progress_bar(total, label) as bar:
+        try:
+            yield bar
+        except KeyboardInterrupt:
+            click.echo("\nstopped; the same command with --resume goes on from here", err=True)
+            raise
 
 
 def progress_bar(total: int, label: str) -> Any:
-    """A tqdm bar on stderr; silent where stderr is not a terminal."""
+    """A tqdm bar on stderr; silent where stderr is not a terminal, or there is nothing to count."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=None, leave=False)
+    disable = None if total else True
+    return tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=disable, leave=False)

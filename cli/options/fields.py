@@ -1,15 +1,15 @@
 """The options of a configuration: one for every field of a dataclass whose fields are declared by `symdata.fields`."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from cli.options.basic import Decorator, Parsed, add_options
+from symdata.errors import SymdataError
 from symdata.fields import Rule, default_text
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class WordType(click.Choice[str]):
@@ -23,43 +23,38 @@ class WordType(click.Choice[str]):
         return tuple(self.rule.words())
 
 
-class ListType(click.ParamType[Any]):
-    """A number, or several with commas between them: `10`, or `16,32,64`."""
+def numbers(kind: Callable[[str], Any], example: str) -> Parsed[Any]:
+    """The type of a number, or of several with commas between them: `10`, or `16,32,64`."""
 
-    name = "numbers"
-
-    def __init__(self, kind: Callable[[str], Any], example: str) -> None:
-        self.kind, self.example = kind, example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def read(text: str) -> Any:
         try:
-            numbers = [self.kind(word) for word in str(value).split(",")]
+            found = [kind(word) for word in text.split(",")]
         except ValueError:
-            self.fail(f"{value!r} is no list of numbers; write {self.example}", param, ctx)
-        return numbers[0] if len(numbers) == 1 else numbers
+            raise SymdataError(f"{text!r} is no list of numbers; write {example}") from None
+        return found[0] if len(found) == 1 else found
+
+    return Parsed("numbers", read, end="")
 
 
 def field_options(
-    configuration: Any, types: Mapping[str, click.ParamType[Any]], without: tuple[str, ...] = ()
-) -> Callable[[Command], Command]:
-    """A decorator that adds an option for every field, in their order; an option that is not given is None.
+    configuration: Any, types: Mapping[str, click.ParamType[Any]], names: Sequence[str], *, defaults: bool = True
+) -> Decorator:
+    """A decorator that adds an option for each of some fields; an option that is not given is None.
 
     Args:
         configuration: the dataclass.
         types: of options that the rule of a field does not decide.
-        without: names of fields that are no options.
+        names: of the fields, in the order of the options.
+        defaults: whether the help says the default of a field, besides what None means.
     """
 
-    def decorate(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(configuration)):
-            if field.name not in without:
-                rule = field.metadata["rule"]
-                kind = WordType(rule) if rule.kind == "word" else TYPES.get(rule.kind)
-                option = click.option(_option(field), type=types.get(field.name, kind), default=None, help=_help(field))
-                command = option(command)
-        return command
-
-    return decorate
+    fields = {field.name: field for field in dataclasses.fields(configuration)}
+    options = []
+    for field in map(fields.__getitem__, names):
+        rule = field.metadata["rule"]
+        kind = types.get(field.name) or (WordType(rule) if rule.kind == "word" else TYPES.get(rule.kind))
+        options.append(click.option(_option(field), type=kind, default=None, help=_help(field, defaults)))
+    return add_options(options)
 
 
 def _option(field: "dataclasses.Field[Any]") -> str:
@@ -67,15 +62,15 @@ def _option(field: "dataclasses.Field[Any]") -> str:
     return f"--{name}/--no-{name}" if field.metadata["rule"].kind == "flag" else f"--{name}"
 
 
-def _help(field: "dataclasses.Field[Any]") -> str:
-    default = default_text(field)
+def _help(field: "dataclasses.Field[Any]", defaults: bool) -> str:
+    default = default_text(field) if defaults else field.metadata["none"]
     return f"{field.metadata['help']}  [{default}]" if default else str(field.metadata["help"])
 
 
 TYPES = {
     "whole": int,
-    "wholes": ListType(int, "10, or 16,32,64"),
+    "wholes": numbers(int, "10, or 16,32,64"),
     "real": float,
-    "reals": ListType(float, "0.5, or 0.49,0.48,0.45 for three channels"),
+    "reals": numbers(float, "0.5, or 0.49,0.48,0.45 for three channels"),
 }
 """Kind of a rule -> type of its option; a text for any other."""

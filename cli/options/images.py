@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options.basic import add_options, progress_bar
-from cli.options.model import GroupType
+from cli.options.model import GROUP
 
 if TYPE_CHECKING:
     from zoo.evaluation import ImageSet, Report
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 CPU_ANGLES = 2000
 """Images of the curve on a CPU: at 36 angles they take as long as 9,000 images under the 8 elements of d4."""
 
+LOGITS = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
+"""What to do if a network fails on images."""
+
 IMAGE_OPTIONS = (
     click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name."),
     click.option("--split", default="test", show_default=True, help="Of the data."),
-    click.option(
-        "--elements", type=GroupType(), default="d4", show_default=True, help="Finite group: an accuracy each."
-    ),
+    click.option("--elements", type=GROUP, default="d4", show_default=True, help="Finite group: an accuracy each."),
     click.option("--angles", type=click.IntRange(0, 360), default=36, show_default=True, help="Of the curve; 0: none."),
     click.option(
         "--fill",
@@ -58,6 +59,5 @@ def evaluate_given(opened: "OpenedModel", images: "ImageSet", given: dict[str, A
     fields = {name: given[name] for name in ("elements", "angles", "fill", "batch_size")}
     angle_limit = given["angle_limit"] or (CPU_ANGLES if given["device"] == "cpu" else None)
     total = forwards(len(images), given["elements"], given["angles"], angle_limit)
-    mend = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
-    with progress_bar(total, opened.name) as bar, foreign(f"{opened.name!r} cannot be evaluated", mend):
+    with progress_bar(total, opened.name) as bar, foreign(f"{opened.name!r} cannot be evaluated", LOGITS):
         return evaluate(opened, images, angle_limit=angle_limit, progress=bar.update, **fields)

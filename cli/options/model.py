@@ -1,54 +1,36 @@
 """The options that name a model and a group, and opening the model that they name."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options.basic import add_options
+from cli.options.basic import FILE, Parsed, add_options
+from cli.options.fields import TYPES
+from symdata.errors import SymmetryError
 
 if TYPE_CHECKING:
     from symdata.groups import Group
     from zoo.inference.opened_model import OpenedModel
 
 
-class NumbersType(click.ParamType[tuple[float, ...]]):
-    """`0.13`, or a number for each channel: `0.48,0.45,0.40`."""
+def _finite_group(text: str) -> "Group":
+    from symdata.groups import Group
 
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no number; expected one, or one per channel, as in 0.48,0.45,0.40.", param, ctx)
+    group = Group.parse(text)
+    if not group.is_finite:
+        finer = "d8" if group.flips else "c8"
+        raise SymmetryError(f"{text!r} has infinitely many elements; expected a finite group such as {finer}")
+    return group
 
 
-class GroupType(click.ParamType["Group"]):
-    """A finite group by name."""
-
-    name = "group"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Group":
-        from symdata.errors import SymmetryError
-        from symdata.groups import Group
-
-        try:
-            group = Group.parse(value)
-        except SymmetryError as error:
-            self.fail(f"{error}.", param, ctx)
-        if not group.is_finite:
-            finer = "d8" if group.flips else "c8"
-            self.fail(f"{value!r} has infinitely many elements; expected a finite group such as {finer}.", param, ctx)
-        return group
-
+GROUP = Parsed("group", _finite_group)
 
 MODEL_OPTIONS = (
-    click.option("--weights", type=click.Path(path_type=Path, dir_okay=False), help="Your own, as safetensors."),
+    click.option("--weights", type=FILE, help="Your own, as safetensors."),
     click.option("--arch", help="The network of --weights: package.module:callable, or a name of `symdata models`."),
     click.option("--size", type=click.IntRange(1, 4096), help="Side of its input in pixels.  [the model's own]"),
-    click.option("--mean", type=NumbersType(), help="Of its input, of values in [0, 1].  [the model's own]"),
-    click.option("--std", type=NumbersType(), help="As --mean.  [the model's own]"),
+    click.option("--mean", type=TYPES["reals"], help="Of its input, of values in [0, 1].  [the model's own]"),
+    click.option("--std", type=TYPES["reals"], help="As --mean.  [the model's own]"),
     click.option("--classes", help="Names of its outputs in order, as in cat,dog.  [those of model or data]"),
     click.option("--allow-untrained", is_flag=True, help="Take a network with random weights, too."),
 )

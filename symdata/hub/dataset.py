@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from symdata.errors import HubError, StoreError
 from symdata.hub.address import Address
@@ -47,17 +48,11 @@ def publish(
     folder, address = Path(folder), _dataset_address(repo_id)
     manifest = read_manifest(folder)
     _check(folder, f"{str(folder)!r} is damaged and was not uploaded")
-    return upload(
-        address,
-        {name: folder / name for name in _names(folder) if (folder / name).is_file()},
-        mark=MANIFEST,
-        is_ours=lambda name: name.endswith(".parquet"),  # `datasets` would read old shards together with new ones
-        message=f"{manifest['name']} made by symdata {manifest['versions'].get('symdata', '?')}",
-        private=private,
-        tag=tag,
-        token=token,
-        dry_run=dry_run,
-    )
+    files = {name: folder / name for name in _names(folder) if (folder / name).is_file()}
+    message = f"{manifest['name']} made by symdata {manifest['versions'].get('symdata', '?')}"
+    options: dict[str, Any] = {"private": private, "tag": tag, "token": token, "dry_run": dry_run}
+    # `datasets` would read old shards together with new ones.
+    return upload(address, files, mark=MANIFEST, is_ours=_is_shard, message=message, **options)
 
 
 def pull(ref: str, out: Path | str) -> Path:
@@ -101,6 +96,10 @@ def _dataset_address(ref: str) -> Address:
 def _names(folder: Path) -> list[str]:
     """Names of the files of a dataset."""
     return [CARD, *(shard["file"] for shard in shard_entries(read_manifest(folder))), MANIFEST, PREVIEW]
+
+
+def _is_shard(name: str) -> bool:
+    return name.endswith(".parquet")
 
 
 def _check(folder: Path, what: str) -> None:

@@ -1,7 +1,7 @@
 """Upload files as one commit of a repository: a reader sees the old state or the new one, never a mixture."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,6 @@ class Published(Result):
             return [f"{self.url} at {self.commit}{f' tagged {self.tag}' if self.tag else ''}"]
         rows = [(name, f"{size:,}".rjust(12)) for name, size in self.files.items()]
         return [Table(("file", "bytes"), rows, notes=(f"{self.kind} {self.url}: nothing was sent",))]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def upload(

@@ -2,20 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symdata.errors import StoreError
 from symdata.measures import Measure
 from symdata.pictures.contact_sheet import choose, contact_sheet
-from symdata.pictures.figure import Picture, as_picture
+from symdata.pictures.figure import Figure, Picture, as_picture
 from symdata.pictures.polar import Panel, polar_figure
 from symdata.store import ImageDataset, load, splits
 from symdata.symmetry import Symmetry
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MAX_PANELS = 16
 """Dials of one polar histogram; further ones are left out."""
@@ -37,7 +33,7 @@ def pictures(folder: Path | str, names: Sequence[str] | None = None) -> dict[str
     return {"contact-sheet.png": sheet, "polar.png": as_picture(elements_figure(opened))}
 
 
-def elements_figure(datasets: Sequence[ImageDataset]) -> "Figure":
+def elements_figure(datasets: Sequence[ImageDataset]) -> Figure:
     """Draw the dials of several splits: one row per split, if that fits."""
     rows = [dials(dataset) for dataset in datasets]
     columns = len(rows[0]) if 1 < len(rows[0]) <= 4 else 4

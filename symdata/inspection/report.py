@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from symdata.display import Result, Table
 from symdata.inspection.drawing import elements_figure
 from symdata.inspection.goodness import ChiSquare, Histogram, combine, element_counts, goodness_by_class, sidak
 from symdata.inspection.leakage import Trace, leakage
+from symdata.pictures.figure import Figure
 from symdata.store import ImageDataset, load, read_manifest
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SIGNIFICANCE = 1e-3
 """A split whose p-values are above this agrees with its spec."""
@@ -123,6 +121,7 @@ class SplitReport(Result):
 class InspectionReport(Result):
     """A dataset folder."""
 
+    json_fields = ("folder", "name", "classes", "shape", "agrees", "leaks", "splits")
     folder: Path
     name: str
     classes: tuple[str, ...]
@@ -145,18 +144,7 @@ class InspectionReport(Result):
         head = f"{self.name}: {len(self.classes)} classes, images {c} x {h} x {w} (channels, height, width)"
         return [head, *(part for split in self.splits for part in split.parts())]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "folder": str(self.folder),
-            "name": self.name,
-            "classes": list(self.classes),
-            "shape": list(self.shape),
-            "agrees": self.agrees,
-            "leaks": self.leaks,
-            "splits": [split.to_dict() for split in self.splits],
-        }
-
-    def plot(self) -> "Figure":
+    def plot(self) -> Figure:
         """Polar histogram of the elements of every split; the folder is read again for it."""
         return elements_figure([load(self.folder, split.split) for split in self.splits])
 

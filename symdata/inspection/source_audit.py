@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -14,12 +14,10 @@ from symdata.display import Result, Table
 from symdata.inspection.asymmetry.advice import advice
 from symdata.inspection.asymmetry.audit import AsymmetryAudit, audit
 from symdata.keys import permutation
+from symdata.pictures.figure import Figure
 from symdata.sources import Source, open_source
 from symdata.store import load, splits
 from symdata.store.manifest import MANIFEST
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LIMIT = 2000
 """Images of an audit: it then takes seconds, and finds differences that a classifier sees with 55 % accuracy."""
@@ -50,15 +48,9 @@ class SourceAudit(Result):
         return [head, *self.audit.parts(), "\n".join(map(item, advice(self.audit)))]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "place": self.place,
-            "split": self.split,
-            "classes": list(self.classes),
-            "shape": list(self.shape),
-            "audit": self.audit.to_dict() | {"advice": advice(self.audit)},
-        }
+        return super().to_dict() | {"audit": self.audit.to_dict() | {"advice": advice(self.audit)}}
 
-    def plot(self) -> "Figure":
+    def plot(self) -> Figure:
         """The figure of the audit."""
         return self.audit.plot()
 

@@ -7,7 +7,8 @@ packages do not declare themselves are listed in `packages.NUMPY_FLOORS` and in 
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Literal
 
@@ -61,6 +62,7 @@ class Diagnosis(Result):
         Everything that symdata needs works.
     """
 
+    json_fields = ("healthy", "findings")
     findings: tuple[Finding, ...]
 
     @property
@@ -77,9 +79,6 @@ class Diagnosis(Result):
         ]
         ill, well = "symdata does not work until the lines above are run.", "Everything that symdata needs works."
         return ["\n".join(rows), *mends, well if self.healthy else ill]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"healthy": self.healthy, "findings": [asdict(finding) for finding in self.findings]}
 
 
 def diagnose() -> Diagnosis:
@@ -113,10 +112,8 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     """Distribution -> version, for those of `names` that are installed."""
     versions = {}
     for name in names:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 

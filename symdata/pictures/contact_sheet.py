@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from symdata.errors import ShapeError, SymmetryError
+from symdata.errors import ShapeError
 from symdata.groups import Element, Elements, Group
 from symdata.pictures.figure import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
 from symdata.transforms.action import act
@@ -92,11 +92,7 @@ def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", 
     if image.ndim != 3:
         raise ShapeError(f"image has shape {tuple(image.shape)}, expected (C, H, W); pass one image, images[0]")
     group = Group.parse(group) if isinstance(group, str) else group
-    if not group.is_finite:
-        raise SymmetryError(
-            f"{group} has infinitely many elements; draw a finite subgroup, such as {'d8' if group.flips else 'c8'}"
-        )
-    orbit = act(image[None].expand(int(group.order), -1, -1, -1), group.elements, resample=resample, mask=mask)
+    orbit = act(image[None].expand(len(group.elements), -1, -1, -1), group.elements, resample=resample, mask=mask)
     n, rows, (w, h) = group.rotations or 1, 1 + group.flips, _tile(image).size
     sheet, pen = _blank((2 * MARGIN + n * (w + GAP) - GAP, 2 * MARGIN + rows * (h + CAPTION + GAP) - GAP))
     for k, element in enumerate(group.elements):

@@ -6,16 +6,13 @@ Convention:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symdata.errors import ShapeError
 from symdata.groups import Element
-from symdata.pictures.figure import INK, MIRRORED, PALE, PAPER, TURNED, Picture, as_picture, mark_degrees, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from symdata.pictures.figure import INK, MIRRORED, PALE, PAPER, TURNED, Figure, mark_degrees, new_figure
 
 COLOURS = (TURNED, MIRRORED, "#0f766e", "#7c3aed", "#a16207", "#be185d", INK)
 """One per curve; when they are used up, they begin again with the next line style."""
@@ -48,12 +45,7 @@ class PolarCurve:
             raise ShapeError(f"curve {self.name!r} has an accuracy of {wrong[0]:g}, expected shares in [0, 1]")
 
 
-def accuracy_curves(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> Picture:
-    """Picture of `accuracy_figure`."""
-    return as_picture(accuracy_figure(curves, chance=chance, title=title))
-
-
-def accuracy_figure(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> "Figure":
+def accuracy_figure(curves: Sequence[PolarCurve], *, chance: float | None = None, title: str = "") -> Figure:
     """Draw all curves on one dial.
 
     Args:

@@ -6,7 +6,9 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
+else:
+    Figure = Any  # for the annotations of everything that plots: matplotlib is imported when something is drawn
 
 DPI = 110
 PAPER, INK, PALE, LINE = "#ffffff", "#1f2328", "#8b949e", "#d8dee4"
@@ -17,7 +19,7 @@ TURNED, MIRRORED = "#0b62c4", "#c2410c"
 Picture = Image.Image
 
 
-def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None, dpi: int = DPI) -> "Figure":
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None, dpi: int = DPI) -> Figure:
     """Create an empty figure, in inches, that is in no window and in no global list of figures."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -27,7 +29,7 @@ def new_figure(width: float, height: float, layout: Literal["constrained"] | Non
     return figure
 
 
-def as_picture(figure: "Figure") -> Picture:
+def as_picture(figure: Figure) -> Picture:
     """Draw a figure into an RGB image of Pillow."""
     canvas: Any = figure.canvas
     canvas.draw()

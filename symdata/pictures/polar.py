@@ -7,28 +7,14 @@ Convention:
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symdata.groups import Elements
 from symdata.laws import arc_masses, identity_mass, is_identity
 from symdata.measures import Measure, is_discrete
-from symdata.pictures.figure import (
-    INK,
-    LINE,
-    MIRRORED,
-    PALE,
-    PAPER,
-    TURNED,
-    Picture,
-    as_picture,
-    mark_degrees,
-    new_figure,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from symdata.pictures.figure import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Figure, mark_degrees, new_figure
 
 _ARCS = 36
 """Arcs of a dial that shows a continuous measure."""
@@ -45,12 +31,7 @@ class Panel:
     """What it was drawn from; None if that is not one measure."""
 
 
-def polar_histogram(panels: Sequence[Panel], columns: int = 4) -> Picture:
-    """Picture of `polar_figure`."""
-    return as_picture(polar_figure(panels, columns))
-
-
-def polar_figure(panels: Sequence[Panel], columns: int = 4) -> "Figure":
+def polar_figure(panels: Sequence[Panel], columns: int = 4) -> Figure:
     """Draw how often each angle was drawn, and how often it should be, on one dial per panel.
 
     Area is frequency: the radius is its square root. On a dial of a continuous measure the identity of a partial

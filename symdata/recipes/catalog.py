@@ -92,6 +92,10 @@ def _ddmnist(group: str) -> Recipe:
     return Recipe(f"ddmnist-{group}", about, _DEGREE, symmetry=group, canvas="pair", counts=counts)
 
 
+def _quadrant(name: str, label: str, canvas: str) -> Recipe:
+    return Recipe(name, f"the digit in a random quadrant; the label is {label}", _LAYERWISE, canvas=canvas)
+
+
 def _two(element: Element, upright: int, moved: int) -> tuple[Pose, ...]:
     """An upright copy and a moved one, with their labels."""
     return Pose(Element(), upright), Pose(element, moved)
@@ -161,18 +165,8 @@ _RECIPES = {
             poses={"A": _two(HALF, 0, 1), "F": _two(HALF, 2, 3)},
             class_names=("A up", "A down", "F up", "F down"),
         ),
-        Recipe(
-            "digit-quadrant",
-            "the digit in a random quadrant; the label is the digit",
-            _LAYERWISE,
-            canvas="quadrant",
-        ),
-        Recipe(
-            "quadrant",
-            "the digit in a random quadrant; the label is digit + 10 quadrant, 40 classes",
-            _LAYERWISE,
-            canvas="quadrant-label",
-        ),
+        _quadrant("digit-quadrant", "the digit", "quadrant"),
+        _quadrant("quadrant", "digit + 10 quadrant, 40 classes", "quadrant-label"),
         *map(_ddmnist, ("c1", "c3", "c4", "so2", "d1", "d3", "d4", "o2")),
     )
 }

@@ -5,7 +5,7 @@ any samples; they are the same in any order, batch and process, and when a build
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -62,19 +62,35 @@ class DatasetPlan(Result):
     classes: tuple[str, ...]
 
     def parts(self) -> Iterable[Table]:
-        c, h, w = self.shape
-        rows = [
-            (split, f"{len(self.samples[split]):,}", f"{h}x{w}x{c}", str(symmetry), f"{symmetry.degree:.3f}")
-            for split, symmetry in self.symmetries.items()
-        ]
-        return [Table(("split", "images", "size", "symmetry", "degree"), rows)]
+        return [splits_table(self.outline())]
 
     def to_dict(self) -> dict[str, Any]:
-        splits = {
-            split: {"num_examples": len(samples), "symmetry": str(self.symmetries[split])}
-            for split, samples in self.samples.items()
+        return summary(self.outline())
+
+    def outline(self) -> dict[str, Any]:
+        """What is known of the manifest without any image."""
+        splits = {split: self.split_facts(split) for split in self.samples}
+        return {"spec": self.spec.to_dict(), **self.facts(), "splits": splits}
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says about all images."""
+        return {
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in self.poses],
+            "resampling": dict(vars(self.how)),
         }
-        return {"spec": self.spec.to_dict(), "shape": list(self.shape), "splits": splits}
+
+    def split_facts(self, split: str) -> dict[str, Any]:
+        """What the manifest says about a split, except for its shards."""
+        symmetry = self.symmetries[split]
+        return {
+            "symmetry": str(symmetry),
+            "degree": symmetry.degree,
+            "group": self.group(split).name,
+            "from": list(self.samples[split].origin),
+            "num_examples": len(self.samples[split]),
+        }
 
     @property
     def name(self) -> str:
@@ -83,10 +99,6 @@ class DatasetPlan(Result):
             return self.recipe.name
         return f"{self.recipe.name or self.source.name}-{next(iter(self.symmetries.values())).slug}"
 
-    @property
-    def canvas(self) -> str:
-        return self.recipe.canvas
-
     @cached_property
     def poses(self) -> tuple[Element, ...]:
         return poses_of(self.recipe)
@@ -94,7 +106,7 @@ class DatasetPlan(Result):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the finished images."""
-        return canvas_shape(self.canvas, self.source.shape)
+        return canvas_shape(self.recipe.canvas, self.source.shape)
 
     @property
     def pinned(self) -> str | None:
@@ -120,7 +132,7 @@ class DatasetPlan(Result):
 
     def quadrant(self, split: str, rows: Rows) -> np.ndarray | None:
         """The quadrant of some samples, (n,) int64; None if the canvas has no quadrants."""
-        if not self.canvas.startswith("quadrant"):
+        if not self.recipe.canvas.startswith("quadrant"):
             return None
         keys = split_keys(self.spec.seed, split, "quadrant", np.asarray(rows))
         drawn: np.ndarray = np.floor(len(QUADRANTS) * uniforms(keys, 1)[0]).astype(np.int64)
@@ -129,7 +141,7 @@ class DatasetPlan(Result):
     def labels(self, split: str, rows: Rows) -> np.ndarray:
         """The labels of some samples, (n,) int64."""
         label, quadrant = self.samples[split].label[rows], self.quadrant(split, rows)
-        if quadrant is not None and self.canvas == "quadrant-label":
+        if quadrant is not None and self.recipe.canvas == "quadrant-label":
             label = label + len(self.classes) // len(QUADRANTS) * quadrant
         return label
 
@@ -155,8 +167,26 @@ class DatasetPlan(Result):
         moved = [
             move(upright[:, part].contiguous(), each.to(upright.device), self.how) for part, each in enumerate(elements)
         ]
-        images, labels = compose(self.canvas, moved, quadrant), self.labels(split, rows)
+        images, labels = compose(self.recipe.canvas, moved, quadrant), self.labels(split, rows)
         return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
+
+
+def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
+    """The splits in a manifest: how many images of which size, moved by which symmetry."""
+    c, h, w = manifest["shape"]
+    rows = [
+        (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
+        for name, split in manifest["splits"].items()
+    ]
+    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
+
+
+def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan says of itself as plain data, from the outline of its manifest."""
+    splits = {
+        name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in manifest["splits"].items()
+    }
+    return {"spec": manifest["spec"], "shape": manifest["shape"], "splits": splits}
 
 
 def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:

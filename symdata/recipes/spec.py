@@ -1,11 +1,13 @@
 """The description of a dataset: the argument of `make`, stored in the manifest."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symdata.errors import RecipeError, whole
+from symdata.errors import RecipeError
+from symdata.fields import declare, one_of, read, real, text, whole
 from symdata.symmetry import Symmetry
 
 MAX_SIZE = 4096
@@ -24,36 +26,52 @@ class Spec:
         'd4-partial@0.5'
     """
 
-    source: str | None = None
+    source: str | None = declare(None, text(), "For a recipe: the source, if not the recipe's own.")
     """Reference of the source; None: that of the recipe, or `glyphs`."""
-    recipe: str | None = None
-    symmetry: str | None = None
+    recipe: str | None = declare(None, text(), "A dataset of the literature.")
+    symmetry: str | None = declare(
+        None, text(), "none, c4, d4-partial, so2@-45..45, 0-4:d4,rest:none ...", none="the recipe's, or none"
+    )
     """Of all splits but the test split; None: that of the recipe, or `none`."""
-    test_symmetry: str | None = None
+    test_symmetry: str | None = declare(None, text(), "Of the test split, if it differs.")
     """Of the test split; None: as the others."""
-    size: int | None = None
+    size: int | None = declare(
+        None,
+        whole(2, MAX_SIZE, " pixels; leave it out to keep the source's"),
+        "Side of the upright images in pixels.",
+        none="as they come; glyphs 28",
+    )
     """Side of the upright images in pixels; None: as in the source."""
-    resize: str = "bilinear"
+    resize: str = declare("bilinear", one_of("bilinear", "bicubic", "area", "pad"), "How --size is reached.")
     """How images are brought to `size`; one of `symdata.sources.RESIZES`."""
-    count: int | None = None
+    count: int | None = declare(
+        None,
+        whole(1, MAX_COUNT, "; leave it out for all images"),
+        "Images in the training split; the others in proportion.",
+    )
     """Samples in the training split; the others keep their proportion."""
-    seed: int = 0
-    validation: float | None = None
+    seed: int = declare(0, whole(-math.inf, math.inf), "The same seed gives the same bytes.  [default: 0]")
+    validation: float | None = declare(
+        None, real(0.0, 1.0), "Share of training images held out.", none="recipes 1/6, else 0"
+    )
     """Share of training images held out if the source has no validation split; None: that of the recipe, or 0."""
-    resample: str = "auto"
+    resample: str = declare(
+        "auto",
+        one_of("auto", "exact", "spline", "bilinear", "bicubic", "nearest"),
+        "Interpolation between pixels.  [auto: exact if possible, else spline for every image]",
+    )
     """This and the next three are as for `act`, decided once for all splits."""
-    mask: str = "auto"
-    padding: str = "border"
-    supersample: int = 1
+    mask: str = declare("auto", one_of("auto", "disk", "none"), "auto: disk if resampled.")
+    padding: str = declare("border", one_of("border", "zeros", "reflection"), "Pixels outside of the image.")
+    supersample: int = declare(1, whole(1, 16), "Samples per pixel and axis; 3 as for RotMNIST.")
 
     def __post_init__(self) -> None:
         for name in ("symmetry", "test_symmetry"):  # only canonical text is stored
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Symmetry.parse(text)))
-        if self.count is not None:
-            whole("count", self.count, 1, MAX_COUNT, RecipeError, "; leave it out for all images")
-        if self.size is not None:
-            whole("size", self.size, 2, MAX_SIZE, RecipeError, " pixels; leave it out to keep the source's")
+        for field in dataclasses.fields(self):
+            if field.name in ("size", "count"):  # the source and `act` read the others
+                read(field, getattr(self, field.name), RecipeError)
         if self.validation is not None and not 0.0 <= self.validation < 1.0:
             raise RecipeError(f"validation share {self.validation:g} is outside [0, 1); 0.1 holds out a tenth")
 

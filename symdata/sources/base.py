@@ -98,20 +98,25 @@ class Ref:
         options = dict(piece.split("=", 1) for piece in pieces)
         if bad := [key for key in options if key not in REF_OPTIONS]:
             known = ", ".join(f"{key}=..." for key in REF_OPTIONS)
-            raise SourceError(f"source {text!r}: no option {bad[0]!r}; the options are {known}")
+            raise refusal(text, f"no option {bad[0]!r}; the options are {known}")
         return cls(text, place, options)
 
     def only(self, *allowed: str) -> None:
         """Raise SourceError for an option that is not one of these."""
         if bad := [key for key in self.options if key not in allowed]:
-            raise SourceError(f"source {self.text!r}: this kind of source takes no {bad[0]}= option; leave it out")
+            raise refusal(self.text, f"this kind of source takes no {bad[0]}= option; leave it out")
 
     def select(self, found: Mapping[str, T]) -> dict[str, T]:
         """The splits named by `splits=A+B`, by default all, in canonical order."""
         wanted = self.options["splits"].split("+") if "splits" in self.options else list(found)
         if bad := [name for name in wanted if name not in found]:
-            raise SourceError(f"source {self.text!r}: no split {bad[0]!r}; it has {', '.join(split_order(found))}")
+            raise refusal(self.text, f"no split {bad[0]!r}; it has {', '.join(split_order(found))}")
         return {name: found[name] for name in split_order(wanted)}
+
+
+def refusal(ref: str, problem: str) -> SourceError:
+    """The error for a source that cannot be used."""
+    return SourceError(f"source {ref!r}: {problem}")
 
 
 def known_split(word: str) -> str | None:
@@ -159,7 +164,5 @@ def check_indices(source: Source, split: str, indices: np.ndarray) -> np.ndarray
     wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
     count = source.splits[split]
     if wanted.size and (wanted.min() < 0 or wanted.max() >= count):
-        raise SourceError(
-            f"source {source.ref!r}: index {wanted.min()}..{wanted.max()} is outside 0..{count - 1} of {split!r}"
-        )
+        raise refusal(source.ref, f"index {wanted.min()}..{wanted.max()} is outside 0..{count - 1} of {split!r}")
     return wanted

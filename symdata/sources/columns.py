@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref
+from symdata.sources.base import Ref, refusal
 from symdata.sources.files import Labels
 
 IMAGE_NAMES = ("image", "img")
@@ -44,10 +44,8 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     label = _pick(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
     kind = schema.field(label).type
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
-        raise SourceError(
-            f"source {ref.text!r}: column {label!r} is of type {kind}; a label is one integer, boolean or text an "
-            "image: name another with ,label=COLUMN"
-        )
+        mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
+        raise refusal(ref.text, f"column {label!r} is of type {kind}; {mend}")
     return Columns(image, label, _names(features, label))
 
 
@@ -55,10 +53,8 @@ def encode_labels(ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns
     """Labels from the values of a column; without class names the sorted distinct values are the classes."""
     for split, values in raw.items():
         if values.null_count:
-            raise SourceError(
-                f"source {ref!r}: {values.null_count} of {len(values)} labels in split {split!r} are missing (null); "
-                "fill them or drop those rows"
-            )
+            problem = f"{values.null_count} of {len(values)} labels in split {split!r} are missing (null)"
+            raise refusal(ref, f"{problem}; fill them or drop those rows")
     if columns.names is not None:
         return Labels(columns.names, {split: values.to_numpy().astype(np.int64) for split, values in raw.items()})
     return Labels.of({split: values.to_pylist() for split, values in raw.items()})
@@ -115,7 +111,7 @@ def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple
     columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
     if role in ref.options:
         if ref.options[role] not in schema.names:
-            raise SourceError(f"source {ref.text!r}: no column {ref.options[role]!r}; it has {columns}")
+            raise refusal(ref.text, f"no column {ref.options[role]!r}; it has {columns}")
         return ref.options[role]
     named = [name for name in usual if name in found]
     if named or len(found) == 1:
@@ -123,6 +119,4 @@ def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple
     problem = f"is missing: expected one called {' or '.join(usual)}"
     if found:
         problem = f"could be any of {', '.join(found)}"
-    raise SourceError(
-        f"source {ref.text!r}: the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN"
-    )
+    raise refusal(ref.text, f"the {role} column {problem}; the columns are {columns}; name it with ,{role}=COLUMN")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import check_indices
+from symdata.sources.base import check_indices, refusal
 from symdata.sources.decode import Header, decode, probe
 from symdata.sources.files import Facts, FileSource, Labels, fingerprint
 from symdata.sources.fit import Fit
@@ -54,9 +54,7 @@ class EncodedSource(FileSource):
         for size, positions in by_size.items():
             if self._fit.size is None and size != self.shape[1:]:
                 name = self._store.name(split, wanted[positions[0]])
-                raise SourceError(
-                    f"source {self.ref!r}: {name} changed its size since the source was opened; open it again"
-                )
+                raise refusal(self.ref, f"{name} changed its size since the source was opened; open it again")
             stack = torch.from_numpy(np.stack([images[i] for i in positions])).permute(0, 3, 1, 2)  # (k, C, h, w)
             out[positions] = self._fit(stack)
         return out
@@ -68,9 +66,7 @@ class EncodedSource(FileSource):
                 yield function(blob)
             except SourceError as error:
                 name = self._store.name(split, index)
-                raise SourceError(
-                    f"source {self.ref!r}: {name} cannot be used: {error}; replace or remove it"
-                ) from None
+                raise refusal(self.ref, f"{name} cannot be used: {error}; replace or remove it") from None
 
     def _survey(self) -> tuple[dict[Header, tuple[str, int]], list[str]]:
         """Each kind of header with the first image that has it, and lines `name digest` if they are needed."""

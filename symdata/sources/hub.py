@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import Ref, known_split
+from symdata.sources.base import Ref, known_split, refusal
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, fingerprint, slug
 from symdata.sources.fit import Fit
@@ -50,7 +50,7 @@ class DatasetAddress:
         repo, _, revision = ref.place.removeprefix("hub:").partition("@")
         rows = ref.options.get("stream")
         if rows is not None and not (rows.isascii() and rows.isdigit() and 1 <= int(rows) <= MOST_ROWS):
-            raise SourceError(f"source {ref.text!r}: stream={rows}, expected rows of each split from 1 to {MOST_ROWS}")
+            raise refusal(ref.text, f"stream={rows}, expected rows of each split from 1 to {MOST_ROWS}")
         return cls(ref, repo, revision or None, ref.options.get("config"), None if rows is None else int(rows))
 
     @property
@@ -154,10 +154,7 @@ def _first_rows(address: DatasetAddress, loaded: "datasets.IterableDatasetDict")
     named = {known_split(split) or split: rows for split, rows in loaded.items()}
     found = {}
     for split, rows in address.ref.select(named).items():
-        encoded = rows
-        for name, feature in (rows.features or {}).items():
-            if isinstance(feature, datasets.Image):
-                encoded = encoded.cast_column(name, datasets.Image(decode=False))
+        encoded = rows.decode(False) if rows.features else rows
         found[split] = datasets.Dataset.from_list(list(encoded.take(address.rows)), features=rows.features)
     return datasets.DatasetDict(found)
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, check_indices, split_name
+from symdata.sources.base import Ref, check_indices, refusal, split_name
 from symdata.sources.files import Facts, FileSource, Labels
 from symdata.sources.fit import Fit
 
@@ -39,9 +39,7 @@ class ArraySource(FileSource):
         sizes = {fit.shape(*split_images.shape[2:]) for split_images in images.values()}
         if len(channels) > 1 or len(sizes) > 1:
             listing = ", ".join(f"{split} {'x'.join(map(str, found.shape[1:]))}" for split, found in images.items())
-            raise SourceError(
-                f"source {self.ref!r}: the splits differ in shape ({listing}); give one size, as in --size 28"
-            )
+            raise refusal(self.ref, f"the splits differ in shape ({listing}); give one size, as in --size 28")
         self.shape = (channels.pop(), *sizes.pop())
 
     def read(self, split: str, indices: np.ndarray) -> torch.Tensor:

@@ -22,15 +22,8 @@ class ArrowStore:
     """Random access to the image column of `datasets.Dataset`s, which map their arrow files into memory."""
 
     def __init__(self, splits: "dict[str, datasets.Dataset]", column: str, folder: Path) -> None:
-        import datasets
-
         self.column, self.folder = column, folder
-        self._splits = {}
-        for split, rows in splits.items():
-            images = rows.select_columns([column])
-            if isinstance(images.features[column], datasets.Image):
-                images = images.cast_column(column, datasets.Image(decode=False))
-            self._splits[split] = images.with_format("arrow")
+        self._splits = {split: rows.select_columns([column]).with_format("arrow") for split, rows in splits.items()}
 
     def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
         """Encoded images at `indices`."""

@@ -2,12 +2,11 @@
 
 import shlex
 from dataclasses import fields
-from importlib import resources
 from typing import Any
 
-import jinja2
 import yaml
 
+from symdata.display import template
 from symdata.recipes.plan import DatasetPlan
 from symdata.store.manifest import shard_entries
 from symdata.store.shards import features, plan_shards
@@ -15,17 +14,15 @@ from symdata.store.shards import features, plan_shards
 
 def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """Text of the README.md of a dataset folder."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((resources.files("cards") / "dataset.md.j2").read_text(encoding="utf-8"))
     front = yaml.safe_dump(_front(plan, manifest), sort_keys=False, allow_unicode=True)
     recipe = plan.recipe if plan.recipe.name else None
-    return template.render(
+    return template("dataset.md.j2").render(
         front=front,
         m=manifest,
         recipe=recipe,
         as_published=recipe is not None and plan.spec.symmetry is None and plan.spec.test_symmetry is None,
         command=command(plan, manifest),
-        canvas=plan.canvas,
+        canvas=plan.recipe.canvas,
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
     )
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from symdata.errors import StoreError
+from symdata.errors import StoreError, first_line
 from symdata.groups import Element, Elements, Group
 from symdata.sources.decode import decode_images
 from symdata.store.manifest import read_manifest
@@ -85,7 +86,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         c, h, w = self.shape
         out = np.empty((len(rows), c, h, w), np.uint8)
         for start in range(0, len(rows), CHUNK):
-            blobs = self._encoded(rows[start : start + CHUNK])
+            blobs = [self._encoded[row].as_py() for row in rows[start : start + CHUNK].tolist()]
             for row, image in enumerate(decode_images(blobs, channels=c), start):
                 if image.shape[:2] != (h, w):
                     found = f"row {rows[row]} of split {self.split!r} in {str(self.folder)!r} is {image.shape[:2]}"
@@ -107,24 +108,10 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
             raise IndexError(f"index {bad[0]} is outside a split of {n} images")
         return rows % max(1, n)
 
-    def _encoded(self, rows: np.ndarray) -> list[bytes]:
-        """The PNG files of some rows. The table comes in pieces, because one array holds at most 2 GiB."""
-        piece, first = np.searchsorted(self._ends, rows, side="right"), np.concatenate([[0], self._ends])
-        out: list[bytes] = [b""] * len(rows)
-        for k in np.unique(piece).tolist():
-            here = np.flatnonzero(piece == k)
-            found = self._pieces[k].take(pa.array(rows[here] - first[k])).to_pylist()
-            for position, blob in zip(here.tolist(), found, strict=True):
-                out[position] = blob
-        return out
-
     @cached_property
-    def _pieces(self) -> list[Any]:
-        return [chunk.field("bytes") for chunk in self._table["image"].chunks]
-
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum([len(piece) for piece in self._pieces])
+    def _encoded(self) -> pa.ChunkedArray:
+        """The PNG file of every row. Read one by one: `take` would join the pieces, and one array holds 2 GiB."""
+        return pc.struct_field(self._table["image"], "bytes")
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -161,10 +148,8 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
     def column(self, name: str) -> np.ndarray:
         """Values of a column other than the image; integers become int64."""
-        if name not in self._table.column_names:
-            raise StoreError(
-                f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(self._table.column_names)}"
-            )
+        if name not in (names := self._table.column_names):
+            raise StoreError(f"{str(self.folder)!r} has no column {name!r}; it has {', '.join(names)}")
         values = np.asarray(self._table[name])
         return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
@@ -201,4 +186,4 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read {str(path)!r}: {str(error).splitlines()[0]}; build the dataset again") from None
+        raise StoreError(f"cannot read {str(path)!r}: {first_line(error)}; build the dataset again") from None

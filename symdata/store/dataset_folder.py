@@ -18,12 +18,12 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.recipes.catalog import is_recipe
-from symdata.recipes.plan import DatasetPlan, resolve
+from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
 from symdata.recipes.spec import MAX_COUNT, Spec
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
-from symdata.store.manifest import MANIFEST, describe, facts, outline, read_manifest, split_facts
+from symdata.store.manifest import MANIFEST, describe, outline, read_manifest
 from symdata.store.shards import plan_shards, write_shards
 
 CARD, PREVIEW = "README.md", "preview.png"
@@ -60,21 +60,14 @@ class Made(Result):
         return self.folder / PREVIEW
 
     def parts(self) -> list[str | Table]:
-        c, h, w = self.manifest["shape"]
-        rows = [
-            (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
-            for name, split in self.manifest["splits"].items()
-        ]
         built = (f"dataset  {self.folder}", f"picture  {self.preview}")
         notes = built if self.written else (f"would be written to {self.folder}",)
-        return [Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)]
+        return [splits_table(self.manifest, notes)]
 
     def to_dict(self) -> dict[str, Any]:
         if self.written:
             return {"folder": str(self.folder), "preview": str(self.preview), "manifest": self.manifest}
-        said, keys = self.manifest, ("num_examples", "symmetry")
-        splits = {name: {key: split[key] for key in keys} for name, split in said["splits"].items()}
-        return {"folder": str(self.folder), "spec": said["spec"], "shape": said["shape"], "splits": splits}
+        return {"folder": str(self.folder), **summary(self.manifest)}
 
 
 def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
@@ -135,8 +128,7 @@ def make(
     folder = Path(plan.name if out is None else out)
     if dry_run:
         check_target(folder, overwrite)
-        splits = {split: split_facts(plan, split) for split in plan.samples}
-        return Made(folder, {"spec": plan.spec.to_dict(), **facts(plan), "splits": splits}, written=False)
+        return Made(folder, plan.outline(), written=False)
     shards = plan_shards(plan, num_shards)
     identity = build_identity(outline(plan), [shard.file for shard in shards])
     if resume and not overwrite and identity_in(folder) == identity:

@@ -35,9 +35,9 @@ def outline(plan: DatasetPlan) -> dict[str, Any]:
         "spec": plan.spec.to_dict(),
         "source": {key: getattr(source, key) for key in ("ref", "name", "license", "fingerprint", "revision")}
         | {"pinned": plan.pinned},
-        **facts(plan),
+        **plan.facts(),
         "encoder": ENCODER,
-        "splits": {split: split_facts(plan, split) for split in plan.samples},
+        "splits": {split: plan.split_facts(split) for split in plan.samples},
         "versions": versions(),
     }
 
@@ -47,28 +47,6 @@ def versions() -> dict[str, str]:
     libraries = ("torch", "kornia", "datasets", "pyarrow", "isal", "zlib-ng")
     own = {"symdata": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in libraries}
-
-
-def facts(plan: DatasetPlan) -> dict[str, Any]:
-    """What the manifest says about all images."""
-    return {
-        "classes": list(plan.classes),
-        "shape": list(plan.shape),
-        "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in plan.poses],
-        "resampling": dict(vars(plan.how)),
-    }
-
-
-def split_facts(plan: DatasetPlan, split: str) -> dict[str, Any]:
-    """What the manifest says about a split, except for its shards."""
-    symmetry = plan.symmetries[split]
-    return {
-        "symmetry": str(symmetry),
-        "degree": symmetry.degree,
-        "group": plan.group(split).name,
-        "from": list(plan.samples[split].origin),
-        "num_examples": len(plan.samples[split]),
-    }
 
 
 def _shard_entry(shard: Shard, path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ benchmarks/README.md). The encoding of an image depends on its own pixels alone:
 compresses best as it is, anything else as differences from Paeth's prediction, filter type 4 of the PNG standard.
 """
 
-import binascii
 import math
 import struct
 
@@ -36,9 +35,7 @@ def encode_pngs(images: np.ndarray) -> list[bytes]:
     files = [b""] * n
     for chosen, filtered, zlib in ((black, _plain, zlib_ng), (~black, _paeth, isal_zlib)):
         for row, scanlines in zip(np.flatnonzero(chosen).tolist(), filtered(images[chosen]), strict=True):
-            body = b"IDAT" + zlib.compress(scanlines, 1)
-            crc = zlib.crc32(body).to_bytes(4)
-            files[row] = b"%b%b%b%b%b" % (header, (len(body) - 4).to_bytes(4), body, crc, END)
+            files[row] = header + _chunk(b"IDAT", zlib.compress(scanlines, 1)) + END
     return files
 
 
@@ -88,4 +85,4 @@ def _residual(x: np.ndarray, left: np.ndarray, above: np.ndarray, corner: np.nda
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", binascii.crc32(kind + body))
+    return b"%b%b%b%b" % (len(body).to_bytes(4), kind, body, isal_zlib.crc32(kind + body).to_bytes(4))

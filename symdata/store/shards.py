@@ -78,7 +78,7 @@ def features(plan: DatasetPlan) -> Any:
         columns |= {f"element{suffix}": Value("int32"), f"angle{suffix}": Value("float32")}
         columns |= {f"flip{suffix}": Value("bool"), f"index{suffix}": Value("int64")}
     columns |= {"pose": Value("int32")} if len(plan.poses) > 1 else {}
-    columns |= {"quadrant": Value("int32")} if plan.canvas.startswith("quadrant") else {}
+    columns |= {"quadrant": Value("int32")} if plan.recipe.canvas.startswith("quadrant") else {}
     return Features(columns)
 
 
@@ -151,7 +151,7 @@ def _blocks(plan: DatasetPlan, shard: Shard) -> Iterator[tuple[int, int]]:
 
 
 def _suffixes(plan: DatasetPlan) -> tuple[str, ...]:
-    return ("", "_right") if plan.canvas == "pair" else ("",)
+    return ("", "_right") if plan.recipe.canvas == "pair" else ("",)
 
 
 _Job = tuple[str, int, int]

@@ -1,7 +1,7 @@
 """Check that a dataset folder agrees with its manifest, and that its source still gives the same images."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
 from symdata.sources.files import sha256
 from symdata.store.dataset import ImageDataset
-from symdata.store.manifest import facts, read_manifest, shard_entries, split_facts
+from symdata.store.manifest import read_manifest, shard_entries
 from symdata.store.shards import BLOCK_BYTES, table_of
 
 AGAIN = "build the dataset again"
@@ -46,6 +46,7 @@ class Verification(Result):
         ok      test: 1 of 1 images derived again, bit for bit
     """
 
+    json_fields = ("folder", "passed", "checks")
     folder: Path
     checks: tuple[Check, ...]
 
@@ -61,9 +62,6 @@ class Verification(Result):
 
     def parts(self) -> list[str]:
         return ["\n".join(f"{'ok    ' if c.passed else 'FAILED'}  {c.name}: {c.detail}" for c in self.checks)]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"folder": str(self.folder), "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
 def verify(folder: Path | str, *, samples: int = 64, seed: int = 0, source: str | None = None) -> Verification:
@@ -153,9 +151,9 @@ def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    pairs = {key: (manifest[key], value) for key, value in facts(plan).items()}
+    pairs = {key: (manifest[key], value) for key, value in plan.facts().items()}
     for split, entry in manifest["splits"].items():
-        pairs |= {f"{split} {key}": (entry[key], value) for key, value in split_facts(plan, split).items()}
+        pairs |= {f"{split} {key}": (entry[key], value) for key, value in plan.split_facts(split).items()}
     for key, (said, wanted) in pairs.items():
         if not _equal(said, wanted):
             return Check("manifest", False, f"{key} is {said!r}, its spec gives {wanted!r}; {AGAIN}")

@@ -13,14 +13,13 @@ Convention:
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from reprlib import repr as short
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError, SymmetryError, one_of
+from symdata.errors import ShapeError, SymmetryError, one_of, suggest
 from symdata.transforms.generators import LEARNABLE, Generator, current_name
 from symdata.transforms.warp import MASKS, PADDINGS, apply_mask
 
@@ -43,9 +42,7 @@ def read_generators(names: str | Sequence[str]) -> tuple[str, ...]:
     parts = [current_name(part, learned=True) if isinstance(part, str) else part for part in parts]
     for name in parts:
         if not isinstance(name, str) or name not in LEARNABLE:
-            near = get_close_matches(str(name)[:40], LEARNABLE, 1, 0.5)
-            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(LEARNABLE)}"
-            raise SymmetryError(f"there is no generator {short(name)}; {mend}")
+            raise SymmetryError(f"there is no generator {short(name)}; {suggest(str(name)[:40], LEARNABLE)}")
     if len(set(parts)) < len(parts):
         raise SymmetryError(f"generators {', '.join(parts)} name one twice; name each once")
     return tuple(parts)

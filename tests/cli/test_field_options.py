@@ -29,7 +29,7 @@ class Example:
 
 
 @click.command()
-@field_options(Example, {"out_folder": click.Path()}, without=("source",))
+@field_options(Example, {"out_folder": click.Path()}, ("out_folder", "count", "share", "colour", "widths", "flag"))
 def command(**given):
     click.echo(repr({name: value for name, value in given.items() if value is not None}))
 

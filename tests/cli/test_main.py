@@ -187,4 +187,4 @@ def test_the_help_loads_no_command():
         "print([name for name in sys.modules if name.startswith('cli.')])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "['cli.main']"
+    assert result.stdout.splitlines()[-1] == "['cli.options', 'cli.options.basic', 'cli.main']"

@@ -19,7 +19,7 @@ MAY_IMPORT = {
         "laws": "groups measures",
         "transforms": "errors groups keys measures symmetry",
         "sources": "display errors groups keys",
-        "recipes": "display errors groups keys sources symmetry transforms",
+        "recipes": "display errors fields groups keys sources symmetry transforms",
         "pictures": "errors groups laws measures transforms",
         "store": "_version display errors groups keys pictures recipes sources symmetry",
         "inspection": "display errors groups keys laws measures pictures sources store symmetry transforms",

@@ -1,8 +1,11 @@
 """Results as text, as Markdown, as HTML and as plain data."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain
 
 TABLE = Table(("element", "share"), [("e", "50 %"), ("r90", "<5 %")], title="Shares", notes=["Of 20 images."])
 
@@ -88,3 +91,40 @@ def test_a_result_must_say_what_there_is_to_read():
 
     with pytest.raises(TypeError, match="parts"):
         Silent()
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+    at: Path
+
+
+@dataclass(frozen=True)
+class Route(Result):
+    points: tuple[Point, ...]
+    by_name: dict[str, Point]
+
+    def parts(self):
+        return []
+
+    @property
+    def count(self):
+        return len(self.points)
+
+
+class ShortRoute(Route):
+    json_fields = ("count", "points")
+
+
+def test_a_result_is_plain_data_by_its_fields_or_by_the_attributes_that_it_names():
+    point = Point(1, Path("here"))
+    assert Route((point,), {"a": point}).to_dict() == {
+        "points": [{"x": 1, "at": "here"}],
+        "by_name": {"a": {"x": 1, "at": "here"}},
+    }
+    assert list(ShortRoute((point,), {}).to_dict().items()) == [("count", 1), ("points", [{"x": 1, "at": "here"}])]
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 0.5, "text"])
+def test_what_json_knows_stays_as_it_is(value):
+    assert plain([value, (value,)]) == [value, [value]]

@@ -4,12 +4,12 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Any
 
 import jinja2
 import yaml
 
+from symdata.display import template
 from symdata.groups import Group
 from symdata.transforms.generators import FACTOR, current_name, half_width_unit
 from zoo.checkpoint.manifest import innermost
@@ -46,15 +46,11 @@ def render_card(
         ModelError: if a value that the card shows is missing in one of the two.
     """
     report = None if evaluation is None else Report.from_dict(evaluation)
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"plain": plain, "line": _line, "numbers": _numbers}
-    template = environment.from_string((resources.files("cards") / "model.md.j2").read_text(encoding="utf-8"))
+    filters = {"plain": plain, "line": _line, "numbers": _numbers}
     ref = repo or "PATH"
     try:
         front = _front(config, report, dataset, license)
-        return template.render(
+        return template("model.md.j2", filters, keep_trailing_newline=True).render(
             front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf),
             ref=ref,
             config=config,

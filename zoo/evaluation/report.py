@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from symdata.display import Result, Table
+from symdata.display import PlainData, Result, Table, plain, plain_fields
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.evaluation.structure import Structure
 from zoo.measure.estimates import Rate
-from zoo.measure.plain_data import plain, plain_fields, read_fields
+from zoo.measure.plain_data import read_fields
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,9 +53,10 @@ class ElementScore:
 
 
 @dataclass(frozen=True)
-class AngleCurve:
+class AngleCurve(PlainData):
     """Accuracy over angle."""
 
+    json_fields = ("count", "angles", "correct", "accuracies", "mean")
     angles: tuple[float, ...]
     """Degrees, counter-clockwise as displayed."""
     correct: tuple[int, ...]
@@ -90,10 +91,6 @@ class AngleCurve:
         accuracy, angle = self.lowest
         return f"{percent(self.mean)} on average, lowest {percent(accuracy)} at {angle:g} degrees"
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON, derived numbers included."""
-        return plain_fields(self, "count", "angles", "correct", "accuracies", "mean")
-
 
 @dataclass(frozen=True)
 class ClassGap:
@@ -104,9 +101,11 @@ class ClassGap:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(PlainData):
     """Accuracy under the elements that training showed, and under the others."""
 
+    json_fields = ("symmetry", "value", "by_class")
+    """`seen` and `unseen` are in the report itself."""
     symmetry: str
     """What training showed: the symmetry of the dataset, then that of the augmentation."""
     seen: Rate
@@ -128,10 +127,6 @@ class Gap:
             f"{100 * self.value:.2f} points: {percent(self.seen.value)} on elements seen in training ({trained}), "
             f"{percent(self.unseen.value)} on the others"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON; `seen` and `unseen` are in the report itself."""
-        return plain_fields(self, "symmetry", "value", "by_class")
 
 
 @dataclass(frozen=True)
@@ -219,8 +214,7 @@ class Report(Result):
             [
                 (
                     score.element,
-                    f"{100 * score.rate.value:.2f}",
-                    f"{100 * score.rate.standard_error:.2f}",
+                    *score.rate.cells,
                     f"{100 * score.agreement:.2f}",
                     f"{score.invariance:.1e}",
                     f"{score.invariance_error:.0e}",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from torch import Tensor
 from symdata.groups import Element, Elements, Group
 from zoo.evaluation.images import ImageSet, check_classes
 from zoo.evaluation.report import AngleCurve, ClassGap, ElementScore, Gap, Report
-from zoo.evaluation.scores import answers
 from zoo.evaluation.structure import structure
 from zoo.evaluation.training_support import TrainingSupport
 from zoo.inference.opened_model import OpenedModel
-from zoo.inference.sweep import check_width, spread, sweep
+from zoo.inference.sweep import check_width, predictions, spread, sweep
 from zoo.inference.views import Views, turns
-from zoo.measure.estimates import Rate
+from zoo.measure.estimates import Estimate, Rate
 
 KEPT = 8
 """Images whose upright logits a report keeps."""
@@ -98,13 +96,11 @@ class _Swept:
     """(n, classes) logits."""
 
     def scores(self, group: Group) -> tuple[ElementScore, ...]:
-        n = self.right.shape[1]
         rows = []
         for k, element in enumerate(group.elements):
-            agree = int((self.predicted[k] == self.predicted[0]).sum())
-            deviation = float(self.deviation[k].std()) if n > 1 else 0.0
-            mean = float(self.deviation[k].mean())
-            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, mean, deviation / sqrt(n)))
+            agree, moved = int((self.predicted[k] == self.predicted[0]).sum()), Estimate.mean(self.deviation[k])
+            spread = moved.standard_error or 0.0
+            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, moved.value, spread))
         return tuple(rows)
 
 
@@ -122,18 +118,14 @@ def _sweep(opened: OpenedModel, data: ImageSet, group: Group, options: dict[str,
 
 
 def _curve(
-    opened: OpenedModel,
-    data: ImageSet,
-    turned: Sequence[Element],
-    group: Group,
-    swept: _Swept,
-    options: dict[str, Any],
+    opened: OpenedModel, data: ImageSet, turned: Sequence[Element], group: Group, swept: _Swept, options: dict[str, Any]
 ) -> AngleCurve:
     """Accuracy over angle on `data`, the images of `swept` or some of them; rotations in `group` are not run again."""
     rows = spread(swept.right.shape[1], len(data))
     known = {e: int(swept.right[group.index(e), rows].sum()) for e in turned if e in group}
     if rest := [e for e in dict.fromkeys(turned) if e not in known]:
-        right = answers(opened.model, data.images, data.labels, opened.require_preprocessing(), rest, **options)
+        preprocessing = opened.require_preprocessing()
+        right = predictions(opened.model, data.images, data.labels, preprocessing, rest, **options) == data.labels
         known |= dict(zip(rest, right.sum(1).tolist(), strict=True))
     return AngleCurve(tuple(e.angle for e in turned), tuple(known[e] for e in turned), len(rows))
 

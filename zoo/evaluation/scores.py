@@ -1,29 +1,20 @@
 """Accuracy: under one element, under several, over angles. Experiments are made of these."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
-from zoo.inference.sweep import Progress, checked, listed, predictions
-from zoo.inference.views import turns
+from symdata.groups import Element
+from zoo.inference.sweep import Moves, checked, listed, predictions
+from zoo.inference.views import Angles, turns
 from zoo.preprocessing import Preprocessing
+
+UPRIGHT = Element()
 
 
 def accuracy(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    element: Element = Element(),  # noqa: B008  (frozen)
-    *,
-    fill: str = "background",
-    batch_size: int | None = None,
-    device: torch.device | str | None = None,
-    progress: Progress = lambda images: None,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, element: Element = UPRIGHT, **options: Any
 ) -> float:
     """The share of images that `model` puts into the right class once `element` has moved them, in [0, 1].
 
@@ -36,8 +27,7 @@ def accuracy(
         labels: (n,) class indices.
         preprocessing: of the model.
         element: moves the images.
-        fill: see `zoo.inference.views.FILLS`.
-        batch_size, device, progress: as for `zoo.inference.sweep.sweep`.
+        options: fill, batch_size, device and progress, as for `zoo.inference.sweep.sweep`.
 
     Raises:
         ModelError: if the model cannot run on these images, or has no output for a label.
@@ -54,17 +44,11 @@ def accuracy(
         >>> [accuracy(corner, images, [0, 1], as_it_is, Element(angle)) for angle in (0, 90)]
         [1.0, 0.5]
     """
-    more: dict[str, Any] = {"fill": fill, "batch_size": batch_size, "device": device, "progress": progress}
-    return accuracies(model, images, labels, preprocessing, [element], **more)[0]
+    return accuracies(model, images, labels, preprocessing, [element], **options)[0]
 
 
 def accuracies(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Group | str | Sequence[Element] = "d4",
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, elements: Moves = "d4", **options: Any
 ) -> list[float]:
     """`accuracy` under each of several elements, or of a finite group, in order; images are prepared once for all.
 
@@ -77,17 +61,15 @@ def accuracies(
         >>> len(set(found))  # the model is exactly equivariant under c4
         1
     """
-    right = answers(model, images, labels, preprocessing, listed(elements), **options)
+    images, labels = checked(images, labels)
+    if not (asked := listed(elements)):
+        raise ShapeError("there are no elements or angles to evaluate under; name some, for example 'd4'")
+    right = predictions(model, images, labels, preprocessing, asked, **options) == labels
     return [int(row.sum()) / len(row) for row in right]
 
 
 def angle_curve(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    angles: int | Sequence[float] = 36,
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, angles: Angles = 36, **options: Any
 ) -> list[float]:
     """Accuracy over angle: `angles` of them at equal distances from 0 on, or the given degrees, counter-clockwise.
 
@@ -103,21 +85,4 @@ def angle_curve(
         >>> curve[0] == curve[2]
         True
     """
-    elements = turns(angles if isinstance(angles, int) else tuple(angles))
-    return accuracies(model, images, labels, preprocessing, elements, **options)
-
-
-def answers(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Sequence[Element],
-    **options: Any,
-) -> Tensor:
-    """(len(elements), n) bool: whether each image is put into the right class under each element."""
-    images, labels = checked(images, labels)
-    if not elements:
-        raise ShapeError("there are no elements or angles to evaluate under; name some, for example 'd4'")
-    right: Tensor = predictions(model, images, labels, preprocessing, elements, **options) == labels
-    return right
+    return accuracies(model, images, labels, preprocessing, turns(angles), **options)

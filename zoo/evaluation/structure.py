@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +14,6 @@ from zoo.exactness.tracer import duplicate
 from zoo.measure.equivariance import has_other_fields
 from zoo.measure.feature_error import feature_error
 from zoo.measure.invariance import invariance_error
-from zoo.measure.plain_data import plain_fields
 
 # Files hold these notes, and `agrees` and the tables depend on them: they stay as they are.
 FOREIGN = (
@@ -30,6 +28,7 @@ FIELDS = "its fields are not those of a lattice group: only the logits are measu
 class Structure(Result):
     """Equivariance, predicted and measured, per element of the model's group."""
 
+    json_fields = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note")
     group: str
     """d4 where the model has no lattice group of its own."""
     elements: tuple[str, ...]
@@ -97,11 +96,6 @@ class Structure(Result):
             title=f"{verdict[0].upper()}{verdict[1:]}.\nMeasured in float64 on {self.images} images:",
             notes=[" ".join(sentences)] if sentences else [],
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        names = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note")
-        return plain_fields(self, *names)
 
 
 def structure(model: nn.Module, inputs: Tensor) -> Structure:

@@ -35,6 +35,7 @@ from zoo.layers.spatial_layers import ChannelExpansion, ChannelReduction, DenseS
 
 Batch = tuple[Tensor, Tensor]
 """Images (b, C, H, W) and labels (b,)."""
+Batches = Iterable[Batch]
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,7 @@ class Factors:
 
 
 def curvature(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    *,
-    samples: int | None = None,
-    seed: int = 0,
-    examples: int | None = None,
+    model: nn.Module, batches: Batches, *, samples: int | None = None, seed: int = 0, examples: int | None = None
 ) -> Curvature:
     """The blocks of a model at its present weights, which are not changed.
 

@@ -13,8 +13,7 @@ grows without bound has none left, and contributes nothing to the network.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -77,10 +76,6 @@ class Evidence(Result):
             (x.name, f"{x.parameters:,}", f"{x.precision:.3g}", f"{x.effective_dimension:.1f}") for x in self.layers
         ]
         yield Table(header, rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The evidence as plain data for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

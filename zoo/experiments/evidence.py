@@ -22,7 +22,7 @@ from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, s
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import plus_minus
 from zoo.layers.spatial_layers import PATHS
-from zoo.objectives.evidence import path_of
+from zoo.objectives.evidence import dimensions
 from zoo.training.data import open_data
 
 PART, TITLE = "quadrants", "Convolutions or dense layers, by the evidence"
@@ -97,7 +97,8 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
         digits = {"accuracy": 1, "loss": 3, "evidence": 3}
         cells = [plus_minus(values(found, what), n) for what, n in digits.items()]
         numbers.append((*name.split(), f"{parameters:,}", *cells, f"{cpu_seconds(found):.0f}"))
-        sums = [dimensions(record) for record in found]
+        layers = values(found, "layers")
+        sums = [dimensions((x["name"], x["effective_dimension"]) for x in each) for each in layers]
         used.append((*name.split(), *(plus_minus([each[kind] for each in sums if kind in each], 0) for kind in KINDS)))
     header = ("task", "path", "parameters", "test accuracy %", "training loss", "log evidence / N", "CPU-s")
     note = (
@@ -111,15 +112,6 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
     )
     second = Table(("task", "network", *KINDS), used, "Effective dimension of each path", (note,))
     return PartReport([first, second], series_of(runs, ("accuracy", "loss", "evidence")))
-
-
-def dimensions(record: RunRecord) -> dict[str, float]:
-    """Path -> its effective dimension, over all blocks."""
-    total: dict[str, float] = {}
-    for layer in record.result["layers"]:
-        kind = path_of(layer["name"])
-        total[kind] = total.get(kind, 0.0) + layer["effective_dimension"]
-    return total
 
 
 EXPERIMENT = Experiment(

@@ -17,6 +17,9 @@ from zoo.preprocessing import Preprocessing
 
 Progress = Callable[[int], None]
 
+Moves = Group | str | Sequence[Element]
+"""What moves images: a finite group, its name, or elements of O(2)."""
+
 
 def sweep(
     model: nn.Module,
@@ -63,18 +66,18 @@ def sweep(
 def predictions(
     model: nn.Module,
     images: Tensor,
-    labels: Tensor,
+    labels: Tensor | None,
     preprocessing: Preprocessing,
     elements: Sequence[Element],
     **options: Any,
 ) -> Tensor:
     """The predicted class of every image under every element: (len(elements), n) int64.
 
-    `options` are those of `sweep`. `ModelError` if the model has no output for one of `labels`.
+    `options` are those of `sweep`. `ModelError` if the model has no output for one of `labels`, where they are known.
     """
     found = []
     for rows, logits in sweep(model, images, preprocessing, elements, **options):
-        if rows.start == 0:
+        if rows.start == 0 and labels is not None:
             check_width(model, logits.shape[-1], labels, None)
         found.append(logits.argmax(-1))
     return torch.cat(found, 1)
@@ -118,7 +121,7 @@ def spread(count: int, limit: int | None) -> Tensor:
     return torch.from_numpy(np.sort(permutation(0, "evaluation", "limit", count)[:limit]))
 
 
-def listed(elements: Group | str | Sequence[Element]) -> tuple[Element, ...]:
+def listed(elements: Moves) -> tuple[Element, ...]:
     """The elements of a finite group, given by value or name; elements in a sequence as they are."""
     if isinstance(elements, str):
         elements = Group.parse(elements)

@@ -5,10 +5,12 @@ Convention:
     ((W - 1)/2, (H - 1)/2) of the image at the size of the model.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymmetryError, one_of
 from symdata.groups import Element, Group
 from symdata.transforms.action import act
 from zoo.exactness.arithmetic import D4
@@ -21,6 +23,10 @@ FILLS = {"background": "border", "zero": "zeros"}
 `background` continues the nearest border pixel. `zero` is the value 0 after normalisation, as in the published curves:
 not the background of the image, so that turned images get grey corners, which costs up to 12 points at 45 degrees.
 """
+
+
+Angles = int | Sequence[float]
+"""How many angles at equal distances from 0 on, or degrees, counter-clockwise as displayed."""
 
 
 class Views:
@@ -36,9 +42,7 @@ class Views:
     def __init__(
         self, images: Tensor, preprocessing: Preprocessing, fill: str = "background", device: torch.device | None = None
     ) -> None:
-        if fill not in FILLS:
-            raise SymmetryError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
-        self.preprocessing, self.fill = preprocessing, fill
+        self.preprocessing, self.fill = preprocessing, one_of("fill", fill, FILLS, SymmetryError)
         # Resized before they are moved to the device, so that the bytes do not depend on it.
         self.unit = preprocessing.unit(preprocessing.fitted(images).to(device))
         self.upright = preprocessing.normalise(self.unit)  # (B, channels, size, size)
@@ -53,7 +57,7 @@ class Views:
         return self.preprocessing.normalise(act(self.unit, element, resample="bilinear", mask="none", padding=padding))
 
 
-def turns(angles: int | list[float] | tuple[float, ...]) -> tuple[Element, ...]:
+def turns(angles: Angles) -> tuple[Element, ...]:
     """Rotations: that many at equal distances from 0 on, or by the given degrees."""
     if isinstance(angles, int):
         return Group(angles).elements if angles else ()

@@ -140,6 +140,11 @@ class BankedConv2d(nn.Module, ABC):
         """(|G| O,), the bias of every field repeated for all orientations."""
         return None if self.bias is None else self.bias.repeat(order(self.group))
 
+    def filters(self) -> Tensor:
+        """The bank (|G| O, J C, k, k) that evaluation uses, in float64 and without gradient."""
+        with torch.no_grad():
+            return self.expand()[0].double()  # type: ignore[union-attr]
+
     def watched(self) -> Iterable[Tensor | None]:
         """The parameters that `expand` reads: the bank is expanded again when one of them changes."""
         return self._parameters.values()

@@ -16,12 +16,14 @@ class TiedConv2d(BankedConv2d):
     counts the group, and `.to(memory_format=torch.channels_last)` works. There is one bias per field.
     """
 
-    index: Tensor
+    filters_per_field = 1
+    """Free filters of an output field."""
 
     def make_weights(self) -> None:
-        self.weight = nn.Parameter(torch.empty(self.out_fields, self.in_channels, self.kernel_size, self.kernel_size))
-        index = bank_index(self.group, self.out_fields, self.in_fields, self.kernel_size, lifting=self.lifting)
-        self.register_buffer("index", index, persistent=False)
+        rows, k = self.filters_per_field * self.out_fields, self.kernel_size
+        self.weight = nn.Parameter(torch.empty(rows, self.in_channels, k, k))
+        index = bank_index(self.group, rows, self.in_fields, k, lifting=self.lifting)
+        self.index = nn.Buffer(index, persistent=False)
 
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(fan in), as `torch.nn.Conv2d` of the expanded channels has it."""

@@ -30,9 +30,6 @@ class GroupBatchNorm2d(nn.Module):
         (torch.Size([2]), torch.Size([8, 8, 5, 5]))
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-
     def __init__(self, group: Group | str, num_fields: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.group = lattice_group(group)
@@ -40,8 +37,8 @@ class GroupBatchNorm2d(nn.Module):
         self.synchronised = True
         self.weight = nn.Parameter(torch.ones(num_fields))
         self.bias = nn.Parameter(torch.zeros(num_fields))
-        self.register_buffer("running_mean", torch.zeros(num_fields))
-        self.register_buffer("running_var", torch.ones(num_fields))
+        self.running_mean = nn.Buffer(torch.zeros(num_fields))
+        self.running_var = nn.Buffer(torch.ones(num_fields))
 
     def forward(self, x: Tensor) -> Tensor:
         size = order(self.group)

@@ -17,8 +17,6 @@ from zoo.layers.regular import order
 class _Separable(BankedConv2d):
     """A pointwise weight over group and channels, a spatial one, and a bias per field."""
 
-    pointwise_index: Tensor
-    spatial_index: Tensor
     filters_per_output: int | None
     """Spatial filters of an output field; None for one per input field."""
 
@@ -28,8 +26,8 @@ class _Separable(BankedConv2d):
         self.spatial = nn.Parameter(torch.empty(self.out_fields, depth, k, k))
         pointwise = bank_index(self.group, self.out_fields, self.in_fields, 1, lifting=False)
         spatial = bank_index(self.group, self.out_fields, depth, k, lifting=True)
-        self.register_buffer("pointwise_index", pointwise, persistent=False)
-        self.register_buffer("spatial_index", spatial, persistent=False)
+        self.pointwise_index = nn.Buffer(pointwise, persistent=False)
+        self.spatial_index = nn.Buffer(spatial, persistent=False)
 
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(fan in) of each factor: |G| C for the pointwise one, k k for the spatial one."""
@@ -83,6 +81,11 @@ class GCGroupConv2d(_Separable):
     """
 
     filters_per_output = 1
+
+    def filters(self) -> Tensor:
+        with torch.no_grad():
+            pointwise, spatial, _ = self.expand()
+            return (pointwise * spatial).double()  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_channels(x)

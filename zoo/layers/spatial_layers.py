@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, one_of
 
 Size = int | tuple[int, int]
 
@@ -157,8 +157,7 @@ class PathBlock(nn.Module):
         self, path: str, in_channels: int, out_channels: int, size: int, kernel_size: int = 3, stride: int = 2
     ) -> None:
         super().__init__()
-        if path not in PATHS:
-            raise ShapeError(f"path is {str(path)[:80]!r}, expected one of {', '.join(PATHS)}")
+        one_of("path", path, PATHS, ShapeError)
         if kernel_size % 2 == 0:
             raise ShapeError(f"kernel_size is {kernel_size}, expected an odd number, for example 3")
         self.path = path

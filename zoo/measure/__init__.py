@@ -57,26 +57,4 @@ if TYPE_CHECKING:
     from zoo.measure.summary import Summary as Summary
     from zoo.measure.summary import measure_all as measure_all
 
-_MODULES = {
-    "assertions": "assert_equivariant assert_invariant",
-    "degree": "LayerDegree degree_of_equivariance model_degree",
-    "equivariance": "FeatureError equivariance_error",
-    "estimates": "Estimate",
-    "feature_error": "checked_audit",
-    "invariance": "InvarianceError invariance_error",
-    "kernels": "KernelDeviation kernel_deviation kernel_deviations",
-    "learned": "LearnedDegree learned_degree",
-    "motions.flows": "GENERATORS Generator flow tangent",
-    "motions.layerwise": "LayerTerm LayerwiseError layerwise_equivariance_error",
-    "motions.lie": "LieDerivative LocalError lie_derivative local_equivariance_error",
-    "motions.motion": "LieDerivativeSettings",
-    "orbit": "OrbitAccuracy orbit_accuracy",
-    "summary": "Summary measure_all",
-}
-"""Module of this package -> its public names; no module may be called like a public name."""
-
-_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
-
-__all__ = [*_HOMES]
-
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -1,12 +1,13 @@
 """Assertions for tests of models; when they fail, they say what was measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from symdata.groups import Element, Group
+from symdata.groups import Group
 from zoo.exactness.arithmetic import EXACT_ERROR
+from zoo.inference.sweep import Moves
 from zoo.measure.equivariance import OUTPUT, equivariance_error
 from zoo.measure.estimates import Estimate
 from zoo.measure.invariance import invariance_error
@@ -14,12 +15,7 @@ from zoo.measure.model_copy import Measurable
 
 
 def assert_invariant(
-    model: Measurable,
-    inputs: Tensor,
-    elements: Group | str | Sequence[Element] = "d4",
-    *,
-    tolerance: float = EXACT_ERROR,
-    **options: Any,
+    model: Measurable, inputs: Tensor, elements: Moves = "d4", *, tolerance: float = EXACT_ERROR, **options: Any
 ) -> None:
     """Raise `AssertionError` if an element changes the output by more than `tolerance` of its norm.
 

@@ -9,9 +9,8 @@ w uniform and 1 - w at the identity. So it is on the scale of `symdata.Symmetry.
 of the data.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ from zoo.layers.relaxed.base import RelaxedConv2d, degree
 from zoo.layers.relaxed.distribution import GroupLikelihood
 from zoo.layers.relaxed.partial import PartialGroupConv2d
 from zoo.layers.steerable.filters import FieldFilters
-from zoo.measure.kernels import Fields, averaged, filters_of, kernel_deviation
+from zoo.measure.kernels import Fields, FieldsOf, averaged, filters_of, kernel_deviation
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,9 @@ class LayerDegree(Result):
         rows = [(e, *(f"{column[e]:.3f}" for column in columns.values())) for e in self.deviation]
         yield Table(("element", *columns), rows, notes=[f"keeps {', '.join(self.kept)}"] if self.kept else [])
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return asdict(self) | {"kept": None if self.kept is None else list(self.kept)}
-
 
 def degree_of_equivariance(
-    model: nn.Module,
-    group: Group | str | None = None,
-    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None = None,
+    model: nn.Module, group: Group | str | None = None, fields: FieldsOf | None = None
 ) -> tuple[LayerDegree, ...]:
     """The degree of every convolution of a model with square filters, in the order of its modules.
 

@@ -56,7 +56,8 @@ def rows(found: "LearnedDegree") -> tuple[list[str], list[str], list[list[float]
     if found.half_widths is not None:
         widths = found.half_widths.items()
         columns = [f"{name}\n{width:.3g} {half_width_unit(name)}" for name, width in widths]
-        return ["half-width"], columns, [[min(1.0, _share(name, width)) for name, width in widths]]
+        shares = [width / 180.0 if name == "rotation" else abs(width) for name, width in widths]
+        return ["half-width"], columns, [[min(1.0, share) for share in shares]]
     columns = found.elements
     labels, cells = [], []
     for label, kind, _, numbers in found.lines():
@@ -66,10 +67,6 @@ def rows(found: "LearnedDegree") -> tuple[list[str], list[str], list[list[float]
         filters = [max(0.0, 1.0 - numbers.get(e, APART) ** 2 / 2.0) for e in columns]
         cells.append(filters if kind else _relative(numbers, columns))
     return labels, columns, cells
-
-
-def _share(name: str, width: float) -> float:
-    return width / 180.0 if name == "rotation" else abs(width)
 
 
 def _relative(chances: Mapping[str, float], columns: list[str]) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import EXACT_ERROR
@@ -50,8 +50,7 @@ class ElementErrors(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        features = None if self.features is None else self.features.to_dict()
-        return {"invariance": self.invariance.to_dict(), "equivariance": features}
+        return {"invariance": self.invariance.to_dict(), "equivariance": plain(self.features)}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain_fields
 from symdata.groups import Element, Group
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.arithmetic import D4
@@ -92,15 +92,8 @@ class FeatureError(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {
-            "size": list(self.size),
-            "group": str(self.group),
-            "elements": [str(e) for e in self.group.elements],
-            "images": self.images,
-            "errors": {name: list(row) for name, row in self.errors.items()},
-            "standard_errors": {name: list(row) for name, row in self.standard_errors.items()},
-            "worst": self.worst,
-        }
+        numbers = plain_fields(self, "images", "errors", "standard_errors", "worst")
+        return {"size": list(self.size), "group": str(self.group), "elements": list(self.by_element), **numbers}
 
 
 def equivariance_error(

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from symdata.display import plain_fields
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -131,6 +133,11 @@ class Rate:
         return sqrt(self.value * (1.0 - self.value) / self.count) if self.count else 0.0
 
     @property
+    def cells(self) -> tuple[str, str]:
+        """Share and standard error for a table, in percent."""
+        return f"{100 * self.value:.2f}", f"{100 * self.standard_error:.2f}"
+
+    @property
     def interval(self) -> tuple[float, float]:
         """95 %, after Wilson (1927): it stays in [0, 1] and does not shrink to a point where all are right."""
         if not self.count:
@@ -142,10 +149,5 @@ class Rate:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON: the two counts, and for readers what follows from them."""
-        return {
-            "correct": self.correct,
-            "count": self.count,
-            "accuracy": self.value,
-            "standard_error": self.standard_error,
-            "interval": list(self.interval),
-        }
+        counts, spread = plain_fields(self, "correct", "count"), plain_fields(self, "standard_error", "interval")
+        return {**counts, "accuracy": self.value, **spread}

@@ -5,18 +5,18 @@ spline through the pixels, reflected at the border, and its error is that of mod
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
+from symdata.groups import Element
 from zoo.exactness.arithmetic import D4
-from zoo.inference.sweep import listed
+from zoo.inference.sweep import Moves, listed
 from zoo.layers.regular import move
 from zoo.measure.estimates import Estimate, relative, squared
 from zoo.measure.model_copy import Measurable, ModelCopy
@@ -57,14 +57,13 @@ class InvarianceError(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        errors = {name: error.to_dict() for name, error in self.by_element.items()}
-        return {"output": self.output, "errors": errors, "worst": self.worst}
+        return {"output": self.output, "errors": plain(self.by_element), "worst": self.worst}
 
 
 def invariance_error(
     model: Measurable,
     inputs: Tensor,
-    elements: Group | str | Sequence[Element] = "d4",
+    elements: Moves = "d4",
     *,
     output: str = "logits",
     padding: str = "reflection",

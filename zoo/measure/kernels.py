@@ -10,7 +10,6 @@ filters, that is the nearest ones. On white noise `equivariance_error` of the la
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +21,13 @@ from zoo.errors import ModelError
 from zoo.exactness.arithmetic import D4
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import lattice_group, left_translation, move, order
-from zoo.layers.relaxed.base import RelaxedConv2d
-from zoo.layers.separable import GCGroupConv2d
 from zoo.layers.steerable.filters import FieldFilters
 
 Fields = Group | str | Callable[[Element], Tensor] | None
 """The channels on one side: None for scalars; a group for its regular representation, group-major; or a function that
 gives the orthogonal matrix (C, C) of an element."""
+FieldsOf = Callable[[str, nn.Module], tuple[Fields, Fields]]
+"""Gives the channels before and after an ordinary convolution, from its name and itself."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,6 @@ class KernelDeviation(Result):
         name = f"{self.name}: " if self.name else ""
         yield f"{name}filters at {self.distance:.4f} from the nearest ones that are equivariant under {self.group}"
         yield Table(("element", "|g K - K| / |K|"), [(e, f"{change:.4f}") for e, change in self.by_element.items()])
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return {"name": self.name, "group": self.group, "distance": self.distance, "by_element": dict(self.by_element)}
 
 
 def moved_filters(weight: Tensor, element: Element, before: Fields = None, after: Fields = None) -> Tensor:
@@ -107,9 +102,7 @@ def kernel_deviation(
 
 
 def kernel_deviations(
-    model: nn.Module,
-    group: Group | str | None = None,
-    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None = None,
+    model: nn.Module, group: Group | str | None = None, fields: FieldsOf | None = None
 ) -> tuple[KernelDeviation, ...]:
     """`kernel_deviation` of every convolution of a model with square filters, in the order of its modules.
 
@@ -134,10 +127,7 @@ def kernel_deviations(
 
 
 def filters_of(
-    name: str,
-    module: nn.Module,
-    group: Group,
-    fields: Callable[[str, nn.Module], tuple[Fields, Fields]] | None,
+    name: str, module: nn.Module, group: Group, fields: FieldsOf | None
 ) -> Iterator[tuple[Tensor, Group, Fields, Fields]]:
     """(filters, group, fields before, fields after) of one module, if it is a convolution with square filters.
 
@@ -147,25 +137,13 @@ def filters_of(
     if isinstance(module, FieldFilters):
         yield module.filters(), *module.lattice
     elif isinstance(module, BankedConv2d):
-        if (full := _expanded(module)) is None:
-            return
-        own = module.group
-        trivial = order(own) == 1
-        yield full, group if trivial else own, None if trivial or module.lifting else own, None if trivial else own
+        own = None if order(module.group) == 1 else module.group
+        yield module.filters(), own or group, None if module.lifting else own, own
     elif isinstance(module, nn.Conv2d) and module.kernel_size[0] == module.kernel_size[1]:
         before, after = (None, None) if fields is None else fields(name, module)
         if module.groups > 1 and (before is not None or after is not None):
             raise ModelError(f"{name!r} convolves its channels in {module.groups} groups, expected one for such fields")
         yield module.weight, group, before, after
-
-
-def _expanded(module: BankedConv2d) -> Tensor | None:
-    """The filters (|G| O, J C, k, k) of a convolution of ours."""
-    if isinstance(module, RelaxedConv2d):
-        return module.filters()
-    with torch.no_grad():
-        first, second, *_ = (*module.expand(), None)
-    return first * second if isinstance(module, GCGroupConv2d) and first is not None and second is not None else first
 
 
 def _channels(weight: Tensor, element: Element, fields: Fields, axis: int) -> Tensor:

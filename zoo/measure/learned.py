@@ -6,8 +6,8 @@ augmentations. The truth is the law by which a dataset of symdata was made.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -57,6 +57,7 @@ class LearnedDegree(Result):
         >>> figure = found.plot()
     """
 
+    json_fields = ("model", "group", "degree", "product", "layers", "half_widths", "truth")
     model: str
     group: str
     degree: float | None
@@ -126,19 +127,9 @@ class LearnedDegree(Result):
         """The same as a picture: a row for each layer, a column for each element, the data below."""
         return degree_picture.draw(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        fields = asdict(self) | {"layers": [layer.to_dict() for layer in self.layers]}
-        del fields["grids"]
-        return fields
-
 
 def learned_degree(
-    model: nn.Module,
-    name: str = "",
-    symmetry: str | None = None,
-    classes: Sequence[str] | None = None,
-    grids: str = "",
+    model: nn.Module, name: str = "", symmetry: str | None = None, classes: Sequence[str] | None = None, grids: str = ""
 ) -> LearnedDegree:
     """What a model claims of its symmetry, and how full `symmetry`, the law of a dataset, is.
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, one_of
 from zoo.errors import ModelError
 from zoo.exactness.tracer import duplicate
 from zoo.inference.forward import compute, device_of, rehearse
@@ -56,9 +56,8 @@ class ModelCopy:
         batch_size: int | None = None,
         derived: bool = False,
     ) -> None:
-        self.inputs, self.output, self.dtype = checked_inputs(inputs), output, dtype
-        if output not in OUTPUTS:
-            raise ModelError(f"output is {output!r}, expected one of {', '.join(OUTPUTS)}")
+        self.inputs, self.dtype = checked_inputs(inputs), dtype
+        self.output = one_of("output", output, OUTPUTS, ModelError)
         if dtype not in (torch.float64, torch.float32):
             raise ModelError(f"dtype is {dtype}, expected torch.float64, or torch.float32 where that cannot be")
         self.model = copied(model).to(dtype)

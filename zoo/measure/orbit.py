@@ -1,16 +1,15 @@
 """A classifier on whole orbits: its accuracy under every element of a group, and how often its answer is unchanged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain, plain_fields
 from symdata.errors import ShapeError
-from symdata.groups import Element, Group
-from zoo.inference.sweep import check_width, checked, listed, sweep
+from symdata.groups import Element
+from zoo.inference.sweep import Moves, checked, listed, predictions
 from zoo.measure.estimates import Estimate, Rate
 from zoo.preprocessing import Preprocessing
 
@@ -20,6 +19,7 @@ class OrbitAccuracy(Result):
     """The answers of a classifier when each of its images is moved by every element.
 
     Example:
+        >>> import torch
         >>> mask = torch.tensor([True, True, True, False])
         >>> rate, share = Rate.of(mask), Estimate.mean(mask.double())
         >>> print(OrbitAccuracy(("e", "r90"), (rate, rate), share, share, rate, rate))
@@ -53,24 +53,17 @@ class OrbitAccuracy(Result):
             f"right under every element {100 * self.always_right.value:.1f} %, "
             f"same answer under every element {100 * self.always_same.value:.1f} %"
         )
-        pairs = zip(self.elements, self.rates, strict=True)
-        rows = [(name, f"{100 * rate.value:.2f}", f"{100 * rate.standard_error:.2f}") for name, rate in pairs]
+        rows = [(name, *rate.cells) for name, rate in zip(self.elements, self.rates, strict=True)]
         yield Table(("element", "accuracy %", "+-"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        elements = {name: rate.to_dict() for name, rate in zip(self.elements, self.rates, strict=True)}
-        names = ("accuracy", "agreement", "always_right", "always_same")
-        return {"elements": elements} | {name: getattr(self, name).to_dict() for name in names}
+        elements = plain(dict(zip(self.elements, self.rates, strict=True)))
+        return {"elements": elements, **plain_fields(self, "accuracy", "agreement", "always_right", "always_same")}
 
 
 def orbit_accuracy(
-    model: nn.Module,
-    images: Any,
-    labels: Any,
-    preprocessing: Preprocessing,
-    elements: Group | str | Sequence[Element] = "d4",
-    **options: Any,
+    model: nn.Module, images: Any, labels: Any, preprocessing: Preprocessing, elements: Moves = "d4", **options: Any
 ) -> OrbitAccuracy:
     """The accuracy of a classifier over the orbits of its images, and how often its answer stays the same along them.
 
@@ -87,7 +80,7 @@ def orbit_accuracy(
         ShapeError: if images or labels are not what they should be, or there are no elements.
 
     Example:
-        >>> import zoo
+        >>> import torch, zoo
         >>> model = zoo.load("p4cnn_28.mnist-none")
         >>> images = torch.randint(0, 256, (6, 1, 28, 28)).byte()
         >>> found = orbit_accuracy(model, images, [0] * 6, zoo.Preprocessing(28, (0.5,), (0.5,)), "c4")
@@ -99,11 +92,7 @@ def orbit_accuracy(
     if not asked:
         raise ShapeError("there are no elements to measure under; name some, for example 'd4'")
     run = asked if upright in asked else (upright, *asked)
-    answers = torch.empty(len(run), len(images), dtype=torch.int64)
-    for rows, logits in sweep(model, images, preprocessing, run, **options):
-        if rows.start == 0:
-            check_width(model, logits.shape[-1], labels, None)
-        answers[:, rows] = logits.argmax(-1)
+    answers = predictions(model, images, labels, preprocessing, run, **options)
     return _summary(asked, answers[len(run) - len(asked) :], answers[run.index(upright)], labels)
 
 

@@ -1,31 +1,15 @@
-"""Results as plain data for JSON, and back: a dataclass says its shape once, by its fields and their types."""
+"""Results from their plain data: a dataclass says its shape once, by its fields and their types."""
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: a dataclass by its `to_dict` or its fields, a tuple as a list, keys as text."""
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
-    if is_dataclass(value):
-        return plain_fields(value, *(field.name for field in fields(value)))
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, tuple | list) else value
-
-
-def plain_fields(value: Any, *names: str) -> dict[str, Any]:
-    """Fields and properties of a dataclass as plain data, in this order."""
-    return {name: plain(getattr(value, name)) for name in names}
-
-
 def read(kind: Any, data: Any) -> Any:
-    """The inverse of `plain`, for a dataclass or the type of one of its fields; None for data that stay plain.
+    """The inverse of `symdata.display.plain`, for a dataclass or the type of a field; None for data that stay plain.
 
     Raises:
         KeyError, TypeError, ValueError: if the data do not fit the type.
@@ -51,4 +35,5 @@ def read(kind: Any, data: Any) -> Any:
 
 def read_fields(kind: type[T], data: Mapping[str, Any]) -> T:
     """A dataclass from a mapping that has a key for each of its fields; other keys are ignored."""
-    return kind(**{name: read(hint, data[name]) for name, hint in get_type_hints(kind).items()})
+    hints = get_type_hints(kind)
+    return kind(**{name: read(hints[name], data[name]) for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from symdata.groups import Group
 from zoo.exactness.hooks import module_hooks
 from zoo.layers.subsampling.pooling import GroupPool
+from zoo.measure.maps import LayerGrid
 from zoo.measure.seen_tensors import SeenTensors
 
 TRIVIAL = Group(1)
@@ -38,10 +39,7 @@ Record = Callable[[str, Tensor, Group], None]
 
 @contextmanager
 def recorded_maps(
-    model: nn.Module,
-    own: Group | None,
-    record: Record,
-    to_grid: Callable[[Tensor, nn.Module], Tensor | None] | None = None,
+    model: nn.Module, own: Group | None, record: Record, to_grid: LayerGrid | None = None
 ) -> Iterator[None]:
     """Within this context `record(name, map, group)` is called for every map (B, C, H, W) of known representation.
 

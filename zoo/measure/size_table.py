@@ -5,12 +5,12 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from symdata.display import PlainData
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from zoo.errors import ModelError
@@ -21,12 +21,14 @@ from zoo.exactness.model_groups import layers_group
 from zoo.exactness.tracer import input_channels
 from zoo.layers import GroupBatchNorm2d
 from zoo.measure.feature_error import feature_error
+from zoo.models.family import Width
 
 
 @dataclass(frozen=True)
-class SizeRow:
+class SizeRow(PlainData):
     """One input size."""
 
+    json_fields = ("size", "phi", "exact", "error", "agrees")
     size: int
     """Pixels."""
     phi: float
@@ -41,18 +43,9 @@ class SizeRow:
         """Whether the measured error is what was predicted: rounding, or far above it."""
         return self.error < EXACT_ERROR if self.exact else self.error > BROKEN_ERROR
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return asdict(self) | {"agrees": self.agrees}
-
 
 def size_table(
-    model: nn.Module | str,
-    sizes: Iterable[int],
-    *,
-    width: int | tuple[int, ...] | None = None,
-    images: int = 2,
-    seed: int = 0,
+    model: nn.Module | str, sizes: Iterable[int], *, width: Width | None = None, images: int = 2, seed: int = 0
 ) -> tuple[SizeRow, ...]:
     """Predicted and measured exactness of one network at square sizes, in their order.
 
@@ -86,7 +79,7 @@ def size_table(
     return tuple(rows)
 
 
-def _random_network(name: str, width: int | tuple[int, ...] | None, seed: int, size: int) -> nn.Module:
+def _random_network(name: str, width: Width | None, seed: int, size: int) -> nn.Module:
     """Fresh weights, random norms, and the running statistics of a batch, so that no activation is constant."""
     from zoo.models.registry import create, seeded
 

@@ -1,6 +1,6 @@
 """Every registered measure of one model at once: what `symdata measure` prints, and what reports take numbers from."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,18 +57,7 @@ class Summary(Result):
 
 
 def measure_all(
-    model: nn.Module,
-    inputs: Tensor,
-    elements: Group | str = "d4",
-    *,
-    generators: Sequence[str] = MOTIONS,
-    split: Sequence[str] = (),
-    output: str = "logits",
-    batch_size: int | None = None,
-    lenient: bool = False,
-    progress: Callable[[int], None] = lambda images: None,
-    name: str = "",
-    data: str = "",
+    model: nn.Module, inputs: Tensor, elements: Group | str = "d4", *, name: str = "", data: str = "", **request: Any
 ) -> Summary:
     """Measure how far a model is from a symmetry, in every registered way.
 
@@ -76,14 +65,10 @@ def measure_all(
         model: any module; it is copied, never changed, and runs in eval mode and float64.
         inputs: normalised images (n, C, H, W), as the model takes them.
         elements: a finite group or its name; each element gets an error.
-        generators: motions that get a Lie derivative each.
-        split: motions whose Lie derivative is split among the layers.
-        output: `logits`, the model's output, or the `softmax` of that.
-        batch_size: images per forward; by default as many as keep the largest activation in the cache.
-        lenient: whether a split that fails becomes a note instead of an error.
-        progress: called with the number of images after every pass through all of them, see `passes`.
         name: of the model; by default that of its class.
         data: where the images are from.
+        request: fields of `zoo.measure.metrics.Request`: generators, motions that get a Lie derivative each; split,
+            those that are split among the layers; output, batch_size, lenient and progress, see `passes`.
 
     Raises:
         ModelError: if the model cannot run in float64, or a split fails.
@@ -98,8 +83,8 @@ def measure_all(
         True
     """
     group = Group.parse(elements) if isinstance(elements, str) else elements
-    request = Request(group, generators, split, output, batch_size, lenient, progress)
-    found = {key: metric.measure(model, inputs, request) for key, metric in METRICS.items()}
+    asked = Request(group, **request)
+    found = {key: metric.measure(model, inputs, asked) for key, metric in METRICS.items()}
     return Summary(name or type(model).__name__, data, inputs.shape[-1], len(inputs), found)
 
 

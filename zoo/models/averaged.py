@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from symdata.errors import SymmetryError, whole
+from symdata.errors import SymmetryError, one_of, whole
 from symdata.groups import Group
 from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
@@ -170,5 +170,4 @@ class AveragedSpec:
 
 def _check(copies: Any, average: Any) -> None:
     whole("copies", copies, 1, MAX_COPIES, ModelError, ", for example 4")
-    if average not in AVERAGES:
-        raise ModelError(f"average is {short(average)}, expected one of {', '.join(AVERAGES)}")
+    one_of("average", average, AVERAGES, ModelError)

@@ -44,7 +44,7 @@ class Network(nn.Module):
         *,
         in_chans: int,
         fields: int,
-        num_classes: int,
+        num_classes: int = 10,
         coset_pool: bool = True,
         coset_first: bool = False,
         minimum: int = 1,

@@ -4,13 +4,13 @@ A new objective is a new file in this folder: a dataclass that inherits `Objecti
 """
 
 import dataclasses
-from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from torch import nn
 
+from symdata.errors import suggest
 from zoo.errors import ModelError
 from zoo.objectives.objective import OBJECTIVES, Objective, read_number, register
 
@@ -36,9 +36,7 @@ def parse_objective(text: str) -> Objective:
     """
     name, _, rest = text.partition(":")
     if name not in OBJECTIVES:
-        near = get_close_matches(name, OBJECTIVES, n=1, cutoff=0.5)
-        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(OBJECTIVES)}"
-        raise ModelError(f"no objective {name[:80]!r}; {mend}")
+        raise ModelError(f"no objective {name[:80]!r}; {suggest(name, OBJECTIVES)}")
     defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(OBJECTIVES[name])}
     given: dict[str, float] = {}
     for part in rest.split(",") if rest else ():

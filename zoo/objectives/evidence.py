@@ -1,5 +1,6 @@
 """Training under the marginal likelihood: priors whose precisions the training images choose, epoch by epoch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar
@@ -86,11 +87,16 @@ def first(batches: Batches, count: int) -> list[tuple[Tensor, Tensor]]:
 
 def numbers(found: Found) -> dict[str, float]:
     """The evidence per image in nats, and the effective dimension of every path, for metrics.jsonl."""
-    sums = {"evidence": found.log_evidence_per_sample}
-    for layer in found.layers:
-        kind = path_of(layer.name)
-        sums[f"dimension_{kind}"] = sums.get(f"dimension_{kind}", 0.0) + layer.effective_dimension
-    return sums
+    sums = dimensions((layer.name, layer.effective_dimension) for layer in found.layers)
+    return {"evidence": found.log_evidence_per_sample} | {f"dimension_{path}": total for path, total in sums.items()}
+
+
+def dimensions(layers: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Path -> its effective dimension, the sum over its layers, from their names and dimensions."""
+    total: dict[str, float] = {}
+    for name, dimension in layers:
+        total[path_of(name)] = total.get(path_of(name), 0.0) + dimension
+    return total
 
 
 def path_of(name: str) -> str:

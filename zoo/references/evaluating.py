@@ -13,7 +13,7 @@ from zoo.evaluation.report import Report
 from zoo.evaluation.run import PROBED, run_evaluation
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import Progress
-from zoo.inference.views import turns
+from zoo.inference.views import Angles, turns
 from zoo.references.opening import open_model
 
 
@@ -23,7 +23,7 @@ def evaluate(
     *,
     split: str = "test",
     elements: Group | str = "d4",
-    angles: int | Sequence[float] = 36,
+    angles: Angles = 36,
     fill: str = "background",
     limit: int | None = None,
     angle_limit: int | None = None,
@@ -80,7 +80,7 @@ def evaluate(
         opened,
         images,
         Group.parse(elements) if isinstance(elements, str) else elements,
-        turns(angles if isinstance(angles, int) else tuple(angles)),
+        turns(angles),
         angle_limit=angle_limit,
         probe=probe,
         options={"fill": fill, "batch_size": batch_size, "device": device, "progress": progress},

@@ -77,12 +77,7 @@ def list_models(
 
 
 def list_rows(
-    pattern: str = "*",
-    *,
-    group: Group | str | None = None,
-    exact: bool | None = None,
-    pretrained: bool = False,
-    namespace: str | None = None,
+    pattern: str = "*", *, pretrained: bool = False, namespace: str | None = None, **asked: Any
 ) -> ModelListing:
     """Trained models and, unless `pretrained`, networks that can be created, with their group, size and exactness.
 
@@ -98,8 +93,7 @@ def list_rows(
     found = trained(pattern, namespace)
     if not pretrained and namespace is None:
         found += untrained(pattern)
-    rows = tuple(row for row in found if _is_chosen(row, group, exact))
-    if rows:
+    if rows := tuple(row for row in found if _is_chosen(row, **asked)):
         return ModelListing(rows)
     if namespace is not None and pattern == "*" and not found:
         advice = f"{namespace!r} has published no model of symdata on the Hub that you may read; check the name"
@@ -113,7 +107,7 @@ def list_rows(
     return ModelListing((), advice)
 
 
-def _is_chosen(row: Mapping[str, Any], group: Group | str | None, exact: bool | None) -> bool:
+def _is_chosen(row: Mapping[str, Any], group: Group | str | None = None, exact: bool | None = None) -> bool:
     """Whether a model is on that group, and exact or not as asked; one without a group is neither."""
     wanted = row["group"] if group is None else str(Group.parse(group) if isinstance(group, str) else group)
     return row["group"] == wanted and (exact is None or (row["group"] != "c1" and row["exact"] is exact))

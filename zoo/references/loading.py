@@ -94,22 +94,18 @@ def find(ref: str | Path) -> "Path | Address":
     Raises:
         ModelError: if there is neither, with the nearest names.
     """
+    text = str(ref)
     try:
-        return _find(ref)
+        # A folder goes first: `symdata train` may have written one here under the name of a bundled model.
+        if text and Path(text).is_dir() and (Path(text, CONFIG).is_file() or not is_bundled(text)):
+            return Path(text)
+        if is_bundled(text):
+            return bundled_folder(text)
+        if text and Path(text).is_file():
+            raise ModelError(_is_file(Path(text)))
     except OSError as error:  # a name that no file can have, a folder that may not be looked into
         reason = error.strerror or str(error)
-        raise ModelError(f"there is no model at {quoted(str(ref))} ({reason}); {_MEND}") from None
-
-
-def _find(ref: str | Path) -> "Path | Address":
-    text = str(ref)
-    # A folder goes first: `symdata train` may have written one here under the name of a bundled model.
-    if text and Path(text).is_dir() and (Path(text, CONFIG).is_file() or not is_bundled(text)):
-        return Path(text)
-    if is_bundled(text):
-        return bundled_folder(text)
-    if text and Path(text).is_file():
-        raise ModelError(_is_file(Path(text)))
+        raise ModelError(f"there is no model at {quoted(text)} ({reason}); {_MEND}") from None
     if not isinstance(ref, Path) and (found := _on_hub(text)) is not None:
         return found
     if NAME.fullmatch(text) and not isinstance(ref, Path):

@@ -15,5 +15,3 @@ from zoo.report.page import page as page
 from zoo.report.record import SavedReport as SavedReport
 from zoo.report.record import read_record as read_record
 from zoo.report.table import compared as compared
-
-__all__ = ["ModelEntry", "SavedReport", "collect", "compared", "page", "read_record"]

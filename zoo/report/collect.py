@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain, plain_fields
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.report import Report, percent
@@ -13,7 +13,7 @@ from zoo.exactness.model_groups import tied_group
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import predictions
 from zoo.measure.estimates import Rate
-from zoo.measure.plain_data import plain, plain_fields, read_fields
+from zoo.measure.plain_data import read_fields
 from zoo.report.measures import PASSES, Measures, measure
 from zoo.report.rotation_strips import RotationStrip, one_of_each_class, rotation_strip
 

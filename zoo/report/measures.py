@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
+from symdata.display import plain
 from symdata.groups import Group
 from zoo.measure.metrics import METRICS
-from zoo.measure.plain_data import plain, read
+from zoo.measure.motions.along_motions import MotionError, Split
+from zoo.measure.plain_data import read
 from zoo.measure.summary import measure_all, passes
-
-if TYPE_CHECKING:  # measures are shown in the order in which `zoo.measure.summary` imports them
-    from zoo.measure.motions.along_motions import MotionError, Split
 
 SPLIT = ("rotation", "translate_x")
 """Motions that are split among the layers."""
@@ -32,12 +31,12 @@ class Measures:
     """What the numbers do not say."""
 
     @property
-    def motions(self) -> "tuple[MotionError, ...]":
+    def motions(self) -> tuple[MotionError, ...]:
         """The local equivariance errors along motions, for the chart."""
         return getattr(self.kept.get("local_errors"), "motions", ())
 
     @property
-    def splits(self) -> "tuple[Split, ...]":
+    def splits(self) -> tuple[Split, ...]:
         """The same along some, split among the layers."""
         return getattr(self.kept.get("layer_errors"), "splits", ())
 

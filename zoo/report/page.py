@@ -1,23 +1,19 @@
 """The page: one HTML file with its drawings, pictures and styles inside, which needs no network."""
 
 from collections.abc import Sequence
-from importlib import resources
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from symdata import __version__
+from symdata.display import template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.measure.feature_error import EXACT_ERROR
+from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
 from zoo.report.collect import ModelEntry
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
-
-if TYPE_CHECKING:
-    from zoo.measure.motions.along_motions import Split
 
 MOST = 8
 """Models that are drawn: as many as there are colours. Of more models the best are drawn."""
@@ -57,12 +53,8 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
     entries = numbered(entries)
     drawn = entries if len(entries) <= MOST else ranked(entries)[:MOST]
     colour = {entry.name: k for k, entry in enumerate(drawn)}
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=True
-    )
-    template = environment.from_string((resources.files("cards") / "report.html.j2").read_text(encoding="utf-8"))
     first = entries[0].report
-    return template.render(
+    return template("report.html.j2", autoescape=True).render(
         title=title or first.data,
         report=first,
         header=HEADER,
@@ -119,25 +111,20 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         layers = Markup(charts.errors(structure.layers, structure.elements, EXACT_ERROR, k))
     return {
         "k": k,
-        "name": entry.name,
+        "entry": entry,
         "verdict": verdict(entry),
         "structure": structure,
         "sizes": [(size, phi, size == report.size) for size, phi in sorted((entry.sizes or {}).items())],
-        "group": entry.group,
         "elements": Markup(charts.bars(rates, _chance(entry), k)),
         "agreement": Markup(charts.heat(entry.agreement, names)),
-        "compared": entry.compared,
         "always_right": f"{100 * entry.always_right.value:.1f}",
         "always_same": f"{100 * entry.always_same.value:.1f}",
         "layers": layers,
         "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
-        "measures": entry.measures,
-        "strips": entry.strips,
-        "classes": report.classes,
     }
 
 
-def _split(split: "Split", k: int) -> dict[str, object]:
+def _split(split: Split, k: int) -> dict[str, object]:
     """The chart of one motion, and how many layers it leaves out."""
     largest = max(layer.value.value for layer in split.layers)
     present = [layer for layer in split.layers if layer.value.value > NOTHING * largest]

@@ -10,16 +10,7 @@ from zoo.report.collect import ModelEntry
 from zoo.report.measures import columns
 from zoo.report.measures import legend as legend_of_measures
 
-HEADER = (
-    "model",
-    "parameters",
-    "at its size",
-    "upright",
-    "orbit",
-    "agreement",
-    "all angles",
-    *columns(),
-)
+HEADER = ("model", "parameters", "at its size", "upright", "orbit", "agreement", "all angles", *columns())
 """Columns of the comparison, which `legend` explains."""
 NOTHING = "-"
 """The cell of a value that was not measured."""
@@ -86,7 +77,7 @@ def compared(entries: Sequence[ModelEntry]) -> str:
 
 def ranked(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
     """Sorted by mean accuracy over angles, or over elements where there is no curve: highest first, ties as given."""
-    return sorted(entries, key=lambda entry: -_overall(entry))
+    return sorted(entries, key=lambda e: -(e.orbit if e.report.curve is None else e.report.curve.mean))
 
 
 def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
@@ -99,7 +90,3 @@ def numbered(entries: Sequence[ModelEntry]) -> list[ModelEntry]:
         name = entry.name if number == 1 else f"{entry.name} #{number}"
         found.append(replace(entry, report=replace(entry.report, name=name)))
     return found
-
-
-def _overall(entry: ModelEntry) -> float:
-    return entry.orbit if entry.report.curve is None else entry.report.curve.mean

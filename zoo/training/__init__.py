@@ -21,17 +21,4 @@ if TYPE_CHECKING:
     from zoo.training.recipe import read_recipe as read_recipe
     from zoo.training.result import TrainedModel as TrainedModel
 
-_HOMES = {
-    "DivergedError": "meter",
-    "TrainConfig": "config",
-    "TrainedModel": "result",
-    "TrainingPlan": "plan",
-    "prepare": "plan",
-    "read_recipe": "recipe",
-    "train": "loop",
-}
-"""Public name -> the module of this package that defines it."""
-
-__all__ = [*_HOMES]
-
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_names(__name__)

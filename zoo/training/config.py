@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from difflib import get_close_matches
 from reprlib import repr as short
 from typing import Any
 
+from symdata.display import PlainData
+from symdata.errors import suggest
 from symdata.fields import FLAG, Rule, declare, one_of, read, real, several, text, whole
 from symdata.sources.fit import RESIZES
 from symdata.symmetry import Symmetry
@@ -40,7 +41,7 @@ def _per_channel(low: float) -> Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(PlainData):
     """A training run: the same config on the same dataset gives the same model.
 
     Every field is declared once, with its default, what it may hold and what it means: `symdata train` makes an option
@@ -153,11 +154,6 @@ class TrainConfig:
         found |= {"copies": self.copies} if self.average is not None else {}
         return found | ({"relax": self.relax} if self.relax != "none" else {})
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON and YAML."""
-        fields = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "TrainConfig":
         """The inverse of `to_dict`; a field that is left out has its default.
@@ -168,9 +164,7 @@ class TrainConfig:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in names:
-                close = get_close_matches(str(name), names, n=1, cutoff=0.5)
-                mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-                raise ModelError(f"a training run has no field {short(name)}; {mend}")
+                raise ModelError(f"a training run has no field {short(name)}; {suggest(name, names)}")
         for name, example in (("data", "mnist-none, a folder made by `symdata make`"), ("model", "p4cnn_28")):
             if fields.get(name) is None:
                 raise ModelError(f"the training run does not say its {name}; name it, for example {example}")

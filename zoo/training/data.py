@@ -149,18 +149,16 @@ def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean), tuple(std)
 
 
+Part = tuple[int, int]
+"""Which of the processes this is, and how many there are."""
+
+
 class Batches:
     """Images on the device, resized once; each epoch has its own order and its own elements."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        share: Share,
-        preprocessing: Preprocessing,
-        device: torch.device,
-        part: tuple[int, int],
+        self, config: TrainConfig, share: Share, preprocessing: Preprocessing, device: torch.device, part: Part
     ) -> None:
-        """`part`: (which of the processes this is, how many there are)."""
         self.config, self.device, self.part = config, device, part
         self.rows = torch.from_numpy(share.rows).to(device)
         self.labels = share.labels.to(device)

@@ -1,6 +1,5 @@
 """Accelerate, set up for one run: the device, the precision, the other processes, the trackers."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -57,19 +56,14 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
 
 
 def _make(accelerator: Any, config: TrainConfig, device: torch.device | None, folder: str) -> Any:
-    before = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    from accelerate.utils import patch_environment
+
+    cpu = device is not None and device.type == "cpu"
     try:
-        if device is not None:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
-        cpu = device is not None and device.type == "cpu"
-        return accelerator(mixed_precision=config.precision, cpu=cpu, log_with=config.tracker, project_dir=folder)
+        with patch_environment(**({} if device is None else {"ACCELERATE_TORCH_DEVICE": device})):
+            return accelerator(mixed_precision=config.precision, cpu=cpu, log_with=config.tracker, project_dir=folder)
     except ValueError as error:
         raise ModelError(f"precision {config.precision!r} does not run here: {error}; use --precision no") from None
-    finally:
-        if before is None:
-            os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
-        else:
-            os.environ["ACCELERATE_TORCH_DEVICE"] = before
 
 
 def start_trackers(accelerator: Any, plan: TrainingPlan) -> None:

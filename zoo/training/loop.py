@@ -23,7 +23,7 @@ from zoo.training import run_folder
 from zoo.training.config import TrainConfig
 from zoo.training.data import Batches, make_batches
 from zoo.training.engine import engine, start_trackers, track
-from zoo.training.meter import Meter
+from zoo.training.meter import DivergedError, Meter
 from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.record import check_finished, dataset_record, golden_images, training_record
 from zoo.training.schedule import set_rate
@@ -113,9 +113,13 @@ def _run(
         progress(state.epochs * len(plan.data.train))
         for epoch in range(state.epochs, config.epochs):
             started = time.perf_counter()
-            with run_folder.noting_divergence(folder, writes):
+            try:
                 metrics = _epoch(epoch, state, batches, log, progress)
                 state.check_finite(metrics)
+            except DivergedError as error:
+                if writes:
+                    run_folder.note_divergence(folder, error)
+                raise
             metrics |= state.objective.after_epoch(state.plain.eval(), epoch + 1, batches.plain)
             metrics |= _validate(state, held_out)
             metrics["seconds"] = round(time.perf_counter() - started, 3)

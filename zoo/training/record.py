@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from symdata.display import plain_fields
 from symdata.store.files import read_json
 from zoo.checkpoint.golden import GOLDEN_IMAGES
 from zoo.errors import ModelError
@@ -21,11 +22,8 @@ def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
     facts = {
         "command": command(plan.config),
         **public_fields(plan.config),
-        "mean": list(plan.preprocessing.mean),
-        "std": list(plan.preprocessing.std),
-        "parameters": plan.parameters,
-        "steps": plan.steps,
-        "images": plan.images,
+        **plain_fields(plan.preprocessing, "mean", "std"),
+        **plain_fields(plan, "parameters", "steps", "images"),
         "kept_epoch": best["epoch"],
         "seconds": round(state.seconds, 1),
         "processes": state.accelerator.num_processes,

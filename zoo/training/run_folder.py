@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from symdata.errors import StoreError
+from symdata.errors import StoreError, first_line
 from symdata.store import lock
 from symdata.store.files import read_json, write_file, write_json
 from zoo.errors import ModelError
@@ -136,8 +136,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{str(path)!r} is damaged: {reason}; begin again with --overwrite") from None
+        raise ModelError(f"{str(path)!r} is damaged: {first_line(error)}; begin again with --overwrite") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ModelError(f"{str(path)!r} is of another version of symdata; begin again with --overwrite")
     return state
@@ -178,15 +177,9 @@ def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, fo
     return {name: pair for name, pair in differ.items() if name in MENDS}
 
 
-@contextmanager
-def noting_divergence(folder: Path, writes: bool) -> Iterator[None]:
-    """Leave a note if the loss diverges in the block; it lets the next run change `MENDS`."""
-    try:
-        yield
-    except DivergedError as error:
-        if writes:
-            write_json(folder / STATE / DIVERGED, vars(error))
-        raise
+def note_divergence(folder: Path, error: DivergedError) -> None:
+    """Leave a note that the loss diverged; it lets the next run change `MENDS`."""
+    write_json(folder / STATE / DIVERGED, vars(error))
 
 
 class MetricsLog:

@@ -1,9 +1,9 @@
 """How symmetric are these images really? Tests of every element and view, the degree, and the labels in one audit."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -17,10 +17,7 @@ from symdata.inspection.asymmetry.labels import LabelTest, label_tests
 from symdata.inspection.asymmetry.two_sample import LEVEL, Halves, Test, name_pair, run_tests
 from symdata.inspection.asymmetry.views import Views, fields, join, orbits
 from symdata.keys import permutation
-from symdata.pictures.figure import MIRRORED, PALE, TURNED, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from symdata.pictures.figure import MIRRORED, PALE, TURNED, Figure, new_figure
 
 FEWEST = 80
 """Images that an audit needs: on fewer it would find only differences that are plain to see."""
@@ -56,6 +53,7 @@ class ClassAudit:
 class AsymmetryAudit(Result):
     """How symmetric a set of images is."""
 
+    json_fields = ("images", "is_symmetric", "kept", "safe", "degree", "by_view", "tests", "labels", "classes")
     group: Group
     images: int
     classes: tuple[ClassAudit, ...]
@@ -123,20 +121,9 @@ class AsymmetryAudit(Result):
         return Table(("class", "images", "degree", "95 %", "differs under"), rows, title, notes)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "group": self.group.name,
-            "images": self.images,
-            "is_symmetric": self.is_symmetric,
-            "kept": list(self.kept),
-            "safe": self.safe,
-            "degree": asdict(self.degree),
-            "by_view": {view: asdict(degree) for view, degree in self.by_view.items()},
-            "tests": [test.to_dict() for test in self.tests],
-            "labels": [test.to_dict() for test in self.labels],
-            "classes": [asdict(row) | {"differs": list(row.differs)} for row in self.classes],
-        }
+        return {"group": self.group.name} | super().to_dict()
 
-    def plot(self) -> "Figure":
+    def plot(self) -> Figure:
         """Draw the accuracy of every test with its 95 % interval; those that found a difference in another colour."""
         figure = new_figure(6.4, 1.0 + 0.2 * len(self.tests), "constrained")
         axes = figure.add_subplot()

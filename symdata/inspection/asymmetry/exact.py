@@ -39,12 +39,10 @@ def orbit_p_value(scores: np.ndarray) -> float:
 
 def holm(p_values: list[float]) -> list[float]:
     """p-values corrected for multiple tests (Holm 1979): compare each with the level of a single test."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, least = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = least
-    return corrected
+    p = np.array(p_values, dtype=np.float64)
+    order, corrected = np.argsort(p, kind="stable"), np.empty_like(p)
+    corrected[order] = np.maximum.accumulate(np.minimum(np.arange(len(p), 0, -1) * p[order], 1.0))
+    return list(corrected.tolist())
 
 
 def wilson(successes: float, n: float, z: float) -> tuple[float, float]:

@@ -1,16 +1,14 @@
 """Does the label turn with the image? How a simple classifier of unmoved images labels moved ones."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from symdata.groups import Group
 from symdata.inspection.asymmetry.exact import paired_interval
 from symdata.inspection.asymmetry.two_sample import Halves, Z, generators, powers
-from symdata.transforms.lattice import permute
+from symdata.inspection.asymmetry.views import flat
 
 SWAPPED = 0.4
 """Labels are exchanged if this share of each class turns into the next class of a cycle, in the geometric mean."""
@@ -35,9 +33,6 @@ class LabelTest:
     cycles: tuple[tuple[int, ...], ...]
     """Classes that the element turns into one another, such as (6, 9)."""
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"cycles": [list(cycle) for cycle in self.cycles]}
-
 
 def label_tests(
     fields: list[Tensor], labels: np.ndarray, n_classes: int, group: Group, indices: list[int], halves: Halves
@@ -51,12 +46,12 @@ def label_tests(
         halves: rows to fit on, rows to test on.
     """
     fit, test = halves
-    known = _flat([field[fit] for field in fields], 0)
+    known = flat([field[fit] for field in fields], 0).numpy()
     square, weights = _kernel_ridge(known, np.eye(n_classes)[labels[fit]])
     truth, count = labels[test], np.bincount(labels[test], minlength=n_classes)
 
     def scores(index: int) -> np.ndarray:
-        moved = _flat([field[test] for field in fields], index)
+        moved = flat([field[test] for field in fields], index).numpy()
         return np.asarray(np.exp(-_distances(moved, known) / square) @ weights)
 
     as_came = scores(0)
@@ -78,14 +73,7 @@ def label_tests(
 
 def _rates(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np.ndarray:
     """(classes, classes) counts of guesses for each true class."""
-    found = np.zeros((n_classes, n_classes))
-    np.add.at(found, (truth, guess), 1.0)
-    return found
-
-
-def _flat(fields: list[Tensor], index: int) -> np.ndarray:
-    moved = [permute(field, torch.full((len(field),), index)).flatten(1) for field in fields]
-    return np.asarray(torch.cat(moved, dim=1))
+    return np.bincount(truth * n_classes + guess, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def _kernel_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

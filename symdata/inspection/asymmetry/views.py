@@ -97,6 +97,11 @@ def _rim(x: Tensor) -> Tensor:
     return x - inside
 
 
+def flat(parts: list[Tensor], index: int) -> Tensor:
+    """The fields of one view as rows (B, d), moved by the element of d4 with this index."""
+    return torch.cat([permute(part, torch.full((len(part),), index)).flatten(1) for part in parts], dim=1)
+
+
 def orbits(parts: list[Tensor], indices: list[int]) -> np.ndarray:
     """All versions of every image in one view, (B, |G|, d) float64: entry e is the view of the image moved by e.
 
@@ -108,8 +113,7 @@ def orbits(parts: list[Tensor], indices: list[int]) -> np.ndarray:
         parts: fields of one view.
         indices: indices in d4 of the elements of the group, the identity first.
     """
-    versions = [[permute(part, torch.full((len(part),), k)).flatten(1) for part in parts] for k in indices]
-    found = torch.stack([torch.cat(row, dim=1) for row in versions], dim=1).numpy()  # (B, |G|, d)
+    found = torch.stack([flat(parts, k) for k in indices], dim=1).numpy()  # (B, |G|, d)
     found = found[..., found.reshape(-1, found.shape[-1]).any(0)]
     found = found - found.mean(1, keepdims=True)
     length = np.sqrt((found**2).sum(2).mean(1))

@@ -83,15 +83,12 @@ CHARACTERS = DIGITS + LETTERS + "abdefghmnpqrtu"
 _NAMES = {
     (0,): "c1",
     (0, 2): "c2",
-    (0, 1, 2, 3): "c4",
     (0, 4): "d1 (left-right mirror)",
     (0, 6): "d1 (up-down mirror)",
-    (0, 5): "d1 (diagonal mirror)",
-    (0, 7): "d1 (diagonal mirror)",
     (0, 2, 4, 6): "d2",
-    (0, 2, 5, 7): "d2 (diagonal mirrors)",
     _ALL: "d4",
 }
+"""The stabilisers that occur."""
 
 
 def base_of(character: str) -> tuple[int, str]:

@@ -5,8 +5,13 @@ import pytest
 
 from symdata.groups import Elements
 from symdata.keys import split_keys
-from symdata.pictures.polar import Panel, _arc_bars, _atom_bars, polar_histogram
+from symdata.pictures.figure import as_picture
+from symdata.pictures.polar import Panel, _arc_bars, _atom_bars, polar_figure
 from symdata.symmetry import Symmetry
+
+
+def picture(panels):
+    return as_picture(polar_figure(panels))
 
 
 def panel(text, n=500, law=True):
@@ -21,23 +26,23 @@ def panel(text, n=500, law=True):
 @pytest.mark.parametrize("law", [True, False])
 @pytest.mark.parametrize("n", [0, 1, 500])
 def test_every_kind_of_law_has_a_dial(text, law, n):
-    assert polar_histogram([panel(text, n, law)]).width > 200
+    assert picture([panel(text, n, law)]).width > 200
 
 
 def test_dials_stand_in_rows_of_four():
-    one, four = (polar_histogram([panel("d4")] * n) for n in (1, 4))
+    one, four = (picture([panel("d4")] * n) for n in (1, 4))
     assert four.width == pytest.approx(4 * one.width, abs=4)
-    assert polar_histogram([panel("d4")] * 5).height > 1.8 * one.height
+    assert picture([panel("d4")] * 5).height > 1.8 * one.height
 
 
 def test_mirrored_elements_have_their_own_colour_on_the_dial():
-    assert np.asarray(polar_histogram([panel("d4")])).tobytes() != np.asarray(polar_histogram([panel("c4")])).tobytes()
+    assert np.asarray(picture([panel("d4")])).tobytes() != np.asarray(picture([panel("c4")])).tobytes()
 
 
 def test_pictures_do_not_depend_on_what_was_drawn_before():
-    first = polar_histogram([panel("d4")])
-    polar_histogram([panel("so2")])
-    assert polar_histogram([panel("d4")]).tobytes() == first.tobytes()
+    first = picture([panel("d4")])
+    picture([panel("so2")])
+    assert picture([panel("d4")]).tobytes() == first.tobytes()
 
 
 def test_bars_hold_every_element_and_the_law_all_probability():
@@ -55,7 +60,7 @@ def test_bars_hold_every_element_and_the_law_all_probability():
 def test_angles_run_counter_clockwise_from_the_top():
     """Everything turned by 45 degrees: the bar points to the upper left."""
     elements = Elements(np.full(10, 45.0), np.zeros(10, dtype=bool))
-    pixels = np.asarray(polar_histogram([Panel("", elements)])).astype(int)
+    pixels = np.asarray(picture([Panel("", elements)])).astype(int)
     blue = np.argwhere((pixels[..., 2] - pixels[..., 0] > 100) & (np.arange(len(pixels)) < 0.8 * len(pixels))[:, None])
     rows, columns = blue.mean(0)
     assert rows < 0.45 * pixels.shape[0]

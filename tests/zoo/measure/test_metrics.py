@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain
 from symdata.groups import Group
 from zoo.measure.metrics import METRICS, metric
-from zoo.measure.plain_data import plain, read
+from zoo.measure.plain_data import read
 from zoo.measure.summary import measure_all, passes
 from zoo.report.measures import Measures, columns, legend, measure
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from zoo.measure.plain_data import plain, read
+from symdata.display import plain
+from zoo.measure.plain_data import read
 
 
 @dataclass(frozen=True)

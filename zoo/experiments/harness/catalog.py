@@ -1,8 +1,8 @@
 """The experiments and their parts by name: plain words, so that the command's help imports no experiment."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from symdata.errors import suggest
 from zoo.errors import ModelError
 
 
@@ -59,6 +59,4 @@ def check_part(part: str, experiment: str = "using-and-abusing") -> str:
     parts = CATALOG[experiment].parts
     if part in parts:
         return part
-    near = get_close_matches(part, parts, n=1, cutoff=0.4)
-    mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(parts)}"
-    raise ModelError(f"the experiment has no part {part!r}; {mend}")
+    raise ModelError(f"the experiment has no part {part!r}; {suggest(part, parts, 0.4)}")

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from symdata.groups import Group
 from symdata.store import load
 from zoo.experiments.harness.runs import Job
 from zoo.experiments.harness.setting import Setting
-from zoo.inference.sweep import sweep
+from zoo.inference import sweep
 from zoo.references.loading import load as load_model
 from zoo.training import TrainConfig, train
 
@@ -54,17 +53,11 @@ def trained(job: Job, setting: Setting, data: str) -> TrainedNetwork:
     folder = str(setting.out / "data" / data)
     config = TrainConfig(**job.request["train"], data=folder, out=str(out), device=setting.device)
     train(config, resume=True)
-    return TrainedNetwork(load_model(out, device=setting.device), config, _epochs(out))
-
-
-def _epochs(folder: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if "seconds" in line]
+    lines = map(json.loads, (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    epochs = [line for line in lines if "seconds" in line]
+    return TrainedNetwork(load_model(out, device=setting.device), config, epochs)
 
 
 def predictions(model: Any, images: Tensor, device: str) -> Tensor:
     """The predicted class of every image under the four quarter turns, (4, n) int64."""
-    answers = torch.empty(4, len(images), dtype=torch.int64)
-    for rows, logits in sweep(model, images, model.preprocessing, Group(4).elements, device=device):
-        answers[:, rows] = logits.argmax(-1)
-    return answers
+    return sweep.predictions(model, images, None, model.preprocessing, Group(4).elements, device=device)

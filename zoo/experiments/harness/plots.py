@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from symdata.pictures.curves import COLOURS
-from symdata.pictures.figure import INK, LINE, new_figure
+from symdata.pictures.figure import INK, LINE, mark_degrees, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,12 +35,10 @@ def _closed(line: "Line") -> tuple[list[float], list[float]]:
 
 
 def _dial(axes: Any, drawing: "Drawing") -> None:
-    axes.set_theta_zero_location("N")
+    mark_degrees(axes, fontsize=10, color=INK, linewidth=0.8, pad=3.5)
     axes.set_ylim(0.0, 102.0)
     axes.set_yticks([25, 50, 75, 100], ["25", "50", "75", "100 %"], fontsize=8, color=INK)
     axes.set_rlabel_position(45)
-    axes.set_xticks([math.radians(a) for a in range(0, 360, 45)], [f"{a}°" for a in range(0, 360, 45)], color=INK)
-    axes.grid(color=LINE, linewidth=0.8)
     axes.spines["polar"].set_visible(False)
 
 

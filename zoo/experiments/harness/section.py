@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain_fields
 from zoo.errors import ModelError
 from zoo.experiments.harness.bands import Verdict
 from zoo.experiments.harness.plots import draw
@@ -82,10 +82,5 @@ class Section(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The section as plain data for JSON; without the runs, which have a file of their own."""
-        return {
-            "title": self.title,
-            "cost": self.cost,
-            "tables": [table.to_dict() for table in self.tables],
-            "bands": [verdict.to_dict(self.part) for verdict in self.verdicts],
-            "summary": dict(self.summary),
-        }
+        bands = [verdict.to_dict(self.part) for verdict in self.verdicts]
+        return {**plain_fields(self, "title", "cost", "tables"), "bands": bands, "summary": dict(self.summary)}

@@ -1,6 +1,6 @@
 """Digits on a torus, moved by circular shifts and quarter turns, and a short training on them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +80,19 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), recipe["lr"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe["lr"], total_steps=steps)
     model.train()
-    last: list[float] = []
-    for epoch, rows in _batches(len(images), recipe, seed):
-        optimizer.zero_grad()
-        value = loss(images[rows], rows)
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        if epoch == recipe["epochs"] - 1:
-            last.append(value.item())
-    model.eval()
-    return sum(last) / len(last)
-
-
-def _batches(count: int, recipe: dict[str, Any], seed: int) -> Iterator[tuple[int, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
-    for epoch in range(recipe["epochs"]):
-        for rows in torch.randperm(count, generator=generator).split(recipe["batch"]):  # type: ignore[no-untyped-call]
-            yield epoch, rows
+    for _ in range(recipe["epochs"]):
+        losses = []
+        order = torch.randperm(len(images), generator=generator)
+        for rows in order.split(recipe["batch"]):  # type: ignore[no-untyped-call]
+            optimizer.zero_grad()
+            value = loss(images[rows], rows)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            losses.append(value.item())
+    model.eval()
+    return sum(losses) / len(losses)
 
 
 def in_parts(function: Callable[[Tensor], Tensor], images: Tensor, size: int = 100) -> Tensor:

@@ -9,14 +9,7 @@ from torch import Tensor, nn
 from symdata.display import Table
 from symdata.groups import Element, Group
 from zoo.exactness.audits import audit
-from zoo.experiments.using_and_abusing.exactness import (
-    acted,
-    calibrated,
-    errors,
-    group_of,
-    noise,
-    relative_error,
-)
+from zoo.experiments.using_and_abusing.exactness import acted, calibrated, errors, group_of, noise, relative_error
 from zoo.experiments.using_and_abusing.published import PARAMETERS
 from zoo.layers.regular import move
 from zoo.measure.feature_error import BROKEN_ERROR as BROKEN

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import ClassVar, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
@@ -89,11 +89,10 @@ class RelaxedConv2d(TiedConv2d):
     """Its word in `RELAXATIONS`."""
     count_relaxed: ClassVar[Callable[[int, int, int], int]]
     """Free weights, from those of the tied layer, |G| and the pixels of a filter."""
-    orbit: Tensor
 
     def make_weights(self) -> None:
         super().make_weights()
-        self.register_buffer("orbit", orbit_index(self.group, self.kernel_size, lifting=self.lifting), persistent=False)
+        self.orbit = nn.Buffer(orbit_index(self.group, self.kernel_size, lifting=self.lifting), persistent=False)
 
     @classmethod
     def count(cls, size: int, in_fields: int, out_fields: int, kernel_size: int) -> int:
@@ -103,11 +102,6 @@ class RelaxedConv2d(TiedConv2d):
     def inputs(self) -> int:
         """J: orientations of the input, 1 for images."""
         return 1 if self.lifting else order(self.group)
-
-    def filters(self) -> Tensor:
-        """The bank (|G| O, J C, k, k) that evaluation uses, in float64 and without gradient."""
-        with torch.no_grad():
-            return self.expand()[0].double()
 
     def projected(self) -> Tensor:
         """The nearest equivariant filters, in float64."""

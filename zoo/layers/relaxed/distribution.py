@@ -36,8 +36,6 @@ class GroupLikelihood(nn.Module):
         (0.333, 0.693)
     """
 
-    basis: Tensor
-
     def __init__(self, group: Group | str, bandlimit: int | None = None) -> None:
         super().__init__()
         self.group = Group.parse(group) if isinstance(group, str) else group
@@ -47,7 +45,7 @@ class GroupLikelihood(nn.Module):
             bandlimit = most if self.group.is_finite else BANDLIMIT
         self.bandlimit = whole("bandlimit", bandlimit, 0, most, mend=f" for {self.group}")
         basis = fourier_basis(self.points, bandlimit)
-        self.register_buffer("basis", basis.to(torch.get_default_dtype()), persistent=False)  # (N, F)
+        self.basis = nn.Buffer(basis.to(torch.get_default_dtype()), persistent=False)  # (N, F)
         self.logits = nn.Parameter(torch.empty(basis.shape[1]))
         self.reset_parameters()
 

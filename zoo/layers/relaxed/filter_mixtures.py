@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.layers.bank import bank_index, gather
+from zoo.layers.bank import gather
 from zoo.layers.regular import order
 from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
 
@@ -21,13 +21,11 @@ BANKS = 2
 class BanksConv2d(RelaxedConv2d):
     """`weight` (L O, J C, k, k), filter l of field o at l O + o, and `mixture` (L, |G|)."""
 
+    filters_per_field = BANKS
+
     def make_weights(self) -> None:
         super().make_weights()
-        k, rows = self.kernel_size, BANKS * self.out_fields
-        self.weight = nn.Parameter(torch.empty(rows, self.in_channels, k, k))
         self.mixture = nn.Parameter(torch.empty(BANKS, order(self.group)))
-        index = bank_index(self.group, rows, self.in_fields, k, lifting=self.lifting)
-        self.register_buffer("index", index, persistent=False)
 
     def reset_parameters(self) -> None:
         """All filters as in `GroupConv2d`; 1 / sqrt(L) of each, so that their sum has the variance of one."""

@@ -42,13 +42,10 @@ class PartialGroupConv2d(RelaxedConv2d):
         [True, False, True, False]
     """
 
-    substitutes: Tensor
-
     def make_weights(self) -> None:
         super().make_weights()
         self.keep = nn.Parameter(torch.empty(order(self.group) - 1))
-        substitutes = _substitutes(self.group).to(torch.get_default_dtype())
-        self.register_buffer("substitutes", substitutes, persistent=False)
+        self.substitutes = nn.Buffer(_substitutes(self.group).to(torch.get_default_dtype()), persistent=False)
 
     def reset_parameters(self) -> None:
         """Filters as in `GroupConv2d`; every element likely to be kept."""

@@ -84,12 +84,10 @@ class ExpandedConv2d(nn.Module, ABC):
 class SteerableConv2d(ExpandedConv2d):
     """A convolution whose filters are sums of steerable kernels: escnn's R2Conv with another layout of channels."""
 
-    basis: Tensor
-
     def __init__(self, spec: FieldConvSpec, group: Group) -> None:
         super().__init__(spec, group)
         basis = kernel_basis(group, spec.before, spec.after, spec.kernel).to(torch.get_default_dtype())
-        self.register_buffer("basis", basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
+        self.basis = nn.Buffer(basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
         self.weight = nn.Parameter(torch.empty(spec.fields_out, spec.fields_in, len(basis)))
         self.reset_parameters()
 

@@ -32,20 +32,14 @@ class LikelihoodSteerableConv2d(ExpandedConv2d, FieldFilters):
     refuses parameters of five axes.
     """
 
-    turned: Tensor
-    out_actions: Tensor
-    in_actions: Tensor
-
     def __init__(self, spec: FieldConvSpec, group: Group, likelihood: GroupLikelihood | None = None) -> None:
         super().__init__(spec, group)
         self.likelihood = GroupLikelihood(group) if likelihood is None else likelihood
         points, dtype = self.likelihood.points, torch.get_default_dtype()
-        for name, tensor in (
-            ("turned", turned_harmonics(points, spec.kernel)),
-            ("out_actions", torch.stack([self.after.action(e) for e in points.elements])),
-            ("in_actions", torch.stack([self.before.action(e) for e in points.elements])),
-        ):
-            self.register_buffer(name, tensor.to(dtype), persistent=False)
+        out, into = (torch.stack([fibre.action(e) for e in points.elements]) for fibre in (self.after, self.before))
+        self.turned = nn.Buffer(turned_harmonics(points, spec.kernel).to(dtype), persistent=False)
+        self.out_actions = nn.Buffer(out.to(dtype), persistent=False)
+        self.in_actions = nn.Buffer(into.to(dtype), persistent=False)
         each = self.after.size * self.before.size * self.turned.shape[1]
         self.weight = nn.Parameter(torch.empty(spec.fields_out, spec.fields_in, each))
         self.reset_parameters()

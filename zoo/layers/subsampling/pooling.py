@@ -37,8 +37,6 @@ class BlurPool2d(nn.Module):
         [0.5625, 0.75, 0.75, 1.0]
     """
 
-    kernel: Tensor
-
     def __init__(
         self,
         channels: int,
@@ -55,7 +53,7 @@ class BlurPool2d(nn.Module):
         self.padding_mode = checked_mode(padding_mode)
         row = torch.tensor([math.comb(kernel_size - 1, i) for i in range(kernel_size)], dtype=torch.float32)
         row = row / row.sum()  # a power of two: the kernel is exact in every dtype
-        self.register_buffer("kernel", row[:, None] * row[None, :], persistent=False)
+        self.kernel = nn.Buffer(row[:, None] * row[None, :], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel.expand(self.channels, 1, self.kernel_size, self.kernel_size)

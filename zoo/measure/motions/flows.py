@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from symdata.errors import SymmetryError
+from symdata.errors import SymmetryError, one_of
 from symdata.transforms.generators import GENERATORS, Generator, current_name
 
 KERNELS = ("bicubic", "bilinear")
@@ -133,10 +133,8 @@ def _velocity(generator: Generator, size: tuple[int, int], pixel: tuple[float, f
 
 def _widened(images: Tensor, kernel: str, padding: str) -> tuple[Tensor, int]:
     """Images with a margin where the padding is not reflection, and how wide it is."""
-    for name, value, allowed in (("kernel", kernel, KERNELS), ("padding", padding, tuple(PADDINGS))):
-        if value not in allowed:
-            raise SymmetryError(f"{name} is {value!r}, expected one of {', '.join(allowed)}")
-    mode = PADDINGS[padding]
+    one_of("kernel", kernel, KERNELS, SymmetryError)
+    mode = PADDINGS[one_of("padding", padding, PADDINGS, SymmetryError)]
     return (images, 0) if mode is None else (F.pad(images, (MARGIN,) * 4, mode=mode), MARGIN)
 
 

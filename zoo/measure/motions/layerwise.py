@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from symdata.display import Result, Table
+from symdata.display import PlainData, Result, Table
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.exactness.hooks import RunNames, module_hooks
@@ -48,7 +48,7 @@ NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
-class LayerTerm:
+class LayerTerm(PlainData):
     """What one run of one module adds to the Lie derivative of the model.
 
     Example:
@@ -67,10 +67,6 @@ class LayerTerm:
     share: Estimate
     """E <D_i l_i, L f> / E |L f|^2: the shares of all modules add up to 1; one that repairs has a negative share."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return {"name": self.name, "kind": self.kind, "value": self.value.to_dict(), "share": self.share.to_dict()}
-
 
 @dataclass(frozen=True)
 class LayerwiseError(Result):
@@ -84,6 +80,7 @@ class LayerwiseError(Result):
         ...
     """
 
+    json_fields = ("generator", "unit", "output", "gap", "probes", "total", "layers")
     generator: str
     unit: str
     """Of t."""
@@ -106,11 +103,6 @@ class LayerwiseError(Result):
         title = f"Where that of {self.generator} arises; the terms add up to it within {self.gap:.0e}:"
         notes = [f"({less} more add nothing)"] if less else []
         yield Table(("layer", "what", "E|D Lf|^2/dim", "+-", "share %", "+-"), rows, title, notes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        words = {name: getattr(self, name) for name in ("generator", "unit", "output", "gap", "probes")}
-        return {**words, "total": self.total.to_dict(), "layers": [layer.to_dict() for layer in self.layers]}
 
 
 def layerwise_equivariance_error(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symdata.display import Result, Table
+from symdata.display import Result, Table, plain_fields
 from symdata.transforms.generators import Generator
 from zoo.measure.estimates import Estimate, squared
 from zoo.measure.model_copy import Measurable
@@ -95,9 +95,8 @@ class LocalError(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        numbers = {name: getattr(self, name).to_dict() for name in ("value", "absolute", "relative", "per_half_image")}
-        words = {"generator": self.generator, "unit": self.unit, **self.settings.to_dict()}
-        return {**words, **numbers, "half_image": self.half_image}
+        numbers = plain_fields(self, "value", "absolute", "relative", "per_half_image", "half_image")
+        return {"generator": self.generator, "unit": self.unit, **self.settings.to_dict(), **numbers}
 
 
 def lie_derivative(

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.display import plain_fields
+from symdata.errors import one_of
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
 from zoo.measure.maps import ImageFrame, ToGrid
@@ -48,8 +50,7 @@ class LieDerivativeSettings:
     """Of the computation; float32 is for models that cannot compute in float64."""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ModelError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
+        one_of("method", self.method, METHODS, ModelError)
         if self.out_action not in ACTIONS and not callable(self.out_action):
             raise ModelError(
                 f"out_action is {self.out_action!r}, expected {' or '.join(ACTIONS)}, or a function of (outputs, t)"
@@ -60,8 +61,7 @@ class LieDerivativeSettings:
     def to_dict(self) -> dict[str, str]:
         """As plain data for JSON: those that matter to a reader."""
         action = self.out_action if isinstance(self.out_action, str) else "function"
-        words = {"output": self.output, "out_action": action, "method": self.method}
-        return {**words, "kernel": self.kernel, "padding": self.padding}
+        return {"output": self.output, "out_action": action, **plain_fields(self, "method", "kernel", "padding")}
 
 
 class Motion:

@@ -1,6 +1,7 @@
 """The seven-layer networks of the rotation experiments: as logged, as committed, and the P4CNN before them."""
 
 from collections import OrderedDict
+from typing import Any
 
 from torch import nn
 
@@ -45,16 +46,15 @@ class CNN(Network):
         group: one of c1, c2, c4, d1, d2, d4.
         fields: of every layer.
         in_chans: channels of the images.
-        num_classes: number of logits.
         pools: 1, after layer 2, or 2, after layers 2 and 3.
         padding: of the 3x3 convolutions; the 4x4 one has none.
-        coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         dropout: rate after layers 1, 3, 4 and 5; it acts in training only.
         downsample: what replaces each pool, see `zoo.layers.subsampling.downsampling`; None is `max`.
         padding_mode: `circular` takes images for tori: every 3x3 convolution is padded by 1, and the 4x4 one by 2. Its
             map is a pixel larger and periodic, half a pixel off; a 2x2 mean brings it back to the size and the place of
             its input. Default: `circular` with `aps` and `equivariant`, which need it, and `zeros` otherwise.
         relax: how all convolutions may leave the group, a word of `zoo.layers.relaxed.RELAXATIONS`, or `none`.
+        head: `num_classes` and `coset_pool`, as in `Network`.
     """
 
     def __init__(
@@ -63,14 +63,13 @@ class CNN(Network):
         fields: int = 10,
         *,
         in_chans: int = 3,
-        num_classes: int = 10,
         pools: int = 1,
         padding: int = 1,
-        coset_pool: bool = True,
         dropout: float = 0.0,
         downsample: str | None = None,
         padding_mode: str | None = None,
         relax: str = "none",
+        **head: Any,
     ) -> None:
         mode, (lifting, hidden) = mode_of(downsample, padding_mode), convolutions(relax)
         torus = mode == "circular"
@@ -94,10 +93,9 @@ class CNN(Network):
             nn.Sequential(layers),
             in_chans=in_chans,
             fields=fields,
-            num_classes=num_classes,
-            coset_pool=coset_pool,
             minimum=minimum_size(pools, 1 if torus else padding, downsample, 2 if torus else LAST_KERNEL),
             divisor=1 << pools if on_torus(downsample) else 1,
+            **head,
         )
 
     @classmethod

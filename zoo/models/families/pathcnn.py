@@ -3,12 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from reprlib import repr as short
-from typing import Any, Self
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from symdata.errors import one_of
 from zoo.errors import ModelError
 from zoo.layers.spatial_layers import PATHS, PathBlock
 from zoo.models.family import Choice, family
@@ -16,12 +16,6 @@ from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
 
 STRIDES, KERNEL = (2, 2, 2, 1), 3
-
-
-def _path(spec: NetworkSpec, path: Any) -> str:
-    if not isinstance(path, str) or path not in PATHS:
-        raise ModelError(f"path is {short(path)}, expected one of {', '.join(PATHS)}")
-    return path
 
 
 @family(
@@ -34,7 +28,7 @@ def _path(spec: NetworkSpec, path: Any) -> str:
     minimum=8,
     period=8,
     first=1,
-    choices=(Choice("path", "conv", _path),),
+    choices=(Choice("path", "conv", lambda spec, path: one_of("path", path, PATHS, ModelError)),),
     forms=("paths",),
 )
 class PathCNN(Network):
@@ -61,9 +55,6 @@ class PathCNN(Network):
     """
 
     max_parameters = 2**26  # 256 MiB
-    precisions: Tensor
-    effective_dimensions: Tensor
-    examples: Tensor
 
     def __init__(self, size: int, widths: tuple[int, ...], path: str = "conv", num_classes: int = 10) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -79,9 +70,9 @@ class PathCNN(Network):
             minimum=1 if path == "conv" else size,
         )
         count = len(self.layer_names)
-        self.register_buffer("precisions", torch.ones(count))
-        self.register_buffer("effective_dimensions", torch.zeros(count))
-        self.register_buffer("examples", torch.zeros(1))
+        self.precisions = nn.Buffer(torch.ones(count))
+        self.effective_dimensions = nn.Buffer(torch.zeros(count))
+        self.examples = nn.Buffer(torch.zeros(1))
 
     @property
     def layers(self) -> dict[str, nn.Module]:

@@ -119,14 +119,13 @@ class ResNet(Network):
         widths: fields of each stage.
         blocks: in each stage.
         in_chans: channels of the images.
-        num_classes: number of logits.
-        coset_pool: whether to take the maximum over the group; then logits are invariant at exact sizes.
         coset_first: whether that comes before the mean over space.
         variant: "" for full hidden convolutions, "g" or "gc" for separable ones; stem and shortcuts stay full.
         downsample: what replaces the strides, see `zoo.layers.subsampling.downsampling`; None is `stride`.
         padding_mode: `circular` takes images for tori. Default: `circular` with `aps` and `equivariant`, which need it,
             and `zeros` otherwise.
         relax: as in `CNN`; not with separable filters.
+        head: `num_classes` and `coset_pool`, as in `Network`.
     """
 
     def __init__(
@@ -136,13 +135,12 @@ class ResNet(Network):
         blocks: int = 7,
         *,
         in_chans: int = 3,
-        num_classes: int = 10,
-        coset_pool: bool = True,
         coset_first: bool = True,
         variant: str = "",
         downsample: str | None = None,
         padding_mode: str | None = None,
         relax: str = "none",
+        **head: Any,
     ) -> None:
         mode, total = mode_of(downsample, padding_mode), 1 << (len(widths) - 1)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -161,11 +159,10 @@ class ResNet(Network):
             nn.Sequential(layers),
             in_chans=in_chans,
             fields=before,
-            num_classes=num_classes,
-            coset_pool=coset_pool,
             coset_first=coset_first,
             minimum=1 if downsample in (None, "stride") else total,
             divisor=total if on_torus(downsample) else 1,
+            **head,
         )
         if order(lattice_group(group)) == 1:
             self._initialise_plain()

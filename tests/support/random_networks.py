@@ -264,7 +264,12 @@ def _tokens(d: Draw, x: Tensor) -> Step:
     ws = d.number(2, 3)
 
     def windows(x: Tensor) -> Tensor:
-        t = x.permute(0, 2, 3, 1).reshape(1, h // ws, ws, w // ws, ws, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, ws * ws, c)
+        t = (
+            x.permute(0, 2, 3, 1)
+            .reshape(1, h // ws, ws, w // ws, ws, c)
+            .permute(0, 1, 3, 2, 4, 5)
+            .reshape(-1, ws * ws, c)
+        )
         t = t + attention(t, t, t)[0]
         t = t.view(1, h // ws, w // ws, ws, ws, c).permute(0, 1, 3, 2, 4, 5).reshape(1, h, w, c)
         return t.permute(0, 3, 1, 2)
@@ -309,7 +314,7 @@ def step(draw: Draw, x: Tensor) -> Step:
             made = maker(draw, x)
             with torch.no_grad():
                 out = made(x.clone())
-            fits = out.ndim == 4 and 1 <= out.shape[1] <= 24 and 1 <= min(out.shape[2:]) and max(out.shape[2:]) <= 40
+            fits = out.ndim == 4 and 1 <= out.shape[1] <= 24 and min(out.shape[2:]) >= 1 and max(out.shape[2:]) <= 40
             if fits and bool(out.isfinite().all()) and float(out.abs().max()) < 1e6:
                 return made
         except (RuntimeError, ValueError, IndexError, TypeError):
@@ -375,4 +380,4 @@ def is_wrong(broken: bool | None, error: float) -> bool:
     """Whether a measurement refutes `exact` (None), or a `broken` (True) that was claimed of an element."""
     if broken is None:
         return error > 1e3 * EXACT_ERROR
-    return broken and error < EXACT_ERROR and BROKEN_ERROR > error
+    return broken and error < EXACT_ERROR and error < BROKEN_ERROR

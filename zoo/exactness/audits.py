@@ -16,7 +16,6 @@ from torch import nn
 from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.errors import ModelError
 from zoo.exactness import audit_text
 from zoo.exactness.arithmetic import BROKEN_ERROR, EXACT_ERROR, Subsampling
 from zoo.exactness.judge import Judge, misalignment

@@ -2,7 +2,6 @@
 
 from torch import nn
 
-from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.exactness.judge import Judge, generators, misalignment
 from zoo.exactness.model_groups import checked_group

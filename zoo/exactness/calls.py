@@ -32,18 +32,21 @@ class Call:
     """Whether filters count as symmetric, because the question is about the grids alone."""
     states: dict[int, Sites] = field(default_factory=dict)
     """What is known of its tensors, by `id`; constants are not in it."""
-    twin: "Call" = None  # type: ignore[assignment]
-    """The same call in the run on x; the call itself where both runs have one shape."""
+    other: "Call | None" = None
+    """The same call in the run on x, where that has another shape."""
 
     def __post_init__(self) -> None:
         self.versions = [tensor._version for tensor in tensors(self.args)]
-        if self.twin is None:
-            self.twin = self
+
+    @property
+    def twin(self) -> "Call":
+        """The same call in the run on x; the call itself where both runs have one shape."""
+        return self if self.other is None else self.other
 
     @property
     def is_square(self) -> bool:
         """Whether one run serves for both images."""
-        return self.twin is self
+        return self.other is None
 
     @property
     def tracked(self) -> list[Tensor]:
@@ -99,7 +102,7 @@ class Call:
         return self.versions != [tensor._version for tensor in tensors(self.args)]
 
 
-Answer = Sites | Sequence[Sites | None]
+Answer = Sites | Sequence[Sites]
 """The state of every result, or of each."""
 Rule = Callable[[Call], Answer]
 

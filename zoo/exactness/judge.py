@@ -6,7 +6,7 @@ from torch import nn
 
 from symdata.groups import Element, Group
 from zoo.errors import ModelError
-from zoo.exactness.arithmetic import D4, Subsampling
+from zoo.exactness.arithmetic import Subsampling
 from zoo.exactness.model_groups import defines_fields, has_typed_layers, relaxed_layers, tied_group
 from zoo.exactness.trace import Trace
 from zoo.exactness.tracer import Tracer

@@ -68,4 +68,4 @@ class Known:
 
 def _storage(tensor: Tensor) -> int:
     """The address of a tensor's memory."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

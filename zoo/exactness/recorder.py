@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from symdata.groups import Element
 from zoo.errors import describe_error
 from zoo.exactness.arithmetic import survives
-from zoo.exactness.calls import Answer, Call, tensors
+from zoo.exactness.calls import Call, tensors
 from zoo.exactness.grids import Grids
 from zoo.exactness.known import Known
 from zoo.exactness.rules import RULES
@@ -176,18 +176,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             lost = call.lose("this operation is not analysed")
             return [replace(lost, losses=tuple(loss and replace(loss, broken=False) for loss in lost.losses))] * count
         try:
-            answer: Answer = rule(call)
+            answer = rule(call)
             given = [answer] * count if isinstance(answer, Sites) else list(answer)
             assert len(given) == count, f"{len(given)} answers for {count} results"
         except Exception as error:  # nobody knows all the ways in which an operation can be called
-            given = [call.lose(f"{NOT_FOLLOWED}: {describe_error(error)}")] * count
+            return [call.lose(f"{NOT_FOLLOWED}: {describe_error(error)}")] * count
         return given
 
     def _in_both(self, call: Call, number: int, state: Sites) -> Sites:
         """The state of a result, if the axes that do not move have one size in both runs; else nothing is known."""
         here, there = call.outs[number].shape, call.twin.outs[number].shape
         moving = {d for part in state.parts for d in part.dims}
-        if len(here) == len(there) and all(m == n or d in moving for d, (m, n) in enumerate(zip(here, there, strict=True))):
+        if len(here) == len(there) and all(
+            m == n or d in moving for d, (m, n) in enumerate(zip(here, there, strict=True))
+        ):
             return state
         return call.lose("makes results of another shape of the turned rectangle")
 

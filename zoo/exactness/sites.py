@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-
 OUT_OF_STEP = "its windows are out of step with the image"
 """What is lost so in two branches, their sum does not restore; for other losses that is not known."""
 
@@ -219,8 +218,9 @@ def refreshed(part: Part, alive: Iterable[int]) -> tuple[list[Part], tuple[int, 
             flat = _flat([found_at[a] for a in group], sizes_there)
             for axis in reversed([a for a in axes if a not in group]):
                 flat = flat.select(axis, 0)
-            moves[k] = flat.flatten()
-            moving = moving or not torch.equal(moves[k], torch.arange(flat.numel()))
+            move = flat.flatten()
+            moves[k] = move
+            moving = moving or not torch.equal(move, torch.arange(len(move)))
         ids = torch.arange(torch.Size(sizes).numel()).view(sizes)
         same = here == there
         if moving or sizes != sizes_there:

@@ -1,6 +1,6 @@
 """What one run of a model has shown: its subsamplings, and for every element whether it is proven at the output."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -58,7 +58,9 @@ def heads(recorder: Recorder, outputs: Any) -> bool:
     return any(loss is not None and loss.head for state in states for loss in state.losses)
 
 
-def _loss_of(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Recorder, last: Any) -> Loss | None:
+def _loss_of(
+    tensor: Tensor, state: Sites, k: int, e: Element, recorder: Recorder, last: Callable[[str, bool], Loss]
+) -> Loss | None:
     loss = state.losses[k]
     if loss is not None:
         return loss

@@ -70,14 +70,24 @@ class Tracer:
         return Trace(tuple(recorder.grids.found), losses, weighs)
 
     def _run(
-        self, size: tuple[int, int], elements: Sequence[Element], isotropic: bool, calls: list[Call] | None, proves: bool
+        self,
+        size: tuple[int, int],
+        elements: Sequence[Element],
+        isotropic: bool,
+        calls: list[Call] | None,
+        proves: bool,
     ) -> tuple[Recorder, dict[Element, Any], bool]:
         image = torch.zeros(1, self.in_chans, *size, dtype=self.dtype)
         recorder = Recorder(image, elements, isotropic, calls, proves)
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             torch.backends.mha.set_fastpath_enabled(False)  # it is one operation for a whole block
-            with torch.no_grad(), Escapes(recorder), recorder, module_hooks(self._model, recorder.leave, recorder.enter):
+            with (
+                torch.no_grad(),
+                Escapes(recorder),
+                recorder,
+                module_hooks(self._model, recorder.leave, recorder.enter),
+            ):
                 outputs = self._model(image)
         except ANYTHING as error:
             shape = (1, self.in_chans, *size)

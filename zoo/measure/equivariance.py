@@ -18,7 +18,12 @@ from zoo.errors import ModelError, describe_error
 from zoo.exactness.arithmetic import D4
 from zoo.exactness.hooks import RunNames
 from zoo.exactness.model_groups import (
-    checked_group, defines_fields, has_typed_layers, largest_shared, layers_group, tied_group,
+    checked_group,
+    defines_fields,
+    has_typed_layers,
+    largest_shared,
+    layers_group,
+    tied_group,
 )  # fmt: skip
 from zoo.exactness.trace import outputs_of
 from zoo.exactness.tracer import FAILURES

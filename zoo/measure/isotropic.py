@@ -25,6 +25,9 @@ class IsotropicFilters(TorchDispatchMode):  # type: ignore[no-untyped-call]
         True
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -17,7 +17,7 @@ def viewed(call: Call) -> Sites:
     blocks = _blocks(source.shape, out.shape)
     if blocks is None or blocks != _blocks(there.shape, out_there.shape):
         return call.lose("reshapes the two axes of a rectangle differently")
-    groups = [({*a}, {*b}, []) for a, b in blocks]
+    groups: list[tuple[set[int], set[int], list[Part]]] = [({*a}, {*b}, []) for a, b in blocks]
     for part in state.parts:
         touched = [group for group in groups if group[0] & set(part.dims)]
         groups = [group for group in groups if group not in touched]

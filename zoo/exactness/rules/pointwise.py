@@ -148,67 +148,62 @@ def joined(call: Call) -> Sites:
         wide = {d for d in range(out.ndim) if max(out.shape[d], out_there.shape[d]) > 1} | {axis}
         operands.append(Operand(parts, wide, pieces[k], pieces_there[k], state is None))
         bases.append(None if state is None or len(parts) > 1 else state.base)
-    apart, groups = (axis,), []
+    apart, groups = (axis,), list[Part]()
     for axes in components(operands):
         known = [operand.part(axes, len(call.elements)) for operand in operands]
         first = known[0]
         if axis not in axes and first is not None and all(p is not None and alike(first, p) for p in known):
             groups.append(first)
         else:
-            apart = tuple(sorted({*apart, *axes}))
+            apart = (*sorted({*apart, *axes}),)
     if len(apart) == 1 and not any(axis in p.dims for operand in operands for p in operand.parts):
         return call.answer(groups)
-    blocks = []
-    for operand in operands:
-        block = operand.part(apart, len(call.elements))
-        if block is None:  # a constant with one value
-            block = identity_part(operand.tensor.shape, operand.there.shape, apart, len(call.elements))
-            if block is None:
-                return call.lose("joins constants of a rectangle")
-            nothing = torch.zeros_like(block.ids)
-            block = replace(block, ids=nothing, there=nothing, moves=(torch.zeros(1, dtype=torch.long),) * len(call.elements), n_there=1)
-        blocks.append(block)
-    return call.answer([*groups, _stacked(blocks, bases, apart.index(axis))])
+    blocks = [operand.part(apart, len(call.elements)) or _one_value(operand, apart, call) for operand in operands]
+    if any(block is None for block in blocks):
+        return call.lose("joins constants of a rectangle")
+    return call.answer([*groups, _stacked([b for b in blocks if b is not None], bases, apart.index(axis))])
+
+
+def _one_value(operand: Operand, axes: tuple[int, ...], call: Call) -> Part | None:
+    """A constant with one value as a part with one site; None where the two runs have other sizes."""
+    block = identity_part(operand.tensor.shape, operand.there.shape, axes, len(call.elements))
+    if block is None:
+        return None
+    nothing, still = torch.zeros_like(block.ids), torch.zeros(1, dtype=torch.long)
+    return replace(block, ids=nothing, there=nothing, moves=(still,) * len(call.elements), n_there=1)
 
 
 def _stacked(blocks: Sequence[Part], bases: Sequence[object], axis: int) -> Part:
     """Parts one after the other on an axis: those that show sites of one tensor share them."""
     places: dict[object, tuple[int, int]] = {}
-    ids, there, moves = [], [], [[] for _ in blocks[0].moves]
+    ids, there = [], []
+    kept: list[Part] = []
     n = n_there = 0
     for number, (block, base) in enumerate(zip(blocks, bases, strict=True)):
-        key = (base, block.n, block.n_there) if base is not None and _same_moves(block, blocks, bases, base) else number
+        shared = base is not None and _move_alike([b for b, other in zip(blocks, bases, strict=True) if other is base])
+        key = (base, block.n, block.n_there) if shared else number
         if key not in places:
             places[key] = (n, n_there)
-            for column, move in zip(moves, block.moves, strict=True):
-                column.append(None if move is None else move + n_there)
+            kept.append(block)
             n, n_there = n + block.n, n_there + block.n_there
         ids.append(block.ids + places[key][0])
         there.append(block.there + places[key][1])
+    starts = [places_of for places_of in places.values()]
+    moves = []
+    for column in zip(*(block.moves for block in kept), strict=True):
+        shifted = [move + start for move, (_, start) in zip(column, starts, strict=True) if move is not None]
+        moves.append(torch.cat(shifted) if len(shifted) == len(column) else None)
     ids_here = torch.cat(ids, axis)
     same = all(block.there is block.ids for block in blocks)
-    return Part(
-        blocks[0].dims,
-        ids_here,
-        ids_here if same else torch.cat(there, axis),
-        tuple(None if None in column else torch.cat(column) for column in map(_listed, moves)),
-        n_there,
-        any(block.spatial for block in blocks),
-    )
+    ids_there = ids_here if same else torch.cat(there, axis)
+    return Part(blocks[0].dims, ids_here, ids_there, tuple(moves), n_there, any(block.spatial for block in blocks))
 
 
-def _listed(column: list[Tensor | None]) -> list[Tensor | None]:
-    return [None] if any(move is None for move in column) else column
-
-
-def _same_moves(block: Part, blocks: Sequence[Part], bases: Sequence[object], base: object) -> bool:
-    """Whether all blocks that show sites of one tensor number and move them alike."""
-    return all(
-        len(one.moves) == len(block.moves)
-        and all(a is b or (a is not None and b is not None and torch.equal(a, b)) for a, b in zip(one.moves, block.moves))
-        for one, other in zip(blocks, bases, strict=True)
-        if other is base
-    )
+def _move_alike(blocks: Sequence[Part]) -> bool:
+    """Whether blocks number and move their sites alike."""
+    first = blocks[0]
+    pairs = [(a, b) for block in blocks[1:] for a, b in zip(first.moves, block.moves, strict=True)]
+    return all(a is b or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
 
 
 UNARY = (
@@ -218,13 +213,13 @@ UNARY = (
     "mish nan_to_num neg negative positive rad2deg reciprocal relu relu6 round rsqrt selu sgn sigmoid sign signbit "
     "silu sin sinc sinh softplus softshrink special_erf special_expit special_log1p sqrt square tan tanh tanhshrink "
     "threshold trunc _to_copy to alias lift_fresh lift _conj conj real imag view_as_real zero log_sigmoid_forward "
-    "hardswish_ glu_jvp dropout alpha_dropout feature_dropout scalar_tensor pin_memory prelu_ empty_permuted"
+    "pin_memory"
 ).split()
 NARY = (
     "add sub rsub mul div true_divide floor_divide remainder fmod pow float_power maximum minimum fmax fmin where "
     "addcmul addcdiv lerp atan2 hypot copysign logaddexp logaddexp2 eq ne lt le gt ge logical_and logical_or "
     "logical_xor bitwise_and bitwise_or bitwise_xor clamp_tensor _prelu_kernel prelu masked_fill xlogy heaviside "
-    "nextafter copy special_xlog1py multiply subtract divide"
+    "nextafter copy special_xlog1py"
 ).split()
 
 POINTWISE = {

@@ -20,7 +20,7 @@ def separated(call: Call, tensor: Tensor, axes: set[int], lost: dict[int, Loss])
     """The parts of a tensor, made fresh where they touch these axes, so that each is alone as far as it can be."""
     parts, state = [], call.states[id(tensor)]
     for part in state.parts:
-        if not set(part.dims) & axes or len(part.dims) == 1 and _is_fresh(part):
+        if not set(part.dims) & axes or (len(part.dims) == 1 and _is_fresh(part)):
             parts.append(part)
             continue
         new, gone = refreshed(part, [k for k in state.alive if k not in lost])
@@ -89,9 +89,7 @@ def contracted(call: Call, a: Tensor, weight: Tensor, weight_there: Tensor, axis
         columns[k] = matched(moved.T, matrix_there.T)
         if columns[k] is None:
             lost[k] = call.loss(WEIGHS if spatial else ORIENTATIONS, broken=True, head=not spatial)
-    if touching and any(
-        c is not None and not torch.equal(c, torch.arange(len(c))) for c in columns
-    ):
+    if touching and any(c is not None and not torch.equal(c, torch.arange(len(c))) for c in columns):
         ids = torch.arange(matrix.shape[1])
         kept.append(Part((axis,), ids, ids, tuple(columns), len(ids), touching[0].spatial))
     return call.answer(kept, lost)
@@ -154,7 +152,10 @@ def attention(call: Call) -> Answer:
     kept = _agreed(call, keys, values, {n: n}, shared, lost)
     kept += [p for p in queries if p.dims == (n,)] + [p for p in values if p.dims == (d,)]
     answer = call.answer(kept, lost)
-    mask, mask_there = (c.argument(3, "attn_mask") if isinstance(c.argument(3, "attn_mask"), Tensor) else c.kwargs.get("attn_mask") for c in (call, call.twin))
+    mask, mask_there = (
+        c.argument(3, "attn_mask") if isinstance(c.argument(3, "attn_mask"), Tensor) else c.kwargs.get("attn_mask")
+        for c in (call, call.twin)
+    )
     losses = answer.losses
     if any(value is True for value in (*call.args[3:], call.kwargs.get("is_causal"))):
         losses = tuple(old or call.loss("its mask is not analysed", False) for old in losses)

@@ -211,8 +211,6 @@ def _keeps_order(part: Part, k: int, axis: int) -> bool:
     return bool((found == still).all())
 
 
-
-
 REDUCTIONS = {
     **dict.fromkeys(
         "sum mean amax amin prod var std var_mean std_mean logsumexp linalg_vector_norm norm all any nansum nanmean "

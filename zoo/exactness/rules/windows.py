@@ -53,7 +53,9 @@ def grid_part(
     return Part(dims, ids, ids if here == there else grid(*there), moves, there[0] * there[1], True)
 
 
-def windows(call: Call, probe: Probe, probe_there: Probe, kernel: tuple[int, int] | None) -> tuple[list[Part], list[Element | None], dict[int, Loss]]:
+def windows(
+    call: Call, probe: Probe, probe_there: Probe, kernel: tuple[int, int] | None
+) -> tuple[list[Part], list[Element | None], dict[int, Loss]]:
     """The parts of the result apart from those of its channels, the element by which each moves, and what is lost."""
     source, source_there = call.args[0], call.twin.args[0]
     last = (source.ndim - 2, source.ndim - 1)
@@ -171,15 +173,15 @@ def last_two(value: Any) -> tuple[int, int]:
 
 def convolved(call: Call) -> Answer:
     """Convolution, transposed or not: windows in step, and filters that move to filters."""
-    source, weight, bias, stride, padding, dilation, transposed, extra, groups = call.args[:9]
+    source, weight, _, stride, padding, dilation, transposed, extra, groups = call.args[:9]
     if call.state(source) is None or len(call.tracked) > 1:
         return call.lose("has filters that depend on the image")
     state = call.states[id(source)]
     if source.ndim != 4 and any(d > 1 for p in state.parts for d in p.dims):
         return call.lose("is a convolution over one or three axes")
-    lost = dict[int, Loss]()
+    lost, found = dict[int, Loss](), list[Element | None]([D4.elements[0]] * len(call.elements))
     if source.ndim != 4:
-        parts, found = list(state.parts), [D4.elements[0]] * len(call.elements)
+        parts = list(state.parts)
     else:
         kernel = (weight.shape[-2], weight.shape[-1])
 
@@ -197,9 +199,10 @@ def convolved(call: Call) -> Answer:
         return call.lose("mixes channels that are mixed with positions")
     columns: list[Tensor | None] = [None] * len(call.elements)
     for k in range(len(call.elements)):
-        if k in lost or state.losses[k] is not None or found[k] is None:
+        h = found[k]
+        if k in lost or state.losses[k] is not None or h is None:
             continue
-        columns[k] = _outputs(call, channels, k, found[k], transposed, groups)  # type: ignore[arg-type]
+        columns[k] = _outputs(call, channels, k, h, transposed, groups)
         if columns[k] is None:
             head = bool(channels) and not any(p.spatial for p in parts)
             lost[k] = call.loss(ORIENTATIONS if head else FILTERS, broken=True, head=head)
@@ -210,9 +213,7 @@ def convolved(call: Call) -> Answer:
     return call.answer(parts, lost)
 
 
-def _outputs(
-    call: Call, channels: Sequence[Part], k: int, h: Element, transposed: bool, groups: int
-) -> Tensor | None:
+def _outputs(call: Call, channels: Sequence[Part], k: int, h: Element, transposed: bool, groups: int) -> Tensor | None:
     """The permutation of the output channels that answers element k; None if the filters do not allow one."""
     weight, bias = call.args[1], call.args[2]
     still = torch.arange(call.outs[0].shape[1])
@@ -245,10 +246,8 @@ def _outputs(
 
 
 def _by_output(weight: Tensor, transposed: bool, groups: int) -> Tensor:
-    weight = weight.detach()
-    if transposed:  # (in, out / groups, ...)
-        return weight.unflatten(0, (groups, -1)).transpose(1, 2)
-    return weight.unflatten(0, (groups, -1))
+    grouped = weight.detach().reshape(groups, -1, *weight.shape[1:])
+    return grouped.transpose(1, 2) if transposed else grouped  # transposed: (in, out / groups, ...)
 
 
 def _guesses(call: Call, k: int) -> list[Tensor]:

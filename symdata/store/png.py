@@ -28,7 +28,7 @@ CHUNK_BYTES = 1 << 18
 def encode_pngs(images: np.ndarray) -> list[bytes]:
     """Encode each image of (n, C, H, W) uint8 as a PNG file, C being 1 (gray) or 3 (RGB)."""
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
-        raise ShapeError(f"images are {images.dtype} {images.shape}; a PNG is made of uint8 (n, C, H, W), C 1 or 3")
+        raise ShapeError(f"images are {images.dtype} {images.shape}; expected uint8 (n, C, H, W) with C 1 or 3")
     n, c, h, w = images.shape
     header = SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 0 if c == 1 else 2, 0, 0, 0))
     black = 2 * np.count_nonzero(images, axis=(1, 2, 3)) <= h * w if c == 1 else np.zeros(n, bool)

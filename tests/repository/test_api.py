@@ -1,4 +1,4 @@
-"""The public names: what a user may rely on, as a literal list."""
+"""The public names: what a user may rely on, as a literal list; and what an installation needs besides code."""
 
 import pkgutil
 from importlib.resources import files
@@ -71,3 +71,9 @@ def test_a_submodule_is_bound_as_usual():
 
 def test_the_templates_of_the_cards_are_found():
     assert files("cards").joinpath("dataset.md.j2").is_file()
+
+
+@pytest.mark.parametrize("package", ["symdata", "zoo", "cli"])
+def test_a_type_checker_reads_the_annotations_of_an_installation(package):
+    """`make wheel-test` runs this on what the wheel holds."""
+    assert files(package).joinpath("py.typed").is_file()

@@ -108,8 +108,8 @@ def save_checkpoint(
 def read_checkpoint(folder: Path | str) -> OpenedModel:
     """Read a model folder; `ModelError` unless every file is as it was written and the golden logits come out.
 
-    A folder of unknown origin cannot ask for memory: the bounds of `zoo.build` hold, the weights are counted before the
-    network is built, and its largest feature map, for one image, has at most 2**28 numbers (1 GiB).
+    A folder of unknown origin cannot ask for memory: the bounds of `zoo.models.registry.build` hold, the weights are
+    counted before the network is built, and its largest feature map, for one image, has at most 2**28 numbers (1 GiB).
 
     Returns:
         The model in eval mode on the CPU, with the attributes `preprocessing`, `classes` and `config`, and the same

@@ -32,7 +32,7 @@ MOST = 1 << 40
 FIELDS = {
     "library_name": "'symdata'",
     "name": "a name, for example 'p4cnn_28.mnist-none'",
-    "architecture": "what zoo.build takes",
+    "architecture": "an architecture, as in the attribute `architecture` of a network",
     "group": "a group, for example 'c4'",
     "input_size": "[height, width] in pixels",
     "preprocessing": "size, mean, std (a list of numbers each) and resize",

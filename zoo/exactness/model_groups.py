@@ -64,5 +64,5 @@ def has_typed_layers(model: nn.Module) -> bool:
 
 
 def defines_fields(model: nn.Module) -> bool:
-    """Whether the model defines what an element of d4 does to its last feature map, as in `zoo.models.exported`."""
+    """Whether the model says what an element of d4 does to its last feature map, by `act`, as `FieldNet` does."""
     return callable(getattr(model, "act", None)) and callable(getattr(model, "features", None))

@@ -179,7 +179,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             answer = rule(call)
             given = [answer] * count if isinstance(answer, Sites) else list(answer)
             assert len(given) == count, f"{len(given)} answers for {count} results"
-        except Exception as error:  # nobody knows all the ways in which an operation can be called
+        except Exception as error:  # noqa: BLE001  nobody knows all the ways in which an operation can be called
             return [call.lose(f"{NOT_FOLLOWED}: {describe_error(error)}")] * count
         return given
 

@@ -107,7 +107,7 @@ def _cannot_turn(recorder: Recorder, elements: Sequence[Element], error: ModelEr
 
 
 def duplicate(model: nn.Module) -> nn.Module:
-    """A deep copy in eval mode; `ModelError` for a model that has none."""
+    """A deep copy of the model in eval mode; `ModelError` if it cannot be copied."""
     # Tensors with a history (the filters that escnn expands, those of weight_norm) refuse to be copied: detach them.
     held = [t for m in model.modules() for t in (*m.__dict__.values(), *m._buffers.values()) if isinstance(t, Tensor)]
     memo = {id(t): t.detach().clone() for t in held if not t.is_leaf}

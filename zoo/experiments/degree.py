@@ -1,5 +1,6 @@
-"""How much symmetry every method claims to have learned, beside how much there was: the datasets are made, so that is
-known.
+"""How much symmetry every method claims to have learned, beside the true amount.
+
+The truth is known because symdata makes the datasets:
 
     graded   MNIST under c4-partial@w, w = 0, 1/9, ..., 1: with weight w a digit is turned by a random multiple of 90
              degrees, otherwise it is upright. The truth is w.

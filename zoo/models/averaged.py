@@ -67,8 +67,10 @@ class InvarianceAverage(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """As plain data for JSON, from which `zoo.models.registry.build` makes the same module; empty for a network
-        that was not made by name, or an augmentation that is not the default one."""
+        """Plain data for JSON, from which `zoo.models.registry.build` makes the same module.
+
+        It is empty if the network was not made by name, or if the augmentation has other than the default settings.
+        """
         inner = getattr(self.network, "architecture", None)
         usual = (self.range.resample, self.range.mask, self.range.padding) == ("bilinear", "disk", "border")
         if not inner or not usual:

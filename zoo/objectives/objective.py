@@ -128,6 +128,6 @@ def read_number(objective: str, name: str, text: str, default: float) -> float:
 
 
 def _written(value: float) -> str:
-    """Short where that is the same number, and all digits where it is not: a run is trained with what is read back."""
+    """A number as short text if that is the same number, else with all digits: the run uses what is read back."""
     short = f"{value:g}"
     return short if float(short) == value else repr(value)

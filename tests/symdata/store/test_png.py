@@ -122,7 +122,7 @@ def test_every_chunk_has_its_checksum(channels):
     ],
 )
 def test_what_is_no_image_is_refused(images):
-    with pytest.raises(ShapeError, match=r"a PNG is made of uint8 \(n, C, H, W\), C 1 or 3"):
+    with pytest.raises(ShapeError, match=r"expected uint8 \(n, C, H, W\) with C 1 or 3"):
         encode_pngs(images)
 
 

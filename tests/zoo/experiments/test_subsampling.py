@@ -10,9 +10,9 @@ from zoo.experiments.harness.runs import RunRecord, do
 from zoo.experiments.harness.setting import Setting
 from zoo.experiments.subsampling import autoencoder as subsampling_autoencoder
 from zoo.experiments.subsampling import classifier as subsampling
-from zoo.experiments.subsampling.classifier import EXPERIMENT
+from zoo.experiments.subsampling.classifier import EXPERIMENT, KINDS
 from zoo.experiments.subsampling.torus import digits, each_moved, fit, moved
-from zoo.layers.subsampling.downsampling import KINDS
+from zoo.layers.subsampling import downsampling
 
 EXACT = dict.fromkeys(("shift median", "shift max", "turn median", "turn max", "both median", "both max"), 1e-15)
 
@@ -38,6 +38,13 @@ def test_every_kind_has_every_seed(tmp_path):
     assert [job.key for job in jobs] == [f"{kind}-seed{seed}" for seed in (0, 1) for kind in KINDS]
     pair = EXPERIMENT.jobs("autoencoder", setting(tmp_path, seeds=2))
     assert len({job.key for job in pair}) == 4 and all(json.dumps(job.request) for job in (*jobs, *pair))
+
+
+def test_a_new_way_to_downsample_changes_no_recorded_experiment(tmp_path, monkeypatch):
+    assert set(KINDS) <= set(downsampling.KINDS)
+    before = [job.key for job in EXPERIMENT.jobs("networks", setting(tmp_path))]
+    monkeypatch.setitem(downsampling.KINDS, "second", downsampling.KINDS["stride"])
+    assert [job.key for job in EXPERIMENT.jobs("networks", setting(tmp_path))] == before
 
 
 def test_the_two_autoencoders_are_nearly_of_one_size():

@@ -259,8 +259,8 @@ MOVEMENT = {
     **dict.fromkeys(["view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "_reshape_alias", "flatten"], viewed),
     **dict.fromkeys(["permute", "transpose", "t", "numpy_T"], permuted),
     **dict.fromkeys(
-        "slice select split split_with_sizes unsafe_split unsafe_split_with_sizes unbind index index_select gather take "
-        "expand repeat flip roll constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d "
+        "slice select split split_with_sizes unsafe_split unsafe_split_with_sizes unbind index index_select gather "
+        "take expand repeat flip roll constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d "
         "replication_pad2d pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col unfold diagonal "
         "narrow narrow_copy slice_copy tril triu masked_select rot90 take_along_dim".split(),
         selected,

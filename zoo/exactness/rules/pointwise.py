@@ -148,14 +148,15 @@ def joined(call: Call) -> Sites:
         wide = {d for d in range(out.ndim) if max(out.shape[d], out_there.shape[d]) > 1} | {axis}
         operands.append(Operand(parts, wide, pieces[k], pieces_there[k], state is None))
         bases.append(None if state is None or len(parts) > 1 else state.base)
-    apart, groups = (axis,), list[Part]()
+    apart: tuple[int, ...] = (axis,)
+    groups = list[Part]()
     for axes in components(operands):
         known = [operand.part(axes, len(call.elements)) for operand in operands]
         first = known[0]
         if axis not in axes and first is not None and all(p is not None and alike(first, p) for p in known):
             groups.append(first)
         else:
-            apart = (*sorted({*apart, *axes}),)
+            apart = tuple(sorted({*apart, *axes}))
     if len(apart) == 1 and not any(axis in p.dims for operand in operands for p in operand.parts):
         return call.answer(groups)
     blocks = [operand.part(apart, len(call.elements)) or _one_value(operand, apart, call) for operand in operands]
@@ -188,10 +189,9 @@ def _stacked(blocks: Sequence[Part], bases: Sequence[object], axis: int) -> Part
             n, n_there = n + block.n, n_there + block.n_there
         ids.append(block.ids + places[key][0])
         there.append(block.there + places[key][1])
-    starts = [places_of for places_of in places.values()]
     moves = []
     for column in zip(*(block.moves for block in kept), strict=True):
-        shifted = [move + start for move, (_, start) in zip(column, starts, strict=True) if move is not None]
+        shifted = [move + start for move, (_, start) in zip(column, places.values(), strict=True) if move is not None]
         moves.append(torch.cat(shifted) if len(shifted) == len(column) else None)
     ids_here = torch.cat(ids, axis)
     same = all(block.there is block.ids for block in blocks)

@@ -21,9 +21,11 @@ from zoo.experiments.harness.setting import Setting
 from zoo.experiments.harness.statistics import plus_minus, summarise
 from zoo.experiments.subsampling import autoencoder
 from zoo.experiments.subsampling.torus import TEST_SEED, Move, digits, each_moved, fit, in_parts, moved, random_moves
-from zoo.layers.subsampling.downsampling import KINDS
 from zoo.models.families.cnn import CNN
 from zoo.models.registry import seeded
+
+KINDS = ("stride", "max", "avg", "blur", "aps", "equivariant")
+"""The ways to downsample of the record; one that is added to the layers later is not part of it."""
 
 SIZE, WIDTH, POOLS = 32, 5, 2
 RECIPE = {"images": 6000, "epochs": 3, "batch": 64, "lr": 0.01}

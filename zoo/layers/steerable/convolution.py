@@ -61,7 +61,8 @@ class FieldConv2d(nn.Conv2d, FieldFilters):
 class ExpandedConv2d(nn.Module, ABC):
     """Base of the convolutions that expand coefficients to filters: (B, d_in C_in, H, W) to (B, d_out C_out, h, w).
 
-    Coefficients start as He et al. (2015) have it: white input leaves with twice its variance, which a ReLU halves.
+    Coefficients are initialised as by He et al. (2015): the output of white input has twice its variance, and a ReLU
+    halves that again.
     """
 
     def __init__(self, spec: FieldConvSpec, group: Group) -> None:

@@ -130,7 +130,7 @@ class EquivariantUpsample2d(_Cosets):
     Args:
         stride: s, of both axes.
         group: H, one of c1, c2, c4, d1, d2, d4.
-        fiber: H', of the argument; by default H.
+        fiber: H', the group of the input's fields; by default H.
         smooth: side of a window of the torus over which the result is averaged, odd; 1, the default, is no average.
 
     Example:

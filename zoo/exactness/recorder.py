@@ -168,7 +168,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self.proves or not merged.alive:
             return [merged] * count
         if self.escaped is not None:
-            return [call.lose(self.escaped.note)] * count
+            return [call.answer((), dict.fromkeys(range(len(self.elements)), self.escaped))] * count
         if not any(state.parts or any(state.losses) for state in call.states.values()):
             return [merged] * count
         rule = RULES.get(call.operation)

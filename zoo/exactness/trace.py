@@ -43,7 +43,8 @@ def outcome(recorder: Recorder, outputs: Any) -> dict[Element, Loss | None]:
     found = [(t, state) for t in outputs_of(outputs) if (state := recorder.state(t)) is not None]
     last = recorder.last_loss()
     if not found:
-        return dict.fromkeys(recorder.elements, last("returns no tensor that is made of the image", False))
+        lost = recorder.escaped or last("returns no tensor that is made of the image", False)
+        return dict.fromkeys(recorder.elements, lost)
     losses: dict[Element, Loss | None] = {}
     for k, e in enumerate(recorder.elements):
         every = [_loss_of(t, state, k, e, recorder, last) for t, state in found]

@@ -28,7 +28,7 @@ FIELDS = "its fields are not those of a lattice group: only the logits are measu
 class Structure(Result):
     """Equivariance, predicted and measured, per element of the model's group."""
 
-    json_fields = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note")
+    json_fields = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note", "undecided")
     group: str
     """d4 where the model has no lattice group of its own."""
     elements: tuple[str, ...]
@@ -46,6 +46,8 @@ class Structure(Result):
     """|f(g x) - f(x)| / |f(x)| of the logits, per element."""
     note: str = ""
     """What the numbers do not say."""
+    undecided: tuple[str, ...] = ()
+    """The elements of which nothing is predicted."""
 
     @property
     def by_element(self) -> dict[str, float]:
@@ -59,10 +61,10 @@ class Structure(Result):
     def agrees(self) -> bool | None:
         """Whether the elements measured as exact are those predicted; None if there is no prediction or no measurement
         of feature maps."""
-        measured = self.by_element
-        if not measured or self._is_unknown or self.note == RELAXED:
+        decided = {element: error for element, error in self.by_element.items() if element not in self.undecided}
+        if not decided or self._is_unknown or self.note == RELAXED:
             return None
-        return {element for element, error in measured.items() if error < EXACT_ERROR} == set(self.survivors)
+        return {element for element, error in decided.items() if error < EXACT_ERROR} == set(self.survivors)
 
     @property
     def exact(self) -> bool:
@@ -79,7 +81,8 @@ class Structure(Result):
         verdict = f"its grids are {self.verdict}" if grids_only else self.verdict
         rows = []
         for element, moved in zip(self.elements, self.logits, strict=True):
-            predicted = "unknown" if self._is_unknown else "exact" if element in self.survivors else "broken"
+            unknown = element in self.undecided or (self._is_unknown and element not in self.survivors)
+            predicted = "unknown" if unknown else "exact" if element in self.survivors else "broken"
             rows.append((element, predicted, f"{measured[element]:.1e}" if measured else "-", f"{moved:.1e}"))
         sentences = [self.note] if self.note else []
         if self.agrees is not None:
@@ -127,4 +130,5 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
         layers=dict(layers),
         logits=tuple(error.value for error in invariance_error(twin, inputs, group).errors),
         note=note,
+        undecided=tuple(str(e) for e in predicted.undecided),
     )

@@ -91,18 +91,14 @@ class Subsampling:
     """Whether both axes are treated alike; otherwise no element that swaps them survives."""
     note: str = ""
     """Why it breaks, if not by the remainder of a division: asymmetric padding, nearest interpolation, ..."""
-    unknown: bool = False
-    """Whether nothing is known: the operation moves pixels in a way that is not analysed."""
 
     @property
     def exact(self) -> bool:
         """Whether every element of d4 survives."""
-        return not self.unknown and self.isotropic and self.residue == (0, 0)
+        return self.isotropic and self.residue == (0, 0)
 
     def survivors(self, group: Group = D4) -> tuple[Element, ...]:
-        """The elements of `group` that are still symmetries; only the identity where nothing is known."""
-        if self.unknown:
-            return group.elements[:1]
+        """The elements of `group` that are still symmetries."""
         return survivors(group, self.residue, self.isotropic)
 
     def breaks(self, group: Group) -> bool:

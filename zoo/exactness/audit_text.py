@@ -1,11 +1,12 @@
 """The text of an audit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from symdata.display import Table
 from zoo.exactness.arithmetic import Subsampling
-from zoo.exactness.mends import Mend, shown
+from zoo.exactness.mends import Mend, shown, where
+from zoo.exactness.sites import Loss
 
 if TYPE_CHECKING:
     from zoo.exactness.audits import Audit
@@ -17,23 +18,76 @@ AGREE = "The two agree."
 DISAGREE = "The two DISAGREE. Something other than subsampling distinguishes positions or orientations."
 
 
+def verdict(report: "Audit") -> str:
+    """One sentence: what is exact, the function or its grids alone; or where it breaks and what is left."""
+    at, group = f"at {shown(report.size)}", report.group
+    if report.outcome == "exact":
+        if report.scope == "function":
+            return f"exact: {at} its feature maps move with the image under {group}"
+        return f"exact: {at} its sampling grids move with the image under {group}; this is about the grids alone"
+    lost = [loss for loss in report.losses.values() if loss is not None]
+    if not lost:
+        many = f"{len(report.relaxed)} layers are" if len(report.relaxed) > 1 else "1 layer is"
+        kept = f"{many} relaxed, and keep it up to degree {report.degree:.2g}"
+        return f"approximate: {at} the grids are exact under {group}; {kept}"
+    alive = [str(e) for e in report.survivors]
+    left = f"of {group} only {', '.join(alive)} survive{'s' if len(alive) == 1 else ''}"
+    if report.outcome == "unknown":
+        first = min(lost, key=lambda loss: loss.order)
+        return f"unknown: {at} {place(first)} {first.note}; of {group} only {', '.join(alive)} {_are(alive)} proven"
+    if (broken := report.first_broken) is not None:
+        return f"approximate: {at} {where(broken)}: {_cause(broken)}; {left}"
+    first = min((loss for loss in lost if loss.broken), key=lambda loss: loss.order)
+    return f"approximate: {at} {place(first)} {first.note}; {left}"
+
+
+def place(loss: Loss) -> str:
+    """`stem (add):`."""
+    return f"{loss.name or 'the forward'} ({loss.operation}):"
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _cause(layer: Subsampling) -> str:
+    """Why a layer breaks."""
+    size, r = shown(layer.size), max(layer.residue)
+    if not r:
+        return f"its input is {size}, and it treats height and width differently"
+    if layer.note:
+        return f"its input is {size}, and its grid is r = {r:g} out of centre ({layer.note})"
+    return f"its input is {size}, which leaves r = {r:g} pixel{'s' if r > 1 else ''} over"
+
+
 def parts(report: "Audit") -> Iterator[str | Table]:
     """Verdict, table of layers, survivors, and what mends it."""
     yield f"{report.name or report.model}: {report.verdict}."
-    if report.typed:
-        yield "Its layers are those of escnn, which are not analysed: this is about the sampling grids alone."
-    elif not report.tied:
+    if report.scope == "grids" and report.typed:
+        yield "Its layers are those of escnn, whose fields are not analysed: this is about the sampling grids alone."
+    elif report.scope == "grids" and not report.tied:
         yield "No layer ties its weights by a group: this is about the sampling grids alone."
     if report.layers:
         yield _table(report)
     yield _summary(report)
     if report.exact:
+        if report.weighs_orientations:
+            yield "Its logits weigh orientations, so that they are not invariant; `symdata evaluate` measures how far."
         yield "This is about the feature maps; `symdata evaluate` measures what the network makes of the last one."
     yield from _mends(report.mends)
     if report.measured is not None:
-        alive, errors = set(map(str, report.survivors)), report.measured.by_element.items()
-        rows = [(name, "exact" if name in alive else "broken", f"{error:.2e}") for name, error in errors]
-        yield Table(("element", "predicted", "measured"), rows, MEASURED, [AGREE if report.agrees else DISAGREE])
+        rows = [(str(e), standing(report, str(e)), f"{error:.2e}") for e, error in report.errors.items()]
+        notes = [AGREE if report.agrees else DISAGREE]
+        if report.undecided:
+            notes.append(f"Measured, not proven: {report.settled}.")
+        yield Table(("element", "predicted", "measured"), rows, MEASURED, notes)
+
+
+def standing(report: "Audit", element: str) -> str:
+    """`exact`, `broken` or `unknown`."""
+    if element in map(str, report.survivors):
+        return "exact"
+    return "unknown" if element in map(str, report.undecided) else "broken"
 
 
 def _table(report: "Audit") -> Table:

@@ -7,8 +7,8 @@ earlier one broke, so the model is exact if and only if phi = 0 and no relaxed l
 `zoo.feature_error` measures the same thing.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -16,12 +16,12 @@ from torch import nn
 from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
-from zoo.errors import ModelError
 from zoo.exactness import audit_text
 from zoo.exactness.arithmetic import BROKEN_ERROR, EXACT_ERROR, Subsampling
-from zoo.exactness.mends import Mend, mends, shown, where
-from zoo.exactness.model_groups import checked_group, has_typed_layers, relaxed_layers, tied_group
-from zoo.exactness.tracer import Tracer
+from zoo.exactness.judge import Judge, misalignment
+from zoo.exactness.mends import Mend, mends
+from zoo.exactness.model_groups import checked_group, has_typed_layers, relaxed_layers
+from zoo.exactness.sites import Loss
 
 if TYPE_CHECKING:
     from zoo.measure.equivariance import FeatureError
@@ -61,54 +61,88 @@ class Audit(Result):
     """Whether layers are those of escnn, whose weights are not analysed."""
     name: str = ""
     """Of the model, for the text; empty for that of its class."""
+    scope: str = "grids"
+    """`function`: the filters are tied, and this is about what the model computes. `grids`: it is about the sampling
+    grids alone, as if every filter were symmetric."""
+    losses: Mapping[Element, Loss | None] = field(default_factory=dict)
+    """For every element of the group but the identity why it is not proven; None where it is."""
+    weighs_orientations: bool = False
+    """Whether logits are made of orientations by weights of their own: exact feature maps, and no invariant logits."""
     measured: "FeatureError | None" = None
     """The error of its feature maps, if it was measured too; see `zoo.measure.checked_audit`."""
 
     @property
     def survivors(self) -> tuple[Element, ...]:
-        """The elements of the group under which the whole model is exact."""
-        every = [layer.survivors(self.group) for layer in self.layers]
-        return tuple(e for e in self.group.elements if all(e in alive for alive in every))
+        """The elements of the group under which the whole model is proven to be exact."""
+        return tuple(e for e in self.group.elements if self.losses.get(e) is None)
+
+    @property
+    def undecided(self) -> tuple[Element, ...]:
+        """The elements of which nothing is known."""
+        return tuple(e for e, loss in self.losses.items() if loss is not None and not loss.broken)
 
     @property
     def first_broken(self) -> Subsampling | None:
-        """The first layer that some element of the group does not survive."""
-        return next((layer for layer in self.layers if layer.breaks(self.group)), None)
+        """The first layer whose grid an element breaks that is lost; None if something else breaks it."""
+        broken = [e for e, loss in self.losses.items() if loss is not None and loss.broken]
+        return next((layer for layer in self.layers if any(e not in layer.survivors(self.group) for e in broken)), None)
+
+    @property
+    def outcome(self) -> str:
+        """`exact` (proven), `approximate` (some element is broken, or a layer relaxed), or `unknown`."""
+        lost = [loss for loss in self.losses.values() if loss is not None]
+        if any(loss.broken for loss in lost):
+            return "approximate"
+        return "unknown" if lost else "approximate" if self.relaxed else "exact"
 
     @property
     def exact(self) -> bool:
-        """Whether every element of the group survives, and no layer has left it."""
-        return self.first_broken is None and not self.relaxed
+        """Whether every element of the group is proven, and no layer has left it."""
+        return self.outcome == "exact"
 
     @property
     def agrees(self) -> bool | None:
-        """Whether errors are at rounding where elements survive, and far above elsewhere; None if not measured."""
+        """Whether errors are at rounding where elements survive, and far above elsewhere; None if not measured.
+
+        Elements of which nothing is known cannot disagree.
+        """
         if self.measured is None:
             return None
-        alive = set(map(str, self.survivors))
-        errors = self.measured.by_element.items()
-        return all(error < EXACT_ERROR if name in alive else error > BROKEN_ERROR for name, error in errors)
+        errors = self.errors
+        broken = [e for e in self.group.elements if e not in self.survivors and e not in self.undecided]
+        return all(errors[e] < EXACT_ERROR for e in self.survivors) and all(errors[e] > BROKEN_ERROR for e in broken)
+
+    @property
+    def errors(self) -> dict[Element, float]:
+        """The measured error of each element: of the output where it is proven or unknown and an output was measured,
+        else the largest of all feature maps. Empty if nothing was measured."""
+        if self.measured is None:
+            return {}
+        last = dict(zip(self.group.elements, self.measured.errors.get("output", ()), strict=False))
+        return {
+            e: last[e] if e in last and (e in self.survivors or e in self.undecided) else worst
+            for e, worst in zip(self.group.elements, self.measured.by_element.values(), strict=True)
+        }
+
+    @property
+    def settled(self) -> str:
+        """The outcome, in which a measurement has settled what was unknown: `exact`, `approximate` or `unknown`."""
+        if self.outcome != "unknown" or self.measured is None:
+            return self.outcome
+        errors = [self.errors[e] for e in self.undecided]
+        if any(error > BROKEN_ERROR for error in errors):
+            return "approximate"
+        return "exact" if all(error < EXACT_ERROR for error in errors) and not self.relaxed else "unknown"
 
     @property
     def phi(self) -> tuple[float, float]:
         """Misalignment of the deepest grid, in input pixels; (0, 0) is exact."""
-        return misalignment(self.layers)
+        return (0.0, 0.0) if self.exact else misalignment(self.layers)
 
     @property
     def verdict(self) -> str:
-        """One sentence: exact, or where it breaks and what is left."""
-        at, broken = f"at {shown(self.size)}", self.first_broken
-        if broken is None and self.relaxed:
-            many = f"{len(self.relaxed)} layers are" if len(self.relaxed) > 1 else "1 layer is"
-            kept = f"{many} relaxed, and keep it up to degree {self.degree:.2g}"
-            return f"approximate: {at} the grids are exact under {self.group}; {kept}"
-        if broken is None:
-            return f"exact: {at} every subsampling maps to itself under {self.group}"
-        if broken.unknown:
-            return f"unknown: {where(broken)}: {broken.note}"
-        alive = [str(e) for e in self.survivors]
-        left = f"of {self.group} only {', '.join(alive)} survive{'s' if len(alive) == 1 else ''}"
-        return f"approximate: {at} {where(broken)}: {_cause(broken)}; {left}"
+        """One sentence: what is exact, the function or its grids alone; or where it breaks and what is left."""
+        return audit_text.verdict(self)
 
     def parts(self) -> Iterable[str | Table]:
         """Verdict, table of layers, survivors, and what mends it."""
@@ -121,10 +155,13 @@ class Audit(Result):
             "model": self.model,
             "size": list(self.size),
             "group": str(self.group),
+            "scope": self.scope,
+            "outcome": self.outcome,
             "exact": self.exact,
             "verdict": self.verdict,
             "phi": list(self.phi),
             "survivors": [str(e) for e in self.survivors],
+            "undecided": [str(e) for e in self.undecided],
             "first_broken": None if self.first_broken is None else self.layers.index(self.first_broken),
             "layers": [layer.to_dict() for layer in self.layers],
             "nearest": [list(size) for size in self.nearest],
@@ -133,7 +170,7 @@ class Audit(Result):
         if self.relaxed:
             fields |= {"relaxed": list(self.relaxed), "degree": self.degree}
         if self.measured is not None:
-            more = {"by_element": self.measured.by_element, "agrees": self.agrees}
+            more = {"by_element": self.measured.by_element, "agrees": self.agrees, "settled": self.settled}
             fields["measured"] = self.measured.to_dict() | more
         return fields
 
@@ -165,26 +202,27 @@ def audit(
         >>> print(audit(zoo.create("p4cnn_28", width=2), 27).verdict)
         approximate: at 27x27 trunk.pool2 (max pool 2x2, stride 2): its input is 27x27, which leaves r = 1 pixel ...
     """
-    group = checked_group(model, group)
-    tracer, shape = Tracer(model, in_chans), _shape(size)
-    layers = tracer.trace(shape)
-    nearest: tuple[tuple[int, int], ...] = ()
-    broken = [layer for layer in layers if layer.breaks(group)]
-    if broken and not any(layer.unknown for layer in layers):  # what is not known at this size is not known at any
-        nearest = _nearest(tracer, shape, group)
+    group, shape = checked_group(model, group), _shape(size)
+    judge = Judge(model, group, in_chans)
+    trace, scope = judge.scoped(shape)
+    lost = [loss for loss in trace.losses.values() if loss is not None]
+    nearest = _nearest(judge, shape) if any(loss.broken for loss in lost) else ()
     loose = relaxed_layers(model)
     return Audit(
         type(model).__name__,
         shape,
         group,
-        layers,
+        trace.layers,
         nearest,
-        mends(shape, layers, group, nearest),
+        mends(shape, trace.layers, group, nearest) if lost else (),
         relaxed=tuple(loose),
         degree=min((module.degree for module in loose.values()), default=1.0),
-        tied=tied_group(model) is not None,
+        tied=judge.tied,
         typed=has_typed_layers(model),
         name=name,
+        scope=scope,
+        losses=trace.losses,
+        weighs_orientations=trace.weighs_orientations,
     )
 
 
@@ -198,48 +236,24 @@ def exact_sizes(
         >>> exact_sizes(zoo.create("p4resnet44_33", width=2), range(28, 40))
         (29, 33, 37)
     """
-    group = checked_group(model, group)
-    tracer = Tracer(model, in_chans)
-    return tuple(n for n in sizes if _is_exact(tracer, (n, n), group))
+    judge = Judge(model, checked_group(model, group), in_chans)
+    return tuple(n for n in sizes if judge.is_exact((n, n)))
 
 
-def misalignment(layers: Iterable[Subsampling]) -> tuple[float, float]:
-    """phi of the deepest grid of a trace, in input pixels."""
-    heights, widths = zip(*[(0.0, 0.0), *(layer.phi for layer in layers)], strict=True)
-    return max(heights), max(widths)
-
-
-def _is_exact(tracer: Tracer, size: tuple[int, int], group: Group) -> bool:
-    try:
-        return not any(layer.breaks(group) for layer in tracer.trace(size))
-    except ModelError:
-        return False
-
-
-def _nearest(tracer: Tracer, size: tuple[int, int], group: Group) -> tuple[tuple[int, int], ...]:
+def _nearest(judge: Judge, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     """Each axis has its own condition, so a rectangle grows or shrinks along the nearest square sizes of its sides."""
     found = []
     for sign in (-1, 1):
-        sides = {side: _next_exact(tracer, side, sign, group) for side in set(size)}
+        sides = {side: _next_exact(judge, side, sign) for side in set(size)}
         h, w = (sides[side] for side in size)
-        if h and w and _is_exact(tracer, (h, w), group):
+        if h and w and judge.is_exact((h, w)):
             found.append((h, w))
     return tuple(found)
 
 
-def _next_exact(tracer: Tracer, side: int, sign: int, group: Group) -> int | None:
+def _next_exact(judge: Judge, side: int, sign: int) -> int | None:
     sizes = (side + sign * step for step in range(REACH + 1) if side + sign * step > 0)
-    return next((n for n in sizes if _is_exact(tracer, (n, n), group)), None)
-
-
-def _cause(layer: Subsampling) -> str:
-    """Why a layer breaks."""
-    size, r = shown(layer.size), max(layer.residue)
-    if not r:
-        return f"its input is {size}, and it treats height and width differently"
-    if layer.note:
-        return f"its input is {size}, and its grid is r = {r:g} out of centre ({layer.note})"
-    return f"its input is {size}, which leaves r = {r:g} pixel{'s' if r > 1 else ''} over"
+    return next((n for n in sizes if judge.is_exact((n, n))), None)
 
 
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:

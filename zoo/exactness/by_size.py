@@ -2,20 +2,19 @@
 
 from torch import nn
 
-from symdata.groups import Group
 from zoo.errors import ModelError
-from zoo.exactness.audits import misalignment
+from zoo.exactness.judge import Judge, generators, misalignment
 from zoo.exactness.model_groups import checked_group
-from zoo.exactness.tracer import Tracer
 
 AROUND = 4
 """Pixels below and above its own input size at which a network is analysed for its card."""
 
 
-def predicted(tracer: Tracer, size: int, group: Group) -> tuple[float, bool]:
+def predicted(judge: Judge, size: int) -> tuple[float, bool]:
     """phi in input pixels, and whether every element survives; `ModelError` if the network cannot run at this size."""
-    layers = tracer.trace((size, size))
-    return float(max(misalignment(layers))), not any(layer.breaks(group) for layer in layers)
+    trace = judge.trace((size, size), generators(judge.group))
+    exact = not any(trace.losses.values())
+    return 0.0 if exact else float(max(misalignment(trace.layers))), exact
 
 
 def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, in_chans: int | None = None) -> dict[int, float]:
@@ -30,10 +29,10 @@ def phi_by_size(model: nn.Module, size: int, *, around: int = AROUND, in_chans: 
     Returns:
         Size -> phi, in order, without the sizes at which the network cannot run or cannot be analysed.
     """
-    tracer, group, found = Tracer(model, in_chans), checked_group(model, None), {}
+    judge, found = Judge(model, checked_group(model, None), in_chans), {}
     for pixels in range(max(1, size - around), size + around + 1):
         try:
-            phi, exact = predicted(tracer, pixels, group)
+            phi, exact = predicted(judge, pixels)
         except ModelError:
             continue
         if exact == (phi == 0):  # an operation that is not analysed breaks without a number

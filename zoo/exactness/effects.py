@@ -13,7 +13,7 @@ Sides = tuple[Pair, Pair]
 
 
 @dataclass(frozen=True)
-class Call:
+class GridCall:
     """One call of an operation."""
 
     name: str
@@ -58,8 +58,6 @@ class Step:
     isotropic: bool = True
     """Whether both axes are treated alike."""
     note: str = ""
-    unknown: bool = False
-    """Whether it cannot be analysed."""
     loses_axes: bool = False
     """Whether its result has no spatial axes."""
     one_axis: bool = False
@@ -71,7 +69,7 @@ class Step:
     def is_listed(self) -> bool:
         """Whether an audit lists it even if it is exact."""
         reduces = self.kind.startswith(("global", "adaptive"))
-        return self.unknown or not self.isotropic or self.factor != (1.0, 1.0) or reduces
+        return not self.isotropic or self.factor != (1.0, 1.0) or reduces
 
 
 @dataclass(frozen=True)

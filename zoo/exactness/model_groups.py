@@ -61,3 +61,8 @@ def is_typed(module: nn.Module) -> bool:
 def has_typed_layers(model: nn.Module) -> bool:
     """Whether layers of escnn are in a model: hooks get typed tensors from them, and no feature map."""
     return any(map(is_typed, model.modules()))
+
+
+def defines_fields(model: nn.Module) -> bool:
+    """Whether the model says what an element of d4 does to its last feature map, by `act`, as `FieldNet` does."""
+    return callable(getattr(model, "act", None)) and callable(getattr(model, "features", None))

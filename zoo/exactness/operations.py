@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from zoo.exactness.arithmetic import residue
-from zoo.exactness.effects import Axes, Border, Call, Effect, Pair, Step
+from zoo.exactness.effects import Axes, Border, Effect, GridCall, Pair, Step
 
 
-def effect_of(call: Call) -> Effect:
+def effect_of(call: GridCall) -> Effect:
     """What a call does to the grid of its input."""
     read = OPERATIONS.get(call.name)
     if read is None or (call.axes is None and call.name not in WINDOWS):
@@ -26,7 +26,7 @@ def effect_of(call: Call) -> Effect:
     return read(call) if call.source.ndim >= 4 or call.name in ("permute", "transpose") else None
 
 
-def _convolution(call: Call) -> Step | None:
+def _convolution(call: GridCall) -> Step | None:
     weight, _, stride, padding, dilation, transposed, output_padding = call.args[:7]
     if weight.ndim < 4:
         return None
@@ -36,7 +36,7 @@ def _convolution(call: Call) -> Step | None:
     return _windows(call, "conv", kernel, stride, padding, dilation)
 
 
-def _pool(call: Call, kind: str) -> Step:
+def _pool(call: GridCall, kind: str) -> Step:
     args = call.args
     kernel = _last(args[0])
     stride = _last(args[1]) if len(args) > 1 and args[1] else kernel
@@ -45,12 +45,12 @@ def _pool(call: Call, kind: str) -> Step:
     return _windows(call, kind, kernel, stride, padding, dilation)
 
 
-def _unfolded_image(call: Call) -> Step:
+def _unfolded_image(call: GridCall) -> Step:
     kernel, dilation, padding, stride = (_last(v) for v in call.args[:4])
     return _windows(call, "unfold", kernel, stride, padding, dilation)
 
 
-def _windows(call: Call, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Step:
+def _windows(call: GridCall, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Step:
     size = (call.source.shape[-2], call.source.shape[-1])
     h, w = (residue(*axis) for axis in zip(size, kernel, stride, padding, dilation, strict=True))
     extent = _extent(kernel, dilation)
@@ -66,7 +66,7 @@ def _extent(kernel: Pair, dilation: Pair) -> Pair:
     return dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1
 
 
-def _transposed(call: Call, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, extra: Pair) -> Step:
+def _transposed(call: GridCall, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, extra: Pair) -> Step:
     """The windows of the output are symmetric but for the rows and columns that `output_padding` adds at the end."""
     size = (call.source.shape[-2], call.source.shape[-1])
     r = (extra[0] / stride[0], extra[1] / stride[1])  # output pixels, in pixels of the input
@@ -77,24 +77,24 @@ def _transposed(call: Call, kernel: Pair, stride: Pair, padding: Pair, dilation:
     return Step("transposed conv", size, extent, stride, padding, dilation, r, factor, isotropic=alike, note=note)
 
 
-def _adaptive(call: Call, kind: str) -> Step:
+def _adaptive(call: GridCall, kind: str) -> Step:
     (h, w), (h_out, w_out) = call.size, call.last
     return Step(kind, call.size, factor=(h / h_out, w / w_out), isotropic=h_out == w_out)
 
 
-def _reduction(call: Call, kind: str) -> Step | None:
+def _reduction(call: GridCall, kind: str) -> Step | None:
     if not call.args or not isinstance(call.args[0], list | tuple):
         return None
     reduced = {int(a) % call.source.ndim - call.source.ndim for a in call.args[0]}
     return Step(kind, call.size, loses_axes=True) if set(call.axes or ()) <= reduced else None
 
 
-def _padding(call: Call) -> Border | None:
+def _padding(call: GridCall) -> Border | None:
     left, right, top, bottom = (*call.args[0], 0, 0, 0, 0)[:4]
     return Border("padding", call.size, ((top, bottom), (left, right))) if call.axes == (-2, -1) else None
 
 
-def _slice(call: Call) -> Step | Border | None:
+def _slice(call: GridCall) -> Step | Border | None:
     args, which = call.args, _which(call)
     if which is None or call.axes is None:
         return None
@@ -110,20 +110,20 @@ def _slice(call: Call) -> Step | Border | None:
     return _one_axis(call, "slice", which, 1, step, -shift, start)
 
 
-def _unfolded_axis(call: Call) -> Step | None:
+def _unfolded_axis(call: GridCall) -> Step | None:
     if (which := _which(call)) is None:
         return None
     kernel, stride = int(call.args[1]), int(call.args[2])
     return _one_axis(call, "unfold", which, kernel, stride, residue(call.size[which], kernel, stride))
 
 
-def _which(call: Call) -> int | None:
+def _which(call: GridCall) -> int | None:
     """Whether the operation works along height (0), width (1) or another axis (None)."""
     axis = int(call.args[0] if call.args else 0) % call.source.ndim - call.source.ndim
     return call.axes.index(axis) if call.axes and axis in call.axes else None
 
 
-def _one_axis(call: Call, kind: str, which: int, kernel: int, stride: int, r: int, start: int = 0) -> Step:
+def _one_axis(call: GridCall, kind: str, which: int, kernel: int, stride: int, r: int, start: int = 0) -> Step:
     def at(value: int, other: int) -> Pair:
         return (value, other) if which == 0 else (other, value)
 
@@ -140,7 +140,7 @@ def _one_axis(call: Call, kind: str, which: int, kernel: int, stride: int, r: in
     )
 
 
-def _resize(call: Call, kind: str) -> Step | None:
+def _resize(call: GridCall, kind: str) -> Step | None:
     if call.axes != (-2, -1):
         return None
     size, out, args = call.size, call.last, call.args
@@ -169,18 +169,7 @@ def _linear(i: int, o: int, scale: float | None, args: Sequence[Any]) -> float:
     return i - o / scale if scale and not align_corners else 0.0
 
 
-def _unknown(call: Call, why: str) -> Step:
-    return Step(call.name, call.size, note=why, unknown=True)
-
-
-def _roll(call: Call) -> Step | None:
-    rolled = {int(a) % call.source.ndim - call.source.ndim for a in (call.args[1] if len(call.args) > 1 else [])}
-    if rolled and not rolled & set(call.axes or ()):
-        return None  # the group axis may be rolled at will
-    return _unknown(call, "rolling moves the centre")
-
-
-def _permuted(call: Call) -> Axes:
+def _permuted(call: GridCall) -> Axes:
     n = call.source.ndim
     order = list(range(n))
     if call.name == "permute":
@@ -198,7 +187,7 @@ def _last(value: Any) -> Pair:
     return values[-2] if len(values) > 1 else values[-1], values[-1]
 
 
-WINDOWS: Mapping[str, Callable[[Call], Effect]] = {
+WINDOWS: Mapping[str, Callable[[GridCall], Effect]] = {
     "convolution": _convolution,
     "_convolution": _convolution,
     "max_pool2d_with_indices": partial(_pool, kind="max pool"),
@@ -218,7 +207,7 @@ RESIZES = {
 }
 """Interpolation -> the operations that resize by it."""
 
-OPERATIONS: Mapping[str, Callable[[Call], Effect]] = {
+OPERATIONS: Mapping[str, Callable[[GridCall], Effect]] = {
     **WINDOWS,
     "_adaptive_avg_pool2d": partial(_adaptive, kind="adaptive avg pool"),
     "adaptive_max_pool2d": partial(_adaptive, kind="adaptive max pool"),
@@ -233,9 +222,5 @@ OPERATIONS: Mapping[str, Callable[[Call], Effect]] = {
     **{name: partial(_resize, kind=kind) for kind, names in RESIZES.items() for name in names.split()},
     "permute": _permuted,
     "transpose": _permuted,
-    "roll": _roll,
-    "grid_sampler_2d": partial(_unknown, why="grid_sample moves pixels by data"),
-    "fractional_max_pool2d": partial(_unknown, why="its windows are drawn at random"),
-    "pixel_unshuffle": partial(_unknown, why="space to depth permutes channels when the image turns"),
 }
 """Name of an operation at the dispatcher -> its effect on the grid."""

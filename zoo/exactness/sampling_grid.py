@@ -9,7 +9,7 @@ from torch import Tensor
 from zoo.exactness.arithmetic import Subsampling
 from zoo.exactness.effects import Border, Pair, Sides, Step
 
-KEPT_FIELDS = ("kind", "size", "kernel", "stride", "padding", "dilation", "unknown")
+KEPT_FIELDS = ("kind", "size", "kernel", "stride", "padding", "dilation")
 """What a `Subsampling` takes over from its `Step`."""
 
 

@@ -17,7 +17,15 @@ from symdata.groups import Element, Group
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.arithmetic import D4
 from zoo.exactness.hooks import RunNames
-from zoo.exactness.model_groups import checked_group, has_typed_layers, largest_shared, layers_group, tied_group
+from zoo.exactness.model_groups import (
+    checked_group,
+    defines_fields,
+    has_typed_layers,
+    largest_shared,
+    layers_group,
+    tied_group,
+)  # fmt: skip
+from zoo.exactness.trace import outputs_of
 from zoo.exactness.tracer import FAILURES
 from zoo.inference.forward import compute, device_of
 from zoo.layers.regular import act_on_features, lattice_group, move
@@ -143,7 +151,12 @@ def equivariance_error(
 
 
 def compared_maps(
-    model: nn.Module, inputs: Tensor, group: Group, own: Group | None, grid: LayerGrid | None = None
+    model: nn.Module,
+    inputs: Tensor,
+    group: Group,
+    own: Group | None,
+    grid: LayerGrid | None = None,
+    output: bool = False,
 ) -> FeatureError:
     """The errors of the feature maps of a copy, which is used up.
 
@@ -153,10 +166,11 @@ def compared_maps(
         group: under whose elements.
         own: the group of its layers; None if they are not ours.
         grid: makes a map of a layer's output, in a model that is not ours; by default tokens are not maps.
+        output: whether the output of the model counts too: a map moves, a vector does not.
     """
     inputs, model = checked_inputs(inputs), model.double()
     to_grid = grid or Layouts.of(model, inputs, tokens=False)
-    found = _compared(group, inputs, device_of(model), lambda x: _features(model, x, own, to_grid))
+    found = _compared(group, inputs, device_of(model), lambda x: _features(model, x, own, to_grid, output))
     if not found.errors:
         raise ModelError(f"{type(model).__name__} made no feature map (B, C, H, W) that can be compared")
     return found
@@ -165,11 +179,6 @@ def compared_maps(
 def shared_group(model: nn.Module, group: Group) -> Group:
     """The largest subgroup of d4 in both `group` and the group of the model's layers; c1 if they share nothing."""
     return largest_shared(tied_group(model) or D4, group) or Group(1)
-
-
-def defines_fields(model: nn.Module) -> bool:
-    """Whether the model says what an element of d4 does to its last feature map, by `act`, as `FieldNet` does."""
-    return callable(getattr(model, "act", None)) and callable(getattr(model, "features", None))
 
 
 def has_other_fields(model: nn.Module) -> bool:
@@ -211,7 +220,7 @@ def _compared(group: Group, inputs: Tensor, device: torch.device, maps: Callable
     return FeatureError(size, group, errors, spread, n)
 
 
-def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid) -> Maps:
+def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid, output: bool) -> Maps:
     """Every feature map whose representation is known; one for each time that a module runs."""
     found = {}
     runs = RunNames()
@@ -225,7 +234,9 @@ def _features(model: nn.Module, x: Tensor, own: Group | None, grid: LayerGrid) -
             if defines_fields(model):
                 return {"features": (model.features(x), model.act)}  # type: ignore[operator, dict-item]
             with recorded_maps(model, own, record, grid):
-                model(x)
+                made = next(outputs_of(model(x)), None)
+            if output and made is not None and made.ndim in (2, 4):
+                found[OUTPUT] = (made, move if max(made.shape[2:], default=1) > 1 else lambda f, e: f)
         except FAILURES as error:
             shape = tuple(x.shape)
             raise ModelError(

@@ -1,5 +1,6 @@
 """The measured side of exactness: the equivariance error of every feature map, on noise or on images, in float64."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -10,12 +11,11 @@ from zoo.errors import ModelError
 from zoo.exactness.arithmetic import BROKEN_ERROR as BROKEN_ERROR
 from zoo.exactness.arithmetic import EXACT_ERROR as EXACT_ERROR
 from zoo.exactness.audits import Audit, audit
-from zoo.exactness.model_groups import checked_group, layers_group
+from zoo.exactness.model_groups import checked_group, defines_fields, layers_group
 from zoo.exactness.tracer import duplicate, input_channels
-from zoo.layers.bank import BankedConv2d
 from zoo.measure.equivariance import FeatureError as FeatureError
-from zoo.measure.equivariance import compared_maps, defines_fields
-from zoo.measure.kernels import averaged
+from zoo.measure.equivariance import compared_maps
+from zoo.measure.isotropic import IsotropicFilters
 
 
 def feature_error(
@@ -53,13 +53,7 @@ def feature_error(
         >>> [bool(feature_error(model, size, images=2).worst < EXACT_ERROR) for size in (27, 28)]
         [False, True]
     """
-    own, group = layers_group(model), checked_group(model, group)
-    if inputs is None:
-        inputs = _noise(model, size, images, in_chans, seed)
-    model_copy = duplicate(model).double()  # before the filters are averaged, for averages are rounded too
-    if own is None and not defines_fields(model):
-        isotropise(model_copy)
-    return compared_maps(model_copy, inputs, group, own)
+    return _measured(model, size, checked_group(model, group), images, in_chans, seed, inputs, output=False)
 
 
 def checked_audit(
@@ -72,6 +66,8 @@ def checked_audit(
 ) -> Audit:
     """`zoo.audit` with the error of the feature maps on noise beside it; arguments are the same.
 
+    The output of a model that is not ours is measured too: a map has to move with the image, a vector not to change.
+
     Raises:
         ModelError: if the model cannot run in float64 at this size, or is built on a group without this one.
         SymmetryError: for a group that moves pixels off their lattice.
@@ -82,16 +78,26 @@ def checked_audit(
         (True, True)
     """
     prediction = audit(model, size, group, in_chans, name=name)
-    return replace(prediction, measured=feature_error(model, size, group, 8, in_chans))
+    return replace(prediction, measured=_measured(model, size, prediction.group, 8, in_chans, 0, None, output=True))
 
 
-def isotropise(model: nn.Module) -> None:
-    """Replace, in place, every filter of a plain convolution by its average over d4: torch's, and ours on c1."""
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | BankedConv2d):
-                for weight in (p for p in module.parameters(recurse=False) if p.ndim == 4):
-                    weight.copy_(averaged(weight, "d4" if weight.shape[-1] == weight.shape[-2] else "d2"))
+def _measured(
+    model: nn.Module,
+    size: int | tuple[int, int] | None,
+    group: Group,
+    images: int,
+    in_chans: int | None,
+    seed: int,
+    inputs: Tensor | None,
+    output: bool,
+) -> FeatureError:
+    own = layers_group(model)
+    if inputs is None:
+        inputs = _noise(model, size, images, in_chans, seed)
+    model_copy = duplicate(model).double()  # before the filters are averaged, for averages are rounded too
+    ours = own is not None or defines_fields(model)
+    with nullcontext() if ours else IsotropicFilters():
+        return compared_maps(model_copy, inputs, group, own, output=output and not ours)
 
 
 def _noise(

@@ -118,7 +118,7 @@ class ImageFrame:
         if model is None:
             return cls(size)
         try:
-            layers = Tracer(model, inputs.shape[1]).trace(size)
+            layers = Tracer(model, inputs.shape[1]).trace(size, ()).layers
         except ModelError:
             return cls(size)
         found = [(a.scale[0] * a.stride[0], a.scale[1] * a.stride[1]) for a in layers]

@@ -16,8 +16,9 @@ from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import BROKEN_ERROR, D4, EXACT_ERROR
 from zoo.exactness.by_size import predicted
+from zoo.exactness.judge import Judge
 from zoo.exactness.model_groups import layers_group
-from zoo.exactness.tracer import Tracer, input_channels
+from zoo.exactness.tracer import input_channels
 from zoo.layers import GroupBatchNorm2d
 from zoo.measure.feature_error import feature_error
 from zoo.models.family import Width
@@ -69,10 +70,11 @@ def size_table(
         raise ModelError(
             f"the network is built on {own}, whose feature maps are not compared; take p4cnn_28 or another"
         )
-    group, tracer = layers_group(model) or D4, Tracer(model)
+    group = layers_group(model) or D4
+    judge = Judge(model, group)
     rows = []
     for size in sizes:
-        phi, exact = predicted(tracer, size, group)
+        phi, exact = predicted(judge, size)
         rows.append(SizeRow(size, phi, exact, feature_error(model, size, group, images, seed=seed).worst))
     return tuple(rows)
 

@@ -12,7 +12,7 @@ from zoo import ModelError, audit, exact_sizes, feature_error
 from zoo.exactness.arithmetic import D4
 from zoo.layers import GCGroupConv2d, GroupPool, LiftingConv2d, act_on_features
 from zoo.layers.regular import move
-from zoo.measure.feature_error import isotropise
+from zoo.measure.isotropic import isotropise
 
 
 class Apply(nn.Module):

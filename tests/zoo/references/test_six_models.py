@@ -14,7 +14,7 @@ from tests.support.steerable import require_escnn
 from zoo import ModelError, feature_error
 from zoo.evaluation.structure import structure
 from zoo.measure import equivariance_error, layerwise_equivariance_error
-from zoo.measure.feature_error import isotropise
+from zoo.measure.isotropic import isotropise
 from zoo.references.adapters import Logits
 from zoo.references.opening import open_model
 from zoo.report.measures import measure

@@ -13,7 +13,7 @@ from symdata.groups import Element, Group
 from zoo.exactness.arithmetic import D4
 from zoo.layers import GroupBatchNorm2d
 from zoo.layers.regular import act_on_features, move
-from zoo.measure.feature_error import isotropise
+from zoo.measure.isotropic import isotropise
 from zoo.models.registry import create
 
 GENERATORS = (Element(90.0), Element(180.0), Element(0.0, True))

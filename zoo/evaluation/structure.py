@@ -28,7 +28,19 @@ FIELDS = "its fields are not those of a lattice group: only the logits are measu
 class Structure(Result):
     """Equivariance, predicted and measured, per element of the model's group."""
 
-    json_fields = ("group", "elements", "verdict", "survivors", "phi", "images", "agrees", "layers", "logits", "note", "undecided")
+    json_fields = (
+        "group",
+        "elements",
+        "verdict",
+        "survivors",
+        "phi",
+        "images",
+        "agrees",
+        "layers",
+        "logits",
+        "note",
+        "undecided",
+    )
     group: str
     """d4 where the model has no lattice group of its own."""
     elements: tuple[str, ...]

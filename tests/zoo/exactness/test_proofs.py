@@ -96,7 +96,11 @@ BROKEN = {
     "flatten and linear": (lambda m, x: m.dense(m.conv(x)[:, 0].flatten(1)), 8, NONE),
     "cumsum": (lambda m, x: m.conv(x).cumsum(2), 8, "m"),
     "one 1x3 window": (lambda m, x: F.conv2d(m.conv(x), torch.ones(1, 4, 1, 3).to(x), padding=(0, 1)), 8, FLIPS),
-    "every second token": (lambda m, x: m.tokens(m.conv(x)).view(1, 8, 8, 4)[:, ::2, ::2].permute(0, 3, 1, 2), 8, "r90m"),
+    "every second token": (
+        lambda m, x: m.tokens(m.conv(x)).view(1, 8, 8, 4)[:, ::2, ::2].permute(0, 3, 1, 2),
+        8,
+        "r90m",
+    ),
     "an index array": (lambda m, x: m.conv(x)[:, :, [0, 2, 5]], 8, "m"),
     "a mask": (lambda m, x: m.conv(x)[:, :, torch.arange(8) % 2 == 0], 8, "m"),
     "gather": (lambda m, x: m.conv(x).gather(2, torch.zeros(1, 4, 3, 8, dtype=torch.long)), 8, "m"),

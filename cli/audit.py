@@ -9,6 +9,8 @@ from symdata.errors import ShapeError
 
 MAX_SIZE = 4096
 """Pixels; larger inputs are asked for by mistake."""
+UNKNOWN = 3
+"""The exit code of --check where it is not known whether the network is exact."""
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -37,7 +39,7 @@ def _sizes(text: str) -> range:
 @click.option("--group", help="Subgroup of d4 to analyse.  [that of its layers, else d4]")
 @click.option("--channels", type=click.IntRange(1, 4096), help="Of the input.  [those of the first convolution]")
 @click.option("--measure", is_flag=True, help="Measure the feature maps in float64 beside the prediction.")
-@click.option("--check", is_flag=True, help="Exit with 1 if it is not exact.")
+@click.option("--check", is_flag=True, help="Exit with 1 if it is not exact, with 3 if that is unknown.")
 @json_option
 def command(
     model: str,
@@ -52,7 +54,8 @@ def command(
     """Say whether a network is exactly equivariant at an input size, and what mends it.
 
     MODEL is a name of `symdata models`, a folder, user/repo of the Hub, or package.module:callable for a network of
-    your own. The audit needs the layers' sizes and strides alone: no image, and no training.
+    your own. The audit runs the network once on a blank image, and follows how the entries of every tensor move with
+    the image. Exact is what is proven; where an operation is not known, the verdict is unknown. It needs no training.
 
     Two columns of its table, with two numbers where height and width differ:
 
@@ -90,5 +93,10 @@ def command(
             count, listed = f"{len(exact)} of {len(sizes)}", ", ".join(map(str, exact)) or "none"
             parts.append(f"Exact sizes from {sizes[0]} to {sizes[-1]}, {count}: {listed}")
         click.echo("\n\n".join(parts))
-    if check and report is not None and not (report.exact and report.agrees is not False):
-        raise Failure(f"{model} is not exact at {shown(report.size)}")
+    if report is not None and report.agrees is False:
+        click.echo(f"symdata: {model}: measured and predicted disagree at {shown(report.size)}", err=True)
+        raise click.exceptions.Exit(1)
+    if check and report is not None and report.settled != "exact":
+        word = "not known to be exact" if report.settled == "unknown" else "not exact"
+        click.echo(f"symdata: {model} is {word} at {shown(report.size)}", err=True)
+        raise click.exceptions.Exit(UNKNOWN if report.settled == "unknown" else 1)

@@ -21,7 +21,7 @@ here = commands.here
 
 def test_an_exact_network():
     out = said("audit", "p4cnn_28")
-    assert out.startswith("p4cnn_28: exact: at 28x28 every subsampling maps to itself under c4.\n")
+    assert out.startswith("p4cnn_28: exact: at 28x28 its feature maps move with the image under c4.\n")
     assert "trunk.pool2  max pool 2x2, stride 2  28x28  14x14  0  0    all" in out
     assert "survivors     e, r90, r180, r270 of c4" in out
     assert "first broken" not in out and "mend" not in out
@@ -81,7 +81,7 @@ def test_a_folder(here):
 def test_a_steerable_network_is_held_against_its_lattice_part():
     require_escnn()
     out = said("audit", "c8cnn_28", "--measure")
-    assert "exact: at 28x28 every subsampling maps to itself under c4" in out
+    assert "exact: at 28x28 its feature maps move with the image under c4" in out
     assert "The two agree." in out and "No layer ties" not in out
     assert "The two agree." in said("audit", "c8cnn_28", "--size", 29, "--measure")
 

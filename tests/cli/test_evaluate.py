@@ -88,7 +88,7 @@ def test_a_trained_model_on_a_source_that_nobody_built(model):
     assert "p4cnn_28.mnist-none on mnist, test: 60 images at 28x28, 10 classes" in result.stdout
     assert "12 angles on 20 images, fill background" in result.stdout
     assert "on elements seen in training (upright alone)" in result.stdout
-    assert "Exact: at 28x28 every subsampling maps to itself under c4." in result.stdout
+    assert "Exact: at 28x28 its feature maps move with the image under c4." in result.stdout
     assert "Feature maps agree with the prediction." in result.stdout
     assert {path.name for path in Path("p4cnn_28.mnist-none-evaluation").iterdir()} == {"evaluation.json", "polar.png"}
     report = Report.from_dict(json.loads(Path("p4cnn_28.mnist-none-evaluation/evaluation.json").read_text()))

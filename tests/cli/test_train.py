@@ -36,7 +36,7 @@ def test_what_it_says(here):
     said = result.stdout.splitlines()
     assert said[:2] == [
         "p4cnn_12.glyphs-none: 1,048 parameters, 96 images 12x12x1, 16 held out",
-        "exact: at 12x12 every subsampling maps to itself under c4",
+        "exact: at 12x12 its feature maps move with the image under c4",
     ]
     assert [line.split()[0] for line in said[2:]] == ["model", "parameters", "validation", "equivariant", "next"]
     assert said[-1].endswith("symdata evaluate p4cnn_12.glyphs-none --data data")

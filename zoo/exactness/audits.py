@@ -1,10 +1,13 @@
-"""Whether a model is exactly equivariant at an input size: predicted by arithmetic, before any training.
+"""Whether a model is exactly equivariant at an input size: proven, before any training.
 
-`audit` traces any torch model and reports, per subsampling layer, what is left over (r), how far the grid is out of
-centre (phi, in input pixels), which elements survive, which layer breaks first, and what mends it. It analyses grids: a
-layer whose weights no group ties is not equivariant on any grid. Later layers cannot restore equivariance that an
-earlier one broke, so the model is exact if and only if phi = 0 and no relaxed layer of ours has left the group.
-`zoo.feature_error` measures the same thing.
+`audit` runs a model once on a blank image and follows, for every tensor, how its entries move with the image. An
+element of the group is exact if that is known all the way to the output; it is broken if an operation breaks it, such
+as a window that is out of step with the image; and it is unknown if an operation is not one of those whose effect is
+known. Beside that an audit reports, per layer that changes the sampling grid, what is left over (r), how far the grid
+is out of centre (phi, in input pixels), which elements survive, and what mends it.
+
+Of a model whose weights no group ties it is about the grids alone, as if every filter were symmetric. Relaxed layers of
+ours that have left their group make a model approximate. `zoo.feature_error` measures the same things.
 """
 
 from collections.abc import Iterable, Mapping

@@ -65,7 +65,7 @@ def evaluate(
         >>> from zoo import evaluate
         >>> report = evaluate("p4cnn_28.mnist-none", "glyphs:digits", elements="c4", angles=4, limit=20, probe=1)
         >>> print(report.structure)
-        Exact: at 28x28 every subsampling maps to itself under c4.
+        Exact: at 28x28 its feature maps move with the image under c4.
         Measured in float64 on 1 images:
         ...
         Feature maps agree with the prediction.

@@ -22,7 +22,7 @@ class TrainedModel(Result):
         model        model
         parameters   1,048
         validation   ...%
-        equivariant  exact: at 12x12 every subsampling maps to itself under c4
+        equivariant  exact: at 12x12 its feature maps move with the image under c4
         next         symdata evaluate model --data letters
     """
 

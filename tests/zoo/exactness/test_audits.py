@@ -204,7 +204,7 @@ def test_the_report_is_plain_data_and_sentences():
     data = json.loads(json.dumps(report.to_dict()))
     assert data["phi"] == [3, 3] and data["first_broken"] == 0 and not data["exact"]
     assert data["layers"][0]["survivors"] == ["e", "r90m"]
-    assert audit(resnet("d4", 2), 33).verdict == "exact: at 33x33 every subsampling maps to itself under d4"
+    assert audit(resnet("d4", 2), 33).verdict == "exact: at 33x33 its feature maps move with the image under d4"
     measured = feature_error(resnet("d4", 2), 9, images=1)
     assert isinstance(measured, FeatureError)
     assert json.loads(json.dumps(measured.to_dict()))["elements"] == [str(e) for e in D4.elements]

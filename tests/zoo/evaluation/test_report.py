@@ -285,6 +285,8 @@ def test_the_structure_is_a_table_of_its_own(data):
     found = structure(create("p4cnn_28", width=2, in_chans=1, seed=0), UNIT(digits(data, "test", 2)[0]))
     (table,) = found.parts()
     assert str(found) == str(table) and table.header == ("element", "predicted", "feature maps", "logits")
-    assert str(found).startswith("Exact: at 28x28 its feature maps move with the image under c4.\nMeasured in float64 on 2")
+    assert str(found).startswith(
+        "Exact: at 28x28 its feature maps move with the image under c4.\nMeasured in float64 on 2"
+    )
     assert str(found).endswith("\nFeature maps agree with the prediction.")
     assert "DISAGREE" in str(replace(found, survivors=("e",)))

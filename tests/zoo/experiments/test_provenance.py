@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.experiments.harness import runs
+from zoo.errors import ModelError
+from zoo.experiments.harness import experiment, runs
 from zoo.experiments.harness.provenance import Provenance, checkout, provenance
 from zoo.experiments.harness.runs import Job, do, find, lot, run_all
 from zoo.experiments.harness.setting import Setting
@@ -132,3 +133,11 @@ def test_runs_are_drawn_by_lot_and_said_to_agree_or_not_with_the_rows_that_they_
     assert "differs from the record in y" in said[str(drawn[0])]
     assert all("same numbers as in the record" in said[str(k)] for k in drawn[1:])
     assert run_all(jobs, Setting(tmp_path / "out", record=record, again=4), lines.append) == found and len(lines) == 4
+
+
+def test_a_record_is_not_made_by_code_that_no_commit_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "provenance", lambda: CLEAN._replace(dirty=True))
+    setting = Setting(tmp_path / "out", record=tmp_path / "record", parts=("knight",))
+    with pytest.raises(ModelError, match=r"differ from commit 0123456789ab, .*commit the changes first, or leave out"):
+        next(experiment.reproduce(setting))
+    assert not (tmp_path / "out").exists()

@@ -62,10 +62,16 @@ def test_a_record_is_rendered_again_from_its_runs(reported):
 def test_a_section_shows_itself(reported):
     _, _, section = reported
     text, html = str(section), section._repr_html_()
-    assert text.startswith(f"{section.title}\n\n{section.tables[0]}\n\n") and text.endswith(
-        f"\n\nCost: {section.cost}."
-    )
+    assert text.startswith(f"{section.title}\n\n{section.tables[0]}\n\n")
+    assert text.endswith(f"\n\nCost: {section.cost}.\n\nRuns: {section.origin}.")
     assert html.count("<table>") == len(section.tables) + bool(section.verdicts)
+
+
+def test_no_row_of_a_record_was_run_with_changes_and_new_ones_name_their_code(reported):
+    _, _, section = reported
+    for row in section.records:
+        assert not row.dirty and row.is_clean == (row.commit is not None)
+        assert row.commit is None or (len(row.commit) == 12 and "torch" in row.software and "cores" in row.machine)
 
 
 def test_what_is_drawn_is_the_recorded_picture(reported):

@@ -61,3 +61,13 @@ def test_a_rate_that_is_set_is_the_one_that_acts():
         optimizer.step()
         moves.append(before - weight.item())
     assert moves == [1.0, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+)
+def test_the_optimiser_is_the_one_that_was_asked_for(name, kind):
+    made = make_optimizer(config(optimizer=name, lr=0.3, weight_decay=0.02, momentum=0.6), parameters())
+    (group,) = made.param_groups
+    assert type(made) is kind and (group["lr"], group["weight_decay"]) == (0.3, 0.02)
+    assert group["momentum"] == 0.6 if name == "sgd" else group["betas"] == (0.9, 0.999)

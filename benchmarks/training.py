@@ -87,7 +87,7 @@ def main() -> None:
     ways: list[tuple[str, Callable[[], Batches], int | None, float | None]] = [
         ("no augmentation", batches, None, None),
         ("symdata RandomSymmetry d4", lambda: batches(d4), None, 0.95),
-        ("symdata RandomSymmetry so2 (spline)", lambda: batches(so2), None, 0.95),
+        ("symdata RandomSymmetry so2 (halves)", lambda: batches(so2), None, 0.95),
         ("symdata RandomSymmetry so2, bilinear", lambda: batches(bilinear), None, 0.95),
         ("kornia RandomRotation per batch", lambda: batches(kornia), None, None),
         ("kornia RandomRotation per sample, DataLoader", lambda: loader, few, None),

@@ -42,8 +42,8 @@ def bench_d4(bench: Bench, images: torch.Tensor, target: float) -> None:
     bench.compare(f"d4, {size(images)}, bit-exact", len(images), cases)
 
 
-def bench_angles(bench: Bench, images: torch.Tensor, target: float) -> None:
-    """A random angle for each image."""
+def bench_angles(bench: Bench, images: torch.Tensor, target: float, default: float) -> None:
+    """A random angle for each image; targets for plain bilinear and for the default path."""
     angle = torch.from_numpy(np.random.default_rng(1).uniform(0, 360, len(images)))
     elements, listed, arrays = (
         Elements(angle, torch.zeros(len(images), dtype=torch.bool)),
@@ -54,7 +54,9 @@ def bench_angles(bench: Bench, images: torch.Tensor, target: float) -> None:
     cases = [
         Case("Pillow rotate bilinear, loop", lambda: each(arrays, listed, peers.pil_rotate)),
         Case("symdata act, bilinear", lambda: act(images, elements, resample="bilinear", mask="none"), target=target),
-        Case("symdata act, default (spline, disk)", lambda: act(images, elements)),
+        Case("symdata act, default (halves, disk)", lambda: act(images, elements), target=default),
+        Case("symdata act, thirds", lambda: act(images, elements, resample="thirds")),
+        Case("symdata act, spline", lambda: act(images, elements, resample="spline")),
         Case("kornia.geometry.rotate, float batch", lambda: kornia.geometry.rotate(floats, few), count=len(floats)),
         Case(
             "scipy rotate order 1, loop",
@@ -77,7 +79,7 @@ def bench_finite(bench: Bench, images: torch.Tensor, target: float | None) -> No
     cases = [
         Case("Pillow rotate bilinear, loop", lambda: each(arrays, elements.angle.tolist(), peers.pil_rotate)),
         Case("symdata act, bilinear", lambda: act(images, elements, resample="bilinear", mask="none"), target=target),
-        Case("symdata act, default (spline, disk)", lambda: act(images, elements)),
+        Case("symdata act, default (halves, disk)", lambda: act(images, elements)),
     ]
     bench.compare(f"c16, {size(images)}", len(images), cases)
 
@@ -106,8 +108,8 @@ def main() -> None:
     bench_d4(bench, digits, 25.0)
     bench_d4(bench, pictures, 4.0)
     bench_d4(bench, pictures[:256], 4.0)  # a batch: what a training step or a block of the builder moves at a time
-    bench_angles(bench, digits[: 2_000 // scale], 4.0)
-    bench_angles(bench, pictures[: 200 // scale], 1.9)
+    bench_angles(bench, digits[: 2_000 // scale], 4.0, 3.0)
+    bench_angles(bench, pictures[: 200 // scale], 1.9, 1.0)
     bench_finite(bench, digits[: 4_000 // scale], 8.0)
     bench_finite(bench, pictures[: 400 // scale], None)
     bench_supersampled(bench, digits[: 1_000 // scale], 1.9)

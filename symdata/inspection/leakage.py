@@ -106,7 +106,7 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
     for question, (answer, among) in asked.items():
         said, classes = answer[among], labels[among]
         out += [measure_trace(question, name, value[among], said, classes) for name, value in values.items()]
-        out.append(_measure_spectrum(question, spectrum[among], said, classes, source[among]))
+        out.append(measure_spectrum(question, spectrum[among], said, classes, source[among]))
     return tuple(out)
 
 
@@ -228,7 +228,7 @@ def measure_trace(
     return Trace(question, trace, max(common, 1.0 - common) if fold else common, error, yes, no)
 
 
-def _measure_spectrum(
+def measure_spectrum(
     question: str, power: np.ndarray, answer: np.ndarray, labels: np.ndarray, source: np.ndarray
 ) -> Trace:
     """The AUC of the discriminant on images it was not trained on, within classes and folds."""

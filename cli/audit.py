@@ -4,7 +4,7 @@ import re
 
 import click
 
-from cli.options.basic import Failure, Parsed, json_option, print_json
+from cli.options.basic import Parsed, json_option, print_json
 from symdata.errors import ShapeError
 
 MAX_SIZE = 4096

@@ -34,7 +34,7 @@ COMMANDS = {
     "models": "List the networks by name, and which come trained.",
     "recipes": "List the datasets of the literature by name.",
     "sources": "List where upright images come from.",
-    "doctor": "Say what is installed, what conflicts, and the line that repairs it.",
+    "doctor": "Say what is installed or in conflict, and the line that repairs it.",
 }
 """Name -> short help, in the order of a first use. The command itself is `command` in the module `cli.<name>`."""
 

@@ -5,6 +5,7 @@ BASE = {
     "kornia": "kornia",
     "datasets": "datasets",
     "huggingface-hub": "huggingface_hub",
+    "filelock": "filelock",
     "safetensors": "safetensors.torch",
     "numpy": "numpy",
     "pyarrow": "pyarrow.parquet",

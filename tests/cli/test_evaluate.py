@@ -203,7 +203,7 @@ def test_images_that_are_refused(model, arguments, sentence):
         (["--elements", "so2"], "'so2' has infinitely many elements"),
         (["--elements", "q8"], "'q8' is not a group"),
         (["--angles", 400], "400 is not in the range 0<=x<=360"),
-        (["--mean", "grey"], "'grey' is no number"),
+        (["--mean", "grey"], "'grey' is no list of numbers"),
         (["--fill", "black"], "'black' is not one of"),
         (["--out", "p4cnn_28.mnist-none"], "is the model folder; use --save"),
         (["--beside", "mynet.py"], "is no evaluation.json"),

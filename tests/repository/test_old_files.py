@@ -54,6 +54,8 @@ def assert_holds(new, old, place="") -> None:
             assert_holds(one, other, f"{place}[{k}]")
     elif isinstance(old, float):
         assert new == pytest.approx(old, rel=1e-4, abs=1e-5), place
+    elif place.endswith(".verdict"):  # one sentence, which may become clearer: exact, approximate or unknown
+        assert new.split(":")[0] == old.split(":")[0], place
     else:
         assert new == old, place
 
@@ -137,7 +139,9 @@ def test_a_recipe_is_trained_again(name, here):
     new, old = (load_file(folder / "model.safetensors") for folder in (here / "again", OLD / name))
     assert new.keys() == old.keys()
     for key in old:
-        torch.testing.assert_close(new[key], old[key], rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(
+            new[key], old[key], rtol=1e-2, atol=1e-2
+        )  # processors round differently, step after step
 
 
 @pytest.mark.checkout

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -39,7 +40,6 @@ class Structure(Result):
         "layers",
         "logits",
         "note",
-        "undecided",
     )
     group: str
     """d4 where the model has no lattice group of its own."""
@@ -82,6 +82,10 @@ class Structure(Result):
     def exact(self) -> bool:
         """Whether every element is predicted to be exact."""
         return set(self.survivors) == set(self.elements)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data for JSON; what is undecided only where something is."""
+        return super().to_dict() | ({"undecided": list(self.undecided)} if self.undecided else {})
 
     @property
     def _is_unknown(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from symdata.groups import Element
-from zoo.exactness.sites import OUT_OF_STEP, Loss, Part, Sites
+from zoo.exactness.sites import OUT_OF_STEP, Loss, SiteMap, Sites
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class Call:
             losses.append(first)
         return Sites((), tuple(losses), max(state.flips for state in states))
 
-    def answer(self, parts: Iterable[Part], lost: dict[int, Loss] | None = None, base: object = None) -> Sites:
+    def answer(self, parts: Iterable[SiteMap], lost: dict[int, Loss] | None = None, base: object = None) -> Sites:
         """The state of a result: these parts, the losses of the inputs, and new ones."""
         before = self.merged()
         losses = tuple(old or (lost or {}).get(k) for k, old in enumerate(before.losses))

@@ -8,7 +8,7 @@ from symdata.groups import Element, Group
 from zoo.errors import ModelError
 from zoo.exactness.arithmetic import Subsampling
 from zoo.exactness.model_groups import defines_fields, has_typed_layers, relaxed_layers, tied_group
-from zoo.exactness.trace import Trace
+from zoo.exactness.trace import RunTrace
 from zoo.exactness.tracer import Tracer
 
 
@@ -30,11 +30,11 @@ class Judge:
         self._fields = self.tied and defines_fields(model)
         self.asks_function = self.tied and not (self._fields or relaxed_layers(model) or has_typed_layers(model))
 
-    def trace(self, size: tuple[int, int], elements: Iterable[Element] | None = None) -> Trace:
+    def trace(self, size: tuple[int, int], elements: Iterable[Element] | None = None) -> RunTrace:
         """The answer at (height, width), by default for all elements of the group."""
         return self.tracer.trace(size, elements or self.group.elements, isotropic=not self.asks_function)
 
-    def scoped(self, size: tuple[int, int]) -> tuple[Trace, str]:
+    def scoped(self, size: tuple[int, int]) -> tuple[RunTrace, str]:
         """The answer at (height, width), and whether it is about the `function` or the `grids`."""
         trace = self.trace(size)
         if self.asks_function or self._fields:

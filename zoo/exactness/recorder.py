@@ -203,7 +203,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(module, ByPhase):
             self.hidden -= 1
             if not self.hidden and out is not None:
-                self._declare(module, args, out)
+                with torch._C.DisableTorchFunction():
+                    self._declare(module, args, out)
         self.modules.pop()
 
     def _declare(self, module: ByPhase, args: tuple[Any, ...], out: Any) -> None:

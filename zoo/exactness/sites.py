@@ -10,7 +10,7 @@ Padding, slicing, reshaping and indexing only change which entry shows which sit
 value of a constant, such as a padded zero, is a site that stays where it is. Operations that mix positions (windows,
 sums, products of matrices) make new sites, and have to prove how these move, or say why they cannot.
 
-Axes that no `Part` names do not move at all. On a rectangle, an element that swaps the axes compares two runs: `ids`
+Axes that no `SiteMap` names do not move at all. On a rectangle, an element that swaps the axes compares two runs: `ids`
 and `n` belong to the run on g x, `there` and `n_there` to the run on x. Elsewhere both are the same.
 """
 
@@ -42,7 +42,7 @@ class Loss:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SiteMap:
     """Axes of a tensor whose entries move together."""
 
     dims: tuple[int, ...]
@@ -67,7 +67,7 @@ class Part:
         """Whether an element that is not lost may move something."""
         return max(self.n, self.n_there) > 1 and any(move is not None for move in self.moves)
 
-    def without(self, lost: Iterable[int]) -> "Part":
+    def without(self, lost: Iterable[int]) -> "SiteMap":
         """The part where some elements are lost."""
         gone = set(lost)
         return replace(self, moves=tuple(None if k in gone else move for k, move in enumerate(self.moves)))
@@ -77,7 +77,7 @@ class Part:
 class Sites:
     """The parts of one tensor, and the elements that are lost."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SiteMap, ...]
     losses: tuple[Loss | None, ...]
     """By element; None where it is proven."""
     flips: int = 0
@@ -90,23 +90,23 @@ class Sites:
         """The numbers of the elements that are proven so far."""
         return [k for k, loss in enumerate(self.losses) if loss is None]
 
-    def touching(self, dims: Iterable[int]) -> list[Part]:
+    def touching(self, dims: Iterable[int]) -> list[SiteMap]:
         """The parts that have one of these axes."""
         wanted = set(dims)
         return [part for part in self.parts if wanted & set(part.dims)]
 
 
-def identity_part(shape: Sequence[int], there: Sequence[int], dims: tuple[int, ...], elements: int) -> Part | None:
+def identity_part(shape: Sequence[int], there: Sequence[int], dims: tuple[int, ...], elements: int) -> SiteMap | None:
     """Axes that do not move, as a part; None if the two runs do not have the same sizes there."""
     sizes = [shape[d] for d in dims]
     if sizes != [there[d] for d in dims]:
         return None
     ids = torch.arange(torch.Size(sizes).numel()).view(sizes)
     still = torch.arange(ids.numel())
-    return Part(dims, ids, ids, (still,) * elements, ids.numel(), False)
+    return SiteMap(dims, ids, ids, (still,) * elements, ids.numel(), False)
 
 
-def product(parts: Sequence[Part]) -> Part:
+def product(parts: Sequence[SiteMap]) -> SiteMap:
     """Parts of different axes as one part: a site for every combination of their sites."""
     first, *rest = parts
     for other in rest:
@@ -114,7 +114,7 @@ def product(parts: Sequence[Part]) -> Part:
     return first
 
 
-def _product(a: Part, b: Part) -> Part:
+def _product(a: SiteMap, b: SiteMap) -> SiteMap:
     dims = a.dims + b.dims
     order = sorted(range(len(dims)), key=dims.__getitem__)
 
@@ -128,10 +128,10 @@ def _product(a: Part, b: Part) -> Part:
         None if one is None or two is None else (one[:, None] * b.n_there + two).flatten()
         for one, two in zip(a.moves, b.moves, strict=True)
     )
-    return Part(tuple(sorted(dims)), ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
+    return SiteMap(tuple(sorted(dims)), ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
 
 
-def zipped(parts: Sequence[Part]) -> tuple[Part, tuple[int, ...]]:
+def zipped(parts: Sequence[SiteMap]) -> tuple[SiteMap, tuple[int, ...]]:
     """Parts of the same axes as one part, whose sites are the tuples that occur; and the elements that this loses.
 
     An element is lost where it moves a tuple to one that does not occur: then the parts do not move together.
@@ -146,7 +146,7 @@ def zipped(parts: Sequence[Part]) -> tuple[Part, tuple[int, ...]]:
     return first, lost
 
 
-def alike(a: Part, b: Part) -> bool:
+def alike(a: SiteMap, b: SiteMap) -> bool:
     """Whether two parts show the same sites, which move in the same way."""
     if a is b:
         return True
@@ -156,7 +156,7 @@ def alike(a: Part, b: Part) -> bool:
     return all(x is y or (x is not None and y is not None and torch.equal(x, y)) for x, y in pairs)
 
 
-def _zipped(a: Part, b: Part) -> tuple[Part, tuple[int, ...]]:
+def _zipped(a: SiteMap, b: SiteMap) -> tuple[SiteMap, tuple[int, ...]]:
     here, ids = torch.unique(a.ids * b.n + b.ids, return_inverse=True)
     known, there = here, ids
     if not (a.ids is a.there and b.ids is b.there):
@@ -175,10 +175,10 @@ def _zipped(a: Part, b: Part) -> tuple[Part, tuple[int, ...]]:
             moves.append(None)
             lost.append(k)
     spatial = a.spatial or b.spatial
-    return Part(a.dims, ids, there, tuple(moves), len(known), spatial), tuple(lost)
+    return SiteMap(a.dims, ids, there, tuple(moves), len(known), spatial), tuple(lost)
 
 
-def arrangement(part: Part, k: int) -> Tensor | None:
+def arrangement(part: SiteMap, k: int) -> Tensor | None:
     """The permutation of the entries under element k, T(g x)[j] = T(x)[q[j]] with flat j; None if there is none."""
     move = part.moves[k]
     if move is None:
@@ -196,7 +196,7 @@ def arrangement(part: Part, k: int) -> Tensor | None:
     return q
 
 
-def refreshed(part: Part, alive: Iterable[int]) -> tuple[list[Part], tuple[int, ...]]:
+def refreshed(part: SiteMap, alive: Iterable[int]) -> tuple[list[SiteMap], tuple[int, ...]]:
     """The entries themselves as sites, in as many parts as move independently; and the elements that this loses."""
     found = {k: arrangement(part, k) for k in alive}
     lost = tuple(k for k, q in found.items() if q is None)
@@ -226,7 +226,7 @@ def refreshed(part: Part, alive: Iterable[int]) -> tuple[list[Part], tuple[int, 
         if moving or sizes != sizes_there:
             there_ids = ids if same else torch.arange(torch.Size(sizes_there).numel()).view(sizes_there)
             dims = tuple(part.dims[a] for a in group)
-            parts.append(Part(dims, ids, there_ids, tuple(moves), there_ids.numel(), part.spatial))
+            parts.append(SiteMap(dims, ids, there_ids, tuple(moves), there_ids.numel(), part.spatial))
     return parts, lost
 
 

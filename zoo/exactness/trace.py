@@ -19,7 +19,7 @@ PLACES = "weighs or orders positions: its output still depends on where things a
 
 
 @dataclass(frozen=True)
-class Trace:
+class RunTrace:
     """One run at one input size."""
 
     layers: tuple[Subsampling, ...]

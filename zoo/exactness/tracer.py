@@ -18,7 +18,7 @@ from zoo.exactness.calls import Call
 from zoo.exactness.escapes import Escapes
 from zoo.exactness.hooks import module_hooks
 from zoo.exactness.recorder import Recorder
-from zoo.exactness.trace import Trace, heads, outcome
+from zoo.exactness.trace import RunTrace, heads, outcome
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError)
 """What a model raises, of torch's and Python's own kinds, that cannot run on an input."""
@@ -47,7 +47,7 @@ class Tracer:
 
     def trace(
         self, size: tuple[int, int], elements: Iterable[Element] | None = None, *, isotropic: bool = True
-    ) -> Trace:
+    ) -> RunTrace:
         """What a run at this (height, width) shows; `ModelError` if the model cannot run.
 
         Args:
@@ -67,7 +67,7 @@ class Tracer:
             except ModelError as error:
                 more, also = _cannot_turn(recorder, swaps, error), False
             losses, weighs = losses | more, weighs or also
-        return Trace(tuple(recorder.grids.found), losses, weighs)
+        return RunTrace(tuple(recorder.grids.found), losses, weighs)
 
     def _run(
         self,

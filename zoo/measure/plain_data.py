@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ def read(kind: Any, data: Any) -> Any:
 
 
 def read_fields(kind: type[T], data: Mapping[str, Any]) -> T:
-    """A dataclass from a mapping that has a key for each of its fields; other keys are ignored."""
+    """A dataclass from a mapping that has a key for each field without a default; other keys are ignored."""
     hints = get_type_hints(kind)
-    return kind(**{name: read(hints[name], data[name]) for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
+    needed = [f.name for f in fields(kind) if f.name in data or (f.default is MISSING and f.default_factory is MISSING)]  # type: ignore[arg-type]
+    return kind(**{name: read(hints[name], data[name]) for name in needed})

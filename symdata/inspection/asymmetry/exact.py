@@ -58,7 +58,7 @@ def binomial_cdf(successes: int, n: int, p: float) -> float:
     """P(X <= successes) for X binomial of n trials with probability p; 1 if there are no trials.
 
     Example:
-        >>> binomial_cdf(1, 2, 0.5)
+        >>> round(binomial_cdf(1, 2, 0.5), 9)
         0.75
     """
     if successes >= n or p <= 0.0:

@@ -141,9 +141,11 @@ def test_a_network_that_is_not_of_our_layers_is_measured_by_its_grids(data):
     x = Preprocessing(28, (0.1307,), (0.3081,))(digits(data, "test", 4)[0])
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU(), nn.Flatten()]
-    found = structure(nn.Sequential(*layers, nn.Linear(784, 10)), x)
+    found = structure(nn.Sequential(*layers[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)), x)
     assert found.note == FOREIGN and found.group == "d4"
     assert found.survivors == ("e", "r90m") and found.agrees is True
+    found = structure(nn.Sequential(*layers, nn.Linear(784, 10)), x)
+    assert found.survivors == ("e",), "the linear layer weighs positions"
     assert min(found.logits[1:]) > 1e-3  # it is no invariant classifier, whatever its grids
     plain_of_ours = structure(create("z2cnn_28", width=4, in_chans=1, seed=0), x)
     assert plain_of_ours.note == FOREIGN and plain_of_ours.exact and plain_of_ours.agrees is True

@@ -8,6 +8,7 @@ from tests.support.random_networks import RandomNetwork, measured_error
 from zoo.exactness.recorder import NOT_FOLLOWED
 from zoo.exactness.tracer import Tracer
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch says what it thinks of some of them
 EACH = 30
 SEEDS = range(0, 300, EACH)
 ROUNDING = 1e-6

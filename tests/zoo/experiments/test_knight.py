@@ -60,4 +60,4 @@ def test_the_report_says_inside_and_outside(tmp_path):
     verdicts = {v.condition.text: v.word for v in section.verdicts}
     assert verdicts["32 px: loss < 0.02, every seed"] == "OUTSIDE"
     assert verdicts["33 px: loss = ln 2 to within 0.001, every seed"] == "inside"
-    assert "0.0300 0.0300" in str(section.tables[0]) and "0.0088 0.0115 0.0089" in section.tables[0].markdown
+    assert "0.0300 0.0300" in str(section.tables[0])

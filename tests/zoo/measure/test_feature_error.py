@@ -12,7 +12,7 @@ from tests.support.nets import BROKEN, EXACT, resnet
 from zoo import ModelError, act_on_features, feature_error
 from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
 from zoo.layers.regular import move
-from zoo.measure.feature_error import isotropise
+from zoo.measure.isotropic import isotropise
 from zoo.models.registry import create
 from zoo.preprocessing import Preprocessing
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.exactness.calls import Answer, Call
-from zoo.exactness.sites import Part, Sites, arrangement, depends, identity_part, product
+from zoo.exactness.sites import SiteMap, Sites, arrangement, depends, identity_part, product
 
 
 def viewed(call: Call) -> Sites:
@@ -17,7 +17,7 @@ def viewed(call: Call) -> Sites:
     blocks = _blocks(source.shape, out.shape)
     if blocks is None or blocks != _blocks(there.shape, out_there.shape):
         return call.lose("reshapes the two axes of a rectangle differently")
-    groups: list[tuple[set[int], set[int], list[Part]]] = [({*a}, {*b}, []) for a, b in blocks]
+    groups: list[tuple[set[int], set[int], list[SiteMap]]] = [({*a}, {*b}, []) for a, b in blocks]
     for part in state.parts:
         touched = [group for group in groups if group[0] & set(part.dims)]
         groups = [group for group in groups if group not in touched]
@@ -43,8 +43,8 @@ def viewed(call: Call) -> Sites:
 
 
 def _with_rest(
-    parts: Sequence[Part], rest: tuple[int, ...], shape: Sequence[int], there: Sequence[int], elements: int
-) -> Part | None:
+    parts: Sequence[SiteMap], rest: tuple[int, ...], shape: Sequence[int], there: Sequence[int], elements: int
+) -> SiteMap | None:
     if rest:
         still = identity_part(shape, there, rest, elements)
         if still is None:
@@ -93,7 +93,7 @@ def permuted(call: Call) -> Sites:
     return call.answer(parts, base=state.base if still == sorted(still) else None)
 
 
-def _relabelled(part: Part, dims: Sequence[int]) -> Part:
+def _relabelled(part: SiteMap, dims: Sequence[int]) -> SiteMap:
     order = sorted(range(len(dims)), key=dims.__getitem__)
     ids = part.ids.permute(order)
     there = ids if part.there is part.ids else part.there.permute(order)
@@ -165,7 +165,7 @@ def _selection(call: Call, state: Sites, here: Tensor, there: Tensor) -> Sites:
     return call.answer(parts, lost, base)
 
 
-def _untouched(state: Sites, source: Tensor, there: Tensor, elements: int) -> list[Part]:
+def _untouched(state: Sites, source: Tensor, there: Tensor, elements: int) -> list[SiteMap]:
     moving = {d for part in state.parts for d in part.dims}
     axes = [d for d in range(source.ndim) if d not in moving and source.shape[d] > 1]
     found = [identity_part(source.shape, there.shape, (d,), elements) for d in axes]
@@ -176,7 +176,7 @@ class _Group:
     """Axes of the source, and which entries of them a result shows."""
 
     def __init__(
-        self, part: Part, dims: tuple[int, ...], source: Tensor, source_there: Tensor, here: Tensor, there: Tensor
+        self, part: SiteMap, dims: tuple[int, ...], source: Tensor, source_there: Tensor, here: Tensor, there: Tensor
     ) -> None:
         still = torch.arange(part.n)
         self.part = part
@@ -215,10 +215,10 @@ def _reduced(values: Tensor, axes: tuple[int, ...]) -> Tensor:
     return values
 
 
-def _aligned(groups: Sequence[_Group], axes: tuple[int, ...], here: Sequence[int], there: Sequence[int]) -> Part:
+def _aligned(groups: Sequence[_Group], axes: tuple[int, ...], here: Sequence[int], there: Sequence[int]) -> SiteMap:
     """Groups that share axes of the result as one part on all of these."""
     sizes, sizes_there = [here[d] for d in axes], [there[d] for d in axes]
-    found: Part | None = None
+    found: SiteMap | None = None
     for group in groups:
         part = group.part
         ids = part.ids.flatten()[_reduced(group.here, axes).expand(sizes)]
@@ -232,7 +232,7 @@ def _aligned(groups: Sequence[_Group], axes: tuple[int, ...], here: Sequence[int
     return found
 
 
-def _paired(a: Part, b: Part) -> Part:
+def _paired(a: SiteMap, b: SiteMap) -> SiteMap:
     """Two parts on the same axes, with a site for every pair of their sites."""
     ids = a.ids * b.n + b.ids
     same = a.there is a.ids and b.there is b.ids
@@ -241,10 +241,10 @@ def _paired(a: Part, b: Part) -> Part:
         None if one is None or two is None else (one[:, None] * b.n_there + two).flatten()
         for one, two in zip(a.moves, b.moves, strict=True)
     )
-    return Part(a.dims, ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
+    return SiteMap(a.dims, ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
 
 
-def _with_constant(part: Part, constant: Tensor, constant_there: Tensor) -> Part:
+def _with_constant(part: SiteMap, constant: Tensor, constant_there: Tensor) -> SiteMap:
     """The part with one more site, which does not move, for the entries that are constant."""
     n, n_there = part.n, part.n_there
     last = torch.tensor([n_there])
@@ -252,7 +252,7 @@ def _with_constant(part: Part, constant: Tensor, constant_there: Tensor) -> Part
     ids = part.ids.masked_fill(_reduced(constant, part.dims), n)
     same = part.there is part.ids
     there = ids if same else part.there.masked_fill(_reduced(constant_there, part.dims), n_there)
-    return Part(part.dims, ids, there, moves, n_there + 1, part.spatial)
+    return SiteMap(part.dims, ids, there, moves, n_there + 1, part.spatial)
 
 
 MOVEMENT = {

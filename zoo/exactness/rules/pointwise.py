@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.exactness.calls import Call, tensors
-from zoo.exactness.sites import Loss, Part, Sites, alike, depends, identity_part, product, zipped
+from zoo.exactness.sites import Loss, SiteMap, Sites, alike, depends, identity_part, product, zipped
 
 APART = "combines positions that do not move together"
 FIXED = "its constants differ between positions that the image's motion exchanges"
@@ -28,7 +28,7 @@ def pointwise(call: Call) -> Sites:
 class Operand:
     """A tensor of a pointwise operation, with the axes counted as in its result."""
 
-    def __init__(self, parts: Sequence[Part], wide: set[int], tensor: Tensor, there: Tensor, constant: bool) -> None:
+    def __init__(self, parts: Sequence[SiteMap], wide: set[int], tensor: Tensor, there: Tensor, constant: bool) -> None:
         self.parts = parts
         self.wide = wide
         """The axes on which it is not stretched."""
@@ -51,7 +51,7 @@ class Operand:
         seen_there = seen if there is tensor else there.reshape(shape + tuple(there.shape))
         return cls(parts, wide, seen, seen_there, state is None)
 
-    def part(self, axes: tuple[int, ...], elements: int) -> Part | None:
+    def part(self, axes: tuple[int, ...], elements: int) -> SiteMap | None:
         """The entries on some axes as one part; None if it is stretched on all of them, or is lost."""
         inside = [p for p in self.parts if set(p.dims) & set(axes)]
         dims = tuple(d for d in axes if d in self.wide)
@@ -66,7 +66,7 @@ class Operand:
 
 def combined(call: Call, operands: Sequence[Operand], shape: Sequence[int], there: Sequence[int]) -> Sites:
     """The state of a result whose entries are functions of the operands' entries at the same place."""
-    parts: list[Part] = []
+    parts: list[SiteMap] = []
     lost: dict[int, Loss] = {}
     for axes in components(operands):
         found = [(operand, operand.part(axes, len(call.elements))) for operand in operands]
@@ -94,7 +94,7 @@ def components(operands: Sequence[Operand]) -> list[tuple[int, ...]]:
     return [tuple(sorted(group)) for group in groups]
 
 
-def _stretched(part: Part, axes: tuple[int, ...], shape: Sequence[int], there: Sequence[int]) -> Part:
+def _stretched(part: SiteMap, axes: tuple[int, ...], shape: Sequence[int], there: Sequence[int]) -> SiteMap:
     """A part on some of the axes, stretched to all of them."""
     if part.dims == axes:
         return part
@@ -107,7 +107,7 @@ def _stretched(part: Part, axes: tuple[int, ...], shape: Sequence[int], there: S
     return replace(part, dims=axes, ids=ids, there=ids if part.there is part.ids else stretch(part.there, there))
 
 
-def _classes(tensor: Tensor, there: Tensor, dims: tuple[int, ...], elements: int) -> Part | None:
+def _classes(tensor: Tensor, there: Tensor, dims: tuple[int, ...], elements: int) -> SiteMap | None:
     """A constant as a part that does not move, with a site for every value; None if it has one value on these axes."""
 
     def rows(values: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def _classes(tensor: Tensor, there: Tensor, dims: tuple[int, ...], elements: int
     ids_here = ids[: len(one)].view(sizes)
     ids_there = ids_here if there is tensor else ids[len(one) :].view(sizes_there)
     still = torch.arange(len(kinds))
-    return Part(dims, ids_here, ids_there, (still,) * elements, len(kinds), False)
+    return SiteMap(dims, ids_here, ids_there, (still,) * elements, len(kinds), False)
 
 
 def joined(call: Call) -> Sites:
@@ -149,7 +149,7 @@ def joined(call: Call) -> Sites:
         operands.append(Operand(parts, wide, pieces[k], pieces_there[k], state is None))
         bases.append(None if state is None or len(parts) > 1 else state.base)
     apart: tuple[int, ...] = (axis,)
-    groups = list[Part]()
+    groups = list[SiteMap]()
     for axes in components(operands):
         known = [operand.part(axes, len(call.elements)) for operand in operands]
         first = known[0]
@@ -165,7 +165,7 @@ def joined(call: Call) -> Sites:
     return call.answer([*groups, _stacked([b for b in blocks if b is not None], bases, apart.index(axis))])
 
 
-def _one_value(operand: Operand, axes: tuple[int, ...], call: Call) -> Part | None:
+def _one_value(operand: Operand, axes: tuple[int, ...], call: Call) -> SiteMap | None:
     """A constant with one value as a part with one site; None where the two runs have other sizes."""
     block = identity_part(operand.tensor.shape, operand.there.shape, axes, len(call.elements))
     if block is None:
@@ -174,11 +174,11 @@ def _one_value(operand: Operand, axes: tuple[int, ...], call: Call) -> Part | No
     return replace(block, ids=nothing, there=nothing, moves=(still,) * len(call.elements), n_there=1)
 
 
-def _stacked(blocks: Sequence[Part], bases: Sequence[object], axis: int) -> Part:
+def _stacked(blocks: Sequence[SiteMap], bases: Sequence[object], axis: int) -> SiteMap:
     """Parts one after the other on an axis: those that show sites of one tensor share them."""
     places: dict[object, tuple[int, int]] = {}
     ids, there = [], []
-    kept: list[Part] = []
+    kept: list[SiteMap] = []
     n = n_there = 0
     for number, (block, base) in enumerate(zip(blocks, bases, strict=True)):
         shared = base is not None and _move_alike([b for b, other in zip(blocks, bases, strict=True) if other is base])
@@ -196,10 +196,10 @@ def _stacked(blocks: Sequence[Part], bases: Sequence[object], axis: int) -> Part
     ids_here = torch.cat(ids, axis)
     same = all(block.there is block.ids for block in blocks)
     ids_there = ids_here if same else torch.cat(there, axis)
-    return Part(blocks[0].dims, ids_here, ids_there, tuple(moves), n_there, any(block.spatial for block in blocks))
+    return SiteMap(blocks[0].dims, ids_here, ids_there, tuple(moves), n_there, any(block.spatial for block in blocks))
 
 
-def _move_alike(blocks: Sequence[Part]) -> bool:
+def _move_alike(blocks: Sequence[SiteMap]) -> bool:
     """Whether blocks number and move their sites alike."""
     first = blocks[0]
     pairs = [(a, b) for block in blocks[1:] for a, b in zip(first.moves, block.moves, strict=True)]

@@ -9,14 +9,14 @@ from torch import Tensor
 from zoo.exactness.calls import Answer, Call
 from zoo.exactness.rules.matching import matched
 from zoo.exactness.rules.pointwise import Operand, combined
-from zoo.exactness.sites import Loss, Part, Sites, arrangement, refreshed
+from zoo.exactness.sites import Loss, SiteMap, Sites, arrangement, refreshed
 
 WEIGHS = "weighs positions differently that the image's motion exchanges"
 ORIENTATIONS = "weighs orientations differently, so that its result is not invariant"
 MIXED = "multiplies positions that do not move together"
 
 
-def separated(call: Call, tensor: Tensor, axes: set[int], lost: dict[int, Loss]) -> list[Part]:
+def separated(call: Call, tensor: Tensor, axes: set[int], lost: dict[int, Loss]) -> list[SiteMap]:
     """The parts of a tensor, made fresh where they touch these axes, so that each is alone as far as it can be."""
     parts, state = [], call.states[id(tensor)]
     for part in state.parts:
@@ -29,7 +29,7 @@ def separated(call: Call, tensor: Tensor, axes: set[int], lost: dict[int, Loss])
     return parts
 
 
-def _is_fresh(part: Part) -> bool:
+def _is_fresh(part: SiteMap) -> bool:
     """Whether every entry is a site of its own."""
     return part.n == part.ids.numel() and torch.equal(part.ids.flatten(), torch.arange(part.n))
 
@@ -91,7 +91,7 @@ def contracted(call: Call, a: Tensor, weight: Tensor, weight_there: Tensor, axis
             lost[k] = call.loss(WEIGHS if spatial else ORIENTATIONS, broken=True, head=not spatial)
     if touching and any(c is not None and not torch.equal(c, torch.arange(len(c))) for c in columns):
         ids = torch.arange(matrix.shape[1])
-        kept.append(Part((axis,), ids, ids, tuple(columns), len(ids), touching[0].spatial))
+        kept.append(SiteMap((axis,), ids, ids, tuple(columns), len(ids), touching[0].spatial))
     return call.answer(kept, lost)
 
 
@@ -114,9 +114,9 @@ def _multiplied(call: Call, a: Tensor, b: Tensor, row: int, column: int) -> Site
 
 
 def _agreed(
-    call: Call, left: Sequence[Part], right: Sequence[Part], contracted_axes: dict[int, int], shared: set[int],
+    call: Call, left: Sequence[SiteMap], right: Sequence[SiteMap], contracted_axes: dict[int, int], shared: set[int],
     lost: dict[int, Loss],
-) -> list[Part]:  # fmt: skip
+) -> list[SiteMap]:  # fmt: skip
     """The parts on the axes that two factors share, which have to move alike; and the same of those summed over."""
     pairs = [((a,), (b,)) for a, b in contracted_axes.items()]
     groups = {p.dims for p in (*left, *right) if set(p.dims) <= shared}

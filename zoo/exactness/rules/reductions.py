@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo.exactness.calls import Answer, Call
 from zoo.exactness.rules.pointwise import Operand, combined
-from zoo.exactness.sites import Loss, Part, Sites, arrangement
+from zoo.exactness.sites import Loss, SiteMap, Sites, arrangement
 
 MISSING = "reads positions, and leaves out those that they move to"
 ORDER = "depends on the order of entries along an axis that moves"
@@ -43,7 +43,7 @@ def _axes(call: Call) -> tuple[set[int], bool]:
     return {int(a) % n for a in listed if not isinstance(a, bool)} or set(range(n)), keep
 
 
-def over(call: Call, source: Tensor, axes: set[int]) -> tuple[list[Part], dict[int, Loss]]:
+def over(call: Call, source: Tensor, axes: set[int]) -> tuple[list[SiteMap], dict[int, Loss]]:
     """What is left of the parts of a tensor when every line along some axes becomes one entry."""
     state, parts, lost = call.states[id(source)], [], dict[int, Loss]()
     for part in state.parts:
@@ -62,7 +62,7 @@ def over(call: Call, source: Tensor, axes: set[int]) -> tuple[list[Part], dict[i
     return parts, lost
 
 
-def _lines(part: Part, inside: set[int], alive: Iterable[int]) -> tuple[list[Part], dict[int, str]]:
+def _lines(part: SiteMap, inside: set[int], alive: Iterable[int]) -> tuple[list[SiteMap], dict[int, str]]:
     """The part on the other axes, for the elements that move lines along the axes inside to such lines."""
     places = [part.dims.index(d) for d in part.dims if d in inside]
     others = [place for place in range(len(part.dims)) if place not in places]
@@ -89,7 +89,7 @@ def _lines(part: Part, inside: set[int], alive: Iterable[int]) -> tuple[list[Par
     ids = torch.arange(torch.Size(sizes).numel()).view(sizes)
     ids_there = ids if sizes == sizes_there else torch.arange(torch.Size(sizes_there).numel()).view(sizes_there)
     dims = tuple(d for d in part.dims if d not in inside)
-    left = Part(dims, ids, ids_there, tuple(moves), ids_there.numel(), part.spatial)
+    left = SiteMap(dims, ids, ids_there, tuple(moves), ids_there.numel(), part.spatial)
     return ([left] if any(move is not None for move in moves) else []), lost
 
 
@@ -201,7 +201,7 @@ def scanned(call: Call) -> Answer:
     return [call.answer(parts, lost)] + [call.lose(ORDER) for _ in call.outs[1:]]
 
 
-def _keeps_order(part: Part, k: int, axis: int) -> bool:
+def _keeps_order(part: SiteMap, k: int, axis: int) -> bool:
     """Whether entries of lines along an axis keep their places on it."""
     q, place = arrangement(part, k), part.dims.index(axis)
     if q is None or part.ids.shape[place] != part.there.shape[place]:

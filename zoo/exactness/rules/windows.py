@@ -23,7 +23,7 @@ from zoo.exactness.arithmetic import D4
 from zoo.exactness.calls import Answer, Call
 from zoo.exactness.rules.matching import matched
 from zoo.exactness.rules.products import ORIENTATIONS, separated
-from zoo.exactness.sites import OUT_OF_STEP, Loss, Part, arrangement, identity_part, product
+from zoo.exactness.sites import OUT_OF_STEP, Loss, SiteMap, arrangement, identity_part, product
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import act_on_features, move, order
 
@@ -46,16 +46,16 @@ def grid(height: int, width: int) -> Tensor:
 
 def grid_part(
     dims: tuple[int, int], here: tuple[int, int], there: tuple[int, int], found: Sequence[Element | None]
-) -> Part:
+) -> SiteMap:
     """A part whose sites are the positions of a map, each element moving them as one of d4 does; None is lost."""
     moves = tuple(None if e is None else moved_grid(e, *there) for e in found)
     ids = grid(*here)
-    return Part(dims, ids, ids if here == there else grid(*there), moves, there[0] * there[1], True)
+    return SiteMap(dims, ids, ids if here == there else grid(*there), moves, there[0] * there[1], True)
 
 
 def windows(
     call: Call, probe: Probe, probe_there: Probe, kernel: tuple[int, int] | None
-) -> tuple[list[Part], list[Element | None], dict[int, Loss]]:
+) -> tuple[list[SiteMap], list[Element | None], dict[int, Loss]]:
     """The parts of the result apart from those of its channels, the element by which each moves, and what is lost."""
     source, source_there = call.args[0], call.twin.args[0]
     last = (source.ndim - 2, source.ndim - 1)
@@ -83,14 +83,14 @@ def windows(
             continue
         found[k] = _answering(whole, k, e, probe, probe_there, kernel)
         if found[k] is None:
-            lost[k] = call.loss(OUT_OF_STEP, broken=True)
+            lost[k] = call.loss(OUT_OF_STEP, broken=not call.operation.startswith("grid_sampler"))
     out, out_there = (tuple(c.outs[0].shape[-2:]) for c in (call, call.twin))
     rest.append(grid_part(last, out, out_there, found))  # type: ignore[arg-type]
     return rest, found, lost
 
 
 def _answering(
-    part: Part, k: int, natural: Element, probe: Probe, probe_there: Probe, kernel: tuple[int, int] | None
+    part: SiteMap, k: int, natural: Element, probe: Probe, probe_there: Probe, kernel: tuple[int, int] | None
 ) -> Element | None:
     """The element by which the result moves when the sites move by element k; None if it does not move."""
     generator = torch.Generator().manual_seed(0)
@@ -209,11 +209,13 @@ def convolved(call: Call) -> Answer:
     alive = [c for c in columns if c is not None]
     if any(not torch.equal(c, torch.arange(len(c))) for c in alive):
         ids = torch.arange(call.outs[0].shape[1])
-        parts.append(Part((1,), ids, ids, tuple(columns), len(ids), False))
+        parts.append(SiteMap((1,), ids, ids, tuple(columns), len(ids), False))
     return call.answer(parts, lost)
 
 
-def _outputs(call: Call, channels: Sequence[Part], k: int, h: Element, transposed: bool, groups: int) -> Tensor | None:
+def _outputs(
+    call: Call, channels: Sequence[SiteMap], k: int, h: Element, transposed: bool, groups: int
+) -> Tensor | None:
     """The permutation of the output channels that answers element k; None if the filters do not allow one."""
     weight, bias = call.args[1], call.args[2]
     still = torch.arange(call.outs[0].shape[1])

@@ -133,7 +133,7 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
     note = FIELDS if has_other_fields(model) else RELAXED if predicted.relaxed else "" if own else FOREIGN
     if note != FIELDS:
         try:
-            layers = feature_error(twin, group=group, inputs=inputs).errors
+            layers = feature_error(twin, group=group, inputs=inputs, output=True).errors
         except ModelError as error:
             note = f"feature maps were not measured: {error}"
     return Structure(

@@ -32,6 +32,8 @@ class Call:
     """Whether filters count as symmetric, because the question is about the grids alone."""
     states: dict[int, Sites] = field(default_factory=dict)
     """What is known of its tensors, by `id`; constants are not in it."""
+    answers: dict[Any, Any] = field(default_factory=dict)
+    """What was found out about weights in earlier runs of the same model."""
     other: "Call | None" = None
     """The same call in the run on x, where that has another shape."""
 

@@ -58,6 +58,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         isotropic: whether filters count as symmetric, because the question is about the grids alone.
         calls: those of the run on an image of the other shape, where elements swap the sides of a rectangle.
         proves: whether to prove anything, or to write down the calls alone.
+        answers: what was found out about weights in earlier runs of the same model; added to.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         isotropic: bool,
         calls: Sequence[Call] | None = None,
         proves: bool = True,
+        answers: dict[Any, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.elements, self.isotropic, self.proves = tuple(elements), isotropic, proves
         self.before, self.calls = calls, list[Call]()
+        self.answers = {} if answers is None else answers
         self.grids, self.known = Grids(image), Known(len(self.elements))
         self.modules: list[tuple[str, nn.Module | None]] = [("", None)]
         self.count = self.hidden = 0  # of calls; of running modules that declare what they do
@@ -140,8 +143,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         path, module = self.modules[-1]
         twin = self._twin(operation)
         call = Call(
-            self.count, path, module, operation, func, args, kwargs, outs, self.elements, self.isotropic, states, twin
-        )
+            self.count, path, module, operation, func, args, kwargs, outs, self.elements, self.isotropic, states,
+            self.answers, twin,
+        )  # fmt: skip
         self.count += 1
         if not self.proves:
             self.calls.append(call)

@@ -42,6 +42,7 @@ class Tracer:
         parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self._model = duplicate(model)
+        self._answers: dict[Any, Any] = {}
         if parameter is not None and parameter.device.type != "cpu":
             self._model = self._model.to("cpu")
 
@@ -78,7 +79,7 @@ class Tracer:
         proves: bool,
     ) -> tuple[Recorder, dict[Element, Any], bool]:
         image = torch.zeros(1, self.in_chans, *size, dtype=self.dtype)
-        recorder = Recorder(image, elements, isotropic, calls, proves)
+        recorder = Recorder(image, elements, isotropic, calls, proves, self._answers)
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             torch.backends.mha.set_fastpath_enabled(False)  # it is one operation for a whole block

@@ -26,6 +26,7 @@ def feature_error(
     in_chans: int | None = None,
     seed: int = 0,
     inputs: Tensor | None = None,
+    output: bool = False,
 ) -> FeatureError:
     """Measure how far the feature maps of `model` are from moving with its input.
 
@@ -43,6 +44,7 @@ def feature_error(
         in_chans: channels of the images; by default read from the first convolution.
         seed: of the noise.
         inputs: images to measure on instead of noise, as the model takes them: normalised floats (B, C, H, W).
+        output: whether the output of a model that is not ours counts too: a map has to move, a vector not to change.
 
     Raises:
         ModelError: if the model cannot run in float64 at this size, has no feature maps, or has a smaller group.
@@ -53,7 +55,7 @@ def feature_error(
         >>> [bool(feature_error(model, size, images=2).worst < EXACT_ERROR) for size in (27, 28)]
         [False, True]
     """
-    return _measured(model, size, checked_group(model, group), images, in_chans, seed, inputs, output=False)
+    return _measured(model, size, checked_group(model, group), images, in_chans, seed, inputs, output)
 
 
 def checked_audit(

@@ -188,7 +188,9 @@ def test_layers_of_escnn_are_not_looked_into(here):
     said = refused("measure", "steerable:Inside", "--layers", *OWN, "--data", "glyphs:digits", code=2)
     assert "layers of escnn return typed tensors, which are not followed; leave --layers out." in said
     out = run("audit", "steerable:build", "--size", "29", "--channels", "1").output
-    assert "Its layers are those of escnn, which are not analysed: this is about the sampling grids alone." in out
+    assert (
+        "Its layers are those of escnn, whose fields are not analysed: this is about the sampling grids alone." in out
+    )
     assert "No layer ties" not in out
     network, images = open_model("steerable:Inside").model, torch.randn(2, 1, 29, 29)
     with pytest.raises(ModelError, match="typed tensors, which are not followed; use local_equivariance_error"):

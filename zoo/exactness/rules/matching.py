@@ -17,14 +17,14 @@ def matched(moved: Tensor, rows: Tensor, guesses: Iterable[Tensor] = ()) -> Tens
         rows: (n, m), the weights of each output.
         guesses: permutations to try first; equal rows leave a choice.
     """
-    moved, rows = moved.double(), rows.double()
     bound = ROUNDING * float(rows.abs().max()) if rows.numel() else 0.0
     still = torch.arange(len(rows))
-    for guess in (still, *guesses):
+    for guess in (*guesses, still):
         if len(guess) == len(rows) and _close(moved, rows[guess], bound):
             return guess
     generator = torch.Generator().manual_seed(0)
     direction = torch.rand(rows.shape[1], generator=generator, dtype=torch.float64) + 0.5
+    moved, rows = moved.double(), rows.double()
     from_moved, from_rows = (moved @ direction).argsort(stable=True), (rows @ direction).argsort(stable=True)
     found = torch.empty_like(from_moved)
     found[from_moved] = from_rows

@@ -221,14 +221,30 @@ def _outputs(
     still = torch.arange(call.outs[0].shape[1])
     if not channels and (call.isotropic or weight.shape[2:].numel() == 1 or h == D4.elements[0]):
         return still
+    q = (
+        arrangement(channels[0], k)
+        if channels
+        else torch.arange(weight.shape[0] if transposed else weight.shape[1] * groups)
+    )
+    if q is None:
+        return None
+    key = (id(weight), weight._version, id(bias), h, call.elements[k], q.numpy().tobytes())
+    if key not in call.answers:
+        found = _matched(weight, bias, q, h, transposed, groups, _guesses(call, k))
+        call.answers[key] = (found, weight, bias)  # held, so that their ids stay theirs
+    answer: Tensor | None = call.answers[key][0]
+    return answer
+
+
+def _matched(
+    weight: Tensor, bias: Tensor | None, q: Tensor, h: Element, transposed: bool, groups: int, guesses: list[Tensor]
+) -> Tensor | None:
+    """The permutation of outputs for filters that h has moved, and whose inputs q permutes."""
     filters = _by_output(weight, transposed, groups)  # (groups, out / groups, in / groups, ...)
     turned = move(filters, ~h) if filters.ndim == 5 else filters
     if turned.shape != filters.shape:
         return None
     outs, ins = filters.shape[1:3]
-    q = arrangement(channels[0], k) if channels else torch.arange(groups * ins)
-    if q is None:
-        return None
     target = torch.empty_like(turned)
     goes = (q // ins).view(groups, ins)
     if not torch.equal(goes, goes[:, :1].expand_as(goes)):
@@ -237,14 +253,13 @@ def _outputs(
         place = (q % ins).view(groups, ins)[group]
         target[group][:, place] = turned[group]
     columns = [t.reshape(groups * outs, -1) for t in (target, filters)]
-    scale = float(filters.abs().max()) + 1.0
-    labels = [goes[:, 0].repeat_interleave(outs), torch.arange(groups).repeat_interleave(outs)]
-    columns = [torch.cat([c.double(), scale * label[:, None]], 1) for c, label in zip(columns, labels, strict=True)]
-    if groups == 1:
-        columns = [c[:, :-1] for c in columns]
+    if groups > 1:
+        scale = float(filters.abs().max()) + 1.0
+        labels = [goes[:, 0].repeat_interleave(outs), torch.arange(groups).repeat_interleave(outs)]
+        columns = [torch.cat([c, scale * label[:, None]], 1) for c, label in zip(columns, labels, strict=True)]
     if bias is not None:
-        columns = [torch.cat([c, bias.detach().double()[:, None]], 1) for c in columns]
-    return matched(columns[0], columns[1], _guesses(call, k))
+        columns = [torch.cat([c, bias.detach()[:, None]], 1) for c in columns]
+    return matched(columns[0], columns[1], guesses)
 
 
 def _by_output(weight: Tensor, transposed: bool, groups: int) -> Tensor:

@@ -148,7 +148,7 @@ def test_a_saved_average_is_evaluated(tmp_path):
 def test_an_audit_says_that_it_does_not_know():
     said = zoo.audit(averaged_network(), SIZE)
     assert not said.exact and said.verdict.startswith("unknown: at 20x20 range (grid_sampler_2d): ")
-    assert said.nearest == () and [mend.layer for mend in said.mends] == ["range"]
+    assert said.nearest == () and said.mends == () and len(said.undecided) == 3
     assert zoo.audit(averaged_network().network, SIZE).exact
 
 

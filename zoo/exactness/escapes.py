@@ -10,7 +10,9 @@ from torch.overrides import TorchFunctionMode
 from zoo.exactness.calls import tensors
 from zoo.exactness.recorder import Recorder
 
-READERS = {"numpy", "tolist", "__array__", "__dlpack__", "untyped_storage", "storage"}
+READERS = {
+    "numpy", "tolist", "__array__", "__dlpack__", "untyped_storage", "storage", "__repr__", "apply_", "map_", "map2_",
+}  # fmt: skip
 """Methods that hand the values of a tensor to code that torch does not see."""
 
 

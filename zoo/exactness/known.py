@@ -57,8 +57,8 @@ class Known:
             tensor = owner()
             if tensor is not None and id(tensor) not in mine:
                 self._states[tensor] = self.lost(loss)
-        if constant:  # its other names are not known; the memory is held, so that its address is not given away
-            self._spoilt[storage] = (target.untyped_storage(), loss)
+        if constant:  # its other names are not known; it is held, so that its address is not given away
+            self._spoilt[storage] = (target, loss)
 
     def of(self, values: Any, alias: Loss) -> dict[int, Sites]:
         """Of the tensors in some values, by `id`, those that are no constants."""
@@ -67,5 +67,8 @@ class Known:
 
 
 def _storage(tensor: Tensor) -> int:
-    """The address of a tensor's memory."""
-    return int(tensor.untyped_storage()._cdata)
+    """The address of a tensor's memory; for a sparse or nested tensor, which has none of its own, a number like it."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return -id(tensor)

@@ -2,7 +2,7 @@
 
 `OPERATIONS` maps a name to a function that reads the arguments of a call and returns its effect:
 
-    Step    places windows (convolution, pooling, strided slice, resizing), or cannot be analysed
+    Step    places windows (convolution, pooling, strided slice, resizing)
     Border  pads or crops
     Axes    permutes the axes of the tensor
     None    leaves the grid as it is

@@ -1,5 +1,7 @@
 """Networks that try to fool an audit: what it proves is what is measured, and what it breaks is broken."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -123,6 +125,9 @@ UNKNOWN = {
     "a Fourier transform": (lambda m, x: torch.fft.fft2(m.conv(x)).abs(), 8, "_fft_c2c"),
     "a number that is read": (lambda m, x: m.conv(x) * m.conv(x)[0, 0, 0, 0].item(), 8, "_local_scalar_dense"),
     "numpy": (lambda m, x: torch.from_numpy(m.conv(x).numpy().copy()), 8, "numpy"),
+    "a deep copy": (lambda m, x: copy.deepcopy(m.conv(x)), 8, "copy"),
+    "its text": (lambda m, x: m.conv(x) * len(repr(x)), 8, "__repr__"),
+    "a function of Python": (lambda m, x: m.conv(x).apply_(lambda value: value + 1), 8, "apply_"),
     "noise": (lambda m, x: m.conv(x) + torch.rand(1, 1, 8, 8).to(x), 8, "rand"),
     "a write into a part": (lambda m, x: (y := m.conv(x), y[..., 0].zero_())[0], 8, "zero"),
     "a write by another name": (lambda m, x: (y := m.conv(x), y.view(-1).mul_(torch.arange(256).to(x)))[0], 8, "mul"),

@@ -18,7 +18,9 @@ def exactness_record(model: nn.Module, size: int, in_chans: int) -> dict[str, An
     report = audit(model, size, in_chans=in_chans)
     fields = report.to_dict()
     kept = {key: fields[key] for key in ("size", "group", "exact", "verdict", "phi", "survivors", "nearest")}
-    sizes = {str(side): phi for side, phi in phi_by_size(model, size, in_chans=in_chans).items()}
+    # What is unknown at its own size is unknown at all.
+    by_size = {} if report.outcome == "unknown" else phi_by_size(model, size, in_chans=in_chans)
+    sizes = {str(side): phi for side, phi in by_size.items()}
     record = kept | {"tied": report.tied and not report.relaxed, "sizes": sizes}
     learned: dict[str, Any] = {}
     if report.relaxed:

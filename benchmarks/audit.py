@@ -39,15 +39,17 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    began, found = process_time(), Counter[tuple[str, str]]()
-    for seed in range(options.start, options.start + options.count):
-        found += judged(seed)
-        if seed % 1000 == 999:
-            print(f"{seed + 1 - options.start} networks", flush=True)
+    began, found, seed = process_time(), Counter[tuple[str, str]](), options.start
+    try:
+        for seed in range(options.start, options.start + options.count):
+            found += judged(seed)
+            if seed % 1000 == 999:
+                print(f"{seed + 1 - options.start} networks", flush=True)
+    except KeyboardInterrupt:
+        seed -= 1  # what is done counts
     seen = ("exact", "broken", "in between")
     rows = [(said, *(f"{found[said, word]:,}" for word in seen)) for said in ("proven", "broken", "unknown")]
-    last = options.start + options.count - 1
-    title = f"Elements of d4 of the random networks {options.start} to {last}, by what is measured:"
+    title = f"Elements of d4 of the random networks {options.start} to {seed}, by what is measured:"
     cost = f"{(process_time() - began) / 60:.0f} minutes of one core."
     print(Table(("audit", *seen), rows, title, [cost]))
 

@@ -14,6 +14,7 @@ import pytest
 import cli
 import symdata
 import zoo
+from tests.support.steerable import require_escnn
 
 FACES = (
     "symdata",
@@ -64,6 +65,8 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_a_module_run(module, tmp_path, monkeypatch):
+    if module == "zoo.models.steerable":
+        require_escnn()
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     failed, _ = doctest.testmod(importlib.import_module(module), optionflags=flags)

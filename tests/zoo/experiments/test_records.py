@@ -18,6 +18,8 @@ from zoo.experiments.harness.setting import Setting
 pytestmark = pytest.mark.checkout
 
 RESULTS = ROOT / "docs" / "results"
+if not RESULTS.is_dir():
+    pytest.skip("the records are in the checkout alone", allow_module_level=True)
 
 
 def recorded(experiment: str) -> list[RunRecord]:

@@ -1,7 +1,7 @@
 """Random networks by the thousand: is what an audit proves of them what is measured?
 
 Each network of `tests.support.random_networks` is audited, and its output measured under all elements of d4 in float64,
-with symmetric filters, for that is what an audit of grids speaks of.
+with filters that are made symmetric: an audit of grids asks about those.
 
     python -m benchmarks.audit --count 20000
 """

@@ -43,7 +43,7 @@ class SourceAudit(Result):
         c, h, w = self.shape
         head = (
             f"Symmetry audit of {self.audit.images:,} images of {self.place} ({self.split}), {c} x {h} x {w}: "
-            f"can images moved by {self.audit.group.name} be told from these?"
+            f"can images moved by {self.audit.group.name} be distinguished from these?"
         )
         item = partial(textwrap.fill, width=_WIDTH, initial_indent="- ", subsequent_indent="  ")
         return [head, *self.audit.parts(), "\n".join(map(item, advice(self.audit)))]

@@ -9,6 +9,7 @@ from typing import Any
 from symdata.errors import RecipeError
 from symdata.fields import declare, one_of, read, real, text, whole
 from symdata.symmetry import Symmetry
+from symdata.transforms.resampling import KERNELS, MASKS, PADDINGS
 
 MAX_SIZE = 4096
 MAX_COUNT = 10**9
@@ -57,12 +58,12 @@ class Spec:
     """Share of training images held out if the source has no validation split; None: that of the recipe, or 0."""
     resample: str = declare(
         "auto",
-        one_of("auto", "exact", "halves", "thirds", "spline", "bilinear", "bicubic", "nearest"),
+        one_of("auto", "exact", *KERNELS),
         "Interpolation between pixels.  [auto: exact if possible, else halves for every image]",
     )
     """This and the next three are as for `act`, decided once for all splits."""
-    mask: str = declare("auto", one_of("auto", "disk", "none"), "auto: disk if resampled.")
-    padding: str = declare("border", one_of("border", "zeros", "reflection"), "Pixels outside of the image.")
+    mask: str = declare("auto", one_of("auto", *MASKS), "auto: disk if resampled.")
+    padding: str = declare("border", one_of(*PADDINGS), "Pixels outside of the image.")
     supersample: int = declare(1, whole(1, 16), "Samples per pixel and axis; 3 as for RotMNIST.")
 
     def __post_init__(self) -> None:

@@ -170,12 +170,9 @@ class _Rows:
     """Buffers and views for `_refine_rows` of (outer, n, width)."""
 
     def __init__(self, outer: int, n: int, width: int, kernel: FineKernel, dtype: torch.dtype) -> None:
-        self.kernel, self.around, heavy, light = (
-            kernel,
-            *(torch.empty((outer, n - 2, width), dtype=dtype) for _ in "ahl"),
-        )
-        if kernel.steps == 2:
-            light = heavy
+        self.kernel, inner = kernel, (outer, n - 2, width)
+        self.around, heavy = torch.empty(inner, dtype=dtype), torch.empty(inner, dtype=dtype)
+        light = heavy if kernel.steps == 2 else torch.empty(inner, dtype=dtype)
         self.out = torch.empty((outer, kernel.size(n), width), dtype=dtype)
         self.on, after, *before = (self.out[:, k :: kernel.steps] for k in range(kernel.steps))
         self.blurred = [(self.on, 2.0 * kernel.on), (heavy, 2.0 * kernel.heavy)]

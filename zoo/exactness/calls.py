@@ -34,11 +34,13 @@ class Call:
     """What is known of its tensors, by `id`; constants are not in it."""
     answers: dict[Any, Any] = field(default_factory=dict)
     """What was found out about weights in earlier runs of the same model."""
+    births: Sequence[Any] = ()
+    """For each tensor that depends on the image the call that made it, and which of its results it was."""
     other: "Call | None" = None
     """The same call in the run on x, where that has another shape."""
 
     def __post_init__(self) -> None:
-        self.versions = [tensor._version for tensor in tensors(self.args)]
+        self._versions = [tensor._version for tensor in self.constants]
 
     @property
     def twin(self) -> "Call":
@@ -54,6 +56,11 @@ class Call:
     def tracked(self) -> list[Tensor]:
         """The tensors that depend on the image, in order."""
         return [tensor for tensor in tensors([self.args, self.kwargs]) if id(tensor) in self.states]
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """The tensors that do not depend on the image, in order."""
+        return [tensor for tensor in tensors([self.args, self.kwargs]) if id(tensor) not in self.states]
 
     def state(self, tensor: Any) -> Sites | None:
         """What is known of a tensor; None for a constant."""
@@ -100,13 +107,25 @@ class Call:
         return self.function(tensor, *self.args[1:], **self.kwargs)
 
     def is_stale(self) -> bool:
-        """Whether a tensor of it has been written in place since: then it cannot be asked any more."""
-        return self.versions != [tensor._version for tensor in tensors(self.args)]
+        """Whether a constant of it has been written in place since: then it cannot be asked any more."""
+        return self._versions != [tensor._version for tensor in self.constants]
+
+    def settings(self) -> Any:
+        """The arguments without the tensors."""
+        return _without_tensors([list(self.args), self.kwargs])
 
 
 Answer = Sites | Sequence[Sites]
 """The state of every result, or of each."""
 Rule = Callable[[Call], Answer]
+
+
+def _without_tensors(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return None
+    if isinstance(value, dict):
+        return {name: _without_tensors(inner) for name, inner in value.items()}
+    return [_without_tensors(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def tensors(values: Any) -> Iterator[Tensor]:

@@ -48,13 +48,14 @@ class Judge:
     def is_exact(self, size: tuple[int, int]) -> bool:
         """Whether every element of the group is proven at (height, width); False where the model cannot run."""
         try:
-            return not any(self.trace(size, generators(self.group)).losses.values())
+            elements = generators(self.group) if size[0] == size[1] else self.group.elements
+            return not any(self.trace(size, elements).losses.values())
         except ModelError:
             return False
 
 
 def generators(group: Group) -> tuple[Element, ...]:
-    """Elements of a subgroup of d4 whose products are all of it: what they leave exact, all leave exact."""
+    """Elements of a subgroup of d4 whose products are all of it; on a square all are exact if these are."""
     turn = [e for e in group.elements if not e.flip and e.angle][:1]
     return (*turn, *[e for e in group.elements if e.flip][:1]) or group.elements[:1]
 

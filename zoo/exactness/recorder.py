@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from symdata.groups import Element
 from zoo.errors import describe_error
@@ -23,6 +24,7 @@ from zoo.exactness.arithmetic import survives
 from zoo.exactness.calls import Call, tensors
 from zoo.exactness.grids import Grids
 from zoo.exactness.known import Known
+from zoo.exactness.rectangles import OTHERWISE, same
 from zoo.exactness.rules import RULES
 from zoo.exactness.rules.windows import grid_part
 from zoo.exactness.shape_only import shape_only
@@ -79,6 +81,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.count = self.hidden = 0  # of calls; of running modules that declare what they do
         self.escaped: Loss | None = None
         here = (image.shape[-2], image.shape[-1])
+        self.births = WeakTensorKeyDictionary({image: (-1, 0)})
         self.known.put(image, self._moved((), here, [*self.elements], [None] * len(self.elements)))
 
     @classmethod
@@ -108,7 +111,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.hidden:
             return func(*args, **kwargs)
         states = self.known.of([args, kwargs], self._loss("alias", "reads a tensor by another name"))
-        if not states:
+        if not states or name.rstrip("_") in RANDOM:
             out = func(*args, **kwargs)
             if name.rstrip("_") in RANDOM:
                 for tensor in tensors([out]):
@@ -141,30 +144,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             operation = name.rstrip("_")
             func = getattr(getattr(torch.ops.aten, operation, None), func._overloadname, func)
         path, module = self.modules[-1]
-        twin = self._twin(operation)
+        births = [self._birth(tensor) for tensor in tensors([args, kwargs]) if id(tensor) in states]
         call = Call(
             self.count, path, module, operation, func, args, kwargs, outs, self.elements, self.isotropic, states,
-            self.answers, twin,
+            self.answers, births,
         )  # fmt: skip
+        if self.before is not None:
+            self._pair(call, self.before)
         self.count += 1
         if not self.proves:
             self.calls.append(call)
         for number, (tensor, state) in enumerate(zip(outs, self._answers(call), strict=True)):
             self.known.put(tensor, state if call.is_square else self._in_both(call, number, state))
+            self.births[tensor] = (call.order, number)
         target = kwargs.get("out", args[0] if in_place else None)
         if isinstance(target, Tensor) and target.numel():
             loss = call.loss("is written in place, and read by another name", False)
             self.known.written(target, outs, id(target) not in states, loss)
 
-    def _twin(self, operation: str) -> Call | None:
-        """The same call in the other run; from where the runs differ, nothing is known."""
-        if self.before is None:
-            return None
-        twin = self.before[self.count] if self.count < len(self.before) else None
-        if twin is None or twin.operation != operation or twin.is_stale():
-            self.escape(operation, "does other things with the turned rectangle")
-            return None
-        return twin
+    def _pair(self, call: Call, before: Sequence[Call]) -> None:
+        """Put beside a call what it is in the other run; from where the runs differ, nothing is known."""
+        if self.count < len(before) and same(call, before[self.count]):
+            call.other = before[self.count]
+        else:
+            self.escape(call.operation, OTHERWISE)
+
+    def _birth(self, tensor: Tensor) -> Any:
+        """The call that made a tensor, and which of its results it was; None for a constant."""
+        return self.births[tensor] if tensor in self.births else None
+
+    def finish(self, outputs: Sequence[Tensor], ends: Sequence[Any] | None) -> list[Any]:
+        """After a run: its outputs have to be those of the other run, if there is one, which `ends` names."""
+        found = [self._birth(tensor) for tensor in outputs]
+        if self.before is not None and (found != ends or self.count != len(self.before)):
+            self.escape("output", OTHERWISE)
+        self.grids.finish(list(outputs))
+        return found
 
     def _answers(self, call: Call) -> list[Sites]:
         """What the rule of a call says of each result."""

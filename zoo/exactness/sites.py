@@ -14,7 +14,7 @@ Axes that no `SiteMap` names do not move at all. On a rectangle, an element that
 and `n` belong to the run on g x, `there` and `n_there` to the run on x. Elsewhere both are the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,6 +22,10 @@ from torch import Tensor
 
 OUT_OF_STEP = "its windows are out of step with the image"
 """What is lost so in two branches, their sum does not restore; for other losses that is not known."""
+
+
+Sizes = Sequence[int] | Mapping[int, int]
+"""Of axes, by number."""
 
 
 @dataclass(frozen=True)
@@ -108,27 +112,45 @@ def identity_part(shape: Sequence[int], there: Sequence[int], dims: tuple[int, .
 
 def product(parts: Sequence[SiteMap]) -> SiteMap:
     """Parts of different axes as one part: a site for every combination of their sites."""
-    first, *rest = parts
+    axes = tuple(sorted(d for part in parts for d in part.dims))
+    here = {d: n for part in parts for d, n in zip(part.dims, part.ids.shape, strict=True)}
+    there = {d: n for part in parts for d, n in zip(part.dims, part.there.shape, strict=True)}
+    first, *rest = [stretched(part, axes, here, there) for part in parts]
     for other in rest:
-        first = _product(first, other)
+        first = paired(first, other)
     return first
 
 
-def _product(a: SiteMap, b: SiteMap) -> SiteMap:
-    dims = a.dims + b.dims
-    order = sorted(range(len(dims)), key=dims.__getitem__)
-
-    def outer(one: Tensor, two: Tensor, n: int) -> Tensor:
-        ids = one.reshape(*one.shape, *[1] * two.ndim) * n + two
-        return ids.permute(order)
-
-    ids = outer(a.ids, b.ids, b.n)
-    there = ids if a.ids is a.there and b.ids is b.there else outer(a.there, b.there, b.n_there)
+def paired(a: SiteMap, b: SiteMap) -> SiteMap:
+    """Two parts of the same axes as one part, with a site for every pair of their sites."""
+    ids = a.ids * b.n + b.ids
+    same = a.there is a.ids and b.there is b.ids
     moves = tuple(
         None if one is None or two is None else (one[:, None] * b.n_there + two).flatten()
         for one, two in zip(a.moves, b.moves, strict=True)
     )
-    return SiteMap(tuple(sorted(dims)), ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
+    there = ids if same else a.there * b.n_there + b.there
+    return SiteMap(a.dims, ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
+
+
+def stretched(part: SiteMap, axes: tuple[int, ...], here: Sizes, there: Sizes) -> SiteMap:
+    """A part on some of the axes, stretched to all of them: it does not depend on the others.
+
+    Args:
+        part: whose axes are among `axes`.
+        axes: ascending.
+        here, there: sizes of the axes in both runs.
+    """
+    if part.dims == axes:
+        return part
+
+    def stretch(ids: Tensor, sizes: Sizes) -> Tensor:
+        known = iter(ids.shape)
+        return ids.reshape([next(known) if d in part.dims else 1 for d in axes]).expand([sizes[d] for d in axes])
+
+    ids = stretch(part.ids, here)
+    same = part.there is part.ids and all(here[d] == there[d] for d in axes)
+    return replace(part, dims=axes, ids=ids, there=ids if same else stretch(part.there, there))
 
 
 def zipped(parts: Sequence[SiteMap]) -> tuple[SiteMap, tuple[int, ...]]:

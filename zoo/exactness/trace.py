@@ -1,6 +1,6 @@
 """What one run of a model has shown: its subsamplings, and for every element whether it is proven at the output."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -34,13 +34,13 @@ class RunTrace:
         return not any(self.losses.get(e) for e in group.elements)
 
 
-def outcome(recorder: Recorder, outputs: Any) -> dict[Element, Loss | None]:
+def outcome(recorder: Recorder, outputs: Sequence[Tensor]) -> dict[Element, Loss | None]:
     """Why each element is lost at the outputs of a run, or None.
 
     Maps (B, C, H, W) have to move like the image, and vectors (B, K) not at all; the entries of other tensors, such as
     tokens (B, N, C), may move among themselves.
     """
-    found = [(t, state) for t in outputs_of(outputs) if (state := recorder.state(t)) is not None]
+    found = [(t, state) for t in outputs if (state := recorder.state(t)) is not None]
     last = recorder.last_loss()
     if not found:
         lost = recorder.escaped or last("returns no tensor that is made of the image", False)
@@ -53,9 +53,9 @@ def outcome(recorder: Recorder, outputs: Any) -> dict[Element, Loss | None]:
     return losses
 
 
-def heads(recorder: Recorder, outputs: Any) -> bool:
+def heads(recorder: Recorder, outputs: Sequence[Tensor]) -> bool:
     """Whether logits weigh orientations, so that they are not invariant although the feature maps are exact."""
-    states = [state for t in outputs_of(outputs) if (state := recorder.state(t)) is not None]
+    states = [state for t in outputs if (state := recorder.state(t)) is not None]
     return any(loss is not None and loss.head for state in states for loss in state.losses)
 
 

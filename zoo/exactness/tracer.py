@@ -18,7 +18,7 @@ from zoo.exactness.calls import Call
 from zoo.exactness.escapes import Escapes
 from zoo.exactness.hooks import module_hooks
 from zoo.exactness.recorder import Recorder
-from zoo.exactness.trace import RunTrace, heads, outcome
+from zoo.exactness.trace import RunTrace, heads, outcome, outputs_of
 
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError)
 """What a model raises, of torch's and Python's own kinds, that cannot run on an input."""
@@ -60,14 +60,15 @@ class Tracer:
         followed = [e for e in (D4.elements if elements is None else elements) if e != D4.elements[0]]
         swaps = [e for e in followed if D4.index(e) % 2 and size[0] != size[1]]
         straight = [e for e in followed if e not in swaps]
-        recorder, losses, weighs = self._run(size, straight, isotropic, None, True)
+        recorder, outputs, _ = self._run(size, straight, isotropic)
+        losses, weighs = outcome(recorder, outputs), heads(recorder, outputs)
         if swaps:
-            calls = self._run(size, swaps, isotropic, None, False)[0].calls
+            before, _, ends = self._run(size, swaps, isotropic, proves=False)
             try:
-                _, more, also = self._run((size[1], size[0]), swaps, isotropic, calls, True)
+                other, outputs, _ = self._run((size[1], size[0]), swaps, isotropic, before.calls, ends)
+                losses, weighs = losses | outcome(other, outputs), weighs or heads(other, outputs)
             except ModelError as error:
-                more, also = _cannot_turn(recorder, swaps, error), False
-            losses, weighs = losses | more, weighs or also
+                losses |= _cannot_turn(recorder, swaps, error)
         return RunTrace(tuple(recorder.grids.found), losses, weighs)
 
     def _run(
@@ -75,9 +76,11 @@ class Tracer:
         size: tuple[int, int],
         elements: Sequence[Element],
         isotropic: bool,
-        calls: list[Call] | None,
-        proves: bool,
-    ) -> tuple[Recorder, dict[Element, Any], bool]:
+        calls: list[Call] | None = None,
+        ends: list[Any] | None = None,
+        proves: bool = True,
+    ) -> tuple[Recorder, list[Tensor], list[Any]]:
+        """The recorder of a run, its outputs, and which calls made them."""
         image = torch.zeros(1, self.in_chans, *size, dtype=self.dtype)
         recorder = Recorder(image, elements, isotropic, calls, proves, self._answers)
         fast = torch.backends.mha.get_fastpath_enabled()
@@ -89,7 +92,7 @@ class Tracer:
                 recorder,
                 module_hooks(self._model, recorder.leave, recorder.enter),
             ):
-                outputs = self._model(image)
+                outputs = list(outputs_of(self._model(image)))
         except ANYTHING as error:
             shape = (1, self.in_chans, *size)
             raise ModelError(
@@ -98,8 +101,7 @@ class Tracer:
             ) from error
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
-        recorder.grids.finish(outputs)
-        return recorder, outcome(recorder, outputs) if proves else {}, heads(recorder, outputs)
+        return recorder, outputs, recorder.finish(outputs, ends)
 
 
 def _cannot_turn(recorder: Recorder, elements: Sequence[Element], error: ModelError) -> dict[Element, Any]:

@@ -11,6 +11,7 @@ from symdata.errors import suggest
 from symdata.fields import FLAG, Rule, declare, one_of, read, real, several, text, whole
 from symdata.sources.fit import RESIZES
 from symdata.symmetry import Symmetry
+from symdata.transforms.resampling import KERNELS
 from zoo.errors import ModelError
 
 
@@ -82,7 +83,7 @@ class TrainConfig(PlainData):
     )
     resample: str = declare(
         "auto",
-        one_of("auto", "exact", "halves", "thirds", "spline", "bilinear", "bicubic", "nearest"),
+        one_of("auto", "exact", *KERNELS),
         "Interpolation of the augmentation; auto: exact if possible, otherwise halves.",
     )
     channels: int | None = declare(

@@ -37,10 +37,13 @@ def _verdict(found: AsymmetryAudit) -> str:
         )
     lost = ", ".join(found.differing)
     if found.safe == "none":
-        return f"Augmenting with {name} changes what a classifier sees: images moved by {lost} can be told from these."
+        return (
+            f"Augmenting with {name} changes what a classifier sees: images moved by {lost} can be distinguished "
+            "from these."
+        )
     return (
         f"Augmenting with {found.safe} is safe as far as {n} can tell, with {name} it is not: images moved by {lost} "
-        "can be told from these."
+        "can be distinguished from these."
     )
 
 

@@ -129,6 +129,8 @@ UNKNOWN = {
     "its text": (lambda m, x: m.conv(x) * len(repr(x)), 8, "__repr__"),
     "a function of Python": (lambda m, x: m.conv(x).apply_(lambda value: value + 1), 8, "apply_"),
     "noise": (lambda m, x: m.conv(x) + torch.rand(1, 1, 8, 8).to(x), 8, "rand"),
+    "dropout that stays on": (lambda m, x: F.dropout(m.conv(x).mean((2, 3)), 0.5, True), 8, "bernoulli_"),
+    "complex numbers as pairs": (lambda m, x: torch.view_as_real(m.conv(x).to(torch.complex64)), 8, "view_as_real"),
     "a write into a part": (lambda m, x: (y := m.conv(x), y[..., 0].zero_())[0], 8, "zero"),
     "a write by another name": (lambda m, x: (y := m.conv(x), y.view(-1).mul_(torch.arange(256).to(x)))[0], 8, "mul"),
     "a sum of slices": (lambda m, x: sum(focus(m.conv(x)).split(4, 1)), 8, "add"),
@@ -188,3 +190,31 @@ def test_the_verdict_says_whether_it_is_about_the_function():
     assert audit(blur, 8).scope == "function" and "its feature maps move with the image" in audit(blur, 8).verdict
     plain = audit(nn.Conv2d(1, 1, 3, padding=1), 8)
     assert plain.exact and plain.scope == "grids" and "this is about the grids alone" in plain.verdict
+
+
+def tall(x):
+    return x.shape[2] > x.shape[3]
+
+
+TWO_FACED = {
+    "another operation": lambda m, x: F.avg_pool2d(m.conv(x), 2) if tall(x) else m.conv(x),
+    "another tensor": lambda m, x: (a := m.conv(x), b := a.exp(), a if tall(x) else b)[2],
+    "another operand": lambda m, x: (a := m.conv(x), b := a.exp(), (a if tall(x) else b) + 1)[2],
+    "another number": lambda m, x: m.conv(x) * (2 if tall(x) else 3),
+    "another filter": lambda m, x: F.conv2d(x, m.conv.weight * (1 if tall(x) else 2), None, 1, 1),
+    "another padding": lambda m, x: F.pad(m.conv(x), (1, 1, 1, 1), value=float(tall(x))),
+}
+
+
+@pytest.mark.parametrize("case", TWO_FACED)
+@pytest.mark.parametrize("size", [(10, 8), (8, 10)])
+def test_a_network_that_tells_tall_from_wide_is_not_exact(case, size):
+    net = Net(TWO_FACED[case])
+    report = audit(net, size)
+    assert {"r90", "r270", "r90m", "r270m"} <= {str(e) for e in report.group.elements if e not in report.survivors}
+    assert report.nearest == ()
+
+
+@pytest.mark.parametrize("size", [(10, 8), (8, 10)])
+def test_activations_in_place_leave_a_rectangle_exact(size):
+    assert audit(nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU(inplace=True), nn.AvgPool2d(2)), size).exact

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.exactness.calls import Answer, Call
-from zoo.exactness.sites import SiteMap, Sites, arrangement, depends, identity_part, product
+from zoo.exactness.sites import SiteMap, Sites, arrangement, depends, identity_part, paired, product
 
 
 def viewed(call: Call) -> Sites:
@@ -108,8 +108,8 @@ def selected(call: Call) -> Answer:
         return call.lose("chooses positions by the values of the image")
     here = _sources(call)
     there = here if call.is_square else _sources(call.twin)
-    if len(here) != len(call.outs) or len(here) != len(there):
-        return call.lose("makes another number of results of the turned rectangle")
+    if [one.shape for one in here] != [out.shape for out in call.outs] or len(here) != len(there):
+        return call.lose("makes other results of the turned rectangle")
     answers = []
     for one, two in zip(here, there, strict=True):
         answer = _selection(call, state, one, two)
@@ -227,21 +227,9 @@ def _aligned(groups: Sequence[_Group], axes: tuple[int, ...], here: Sequence[int
             shown = group.here if group.there is None else group.there
             ids_there = part.there.flatten()[_reduced(shown, axes).expand(sizes_there)]
         one = replace(part, dims=axes, ids=ids, there=ids_there)
-        found = one if found is None else _paired(found, one)
+        found = one if found is None else paired(found, one)
     assert found is not None
     return found
-
-
-def _paired(a: SiteMap, b: SiteMap) -> SiteMap:
-    """Two parts on the same axes, with a site for every pair of their sites."""
-    ids = a.ids * b.n + b.ids
-    same = a.there is a.ids and b.there is b.ids
-    there = ids if same else a.there * b.n_there + b.there
-    moves = tuple(
-        None if one is None or two is None else (one[:, None] * b.n_there + two).flatten()
-        for one, two in zip(a.moves, b.moves, strict=True)
-    )
-    return SiteMap(a.dims, ids, there, moves, a.n_there * b.n_there, a.spatial or b.spatial)
 
 
 def _with_constant(part: SiteMap, constant: Tensor, constant_there: Tensor) -> SiteMap:
@@ -257,7 +245,7 @@ def _with_constant(part: SiteMap, constant: Tensor, constant_there: Tensor) -> S
 
 MOVEMENT = {
     **dict.fromkeys(["view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "_reshape_alias", "flatten"], viewed),
-    **dict.fromkeys(["permute", "transpose", "t", "numpy_T"], permuted),
+    **dict.fromkeys(["permute", "transpose", "t"], permuted),
     **dict.fromkeys(
         "slice select split split_with_sizes unsafe_split unsafe_split_with_sizes unbind index index_select gather "
         "take expand repeat flip roll constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d "

@@ -1,13 +1,13 @@
 """Operations that make each entry of the entries at the same place, constants among them, and joining of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from zoo.exactness.calls import Call, tensors
-from zoo.exactness.sites import Loss, SiteMap, Sites, alike, depends, identity_part, product, zipped
+from zoo.exactness.sites import Loss, SiteMap, Sites, alike, depends, identity_part, product, stretched, zipped
 
 APART = "combines positions that do not move together"
 FIXED = "its constants differ between positions that the image's motion exchanges"
@@ -17,6 +17,8 @@ def pointwise(call: Call) -> Sites:
     """Entries of one place, of all tensors with their sizes stretched to that of the result."""
     out, out_there = call.outs[0], call.twin.outs[0]
     used, used_there = ([c.args[call.operation == "copy" :], c.kwargs] for c in (call, call.twin))
+    stretched_shape = torch.broadcast_tensors(*tensors(used))[0].shape  # type: ignore[no-untyped-call]
+    assert call.operation == "copy" or stretched_shape == out.shape, "a result of another shape"
     operands = [
         Operand.of(call, tensor, there, out.ndim)
         for tensor, there in zip(tensors(used), tensors(used_there), strict=True)
@@ -26,14 +28,20 @@ def pointwise(call: Call) -> Sites:
 
 
 class Operand:
-    """A tensor of a pointwise operation, with the axes counted as in its result."""
+    """A tensor of a pointwise operation, with the axes counted as in its result.
 
-    def __init__(self, parts: Sequence[SiteMap], wide: set[int], tensor: Tensor, there: Tensor, constant: bool) -> None:
-        self.parts = parts
-        self.wide = wide
-        """The axes on which it is not stretched."""
-        self.tensor, self.there = tensor, there
-        self.constant = constant
+    Args:
+        parts: of the tensor.
+        tensor, there: in both runs, with as many axes as the result.
+        constant: whether it does not depend on the image.
+        wide: axes on which it counts as not stretched, even if it has one entry there.
+    """
+
+    def __init__(
+        self, parts: Sequence[SiteMap], tensor: Tensor, there: Tensor, constant: bool = False, wide: Iterable[int] = ()
+    ) -> None:
+        self.parts, self.tensor, self.there, self.constant = parts, tensor, there, constant
+        self.wide = {d for d in range(tensor.ndim) if tensor.shape[d] > 1 or there.shape[d] > 1} | set(wide)
 
     @property
     def sides(self) -> list[Tensor]:
@@ -44,12 +52,11 @@ class Operand:
     def of(cls, call: Call, tensor: Tensor, there: Tensor, ndim: int) -> "Operand":
         """A tensor of a call whose result has `ndim` axes."""
         state, shift = call.state(tensor), ndim - tensor.ndim
-        wide = {d + shift for d in range(tensor.ndim) if tensor.shape[d] > 1 or there.shape[d] > 1}
-        shape = (1,) * shift
         parts = [] if state is None else [replace(p, dims=tuple(d + shift for d in p.dims)) for p in state.parts]
+        shape = (1,) * shift
         seen = tensor.reshape(shape + tuple(tensor.shape))
         seen_there = seen if there is tensor else there.reshape(shape + tuple(there.shape))
-        return cls(parts, wide, seen, seen_there, state is None)
+        return cls(parts, seen, seen_there, state is None)
 
     def part(self, axes: tuple[int, ...], elements: int) -> SiteMap | None:
         """The entries on some axes as one part; None if it is stretched on all of them, or is lost."""
@@ -70,7 +77,7 @@ def combined(call: Call, operands: Sequence[Operand], shape: Sequence[int], ther
     lost: dict[int, Loss] = {}
     for axes in components(operands):
         found = [(operand, operand.part(axes, len(call.elements))) for operand in operands]
-        known = [(operand, _stretched(part, axes, shape, there)) for operand, part in found if part is not None]
+        known = [(operand, stretched(part, axes, shape, there)) for operand, part in found if part is not None]
         moving, gone = zipped([part for operand, part in known if not operand.constant])
         lost |= {k: call.loss(APART, broken=False) for k in gone if k not in lost}
         both, gone = zipped([moving, *(part for operand, part in known if operand.constant)])
@@ -92,19 +99,6 @@ def components(operands: Sequence[Operand]) -> list[tuple[int, ...]]:
             touching = [group for group in groups if group & joint]
             groups = [g for g in groups if g not in touching] + [joint.union(*touching)]
     return [tuple(sorted(group)) for group in groups]
-
-
-def _stretched(part: SiteMap, axes: tuple[int, ...], shape: Sequence[int], there: Sequence[int]) -> SiteMap:
-    """A part on some of the axes, stretched to all of them."""
-    if part.dims == axes:
-        return part
-
-    def stretch(ids: Tensor, sizes: Sequence[int]) -> Tensor:
-        known = iter(ids.shape)
-        return ids.reshape([next(known) if d in part.dims else 1 for d in axes]).expand([sizes[d] for d in axes])
-
-    ids = stretch(part.ids, shape)
-    return replace(part, dims=axes, ids=ids, there=ids if part.there is part.ids else stretch(part.there, there))
 
 
 def _classes(tensor: Tensor, there: Tensor, dims: tuple[int, ...], elements: int) -> SiteMap | None:
@@ -138,6 +132,7 @@ def joined(call: Call) -> Sites:
     if call.operation == "stack":
         pieces, pieces_there = ([p.unsqueeze(axis) for p in side] for side in (pieces, pieces_there))
     kept = [k for k, piece in enumerate(pieces) if piece.ndim == out.ndim]  # an empty vector is allowed anywhere
+    wide = {d for d in range(out.ndim) if max(out.shape[d], out_there.shape[d]) > 1} | {axis}
     operands, bases = [], []
     for k in kept:
         original = call.args[0][k]
@@ -145,8 +140,7 @@ def joined(call: Call) -> Sites:
         parts = () if state is None else state.parts
         if call.operation == "stack":
             parts = tuple(replace(p, dims=tuple(d + (d >= axis) for d in p.dims)) for p in parts)
-        wide = {d for d in range(out.ndim) if max(out.shape[d], out_there.shape[d]) > 1} | {axis}
-        operands.append(Operand(parts, wide, pieces[k], pieces_there[k], state is None))
+        operands.append(Operand(parts, pieces[k], pieces_there[k], state is None, wide=wide))
         bases.append(None if state is None or len(parts) > 1 else state.base)
     apart: tuple[int, ...] = (axis,)
     groups = list[SiteMap]()
@@ -212,7 +206,7 @@ UNARY = (
     "hardswish hardtanh isfinite isinf isnan leaky_relu lgamma log log10 log1p log2 log_sigmoid logical_not logit "
     "mish nan_to_num neg negative positive rad2deg reciprocal relu relu6 round rsqrt selu sgn sigmoid sign signbit "
     "silu sin sinc sinh softplus softshrink special_erf special_expit special_log1p sqrt square tan tanh tanhshrink "
-    "threshold trunc _to_copy to alias lift_fresh lift _conj conj real imag view_as_real zero log_sigmoid_forward "
+    "threshold trunc _to_copy to alias lift_fresh lift _conj conj zero log_sigmoid_forward "
     "pin_memory"
 ).split()
 NARY = (

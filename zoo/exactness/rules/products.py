@@ -54,9 +54,7 @@ def product(call: Call) -> Answer:
 def _plus(call: Call, state: Sites) -> Sites:
     """The state after the first argument of `addmm` has been added."""
     out, out_there, first = call.outs[0], call.twin.outs[0], call.args[0]
-    wide = {d for d in range(out.ndim) if max(out.shape[d], out_there.shape[d]) > 1}
-    operands = [Operand(state.parts, wide, out, out_there, False)]
-    operands.append(Operand.of(call, first, call.twin.args[0], out.ndim))
+    operands = [Operand(state.parts, out, out_there), Operand.of(call, first, call.twin.args[0], out.ndim)]
     answer = combined(call, operands, out.shape, out_there.shape)
     return replace(answer, losses=tuple(a or b for a, b in zip(state.losses, answer.losses, strict=True)))
 
@@ -163,8 +161,8 @@ def attention(call: Call) -> Answer:
         scores = [p for p in queries if d not in p.dims]
         scores += [replace(p, dims=(d,)) for p in keys if p.dims == (n,)]
         shape, there = [(*c.args[0].shape[:-1], c.args[1].shape[-2]) for c in (call, call.twin)]
-        wide = {axis for axis in every if max(shape[axis], there[axis]) > 1}
-        operands = [Operand(scores, wide, q.new_empty(()).expand(shape), q.new_empty(()).expand(there), False)]
+        blank = q.new_empty(())
+        operands = [Operand(scores, blank.expand(shape), blank.expand(there))]
         operands.append(Operand.of(call, mask, mask_there, len(shape)))
         masked = combined(call, operands, shape, there)
         losses = tuple(a or b for a, b in zip(losses, masked.losses, strict=True))

@@ -114,11 +114,8 @@ def _normalised(call: Call, axes: set[int], constants: Sequence[Tensor]) -> Site
 
 def _scaled(call: Call, source: Tensor, state: Sites, constants: Sequence[Tensor]) -> Sites:
     """The state after constants, already shaped to be stretched over the source, have changed each entry."""
-    wide = {d for d in range(source.ndim) if source.shape[d] > 1}
     there = call.twin.tracked[0]
-    operands = [Operand(state.parts, wide, source, there, False)]
-    for tensor in constants:
-        operands.append(Operand((), {d for d in range(tensor.ndim) if tensor.shape[d] > 1}, tensor, tensor, True))
+    operands = [Operand(state.parts, source, there), *(Operand((), tensor, tensor, True) for tensor in constants)]
     answer = combined(call, operands, source.shape, there.shape)
     return replace(answer, losses=tuple(a or b for a, b in zip(state.losses, answer.losses, strict=True)))
 

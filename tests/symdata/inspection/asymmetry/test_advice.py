@@ -55,7 +55,7 @@ def test_what_a_classifier_loses_is_that_of_the_worst_element(found):
 
 def test_augmenting_is_safe_with_what_was_not_found_out(found):
     (first, *_) = advice(replace(found, tests=CLEAR))
-    assert "d2" in first and "images moved by r180, m can be told from these" in first
+    assert "d2" in first and "images moved by r180, m can be distinguished from these" in first
     quiet = tuple(replace(test, p_value=0.9, corrected=0.9) for test in CLEAR)
     (first, *_) = advice(replace(found, tests=quiet))
     assert first.startswith("Augmenting with d2 is safe as far as 100 images can tell")

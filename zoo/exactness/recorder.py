@@ -171,7 +171,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _birth(self, tensor: Tensor) -> Any:
         """The call that made a tensor, and which of its results it was; None for a constant."""
-        return self.births.get(tensor, None)
+        return self.births.get(tensor)  # type: ignore[no-untyped-call]
 
     def finish(self, outputs: Sequence[Tensor], ends: Sequence[Any] | None) -> list[Any]:
         """After a run: its outputs have to be those of the other run, if there is one, which `ends` names."""

@@ -112,7 +112,7 @@ class DatasetPlan(Result):
     def pinned(self) -> str | None:
         """The source's reference, with its revision if it has one, so that it opens the same images later."""
         if self.source.revision is None:
-            return self.spec.source
+            return self.spec.source_ref
         ref = Ref.parse(self.source.ref)
         options = ref.text.removeprefix(ref.place)
         return f"{ref.place.partition('@')[0]}@{self.source.revision}{options}"
@@ -222,7 +222,8 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
 
 
 def _open(spec: Spec, recipe: Recipe, device: str) -> Source:
-    source = open_source(spec.source or recipe.source, size=spec.size, resize=spec.resize, device=device)
+    given = recipe.source if spec.source is None else spec.source
+    source = open_source(given, size=spec.size, resize=spec.resize, device=device)
     counts = _counts(spec, recipe, source)
     return source.with_counts(**counts) if counts and hasattr(source, "with_counts") else source
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from symdata.errors import RecipeError
 from symdata.fields import declare, one_of, read, real, text, whole
+from symdata.sources.memory import MemoryData, held
 from symdata.symmetry import Symmetry
 from symdata.transforms.resampling import KERNELS, MASKS, PADDINGS
 
@@ -27,8 +28,8 @@ class Spec:
         'd4-partial@0.5'
     """
 
-    source: str | None = declare(None, text(), "For a recipe: the source, if not the recipe's own.")
-    """Reference of the source; None: that of the recipe, or `glyphs`."""
+    source: str | Any | None = declare(None, text(), "For a recipe: the source, if not the recipe's own.")
+    """Reference of the source, or whatever else `open_source` opens; None: that of the recipe, or `glyphs`."""
     recipe: str | None = declare(None, text(), "A dataset of the literature.")
     symmetry: str | None = declare(
         None, text(), "none, c4, d4-partial, so2@-45..45, 0-4:d4,rest:none ...", none="the recipe's, or none"
@@ -67,6 +68,8 @@ class Spec:
     supersample: int = declare(1, whole(1, 16), "Samples per pixel and axis; 3 as for RotMNIST.")
 
     def __post_init__(self) -> None:
+        if self.source is not None and not isinstance(self.source, str):
+            object.__setattr__(self, "source", held(self.source))
         for name in ("symmetry", "test_symmetry"):  # only canonical text is stored
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Symmetry.parse(text)))
@@ -77,8 +80,14 @@ class Spec:
             raise RecipeError(f"validation share {self.validation:g} is outside [0, 1); 0.1 holds out a tenth")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON."""
-        return dataclasses.asdict(self)
+        """The fields as plain data for JSON; images in memory are their reference, as `memory:arrays`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return fields | {"source": self.source_ref}
+
+    @property
+    def source_ref(self) -> str | None:
+        """The reference of the source as text."""
+        return self.source.ref if isinstance(self.source, MemoryData) else self.source
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":

@@ -1,4 +1,4 @@
-"""Sources of upright images: embedded glyphs, idx files, image folders, tables, the Hub.
+"""Sources of upright images: embedded glyphs, idx and numpy files, image folders, tables, tar files, the Hub, Python.
 
 To add a format, add a row to `_FORMATS` and a module with the name of its scheme, which has one or two functions:
 
@@ -43,9 +43,24 @@ _FORMATS = (
         "data/flowers",
         "class folders of images",
     ),
+    SourceInfo(
+        "npz", "numpy files: MedMNIST's .npz, or x_train.npy beside y_train.npy", "data/bloodmnist.npz", "numpy files"
+    ),
+    SourceInfo(
+        "table",
+        ".csv, .tsv or .jsonl with a column of paths and one of labels",
+        "data/birds.csv",
+        "tables named after splits",
+    ),
+    SourceInfo(
+        "webdataset", "WebDataset: .tar shards, 0001.jpg beside 0001.cls or 0001.json", "data/shards", "tar files"
+    ),
     SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet files"),
     SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved", "a datasets.save_to_disk folder"),
     SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
+    SourceInfo(
+        "memory", "from Python: arrays, tensors, datasets of torch or Hugging Face", "symdata.make((images, labels))"
+    ),
 )
 
 
@@ -55,17 +70,19 @@ def list_sources() -> list[SourceInfo]:
     Example:
         >>> from symdata import list_sources
         >>> [kind.scheme for kind in list_sources()]
-        ['glyphs', 'idx', 'folder', 'parquet', 'saved', 'hub']
+        ['glyphs', 'idx', 'folder', 'npz', 'table', 'webdataset', 'parquet', 'saved', 'hub', 'memory']
     """
     return list(_FORMATS)
 
 
-def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", device: str = "cpu") -> Source:
-    """Open a source by its reference.
+def open_source(ref: Any, *, size: int | None = None, resize: str = "bilinear", device: str = "cpu") -> Source:
+    """Open a source by its reference, or images that are in memory already.
 
     Args:
-        ref: "glyphs", "glyphs:OXNZ", a path to a folder or parquet file, or "hub:user/name[@revision]"; options may
-            follow: `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`.
+        ref: "glyphs", "glyphs:OXNZ", a path to a folder or file, or "hub:user/name[@revision]"; options may follow:
+            `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`. Or `(images, labels)` as arrays or
+            tensors, uint8 (n, H, W) or (n, H, W, 3); `{"train": (images, labels), ...}`; a dataset of torch or
+            `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
@@ -78,8 +95,16 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
         >>> source = open_source("glyphs:digits", size=20)
         >>> source.shape, "".join(source.classes), source.splits
         ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
+        >>> import numpy as np
+        >>> open_source((np.zeros((2, 8, 8), np.uint8), ["cat", "dog"])).classes
+        ('cat', 'dog')
     """
-    parsed, fit = Ref.parse(ref), Fit(size, resize)
+    fit = Fit(size, resize)
+    if not isinstance(ref, str | Path):
+        from symdata.sources.memory import open_data
+
+        return open_data(ref, fit)
+    parsed = Ref.parse(str(ref))
     source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
     return source
 
@@ -98,16 +123,19 @@ def _reader(place: str) -> Any:
         return next(iter(found.values()))
     from symdata.sources import folder
 
-    if path.is_dir() and any(folder.image_files(path, depth=1)):
+    if path.is_dir() and any(folder.image_files(path, depth=1)) and not _loose_tables(path):
         return folder  # its error says that images need class folders
     raise SourceError(_nothing_found(place, list(readers)))
 
 
 def _nothing_found(place: str, kinds: list[str]) -> str:
     """The message for a path without a source."""
+    from symdata.sources import npz, table
+
     path = Path(place)
     if path.is_file():
-        return f"{place!r} is a file; expected a .parquet file or a folder: unpack an archive first"
+        known = ", ".join((*npz.SUFFIXES, *table.SUFFIXES, ".tar"))
+        return f"{place!r} is a file; expected {known}, .parquet or a folder: unpack another archive first"
     if not path.exists():
         hint = ""
         if re.fullmatch(r"[\w.-]+/[\w.-]+(@.+)?", place):
@@ -118,7 +146,16 @@ def _nothing_found(place: str, kinds: list[str]) -> str:
             f"source {place!r} is neither a file nor a folder here; expected 'glyphs', a path, or 'hub:user/name' "
             f"(`symdata sources` lists them){hint}"
         )
+    if loose := _loose_tables(path):
+        return f"{place!r} holds tables; name the one that lists the images, as in {str(loose[0])!r}"
     inside = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     holds = f"holds only {', '.join(map(repr, inside[:4]))}" if inside else "is an empty folder"
     more = " ..." if len(inside) > 4 else ""
     return f"{place!r} {holds}{more}; expected {', '.join(kinds[:-1])} or {kinds[-1]}"
+
+
+def _loose_tables(path: Path) -> list[Path]:
+    """The tables of a folder, under any name."""
+    from symdata.sources.table import SUFFIXES
+
+    return [entry for entry in sorted(path.iterdir()) if entry.suffix.lower() in SUFFIXES] if path.is_dir() else []

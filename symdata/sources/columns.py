@@ -39,9 +39,9 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     """
     features = _features(schema)
     images = [field.name for field in schema if _is_image(field, features)]
-    image = _pick(ref, schema, "image", images, IMAGE_NAMES)
+    image = pick_column(ref, schema, "image", images, IMAGE_NAMES)
     labels = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
-    label = _pick(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
+    label = pick_column(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
     kind = schema.field(label).type
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
@@ -107,7 +107,8 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
 
 
-def _pick(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple[str, ...]) -> str:
+def pick_column(ref: Ref, schema: pa.Schema, role: str, found: list[str], usual: tuple[str, ...]) -> str:
+    """The column that the reference names for a role, else that of a usual name, else the only one found."""
     columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
     if role in ref.options:
         if ref.options[role] not in schema.names:

@@ -128,11 +128,16 @@ def _pillow(blob: bytes) -> Iterator[Image.Image]:
 
 def _decode_pillow(blob: bytes) -> np.ndarray:
     with _pillow(blob) as image:
-        colour = _has_colour(image, blob)
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in ("P", "PA"):  # Pillow warns if the transparency of a palette is dropped without this step
-            upright = upright.convert("RGBA")
-        pixels = np.asarray(upright.convert("RGB" if colour else "L"))
+        return upright_pixels(image, blob)
+
+
+def upright_pixels(image: Image.Image, blob: bytes = b"") -> np.ndarray:
+    """Pixels of an image of Pillow, uint8 (H, W, C); `blob` is the file that it comes from, if any."""
+    colour = _has_colour(image, blob)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("P", "PA"):  # Pillow warns if the transparency of a palette is dropped without this step
+        upright = upright.convert("RGBA")
+    pixels = np.asarray(upright.convert("RGB" if colour else "L"))
     return pixels.reshape(pixels.shape[0], pixels.shape[1], -1)
 
 

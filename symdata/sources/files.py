@@ -44,7 +44,11 @@ class Labels(NamedTuple):
 
     @classmethod
     def of(cls, values: Mapping[str, Sequence[Any]]) -> "Labels":
-        """Labels from values of any type: the sorted distinct values of all splits are the classes."""
+        """Labels from values of one type: the sorted distinct values of all splits are the classes."""
+        kinds = {type(value): value for own in values.values() for value in own}
+        if len(kinds) > 1:
+            listing = " and ".join(f"{value!r} ({kind.__name__})" for kind, value in list(kinds.items())[:2])
+            raise SourceError(f"labels are of several types, such as {listing}; write all of them as one type")
         distinct = sorted({value for own in values.values() for value in own})
         position = {value: label for label, value in enumerate(distinct)}
         labels = {split: np.array([position[value] for value in own], np.int64) for split, own in values.items()}

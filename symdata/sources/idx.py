@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, check_indices, refusal, split_name
-from symdata.sources.files import Facts, FileSource, Labels
+from symdata.sources.arrays import ArraySource, ImageStack, image_stack, label_values
+from symdata.sources.base import Ref, split_name
 from symdata.sources.fit import Fit
+from symdata.sources.pairs import PairFormat, Role, Sets, find_sets, has_pairs, open_pairs
 
 _NAME = re.compile(r"(?P<set>.*?)(?P<split>[^-]+)-(?P<kind>images|labels)[-.]idx\d-[a-z]+\d*(\.gz)?")
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}
@@ -29,111 +29,50 @@ _CHUNK = 1 << 20
 _MEND = "fetch the file again"
 
 
-class ArraySource(FileSource):
-    """A `Source` over arrays, uint8 (n, C, H, W) by split."""
-
-    def __init__(self, facts: Facts, labels: Labels, images: dict[str, np.ndarray], fit: Fit) -> None:
-        super().__init__(facts, labels, fit)
-        self._images = images
-        channels = {split_images.shape[1] for split_images in images.values()}
-        sizes = {fit.shape(*split_images.shape[2:]) for split_images in images.values()}
-        if len(channels) > 1 or len(sizes) > 1:
-            listing = ", ".join(f"{split} {'x'.join(map(str, found.shape[1:]))}" for split, found in images.items())
-            raise refusal(self.ref, f"the splits differ in shape ({listing}); give one size, as in --size 28")
-        self.shape = (channels.pop(), *sizes.pop())
-
-    def read(self, split: str, indices: np.ndarray) -> torch.Tensor:
-        """Images at `indices`, uint8 (n, C, H, W)."""
-        wanted = check_indices(self, split, indices)
-        return self._fit(torch.from_numpy(self._images[split][wanted]))
-
-
 def found_at(place: Path) -> bool:
     """Whether a folder holds idx files, or a set of idx files has this prefix."""
-    if place.is_dir():
-        return bool(find_idx(place))
-    return not place.exists() and place.parent.is_dir() and f"{place.name}-" in find_idx(place.parent)
+    return has_pairs(place, _role)
 
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> ArraySource:
     """Open a folder of idx files, or one set of it by its prefix (`gzip/emnist-letters`)."""
     ref.only("splits")
-    place = Path(ref.place)
-    folder = place if place.is_dir() else place.parent
-    sets = find_idx(folder)
-    if place.is_dir() and len(sets) > 1:
-        names = ", ".join(str(folder / prefix.strip("-")) for prefix in sets)
-        raise SourceError(f"{ref.place!r} holds {len(sets)} sets of idx files; name one of them: {names}")
-    prefix = next(iter(sets)) if place.is_dir() else f"{place.name}-"
-    for split, files in sets[prefix].items():
-        _check_pair(folder, split, files)
-    pairs = ref.select(sets[prefix])
-    images = {split: _read_images(files["images"]) for split, files in pairs.items()}
-    raw = {split: _read_labels(files["labels"]) for split, files in pairs.items()}
-    for split, files in pairs.items():
-        if len(images[split]) != len(raw[split]):
-            raise SourceError(
-                f"{files['images'].name!r} holds {len(images[split])} images but {files['labels'].name!r} holds "
-                f"{len(raw[split])} labels (in {str(folder)!r}); take both files from the same release"
-            )
-    every = [path for files in pairs.values() for path in files.values()]
-    facts = Facts.at(ref, folder / prefix.strip("-"), every)
-    classes, labels = Labels.of({split: values.tolist() for split, values in raw.items()})
-    return ArraySource(facts, Labels(_class_names(folder, prefix, classes), labels), images, fit)
+    return open_pairs(ref, PairFormat("idx files", _role, _partner, _read_images, _read_labels), fit, _class_names)
 
 
-def find_idx(folder: Path) -> dict[str, dict[str, dict[str, Path]]]:
-    """The idx files of a folder: set prefix ("" or "emnist-letters-") -> split -> "images"/"labels" -> path."""
-    found: dict[str, dict[str, dict[str, Path]]] = {}
-    for path in sorted(folder.iterdir()):
-        if (match := _NAME.fullmatch(path.name)) and path.is_file():
-            files = found.setdefault(match["set"], {}).setdefault(split_name(match["split"]), {})
-            if other := files.get(match["kind"]):
-                raise SourceError(f"{str(folder)!r} holds both {other.name!r} and {path.name!r}; remove one of them")
-            files[match["kind"]] = path
-    return found
+def find_idx(folder: Path) -> Sets:
+    """The idx files of a folder: set ("" or "emnist-letters") -> split -> "images"/"labels" -> path."""
+    return find_sets(folder, _role)
 
 
-def _check_pair(folder: Path, split: str, files: dict[str, Path]) -> None:
-    """Raise SourceError unless a split has images and labels."""
-    for kind, dims in (("images", 3), ("labels", 1)):
-        if kind not in files:
-            have = next(iter(files.values())).name
-            wanted = re.sub(r"idx\d", f"idx{dims}", re.sub("images|labels", kind, have))
-            raise SourceError(
-                f"{str(folder)!r}: the {kind} of split {split!r} are missing: {have!r} wants {wanted!r} beside it"
-            )
+def _role(name: str) -> Role | None:
+    match = _NAME.fullmatch(name)
+    return Role(match["set"].strip("-"), split_name(match["split"]), match["kind"]) if match else None
+
+
+def _partner(have: str, kind: str) -> str:
+    return re.sub(r"idx\d", f"idx{3 if kind == 'images' else 1}", re.sub("images|labels", kind, have))
 
 
 def _class_names(folder: Path, prefix: str, numbers: tuple[str, ...]) -> tuple[str, ...]:
     """Names of classes: from EMNIST's mapping file (`number code [code]`, ASCII) if there is one, else the numbers."""
-    mapping = folder / f"{prefix}mapping.txt"
+    mapping = folder / f"{prefix + '-' if prefix else ''}mapping.txt"
     rows = [line.split() for line in mapping.read_text().splitlines()] if mapping.is_file() else []
     names = {row[0]: chr(int(row[1])) for row in rows if len(row) > 1 and row[1].isdigit()}
     return tuple(names.get(number, number) for number in numbers)
 
 
-def _read_images(path: Path) -> np.ndarray:
-    """Upright images of a file, uint8 (n, C, H, W)."""
-    values = read_idx(path)
-    if values.dtype != np.uint8 or values.ndim not in (3, 4) or 0 in values.shape:
-        raise SourceError(
-            f"{str(path)!r} holds {values.dtype} values of shape {values.shape}; expected uint8 images (n, H, W)"
-        )
-    if values.ndim == 3:
-        values = values[:, None]
-    elif values.shape[1] not in (1, 3) and values.shape[3] in (1, 3):
-        values = values.transpose(0, 3, 1, 2)
-    if values.shape[1] not in (1, 3):
-        raise SourceError(f"{str(path)!r} has shape {values.shape}; expected (n, H, W, 3) or (n, 3, H, W)")
-    return np.ascontiguousarray(values.swapaxes(2, 3) if path.name.startswith("emnist") else values)
+def _read_images(path: Path) -> ImageStack:
+    """Upright images of a file."""
+    found = image_stack(read_idx(path), repr(str(path)))
+    if path.name.startswith("emnist"):
+        *channel, height, width = found.axes
+        return ImageStack(found.values, (*channel, width, height))
+    return found
 
 
-def _read_labels(path: Path) -> np.ndarray:
-    values = read_idx(path)
-    if values.ndim != 1:
-        raise SourceError(f"{str(path)!r} has shape {values.shape}; expected one label an image, (n,)")
-    return values.astype(np.int64)
+def _read_labels(path: Path) -> list[Any]:
+    return label_values(read_idx(path), repr(str(path)))
 
 
 def read_idx(path: Path) -> np.ndarray:

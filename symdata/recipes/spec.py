@@ -28,7 +28,9 @@ class Spec:
         'd4-partial@0.5'
     """
 
-    source: str | Any | None = declare(None, text(), "For a recipe: the source, if not the recipe's own.")
+    source: str | Any | None = declare(  # noqa: RUF009
+        None, text(), "For a recipe: the source, if not the recipe's own."
+    )
     """Reference of the source, or whatever else `open_source` opens; None: that of the recipe, or `glyphs`."""
     recipe: str | None = declare(None, text(), "A dataset of the literature.")
     symmetry: str | None = declare(

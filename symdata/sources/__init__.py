@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, Source
+from symdata.sources.base import Ref, Source, known_split
 from symdata.sources.fit import RESIZES, Fit
 
 __all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "open_source"]
@@ -47,7 +47,7 @@ _FORMATS = (
         "npz", "numpy files: MedMNIST's .npz, or x_train.npy beside y_train.npy", "data/bloodmnist.npz", "numpy files"
     ),
     SourceInfo(
-        "table",
+        "csv",
         ".csv, .tsv or .jsonl with a column of paths and one of labels",
         "data/birds.csv",
         "tables named after splits",
@@ -70,7 +70,7 @@ def list_sources() -> list[SourceInfo]:
     Example:
         >>> from symdata import list_sources
         >>> [kind.scheme for kind in list_sources()]
-        ['glyphs', 'idx', 'folder', 'npz', 'table', 'webdataset', 'parquet', 'saved', 'hub', 'memory']
+        ['glyphs', 'idx', 'folder', 'npz', 'csv', 'webdataset', 'parquet', 'saved', 'hub', 'memory']
     """
     return list(_FORMATS)
 
@@ -119,22 +119,22 @@ def _reader(place: str) -> Any:
     found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
     if len(found) > 1:
         raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
-    if found:
-        return next(iter(found.values()))
     from symdata.sources import folder
 
-    if path.is_dir() and any(folder.image_files(path, depth=1)) and not _loose_tables(path):
+    if found and not (folder in found.values() and _listed_in_a_table(path)):
+        return next(iter(found.values()))
+    if path.is_dir() and any(folder.image_files(path, depth=1)) and not _tables(path):
         return folder  # its error says that images need class folders
     raise SourceError(_nothing_found(place, list(readers)))
 
 
 def _nothing_found(place: str, kinds: list[str]) -> str:
     """The message for a path without a source."""
-    from symdata.sources import npz, table
+    from symdata.sources import csv, npz
 
     path = Path(place)
     if path.is_file():
-        known = ", ".join((*npz.SUFFIXES, *table.SUFFIXES, ".tar"))
+        known = ", ".join((*npz.SUFFIXES, *csv.SUFFIXES, ".tar"))
         return f"{place!r} is a file; expected {known}, .parquet or a folder: unpack another archive first"
     if not path.exists():
         hint = ""
@@ -146,16 +146,26 @@ def _nothing_found(place: str, kinds: list[str]) -> str:
             f"source {place!r} is neither a file nor a folder here; expected 'glyphs', a path, or 'hub:user/name' "
             f"(`symdata sources` lists them){hint}"
         )
-    if loose := _loose_tables(path):
-        return f"{place!r} holds tables; name the one that lists the images, as in {str(loose[0])!r}"
+    if tables := _tables(path):
+        return f"{place!r} holds tables and no class folders; name the table of images, as in {str(tables[0])!r}"
     inside = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     holds = f"holds only {', '.join(map(repr, inside[:4]))}" if inside else "is an empty folder"
     more = " ..." if len(inside) > 4 else ""
     return f"{place!r} {holds}{more}; expected {', '.join(kinds[:-1])} or {kinds[-1]}"
 
 
-def _loose_tables(path: Path) -> list[Path]:
+def _tables(path: Path) -> list[Path]:
     """The tables of a folder, under any name."""
-    from symdata.sources.table import SUFFIXES
+    from symdata.sources.csv import SUFFIXES
 
     return [entry for entry in sorted(path.iterdir()) if entry.suffix.lower() in SUFFIXES] if path.is_dir() else []
+
+
+def _listed_in_a_table(path: Path) -> bool:
+    """Whether a folder with a table has one folder of images, or folders named after splits, but none for a class."""
+    from symdata.sources.folder import image_files
+
+    if not _tables(path):
+        return False
+    places = {parts[:-1] for parts in image_files(path)}
+    return len(places) == 1 or all(len(place) == 1 and known_split(place[0]) for place in places)

@@ -11,8 +11,10 @@ from symdata.errors import SourceError, first_line
 from symdata.sources.arrays import CAST, ImageStack, check_counts, image_stack, label_values
 from symdata.sources.fit import Fit
 
+_MEND = "give one label an image"
 
-class Part(NamedTuple):
+
+class SplitContent(NamedTuple):
     """A split that was read."""
 
     images: ImageStack
@@ -22,7 +24,7 @@ class Part(NamedTuple):
     classes: tuple[str, ...] | None = None
 
 
-def read_split(name: str, value: Any, fit: Fit) -> Part:
+def read_split(name: str, value: Any, fit: Fit) -> SplitContent:
     """Read a split: arrays (images, labels), two sequences, or a sequence of pairs.
 
     Args:
@@ -37,20 +39,21 @@ def read_split(name: str, value: Any, fit: Fit) -> Part:
         array, cast = _array(value[0])
         images = image_stack(array, f"the array of images of {name}", cast)
         labels = _label_list(name, value[1])
-        check_counts(images, labels, ("the array", "the other"), f" (in {name}); give one label an image")
+        check_counts(
+            images, labels, ("the array of images", "that of labels"), f" (in {name}); give one label an image"
+        )
         rows = (images[np.array([k])][0] for k in range(len(array)))
-        return Part(images, labels, digest_of(map(_as_bytes, rows)))
-    if isinstance(value, tuple) and len(value) == 2 and _is_sequence(value[0]):
+        return SplitContent(images, labels, digest_of(map(_as_bytes, rows)))
+    if isinstance(value, tuple) and len(value) == 2 and is_sequence(value[0]):
         labels = _label_list(name, value[1])
-        check_counts(value[0], labels, ("the sequence", "the other"), f" (in {name}); give one label an image")
+        check_counts(
+            value[0], labels, ("the sequence of images", "that of labels"), f" (in {name}); give one label an image"
+        )
         return _read_items(name, list(zip(value[0], labels, strict=True)), fit)
-    if not _is_sequence(value):
-        kind = type(value).__name__
-        raise SourceError(f"{name} is of type {kind}, which has no items to read by number; give its items in a list")
     return _read_items(name, value, fit)
 
 
-def _read_items(name: str, items: Any, fit: Fit) -> Part:
+def _read_items(name: str, items: Any, fit: Fit) -> SplitContent:
     """Read a sequence of pairs of image and label once; images are brought to the size at once."""
     import torch
 
@@ -71,7 +74,7 @@ def _read_items(name: str, items: Any, fit: Fit) -> Part:
     stack = torch.stack([image.expand(channels, -1, -1) for image in images]) if images else torch.empty(0, 1, 1, 1)
     named = getattr(items, "classes", None)
     classes = tuple(map(str, named)) if isinstance(named, list | tuple) and named else None
-    return Part(ImageStack(stack.numpy(), (1, 2, 3)), labels, digest.hexdigest(), classes)
+    return SplitContent(ImageStack(stack.numpy(), (1, 2, 3)), labels, digest.hexdigest(), classes)
 
 
 def _item(name: str, items: Any, k: int) -> tuple[np.ndarray, Any]:
@@ -114,7 +117,7 @@ def _label(name: str, value: Any) -> Any:
 def _label_list(name: str, value: Any) -> list[Any]:
     if is_array(value) and _array(value)[0].dtype != object:
         return label_values(_array(value)[0], f"the array of labels of {name}")
-    if not _is_sequence(value) and not is_array(value):
+    if not is_sequence(value) and not is_array(value):
         raise SourceError(f"the labels of {name} are of type {type(value).__name__}, expected an array or a list")
     return [_label(f"row {k} of {name}", one) for k, one in enumerate(value)]
 
@@ -129,7 +132,8 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (is_of("torch", value) and hasattr(value, "detach"))
 
 
-def _is_sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
+    """Whether a value has a length and items by number, and is no text."""
     return hasattr(value, "__getitem__") and hasattr(value, "__len__") and not isinstance(value, str | bytes)
 
 

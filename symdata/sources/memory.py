@@ -13,6 +13,7 @@ The reference of such a source is `memory:NAME`. It opens nothing; the fingerpri
 
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ from symdata.sources.arrays import ArraySource
 from symdata.sources.base import Ref, Source, known_split, refusal
 from symdata.sources.files import Facts, Labels, check_labels, fingerprint, slug
 from symdata.sources.fit import Fit
-from symdata.sources.items import Part, digest_of, is_array, is_of, read_split
+from symdata.sources.items import SplitContent, digest_of, is_array, is_of, is_sequence, read_split
 from symdata.sources.npz import key_role, pair_keys
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class MemoryData:
         return f"MemoryData({self.ref!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"value": None, "ref": self.ref}
+        return {"ref": self.ref}
 
 
 def held(source: Any) -> str | MemoryData:
@@ -77,25 +78,28 @@ def open_data(data: Any, fit: Fit) -> Source:
     Raises:
         SourceError: if it holds no labelled images.
     """
-    held = data if isinstance(data, MemoryData) else MemoryData(data)
-    value = held.value
-    if value is None:
-        raise _gone(held.ref)
+    kept = data if isinstance(data, MemoryData) else MemoryData(data)
+    if not hasattr(kept, "value"):
+        raise _gone(kept.ref)
+    value = kept.value
     if isinstance(value, Source):
         return _checked(value, fit)
     if is_of("datasets", value):
-        return _of_datasets(held.ref, value, fit)
-    splits = _splits(held.ref, value)
+        return _of_datasets(kept.ref, value, fit)
+    splits = _splits(kept.ref, value)
     if splits and all(is_of("datasets", own) for own in splits.values()):
         import datasets
 
-        return _of_datasets(held.ref, datasets.DatasetDict(splits), fit)
+        return _of_datasets(kept.ref, datasets.DatasetDict(splits), fit)
+    for own in splits.values() if splits else [value]:
+        if not splits or not is_sequence(own):
+            raise SourceError(f"{short(own)} ({type(own).__name__}) holds no images by number; expected {EXPECTED}")
     parts = {split: read_split(f"split {split!r}", own, fit) for split, own in splits.items()}
-    labels = _labels(held.ref, parts)
+    labels = _labels(kept.ref, parts)
     lines = [f"{split} {part.digest}" for split, part in parts.items()]
     for split, own in labels.by_split.items():
         lines.append(f"{split} labels {digest_of(labels.classes[label] for label in own.tolist())}")
-    facts = Facts(held.ref, held.ref.removeprefix(SCHEME), "unknown", fingerprint(lines))
+    facts = Facts(kept.ref, kept.ref.removeprefix(SCHEME), "unknown", fingerprint(lines))
     return ArraySource(facts, labels, {split: part.images for split, part in parts.items()}, fit)
 
 
@@ -114,7 +118,7 @@ def _splits(ref: str, value: Any) -> dict[str, Any]:
     return found
 
 
-def _labels(ref: str, parts: Mapping[str, Part]) -> Labels:
+def _labels(ref: str, parts: Mapping[str, SplitContent]) -> Labels:
     """The labels of all splits; the classes are those of the datasets where all have the same names."""
     values = {split: part.labels for split, part in parts.items()}
     named = {part.classes for part in parts.values()}
@@ -122,9 +126,7 @@ def _labels(ref: str, parts: Mapping[str, Part]) -> Labels:
         return Labels.of(values)
     if len(named) > 1:
         raise refusal(ref, "the datasets of the splits name their classes differently; give them one list `classes`")
-    classes = named.pop() if named else None
-    if classes is None:
-        raise refusal(ref, f"it has no splits; expected {EXPECTED}")
+    classes = named.pop() or ()
     for split, own in values.items():
         if wrong := [label for label in own if not 0 <= label < len(classes)]:
             raise refusal(ref, f"label {wrong[0]} in split {split!r} is none of its {len(classes)} classes")

@@ -154,6 +154,7 @@ def labels_of(ref: str, values: Mapping[str, Sequence[Any]], name: Callable[[str
     Raises:
         SourceError: with the row, for an empty cell or one of another type.
     """
+    kinds: dict[type, str] = {}
     for split, own in values.items():
         for row, value in enumerate(own):
             if value is None or (isinstance(value, str) and not value.strip()):
@@ -161,6 +162,9 @@ def labels_of(ref: str, values: Mapping[str, Sequence[Any]], name: Callable[[str
             if not isinstance(value, str | int):
                 problem = f"the label {value!r} in {name(split, row)} is of type {type(value).__name__}"
                 raise refusal(ref, f"{problem}; a label is one integer, boolean or text")
+            kinds.setdefault(type(value), f"{value!r} in {name(split, row)}")
+    if len(kinds) > 1:
+        raise refusal(ref, f"labels are of several types ({', '.join(kinds.values())}); write all as one type")
     if textual and all(_WHOLE.fullmatch(value) for own in values.values() for value in own):
         return Labels.of({split: list(map(int, own)) for split, own in values.items()})
     return Labels.of(values)

@@ -19,10 +19,10 @@ import numpy as np
 from symdata.errors import SourceError, first_line
 from symdata.sources import folder
 from symdata.sources.base import Ref, known_split, refusal
+from symdata.sources.csv import ColumnsSource
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 from symdata.sources.rows import labels_of, other_columns, parse_json
-from symdata.sources.table import ColumnsSource
 
 LABEL, CLASS, OBJECT = "label", "cls", "json"
 """Key of the label in a JSON object; members of a label and of an object."""

@@ -65,14 +65,14 @@ class Verification(Result):
         return ["\n".join(f"{'ok    ' if c.passed else 'FAILED'}  {c.name}: {c.detail}" for c in self.checks)]
 
 
-def verify(folder: Path | str, *, samples: int = 64, seed: int = 0, source: str | None = None) -> Verification:
+def verify(folder: Path | str, *, samples: int = 64, seed: int = 0, source: Any = None) -> Verification:
     """Hash every shard again, and derive a random sample of each split from the source again.
 
     Args:
         folder: the dataset.
         samples: images per split to derive again; 0 does not open the source.
         seed: which samples.
-        source: where the source is now, if it has moved.
+        source: where the source is now, if it has moved, or the images themselves if they were given from Python.
 
     Raises:
         StoreError: if the folder is not a dataset at all. A mismatch is a failed check, not an exception.
@@ -128,13 +128,13 @@ def _check_counts(manifest: dict[str, Any]) -> Check:
     return Check("counts", True, "the shards of each split add up to it")
 
 
-def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: int, source: str | None) -> list[Check]:
+def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: int, source: Any) -> list[Check]:
     said = manifest["source"]
-    original = source or (said.get("pinned") if said.get("revision") else None)
+    original = source if source is not None else (said.get("pinned") if said.get("revision") else None)
     try:
-        plan = resolve(Spec.from_dict(manifest["spec"] | ({"source": original} if original else {})))
+        plan = resolve(Spec.from_dict(manifest["spec"] | ({} if original is None else {"source": original})))
     except (SymdataError, TypeError) as error:
-        mend = "" if source else "; if the source has moved, name its place with --source"
+        mend = "" if source is not None else "; if the source has moved, name its place with --source"
         return [Check("source", False, f"{error}{mend}")]
     plan = _as_made(plan, manifest["resampling"])
     expected, found = str(said["fingerprint"]), plan.source.fingerprint

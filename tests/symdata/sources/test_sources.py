@@ -179,7 +179,7 @@ def test_the_license_is_in_the_card_or_beside_it(tmp_path: Path, data: Path) -> 
 
 
 def test_every_kind_is_listed_with_an_example() -> None:
-    known = "glyphs idx folder npz table webdataset parquet saved hub memory"
+    known = "glyphs idx folder npz csv webdataset parquet saved hub memory"
     assert [row.scheme for row in list_sources()] == known.split()
     assert all(row.reads and row.example for row in list_sources())
 
@@ -196,7 +196,7 @@ def test_places_that_hold_no_source(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(SourceError, match=r"holds only 'notes.txt'; expected idx files"):
         open_source(str(tmp_path))
-    with pytest.raises(SourceError, match=r"is a file; expected \.npz, .*\.csv, .*\.tar, \.parquet or a folder: unpack"):
+    with pytest.raises(SourceError, match=r"is a file; expected \.npz, .*\.csv, .*, \.parquet or a folder: unpack"):
         open_source(str(tmp_path / "notes.txt"))
 
 

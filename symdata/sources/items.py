@@ -95,7 +95,7 @@ def _pixels(name: str, image: Any) -> np.ndarray:
 
     if isinstance(image, Image.Image):
         try:
-            return np.ascontiguousarray(upright_pixels(image).transpose(2, 0, 1))
+            return upright_pixels(image).transpose(2, 0, 1).copy()  # may be written to, as tensors expect
         except SourceError as error:
             raise SourceError(f"{name} cannot be used: {error}") from None
     if not is_array(image):

@@ -152,7 +152,8 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 def _is_hidden(name: str) -> bool:
     """Whether a member is no sample: a hidden file, as macOS adds them."""
-    return any(part.startswith((".", "__MACOSX")) for part in name.removeprefix("./").split("/"))
+    parts = (part for part in name.split("/") if part not in (".", ".."))
+    return any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
 def _check_end(path: Path, offset: int) -> None:
@@ -170,9 +171,16 @@ def _errors_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        reason, packed = first_line(error), path.is_file() and path.open("rb").read(2) == b"\x1f\x8b"
-        mend = "unzip it first" if packed else _MEND
-        raise SourceError(f"{str(path)!r} is not a readable tar file ({reason}); {mend}") from None
+        mend = "unzip it first" if _is_gzip(path) else _MEND
+        raise SourceError(f"{str(path)!r} is not a readable tar file ({first_line(error)}); {mend}") from None
+
+
+def _is_gzip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"\x1f\x8b"
+    except OSError:
+        return False
 
 
 def _read(path: Path, piece: Piece) -> bytes:

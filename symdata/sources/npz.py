@@ -10,7 +10,7 @@ code of the file. A folder of class folders stays one, whatever numpy files lie 
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +164,13 @@ def _arrays(path: Path) -> Iterator[_Arrays]:
         other = _partner(path.name, "labels" if role.kind == "images" else "images") if role else None
         mend = f"name their folder, with {other!r} in it" if other else f"save both with {_MEND}"
         raise SourceError(f"{str(path)!r} holds one array, and images and labels are two; {mend}")
-    with _errors_named(path, "it"):
-        packed = np.load(path, allow_pickle=False)
-    if not isinstance(packed, np.lib.npyio.NpzFile):
-        raise SourceError(f"{str(path)!r} is no .npz file, it holds one array; write it again with {_MEND}")
-    with packed:
-        yield _Arrays(path, packed)
+    with ExitStack() as stack:
+        with _errors_named(path, "it"):
+            file = stack.enter_context(path.open("rb"))  # np.load leaves a file open that it cannot read
+            packed = np.load(file, allow_pickle=False)
+        if not isinstance(packed, np.lib.npyio.NpzFile):
+            raise SourceError(f"{str(path)!r} is no .npz file, it holds one array; write it again with {_MEND}")
+        yield _Arrays(path, stack.enter_context(packed))
 
 
 def _single_images(path: Path) -> ImageStack:

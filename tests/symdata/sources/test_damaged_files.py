@@ -98,7 +98,7 @@ def test_the_whole_file_opens(path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_files_give_one_sentence(path: Path, data: st.DataObject) -> None:
     path.write_bytes(data.draw(damages(FILES[path.name]())))
     said = refusal(path)

@@ -58,12 +58,12 @@ class ColumnsSource(EncodedSource):
 
     def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit, extra: dict[str, pa.Table]) -> None:
         super().__init__(facts, labels, store, fit)
-        self._extra = extra
+        self._others = extra
 
     def extra_columns(self, split: str) -> pa.Table:
         """The columns beside image and label; row i belongs to image i of the split."""
         check_split(self, split)
-        return self._extra[split]
+        return self._others[split]
 
 
 def found_at(place: Path) -> bool:

@@ -11,6 +11,8 @@ from symdata.errors import SourceError, first_line
 from symdata.sources.arrays import CAST, ImageStack, check_counts, image_stack, label_values
 from symdata.sources.fit import Fit
 
+_BATCH = 256
+"""Images that are brought into order at a time."""
 _MEND = "give one label an image"
 
 
@@ -39,16 +41,12 @@ def read_split(name: str, value: Any, fit: Fit) -> SplitContent:
         array, cast = _array(value[0])
         images = image_stack(array, f"the array of images of {name}", cast)
         labels = _label_list(name, value[1])
-        check_counts(
-            images, labels, ("the array of images", "that of labels"), f" (in {name}); give one label an image"
-        )
-        rows = (images[np.array([k])][0] for k in range(len(array)))
-        return SplitContent(images, labels, digest_of(map(_as_bytes, rows)))
+        check_counts(images, labels, ("the array of images", "that of labels"), f" (in {name}); {_MEND}")
+        parts = (images[np.arange(k, min(k + _BATCH, len(array)))] for k in range(0, len(array), _BATCH))
+        return SplitContent(images, labels, digest_of(_as_bytes(image) for part in parts for image in part))
     if isinstance(value, tuple) and len(value) == 2 and is_sequence(value[0]):
         labels = _label_list(name, value[1])
-        check_counts(
-            value[0], labels, ("the sequence of images", "that of labels"), f" (in {name}); give one label an image"
-        )
+        check_counts(value[0], labels, ("the sequence of images", "that of labels"), f" (in {name}); {_MEND}")
         return _read_items(name, list(zip(value[0], labels, strict=True)), fit)
     return _read_items(name, value, fit)
 

@@ -205,12 +205,16 @@ def _object(sample: Sample) -> dict[str, Any]:
 def _image(ref: Ref, sample: Sample) -> tuple[Path, Piece, str]:
     """File, place and name of the image of a sample."""
     endings = list(sample.members)
-    chosen = [ref.options["image"]] if "image" in ref.options else [e for e in endings if f".{e}" in folder.SUFFIXES]
-    chosen = chosen or [ending for ending in endings if ending.endswith(folder.SUFFIXES)]
+    chosen = [ref.options["image"]] if "image" in ref.options else list(filter(_is_image, endings))
+    chosen = [ending for ending in chosen if "." not in ending] or chosen  # jpg before mask.jpg
     if len(chosen) != 1 or chosen[0] not in endings:
         problem = f"has {len(chosen)} images" if len(chosen) > 1 else f"has no image {', '.join(chosen)}".rstrip()
         raise refusal(ref.text, f"{sample} {problem}, its members are {', '.join(endings)}; name it with ,image=ENDING")
     return sample.file, sample.members[chosen[0]], f"{sample.key}.{chosen[0]}"
+
+
+def _is_image(ending: str) -> bool:
+    return f".{ending}".endswith(folder.SUFFIXES)
 
 
 def _is_key(ref: Ref, sample: Sample) -> bool:

@@ -7,6 +7,7 @@ order, so files do not depend on the number of workers. A shard is a contiguous 
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -23,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from symdata.errors import StoreError
+from symdata.errors import StoreError, first_line
 from symdata.recipes.plan import DatasetPlan, SampleBatch
 from symdata.store.files import UNFINISHED
 from symdata.store.interrupts import interrupts_delayed
@@ -176,7 +177,7 @@ def _tables(make: Callable[[_Job], pa.Table], jobs: list[_Job], workers: int) ->
         try:
             for job in jobs:
                 with interrupts_delayed():  # a submission may start a process
-                    pending.append(pool.submit(_work, job))
+                    pending.append(_submit(pool, job))
                 if len(pending) > 2 * workers:  # bounded: memory does not grow with the count
                     yield pending.popleft().result()
             while pending:
@@ -189,6 +190,16 @@ def _tables(make: Callable[[_Job], pa.Table], jobs: list[_Job], workers: int) ->
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, job: _Job) -> "Future[pa.Table]":
+    try:
+        return pool.submit(_work, job)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # what pickle raises; a start sends the plan
+        raise StoreError(
+            f"the source cannot be sent to worker processes ({first_line(error)}); leave --workers out, or define its "
+            "class in a module"
+        ) from error
 
 
 _worker: dict[str, Callable[[_Job], pa.Table]] = {}

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from symdata import Spec, load, make, verify
-from symdata.errors import SourceError
+from symdata.errors import SourceError, StoreError
 from symdata.recipes.plan import resolve
 from symdata.sources import Source, open_source
 from symdata.sources.memory import MemoryData
@@ -242,6 +242,16 @@ def test_any_object_with_the_members_of_a_source_is_one(tmp_path: Path) -> None:
     assert verify(made.folder, source=mine).passed
     glyphs = open_source("glyphs:OX", size=20)
     assert open_source(glyphs, size=20) is glyphs
+
+
+def test_a_source_that_cannot_be_sent_to_workers_is_one_sentence(tmp_path: Path) -> None:
+    class Local(Mine):
+        """Of a class that no other process finds."""
+
+    with pytest.raises(StoreError, match=r"cannot be sent to worker processes \(.*Local.*\); leave --workers out"):
+        make(Spec(source=Local()), tmp_path / "out", workers=2)
+    assert list(tmp_path.iterdir()) == []
+    assert make(Spec(source=Local()), tmp_path / "out").written
 
 
 @pytest.mark.parametrize(

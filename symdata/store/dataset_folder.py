@@ -20,6 +20,7 @@ from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
 from symdata.recipes.spec import MAX_COUNT, Spec
+from symdata.sources.memory import held
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
@@ -70,17 +71,19 @@ class Made(Result):
         return {"folder": str(self.folder), **summary(self.manifest)}
 
 
-def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
+def plan_dataset(what: Any, device: str = "cpu", **fields: Any) -> DatasetPlan:
     """Open the source and make every choice that is left; the arguments are those of `make`."""
     if isinstance(what, str):
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
+    elif not isinstance(what, Spec | DatasetPlan):
+        what = Spec(held(what), **fields)
     elif fields:
         raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
     return what if isinstance(what, DatasetPlan) else resolve(what, device)
 
 
 def make(
-    what: Spec | DatasetPlan | str = "glyphs",
+    what: Any = "glyphs",
     out: Path | str | None = None,
     *,
     num_shards: int | None = None,
@@ -96,8 +99,9 @@ def make(
     """Build a dataset into a folder.
 
     Args:
-        what: a source such as "data/mnist" or the name of a recipe, described further by `fields`; or a whole `Spec`,
-            or the `DatasetPlan` that `resolve` makes of it.
+        what: a source such as "data/mnist" or the name of a recipe, described further by `fields`; images in memory,
+            such as `(images, labels)` or a dataset of torch, in every form that `open_source` takes; or a whole
+            `Spec`, or the `DatasetPlan` that `resolve` makes of it.
         out: the folder; None: named after the source and symmetry, in the current directory.
         num_shards: parquet files per split; None: one per 512 MiB of pixels.
         device: where images are moved ("cuda", ...); files are the same for every lattice symmetry.
@@ -109,7 +113,7 @@ def make(
             left as it is.
         dry_run: check everything and say what would be built, without writing anything.
         progress: called with the number of rows done since the last call.
-        fields: of the `Spec`, if `what` is a text: symmetry, size, count, seed, ...
+        fields: of the `Spec`, if `what` is a source or recipe: symmetry, size, count, seed, ...
 
     Raises:
         SymdataError: for any bad input; nothing half-written is left.

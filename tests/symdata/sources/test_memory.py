@@ -200,6 +200,15 @@ def test_a_spec_of_images_is_stored_as_text_and_verified_with_the_images(tmp_pat
     assert torch.equal(load(folder.folder).images(), load(made.folder).images())
 
 
+def test_make_takes_images_and_options(tmp_path: Path) -> None:
+    made = make((PIXELS, LABELS), tmp_path / "out", symmetry="c4", size=8)
+    assert (made.manifest["shape"], made.manifest["splits"]["train"]["group"]) == ([3, 8, 8], "c4")
+    assert make(Pictures(), tmp_path / "b", size=8).manifest["classes"] == ["ant", "bee", "cow"]
+    for nothing in (3, None):
+        with pytest.raises(SourceError, match=r"(3|None) \(.*\) holds no images by number"):
+            make(nothing, tmp_path / "c")
+
+
 def test_a_plan_makes_the_same_in_another_process() -> None:
     plan = resolve(Spec(source=(PIXELS[:, :, :6], LABELS), symmetry="d4"))
     sent = pickle.dumps(plan)

@@ -70,7 +70,8 @@ class DatasetPlan(Result):
     def outline(self) -> dict[str, Any]:
         """What is known of the manifest without any image."""
         splits = {split: self.split_facts(split) for split in self.samples}
-        return {"spec": self.spec.to_dict(), **self.facts(), "splits": splits}
+        omitted = {"source": self.omitted} if self.omitted else {}
+        return {"spec": self.spec.to_dict(), **omitted, **self.facts(), "splits": splits}
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says about all images."""
@@ -91,6 +92,11 @@ class DatasetPlan(Result):
             "from": list(self.samples[split].origin),
             "num_examples": len(self.samples[split]),
         }
+
+    @property
+    def omitted(self) -> dict[str, Any]:
+        """What the source left out: `skipped`, images with the reason, and `passed_over`, files by suffix."""
+        return dict(getattr(self.source, "omitted", {}))
 
     @property
     def name(self) -> str:
@@ -178,7 +184,18 @@ def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Tabl
         (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
         for name, split in manifest["splits"].items()
     ]
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
+    omitted = omission_notes(manifest.get("source", {}))
+    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=[*omitted, *notes])
+
+
+def omission_notes(source: Mapping[str, Any]) -> list[str]:
+    """Sentences about what a source left out, from its entry in a manifest."""
+    notes = [f"left out: {name} ({reason})" for name, reason in source.get("skipped", {}).items()]
+    if others := source.get("passed_over"):
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in list(others.items())[:8])
+        more = " ..." if len(others) > 8 else ""
+        notes.append(f"passed over, since they are no images: {sum(others.values())} files ({kinds}{more})")
+    return notes
 
 
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,11 +203,18 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     splits = {
         name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in manifest["splits"].items()
     }
-    return {"spec": manifest["spec"], "shape": manifest["shape"], "splits": splits}
+    source = manifest.get("source", {})
+    omitted = {key: source[key] for key in ("skipped", "passed_over") if key in source}
+    return {"spec": manifest["spec"], "shape": manifest["shape"], "splits": splits, **omitted}
 
 
-def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
+def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetPlan:
     """Open the source, choose the samples of every split, and check that the dataset can be made.
+
+    Args:
+        spec: the description of the dataset.
+        device: where images are moved.
+        check: decode every image of the source, and name all that cannot be used.
 
     Raises:
         SymdataError: for anything that would fail later.
@@ -208,7 +232,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     recipe = PLAIN if spec.recipe is None else find_recipe(spec.recipe)
     train = Symmetry.parse(spec.symmetry or recipe.symmetry)
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
-    source = _open(spec, recipe, device)
+    source = _open(spec, recipe, device, check)
     validation = recipe.validation if spec.validation is None else spec.validation
     samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
     _check_splits(spec, source, recipe, samples)
@@ -221,8 +245,15 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     return plan
 
 
-def _open(spec: Spec, recipe: Recipe, device: str) -> Source:
-    source = open_source(spec.source or recipe.source, size=spec.size, resize=spec.resize, device=device)
+def _open(spec: Spec, recipe: Recipe, device: str, check: bool) -> Source:
+    source = open_source(
+        spec.source or recipe.source,
+        size=spec.size,
+        resize=spec.resize,
+        device=device,
+        check=check,
+        skip_bad=spec.skip_bad,
+    )
     counts = _counts(spec, recipe, source)
     return source.with_counts(**counts) if counts and hasattr(source, "with_counts") else source
 

@@ -7,6 +7,7 @@ To add a format, add a row to `_FORMATS` and a module with the name of its schem
 """
 
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ _FORMATS = (
     SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist", "idx files"),
     SourceInfo(
         "folder",
-        "folder with one folder a class: PNG, JPEG, BMP, TIFF, WebP, GIF",
+        "folder with one folder a class: PNG, JPEG, TIFF, WebP, AVIF, PGM ...",
         "data/flowers",
         "class folders of images",
     ),
@@ -60,15 +61,26 @@ def list_sources() -> list[SourceInfo]:
     return list(_FORMATS)
 
 
-def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", device: str = "cpu") -> Source:
+def open_source(
+    ref: str,
+    *,
+    size: int | None = None,
+    resize: str = "bilinear",
+    device: str = "cpu",
+    check: bool = False,
+    skip_bad: int = 0,
+) -> Source:
     """Open a source by its reference.
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or parquet file, or "hub:user/name[@revision]"; options may
-            follow: `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`.
+            follow: `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`; `,bits=12` scales images of
+            that depth to 8 bits; `,background=white` (or black, alpha, none) says what is seen through transparency.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
+        check: decode every image at once, and name all that cannot be used; by default only headers are read.
+        skip_bad: how many images that cannot be used are left out, and listed in `omitted`, before there is an error.
 
     Raises:
         SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
@@ -79,7 +91,7 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
         >>> source.shape, "".join(source.classes), source.splits
         ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
     """
-    parsed, fit = Ref.parse(ref), Fit(size, resize)
+    parsed, fit = replace(Ref.parse(ref), check=check, skip_bad=skip_bad), Fit(size, resize)
     source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
     return source
 
@@ -108,6 +120,8 @@ def _nothing_found(place: str, kinds: list[str]) -> str:
     path = Path(place)
     if path.is_file():
         return f"{place!r} is a file; expected a .parquet file or a folder: unpack an archive first"
+    if path.exists() and not path.is_dir():
+        return f"{place!r} is neither a regular file nor a folder; expected a .parquet file or a folder"
     if not path.exists():
         hint = ""
         if re.fullmatch(r"[\w.-]+/[\w.-]+(@.+)?", place):

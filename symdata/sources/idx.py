@@ -20,7 +20,7 @@ import torch
 
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, check_indices, refusal, split_name
-from symdata.sources.files import Facts, FileSource, Labels
+from symdata.sources.files import Facts, FileSource, Labels, check_labelled
 from symdata.sources.fit import Fit
 
 _NAME = re.compile(r"(?P<set>.*?)(?P<split>[^-]+)-(?P<kind>images|labels)[-.]idx\d-[a-z]+\d*(\.gz)?")
@@ -78,7 +78,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ArraySource:
             )
     every = [path for files in pairs.values() for path in files.values()]
     facts = Facts.at(ref, folder / prefix.strip("-"), every)
-    classes, labels = Labels.of({split: values.tolist() for split, values in raw.items()})
+    values = {split: own.tolist() for split, own in raw.items()}
+    check_labelled(ref.text, values)
+    classes, labels = Labels.of(values)
     return ArraySource(facts, Labels(_class_names(folder, prefix, classes), labels), images, fit)
 
 

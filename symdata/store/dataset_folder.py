@@ -70,13 +70,17 @@ class Made(Result):
         return {"folder": str(self.folder), **summary(self.manifest)}
 
 
-def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
+def plan_dataset(
+    what: Spec | DatasetPlan | str, device: str = "cpu", check: bool = False, **fields: Any
+) -> DatasetPlan:
     """Open the source and make every choice that is left; the arguments are those of `make`."""
     if isinstance(what, str):
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
+    elif isinstance(what, DatasetPlan) and check:
+        raise RecipeError("a DatasetPlan has opened its source already; give check=True to `resolve`, which makes it")
     elif fields:
         raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
-    return what if isinstance(what, DatasetPlan) else resolve(what, device)
+    return what if isinstance(what, DatasetPlan) else resolve(what, device, check=check)
 
 
 def make(
@@ -90,6 +94,7 @@ def make(
     overwrite: bool = False,
     resume: bool = False,
     dry_run: bool = False,
+    check: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
     **fields: Any,
 ) -> Made:
@@ -107,7 +112,9 @@ def make(
         overwrite: replace an existing dataset.
         resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
             left as it is.
-        dry_run: check everything and say what would be built, without writing anything.
+        dry_run: check everything and say what would be built, without writing anything; images by their headers.
+        check: before anything else decode every image of the source, and name all that cannot be used. The field
+            `skip_bad` leaves out so many of them.
         progress: called with the number of rows done since the last call.
         fields: of the `Spec`, if `what` is a text: symmetry, size, count, seed, ...
 
@@ -124,7 +131,7 @@ def make(
         whole("num_shards", num_shards, 1, 99_999, StoreError)
     if batch_size is not None:
         whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
-    plan = plan_dataset(what, device, **fields)
+    plan = plan_dataset(what, device, check, **fields)
     folder = Path(plan.name if out is None else out)
     if dry_run:
         check_target(folder, overwrite)

@@ -5,7 +5,7 @@ any samples; they are the same in any order, batch and process, and when a build
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -19,6 +19,7 @@ from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
+from symdata.recipes.outline import splits_table, summary
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
 from symdata.recipes.spec import Spec
 from symdata.sources import Source, open_source
@@ -95,7 +96,7 @@ class DatasetPlan(Result):
 
     @property
     def omitted(self) -> dict[str, Any]:
-        """What the source left out: `skipped`, images with the reason, and `passed_over`, files by suffix."""
+        """What the source left out, as in `FileSource.omitted`."""
         return dict(getattr(self.source, "omitted", {}))
 
     @property
@@ -177,44 +178,10 @@ class DatasetPlan(Result):
         return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
 
 
-def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
-    """The splits in a manifest: how many images of which size, moved by which symmetry."""
-    c, h, w = manifest["shape"]
-    rows = [
-        (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
-        for name, split in manifest["splits"].items()
-    ]
-    omitted = omission_notes(manifest.get("source", {}))
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=[*omitted, *notes])
-
-
-def omission_notes(source: Mapping[str, Any]) -> list[str]:
-    """Sentences about what a source left out, from its entry in a manifest."""
-    notes = [f"left out: {name} ({reason})" for name, reason in source.get("skipped", {}).items()]
-    if others := source.get("passed_over"):
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in list(others.items())[:8])
-        more = " ..." if len(others) > 8 else ""
-        notes.append(f"passed over, since they are no images: {sum(others.values())} files ({kinds}{more})")
-    return notes
-
-
-def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plan says of itself as plain data, from the outline of its manifest."""
-    splits = {
-        name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in manifest["splits"].items()
-    }
-    source = manifest.get("source", {})
-    omitted = {key: source[key] for key in ("skipped", "passed_over") if key in source}
-    return {"spec": manifest["spec"], "shape": manifest["shape"], "splits": splits, **omitted}
-
-
 def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetPlan:
     """Open the source, choose the samples of every split, and check that the dataset can be made.
 
-    Args:
-        spec: the description of the dataset.
-        device: where images are moved.
-        check: decode every image of the source, and name all that cannot be used.
+    With `check`, every image of the source is decoded, and all that cannot be used are named.
 
     Raises:
         SymdataError: for anything that would fail later.
@@ -246,14 +213,8 @@ def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetP
 
 
 def _open(spec: Spec, recipe: Recipe, device: str, check: bool) -> Source:
-    source = open_source(
-        spec.source or recipe.source,
-        size=spec.size,
-        resize=spec.resize,
-        device=device,
-        check=check,
-        skip_bad=spec.skip_bad,
-    )
+    ref, opening = spec.source or recipe.source, {"device": device, "check": check, "skip_bad": spec.skip_bad}
+    source = open_source(ref, size=spec.size, resize=spec.resize, **opening)  # type: ignore[arg-type]
     counts = _counts(spec, recipe, source)
     return source.with_counts(**counts) if counts and hasattr(source, "with_counts") else source
 

@@ -134,6 +134,16 @@ def _refuse_unlabelled(ref: str, labels: Mapping[str, Any], wrong: Mapping[str, 
     )
 
 
+def omission_notes(source: Mapping[str, Any]) -> list[str]:
+    """Sentences about what a source left out, from `FileSource.omitted` or its entry in a manifest."""
+    notes = [f"left out: {name} ({reason})" for name, reason in source.get("skipped", {}).items()]
+    if others := source.get("passed_over"):
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in list(others.items())[:8])
+        more = " ..." if len(others) > 8 else ""
+        notes.append(f"passed over, since they are no images: {sum(others.values())} files ({kinds}{more})")
+    return notes
+
+
 def composed(value: Any) -> Any:
     """A text in NFC, where a letter with an accent is one character; anything else as it is."""
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value

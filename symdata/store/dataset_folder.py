@@ -18,7 +18,8 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.recipes.catalog import is_recipe
-from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
+from symdata.recipes.outline import splits_table, summary
+from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import MAX_COUNT, Spec
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card

@@ -92,12 +92,13 @@ def open_source(
         ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
     """
     parsed, fit = replace(Ref.parse(ref), check=check, skip_bad=skip_bad), Fit(size, resize)
-    source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
+    source: Source = _reader(parsed).open_ref(parsed, fit, device)
     return source
 
 
-def _reader(place: str) -> Any:
+def _reader(ref: Ref) -> Any:
     """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
+    place = ref.place
     scheme, colon, _ = place.partition(":")
     if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
         return import_module(f"{__name__}.{scheme}")
@@ -105,7 +106,14 @@ def _reader(place: str) -> Any:
     readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
     found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
     if len(found) > 1:
-        raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
+        from symdata.sources import folder, parquet
+
+        tables = list(found.values()) == [folder, parquet]
+        if tables and parquet.lists_files(ref):
+            return parquet  # the images that the tables list lie in folders beside them
+        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if tables else ""
+        problem = f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that"
+        raise SourceError(problem + mend)
     if found:
         return next(iter(found.values()))
     from symdata.sources import folder

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, refusal
-from symdata.sources.files import Labels, check_labelled, check_regular, composed
+from symdata.sources.files import Labels, check_labelled, check_regular, composed, printable
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
@@ -160,7 +160,7 @@ def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
 def _names(features: dict[str, dict[str, Any]], column: str) -> tuple[str, ...] | None:
     feature = features.get(column, {})
     names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
-    return tuple(composed(str(name)) for name in names) if names else None
+    return tuple(composed(printable(str(name))) for name in names) if names else None
 
 
 def _is_image(field: pa.Field, features: dict[str, dict[str, Any]]) -> bool:

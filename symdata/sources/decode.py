@@ -86,8 +86,10 @@ def probe(blob: bytes, how: Decoding = PLAIN) -> Header:
     Raises:
         SourceError: with the reason alone, to which callers add the name.
     """
+    if how.background == "alpha":
+        return _header(_decode_pillow(blob, how))
     if header := _plain_png(blob):
-        return header if how.background != "alpha" else _header(_decode_pillow(blob, how))
+        return header
     with _pillow(blob) as image:
         deep = _depth(image, blob, how) > 8
         if deep or _has_alpha(image):
@@ -246,7 +248,7 @@ def _is_seen_size(image: ImageFile.ImageFile) -> bool:
 def _reason(blob: bytes, error: Exception) -> str:
     if not blob:
         return "the file is empty"
-    if isinstance(error, UnidentifiedImageError) and not blob.startswith(_MAGIC):
+    if isinstance(error, UnidentifiedImageError) and not blob.startswith(_MAGIC) and blob[4:8] != b"ftyp":
         return f"it is not an image (it starts with {blob[:12]!r})"
     reason = "its header makes no sense" if isinstance(error, UnidentifiedImageError) else str(error)
     return f"it is damaged ({reason or type(error).__name__})"

@@ -150,8 +150,11 @@ def composed(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """A name of a file as text that every encoding of Unicode can write: other bytes become `\\xe9` and the like."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    """A text that can be written as UTF-8: bytes of a file's name that are none become `\\xe9` and the like."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of a character of UTF-16, which JSON may hold
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def check_regular(path: Path) -> None:

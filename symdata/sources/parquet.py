@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, known_split, name_splits, split_name
-from symdata.sources.columns import common_columns, encode_labels, image_bytes
+from symdata.sources.columns import common_columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, check_regular, printable
 from symdata.sources.fit import Fit
@@ -50,9 +50,9 @@ class ParquetStore:
         groups = np.searchsorted(starts, indices, side="right") - 1
         for group in np.unique(groups):
             positions = np.flatnonzero(groups == group)
-            cells = self._read_group(split, int(group)).take(pa.array(indices[positions] - starts[group])).to_pylist()
-            folder = self._groups[split][group][0].parent
-            for position, cell in zip(positions, cells, strict=True):
+            column, folder = self._read_group(split, int(group)), self._groups[split][group][0].parent
+            for position in positions:
+                cell = column[int(indices[position] - starts[group])].as_py()
                 out[position] = image_bytes(cell, folder, partial(self.name, split, int(indices[position])))
         return out
 
@@ -111,6 +111,15 @@ def _by_split(splits: dict[Path, str]) -> dict[str, list[Path]]:
 def found_at(place: Path) -> bool:
     """Whether this is a parquet file, or a folder that holds some."""
     return place.suffix == ".parquet" if place.is_file() else place.is_dir() and bool(find_parquet(place))
+
+
+def lists_files(ref: Ref) -> bool:
+    """Whether the images of the tables at a path lie in files beside them."""
+    try:
+        paths = [path for found in find_parquet(Path(ref.place)).values() for path in found]
+        return pick_columns(ref, _metadata(paths[0]).schema.to_arrow_schema()).paths
+    except SourceError:
+        return False
 
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:

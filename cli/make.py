@@ -11,7 +11,7 @@ from symdata.recipes.spec import MAX_SIZE, Spec
 
 DESCRIBE = (
     "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "seed",
-    "resample", "mask", "padding", "supersample",
+    "resample", "mask", "padding", "supersample", "skip_bad",
 )  # fmt: skip
 """The options that describe the dataset: fields of its `Spec`."""
 
@@ -22,6 +22,7 @@ TYPES = {
     "count": click.IntRange(1),
     "validation": click.FloatRange(0, 1, max_open=True),
     "supersample": click.IntRange(1, 16),
+    "skip_bad": click.IntRange(0),
 }
 """Of those with a form or with bounds that the help shows."""
 
@@ -40,8 +41,9 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 @click.option("--overwrite", is_flag=True, help="Replace an existing dataset.")
 @click.option("--resume", is_flag=True, help="Finish a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
+@click.option("--check", is_flag=True, help="Decode every image first, and name all that cannot be read.")
 @json_option
-def command(what: str, source: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
+def command(what: str, source: str | None, out: Path | None, check: bool, as_json: bool, **given: Any) -> None:
     """Build a dataset whose symmetry is known.
 
     SOURCE is glyphs (the default), a folder or file, or hub:user/name[@revision]; `symdata sources` lists them.
@@ -64,7 +66,7 @@ def command(what: str, source: str | None, out: Path | None, as_json: bool, **gi
     results = []
     for name in names:
         folder = out / name if out is not None and len(names) > 1 else out
-        plan = plan_dataset(name, run["device"], **fields)
+        plan = plan_dataset(name, run["device"], check, **fields)
         with resumable(sum(map(len, plan.samples.values())), plan.name) as bar:
             results.append(make(plan, folder, progress=bar.update, **run))
         if not as_json:

@@ -5,7 +5,7 @@ any samples; they are the same in any order, batch and process, and when a build
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -19,6 +19,7 @@ from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
+from symdata.recipes.outline import splits_table, summary
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
 from symdata.recipes.spec import Spec
 from symdata.sources import Source, open_source
@@ -70,7 +71,8 @@ class DatasetPlan(Result):
     def outline(self) -> dict[str, Any]:
         """What is known of the manifest without any image."""
         splits = {split: self.split_facts(split) for split in self.samples}
-        return {"spec": self.spec.to_dict(), **self.facts(), "splits": splits}
+        omitted = {"source": self.omitted} if self.omitted else {}
+        return {"spec": self.spec.to_dict(), **omitted, **self.facts(), "splits": splits}
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says about all images."""
@@ -91,6 +93,11 @@ class DatasetPlan(Result):
             "from": list(self.samples[split].origin),
             "num_examples": len(self.samples[split]),
         }
+
+    @property
+    def omitted(self) -> dict[str, Any]:
+        """What the source left out, as in `FileSource.omitted`."""
+        return dict(getattr(self.source, "omitted", {}))
 
     @property
     def name(self) -> str:
@@ -171,26 +178,10 @@ class DatasetPlan(Result):
         return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
 
 
-def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
-    """The splits in a manifest: how many images of which size, moved by which symmetry."""
-    c, h, w = manifest["shape"]
-    rows = [
-        (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
-        for name, split in manifest["splits"].items()
-    ]
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
-
-
-def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plan says of itself as plain data, from the outline of its manifest."""
-    splits = {
-        name: {key: split[key] for key in ("num_examples", "symmetry")} for name, split in manifest["splits"].items()
-    }
-    return {"spec": manifest["spec"], "shape": manifest["shape"], "splits": splits}
-
-
-def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
+def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetPlan:
     """Open the source, choose the samples of every split, and check that the dataset can be made.
+
+    With `check`, every image of the source is decoded, and all that cannot be used are named.
 
     Raises:
         SymdataError: for anything that would fail later.
@@ -208,7 +199,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     recipe = PLAIN if spec.recipe is None else find_recipe(spec.recipe)
     train = Symmetry.parse(spec.symmetry or recipe.symmetry)
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
-    source = _open(spec, recipe, device)
+    source = _open(spec, recipe, device, check)
     validation = recipe.validation if spec.validation is None else spec.validation
     samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
     _check_splits(spec, source, recipe, samples)
@@ -221,9 +212,9 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     return plan
 
 
-def _open(spec: Spec, recipe: Recipe, device: str) -> Source:
-    given = recipe.source if spec.source is None else spec.source
-    source = open_source(given, size=spec.size, resize=spec.resize, device=device)
+def _open(spec: Spec, recipe: Recipe, device: str, check: bool) -> Source:
+    given, opening = recipe.source if spec.source is None else spec.source, {"device": device, "check": check}
+    source = open_source(given, size=spec.size, resize=spec.resize, skip_bad=spec.skip_bad, **opening)  # type: ignore[arg-type]
     counts = _counts(spec, recipe, source)
     return source.with_counts(**counts) if counts and hasattr(source, "with_counts") else source
 

@@ -68,6 +68,8 @@ class Spec:
     mask: str = declare("auto", one_of("auto", *MASKS), "auto: disk if resampled.")
     padding: str = declare("border", one_of(*PADDINGS), "Pixels outside of the image.")
     supersample: int = declare(1, whole(1, 16), "Samples per pixel and axis; 3 as for RotMNIST.")
+    skip_bad: int = declare(0, whole(0, MAX_COUNT), "Leave out up to so many images that cannot be read.  [default: 0]")
+    """How many images of the source that cannot be used are left out, and listed in the manifest."""
 
     def __post_init__(self) -> None:
         if self.source is not None and not isinstance(self.source, str):
@@ -76,15 +78,19 @@ class Spec:
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Symmetry.parse(text)))
         for field in dataclasses.fields(self):
-            if field.name in ("size", "count"):  # the source and `act` read the others
+            if field.name in ("size", "count", "skip_bad"):  # the source and `act` read the others
                 read(field, getattr(self, field.name), RecipeError)
         if self.validation is not None and not 0.0 <= self.validation < 1.0:
             raise RecipeError(f"validation share {self.validation:g} is outside [0, 1); 0.1 holds out a tenth")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON; images in memory are their reference, as `memory:arrays`."""
+        """The fields as plain data for JSON; `skip_bad`, which older versions do not know, only if it is used.
+
+        Images in memory are their reference, as `memory:arrays`.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return fields | {"source": self.source_ref}
+        fields["source"] = self.source_ref
+        return fields if self.skip_bad else {name: value for name, value in fields.items() if name != "skip_bad"}
 
     @property
     def source_ref(self) -> str | None:

@@ -7,6 +7,7 @@ To add a format, add a row to `_FORMATS` and a module with the name of its schem
 """
 
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ _FORMATS = (
     SourceInfo("idx", "folder of idx files (the MNIST family), plain or gzip", "data/mnist", "idx files"),
     SourceInfo(
         "folder",
-        "folder with one folder a class: PNG, JPEG, BMP, TIFF, WebP, GIF",
+        "folder with one folder a class: PNG, JPEG, TIFF, WebP, AVIF, PGM ...",
         "data/flowers",
         "class folders of images",
     ),
@@ -75,17 +76,28 @@ def list_sources() -> list[SourceInfo]:
     return list(_FORMATS)
 
 
-def open_source(ref: Any, *, size: int | None = None, resize: str = "bilinear", device: str = "cpu") -> Source:
+def open_source(
+    ref: Any,
+    *,
+    size: int | None = None,
+    resize: str = "bilinear",
+    device: str = "cpu",
+    check: bool = False,
+    skip_bad: int = 0,
+) -> Source:
     """Open a source by its reference, or images that are in memory already.
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or file, or "hub:user/name[@revision]"; options may follow:
-            `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`. Or `(images, labels)` as arrays or
-            tensors, uint8 (n, H, W) or (n, H, W, 3); `{"train": (images, labels), ...}`; a dataset of torch or
-            `datasets`; any object with the members of `Source`.
+            `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`; `,bits=12` scales images of that
+            depth to 8 bits; `,background=white` (or black, alpha, none) says what is seen through transparency. Or
+            `(images, labels)` as arrays or tensors, uint8 (n, H, W) or (n, H, W, 3), or `{"train": (images, labels)}`;
+            a dataset of torch or `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
+        check: decode every image at once, and name all that cannot be used; by default only headers are read.
+        skip_bad: how many images that cannot be used are left out, and listed in `omitted`, before there is an error.
 
     Raises:
         SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
@@ -103,14 +115,15 @@ def open_source(ref: Any, *, size: int | None = None, resize: str = "bilinear", 
     if not isinstance(ref, str | Path):
         from symdata.sources.memory import open_data
 
-        return open_data(ref, fit)
-    parsed = Ref.parse(str(ref))
-    source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
+        return open_data(ref, fit, check, skip_bad)
+    parsed = replace(Ref.parse(str(ref)), check=check, skip_bad=skip_bad)
+    source: Source = _reader(parsed).open_ref(parsed, fit, device)
     return source
 
 
-def _reader(place: str) -> Any:
+def _reader(ref: Ref) -> Any:
     """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
+    place = ref.place
     scheme, colon, _ = place.partition(":")
     if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
         return import_module(f"{__name__}.{scheme}")
@@ -118,7 +131,14 @@ def _reader(place: str) -> Any:
     readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
     found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
     if len(found) > 1:
-        raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
+        from symdata.sources import folder, parquet
+
+        tables = list(found.values()) == [folder, parquet]
+        if tables and parquet.lists_files(ref):
+            return parquet  # the images that the tables list lie in folders beside them
+        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if tables else ""
+        problem = f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that"
+        raise SourceError(problem + mend)
     from symdata.sources import folder
 
     if found and not (folder in found.values() and _listed_in_a_table(path)):
@@ -136,6 +156,8 @@ def _nothing_found(place: str, kinds: list[str]) -> str:
     if path.is_file():
         known = ", ".join((*npz.SUFFIXES, *csv.SUFFIXES, ".tar"))
         return f"{place!r} is a file; expected {known}, .parquet or a folder: unpack another archive first"
+    if path.exists() and not path.is_dir():
+        return f"{place!r} is neither a regular file nor a folder; expected a file of images or a folder"
     if not path.exists():
         hint = ""
         if re.fullmatch(r"[\w.-]+/[\w.-]+(@.+)?", place):

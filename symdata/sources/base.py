@@ -23,7 +23,7 @@ SPLIT_WORDS = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "t10k", "testing"),
 }
-REF_OPTIONS = ("image", "label", "config", "splits", "stream")
+REF_OPTIONS = ("image", "label", "config", "splits", "stream", "bits", "background")
 
 
 @runtime_checkable
@@ -80,7 +80,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Ref:
-    """A reference in parts: `PLACE[,image=COLUMN][,label=COLUMN][,config=NAME][,splits=A+B][,stream=ROWS]`.
+    """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """
@@ -90,6 +90,10 @@ class Ref:
     place: str
     """The reference without its options: a path, or `user/name[@revision]`."""
     options: dict[str, str] = field(default_factory=dict)
+    check: bool = False
+    """Whether every image is decoded while its source is opened, and all that cannot be used are named."""
+    skip_bad: int = 0
+    """How many images that cannot be used may be left out."""
 
     @classmethod
     def parse(cls, text: str) -> "Ref":
@@ -106,12 +110,32 @@ class Ref:
         if bad := [key for key in self.options if key not in allowed]:
             raise refusal(self.text, f"this kind of source takes no {bad[0]}= option; leave it out")
 
+    def chosen(self, found: Iterable[str]) -> dict[str, str]:
+        """The splits named by `splits=A+B`, by default all, in canonical order, each with its own name in `found`.
+
+        Raises:
+            SourceError: for a split that is not there, and for two names of one split, such as "val" and "validation".
+        """
+        found = list(found)
+        wanted = self.options["splits"].split("+") if "splits" in self.options else found
+        own: dict[str, str] = {}
+        for word in wanted:
+            names = [word] if word in found else [name for name in found if known_split(name) == word]
+            if not names:
+                raise refusal(self.text, f"no split {word!r}; it has {', '.join(split_order(found))}")
+            for name in names:
+                split = known_split(name) or name
+                if own.setdefault(split, name) != name:
+                    mend = (
+                        self.text + ",splits=" + "+".join({known_split(name) or name: name for name in found}.values())
+                    )
+                    problem = f"{own[split]!r} and {name!r} both name split {split!r}"
+                    raise refusal(self.text, f"{problem}; choose one, as in {mend!r}")
+        return {split: own[split] for split in split_order(own)}
+
     def select(self, found: Mapping[str, T]) -> dict[str, T]:
-        """The splits named by `splits=A+B`, by default all, in canonical order."""
-        wanted = self.options["splits"].split("+") if "splits" in self.options else list(found)
-        if bad := [name for name in wanted if name not in found]:
-            raise refusal(self.text, f"no split {bad[0]!r}; it has {', '.join(split_order(found))}")
-        return {name: found[name] for name in split_order(wanted)}
+        """What `found` holds for each of the `chosen` splits."""
+        return {split: found[name] for split, name in self.chosen(found).items()}
 
 
 def refusal(ref: str, problem: str) -> SourceError:
@@ -125,15 +149,80 @@ def known_split(word: str) -> str | None:
     return next((split for split, words in SPLIT_WORDS.items() if lowered in words), None)
 
 
-def split_name(stem: str) -> str:
-    """The split that a file or folder is named after: its first word, canonical if that word is known.
+def split_name(name: str) -> str:
+    """The split that a file or folder is named after: the split word between its separators, else its first word.
 
-    "t10k-images" -> "test", "train-00000-of-00002" -> "train", "holdout-4000" -> "holdout".
+    "t10k-images" -> "test", "mnist_train" -> "train", "val2017" -> "validation", "holdout-4000" -> "holdout".
+
+    Raises:
+        SourceError: if words of two splits are in the name.
     """
-    if split := known_split(re.split(r"[-_.]", stem)[0]):
-        return split
-    word = re.match(r"[A-Za-z]+", stem)
-    return (known_split(word[0]) or word[0].lower()) if word else "train"
+    found = _split_words(name)
+    if len(found) > 1:
+        (one, first), (other, second) = list(found.items())[:2]
+        raise SourceError(
+            f"{name!r} names two splits, {one} ({first[1]!r}) and {other} ({second[1]!r}); rename it, with one split "
+            "word between separators, as in 'train-2.parquet'"
+        )
+    return next(iter(found), None) or _first_word(_prefix(name)) or "train"
+
+
+def name_splits(names: Iterable[str], place: str, *, shards: bool = False) -> dict[str, str]:
+    """The split of each name of files or folders that lie side by side.
+
+    Args:
+        names: of the files, without suffix, or of the folders.
+        place: where they lie, for messages.
+        shards: whether several names may belong to one split: numbered, or with more words after the split's.
+
+    Raises:
+        SourceError: if two names say one split in two ways, or share a word that is no split.
+    """
+    splits = {name: split_name(name) for name in names}
+    said = {name: _spelling(name) if shards else name for name in splits}
+    for name, split in splits.items():
+        if known_split(split):
+            clashes = (other for other in splits if splits[other] == split and said[other] != said[name])
+            if other := next(clashes, None):
+                raise SourceError(f"{place!r}: {name!r} and {other!r} both name split {split!r}; rename one of them")
+            continue
+        alike = (other for other in splits if _first_word(_prefix(other)) == split and said[other] != said[name])
+        if other := next(alike, None):
+            raise SourceError(
+                f"{place!r}: {name!r} and {other!r} share the word {split!r}, which is no split; give each name the "
+                "word of its split (train, validation, test), or name one of them alone"
+            )
+    return splits
+
+
+_SHARD = re.compile(r"(.+)-\d+-of-\d+(?:-[0-9a-f]+)?")  # as the Hub names the files of a split
+
+
+def _prefix(name: str) -> str:
+    """A name without the number of a shard: "train" of "train-00000-of-00002"."""
+    shard = _SHARD.fullmatch(name)
+    return shard[1] if shard else name
+
+
+def _first_word(name: str) -> str:
+    word = re.match(r"[A-Za-z]+", name)
+    return word[0].lower() if word else ""
+
+
+def _split_words(name: str) -> dict[str, tuple[str, str]]:
+    """The splits in a name, each with what comes before its word, and the word."""
+    found: dict[str, tuple[str, str]] = {}
+    for word in re.finditer(r"[^\W_]+", _prefix(name)):
+        if split := known_split(word[0]) or known_split(word[0].strip("0123456789")):
+            found.setdefault(split, (name[: word.start()], word[0]))
+    return found
+
+
+def _spelling(name: str) -> str:
+    """What the files of one split have in common: all up to the split's word, without digits; else the whole name."""
+    for before, word in _split_words(name).values():
+        return re.sub(r"\d", "", before + word).lower()
+    return _prefix(name) if _first_word(_prefix(name)) else ""
 
 
 def split_order(names: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ unless it is one of class folders. `,image=NAME` and `,label=NAME` in the refere
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from symdata.sources import folder
 from symdata.sources.base import Ref, check_split, known_split, refusal, split_name
 from symdata.sources.columns import LABEL_NAMES, pick_column
 from symdata.sources.encoded import EncodedSource, Store
-from symdata.sources.files import Facts, Labels, fingerprint, sha256
+from symdata.sources.files import Facts, Labels, check_regular, printable
 from symdata.sources.fit import Fit
 from symdata.sources.rows import JSON_LINES, SEPARATED, Rows, labels_of, other_columns, read_rows
 
@@ -41,8 +42,9 @@ class RowStore:
         for index in indices:
             name, place, path = self.files[split][index]
             try:
+                check_regular(place / path)
                 blobs.append((place / path).read_bytes())
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, SourceError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise SourceError(f"{name}: {str(place / path)!r} cannot be read ({reason}); mend that row") from None
         return blobs
@@ -50,20 +52,23 @@ class RowStore:
     def name(self, split: str, index: int) -> str:
         """File, line and image of one row, such as "birds.csv line 3 ('img/3.png')"."""
         name, _, path = self.files[split][index]
-        return f"{name} ({path!r})"
+        return printable(f"{name} ({path!r})")
 
 
 class ColumnsSource(EncodedSource):
     """A source of encoded images with other columns."""
 
-    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit, extra: dict[str, pa.Table]) -> None:
-        super().__init__(facts, labels, store, fit)
-        self._others = extra
+    def __init__(
+        self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref, others: dict[str, pa.Table]
+    ) -> None:
+        super().__init__(facts, labels, store, fit, ref)
+        self._others = others
 
     def extra_columns(self, split: str) -> pa.Table:
         """The columns beside image and label; row i belongs to image i of the split."""
         check_split(self, split)
-        return self._others[split]
+        whole = self._others[split]
+        return whole.take(self._kept[split]) if split in self._kept else whole
 
 
 def found_at(place: Path) -> bool:
@@ -81,7 +86,7 @@ def find_tables(place: Path) -> list[Path]:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     """Open a table, or a folder of tables."""
-    ref.only("splits", "image", "label")
+    ref.only("splits", "image", "label", "bits", "background")
     root = Path(ref.place)
     tables = [read_rows(path) for path in ([root] if root.is_file() else find_tables(root))]
     rows = ref.select(_rows_by_split(ref, tables))
@@ -92,10 +97,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     }
     cells = {split: [t.columns[label][row] for t, row in own] for split, own in rows.items()}
     labels = labels_of(ref.text, cells, lambda split, row: paths[split][row][0], tables[0].textual)
-    source = ColumnsSource(Facts.at(ref, root), labels, RowStore(paths), fit, _extra(rows, {image, label, SPLIT}))
-    hashes = [f"{table.file.name} {sha256(table.file)}" for table in tables]
-    source.fingerprint = fingerprint([source.fingerprint, *hashes])  # the images and their labels
-    return source
+    facts = replace(Facts.at(ref, root, [table.file for table in tables]), apart=True)
+    return ColumnsSource(facts, labels, RowStore(paths), fit, ref, _extra(rows, {image, label, SPLIT}))
 
 
 _Row = tuple[Rows, int]
@@ -113,7 +116,7 @@ def _rows_by_split(ref: Ref, tables: Sequence[Rows]) -> dict[str, list[_Row]]:
         for row, cell in enumerate(cells):
             if not isinstance(cell, str) or not cell.strip():
                 raise refusal(ref.text, f"{table.name(row)} has no split; fill it, or rename the column {SPLIT!r}")
-            found.setdefault(known_split(cell) or cell, []).append((table, row))
+            found.setdefault(cell, []).append((table, row))
     if not found:
         raise refusal(ref.text, "it holds no rows below the header; expected a line an image")
     return found

@@ -1,22 +1,25 @@
-"""Decode images (PNG, JPEG, BMP, TIFF, WebP, GIF) to uint8 arrays, or read their headers only.
+"""Decode images of the formats in `FORMATS` to uint8 arrays, or look at them without decoding.
 
 Convention:
-    Gray stays gray (C = 1), all other images become RGB (C = 3): palettes and CMYK are converted, and an alpha channel
-    is dropped, not composited, as by `Image.convert("RGB")` in torchvision's ImageFolder. 1-bit images become 0 and
-    255. EXIF orientation is applied, so that images are upright as in a viewer. Animations and multi-page files give
-    their first frame. 16-bit, 32-bit and float images are refused: no rescaling to 8 bits suits all of them.
+    Gray stays gray (C = 1), all other images become RGB (C = 3): palettes and CMYK are converted. 1-bit images become
+    0 and 255. The orientation in EXIF, XMP or TIFF is applied, so that images are upright as in a viewer. Animations
+    and multi-page files give their first frame. An opaque alpha channel is dropped; one that hides pixels is refused
+    unless `background` says what becomes of it. Images deeper than 8 bits are refused unless `bits` says their depth.
 """
 
 import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from symdata.errors import SourceError
+from symdata.sources.base import Ref, refusal
+from symdata.sources.deep import check_unsigned, depth, scaled
 
 _rust: Any
 try:
@@ -24,52 +27,94 @@ try:
 except ImportError:  # a future kornia may not depend on it; Pillow gives the same pixels
     _rust = None
 
+FORMATS = (
+    "AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"
+)  # fmt: skip
+"""Those formats of Pillow that hold still images of pixels: no icons, textures, vector graphics, video or raw data."""
+BACKGROUNDS = ("white", "black", "alpha", "none")
+_LEVEL = {"white": 255, "black": 0}
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_START = _PNG + b"\x00\x00\x00\x0dIHDR"
 _IHDR, _CHUNK = struct.Struct(">IIBBBBB"), struct.Struct(">I4s")
-_MAGIC = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+_MAGIC = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"qoif", b"\0\0\0\x0cjP  ")
 _PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"sRGB", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"sBIT"}
 _FAST_PIXELS = 1 << 24  # larger images are left to Pillow and its guard against decompression bombs
 _ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _GRAY_MODES = {"1", "L", "LA", "La"}
 _COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
+_ALPHA_MODES = {"LA", "La", "PA", "RGBA", "RGBa"}
 _BAD_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, KeyError, IndexError, TypeError, OverflowError)
 
 
 class Header(NamedTuple):
-    """Size of an image in pixels, and whether it has colour."""
+    """Size of an image in pixels, upright, and whether it has colour."""
 
     height: int
     width: int
     colour: bool
 
 
-def probe(blob: bytes) -> Header:
-    """Read the header of an encoded image; raises SourceError with the reason alone, to which callers add the name."""
+@dataclass(frozen=True)
+class Decoding:
+    """What a reference says about images that do not fit into 8 bits without alpha."""
+
+    bits: int | None = None
+    """Depth of images deeper than 8 bits: 0 to 2^bits - 1 becomes 0 to 255, rounded to the nearest. None: refused."""
+    background: str | None = None
+    """What is seen through an alpha channel: "white" or "black", rounded to the nearest; "alpha" takes that channel
+    itself as a gray image, and "none" drops it and shows the colours under it. None: refused if it hides anything."""
+
+    @classmethod
+    def of(cls, ref: Ref) -> "Decoding":
+        """The options `,bits=` and `,background=` of a reference."""
+        bits, background = ref.options.get("bits"), ref.options.get("background")
+        if bits is not None and not (bits.isascii() and bits.isdigit() and 1 <= int(bits) <= 32):
+            raise refusal(ref.text, f"bits={bits}, expected the depth of its images, from 1 to 32, as in ,bits=12")
+        if background is not None and background not in BACKGROUNDS:
+            raise refusal(ref.text, f"background={background}, expected one of {', '.join(BACKGROUNDS)}")
+        return cls(None if bits is None else int(bits), background)
+
+
+PLAIN = Decoding()
+
+
+def probe(blob: bytes, how: Decoding = PLAIN) -> Header:
+    """Look at the header of an encoded image; an image with alpha is decoded, to see whether `decode` would refuse it.
+
+    Raises:
+        SourceError: with the reason alone, to which callers add the name.
+    """
+    if how.background == "alpha":
+        return _header(_decode_pillow(blob, how))
     if header := _plain_png(blob):
         return header
     with _pillow(blob) as image:
+        deep = _depth(image, blob, how) > 8
+        if deep or _has_alpha(image):
+            return _header(_pixels(image, blob, how))
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _TURNED:
+        if image.getexif().get(_ORIENTATION) in _TURNED and not _is_seen_size(image):
             width, height = height, width
-        return Header(height, width, _has_colour(image, blob))
+        return Header(height, width, _has_colour(image))
 
 
-def decode(blob: bytes, channels: int | None = None) -> np.ndarray:
+def decode(blob: bytes, channels: int | None = None, how: Decoding = PLAIN) -> np.ndarray:
     """Decode an image to uint8 (H, W, C).
 
     Args:
         blob: the encoded image.
         channels: 3 (gray images are repeated), 1 (colour images are refused), or None for those of the image.
+        how: what becomes of alpha channels and of more than 8 bits.
 
     Raises:
         SourceError: with the reason alone, to which callers add the name.
     """
-    header = _plain_png(blob)
+    header = _plain_png(blob) if how.background != "alpha" else None
     pixels = _decode_fast(blob, header) if header else None
     if pixels is None:
-        pixels = _decode_pillow(blob)
+        pixels = _decode_pillow(blob, how)
     if channels in (None, pixels.shape[2]):
         return pixels
     if channels == 3:
@@ -77,12 +122,12 @@ def decode(blob: bytes, channels: int | None = None) -> np.ndarray:
     raise SourceError("it is a colour image where a gray one was expected")
 
 
-def decode_images(blobs: Sequence[bytes], channels: int | None = None) -> list[np.ndarray]:
+def decode_images(blobs: Sequence[bytes], channels: int | None = None, how: Decoding = PLAIN) -> list[np.ndarray]:
     """Decode images, each to uint8 (H, W, C); raises SourceError with the position of a bad one."""
     images = []
     for position, blob in enumerate(blobs):
         try:
-            images.append(decode(blob, channels))
+            images.append(decode(blob, channels, how))
         except SourceError as error:
             raise SourceError(f"image {position} of {len(blobs)} cannot be decoded: {error}") from None
     return images
@@ -117,7 +162,7 @@ def _decode_fast(blob: bytes, header: Header) -> np.ndarray | None:
 
 
 @contextmanager
-def _pillow(blob: bytes) -> Iterator[Image.Image]:
+def _pillow(blob: bytes) -> Iterator[ImageFile.ImageFile]:
     """Open an image with Pillow; errors of its bytes become SourceErrors."""
     try:
         with Image.open(io.BytesIO(blob)) as image:
@@ -126,34 +171,89 @@ def _pillow(blob: bytes) -> Iterator[Image.Image]:
         raise SourceError(_reason(blob, error)) from None
 
 
-def _decode_pillow(blob: bytes) -> np.ndarray:
+def _decode_pillow(blob: bytes, how: Decoding) -> np.ndarray:
     with _pillow(blob) as image:
-        return upright_pixels(image, blob)
+        return _pixels(image, blob, how)
 
 
-def upright_pixels(image: Image.Image, blob: bytes = b"") -> np.ndarray:
-    """Pixels of an image of Pillow, uint8 (H, W, C); `blob` is the file that it comes from, if any."""
-    colour = _has_colour(image, blob)
+def _pixels(image: ImageFile.ImageFile, blob: bytes, how: Decoding) -> np.ndarray:
+    """An opened image as uint8 (H, W, 1 or 3), upright."""
+    if _depth(image, blob, how) > 8:
+        assert how.bits is not None
+        return _seen(scaled(image, blob, how.bits), how.background)
+    return _seen(upright_pixels(image), how.background)
+
+
+def upright_pixels(image: Image.Image) -> np.ndarray:
+    """An image of Pillow as uint8 (H, W, 1 to 4), upright; an alpha channel is the last."""
+    colour, alpha = _has_colour(image), _has_alpha(image)
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("P", "PA"):  # Pillow warns if the transparency of a palette is dropped without this step
-        upright = upright.convert("RGBA")
-    pixels = np.asarray(upright.convert("RGB" if colour else "L"))
-    return pixels.reshape(pixels.shape[0], pixels.shape[1], -1)
+    if upright.mode == "1":
+        upright = upright.convert("L")
+    pixels = np.asarray(upright.convert(("RGBA" if alpha else "RGB") if colour else ("LA" if alpha else "L")))
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _has_colour(image: Image.Image, blob: bytes) -> bool:
-    # Pillow silently reduces a 16-bit colour PNG to 8 bits, so the depth is read from the file.
-    deep = blob[:8] == _PNG and blob[24] == 16
-    if deep or image.mode not in _GRAY_MODES | _COLOUR_MODES:
-        mode = f"{image.mode!r} of 16 bits" if deep else repr(image.mode)
-        raise SourceError(f"its mode is {mode}, and only 8 bits a channel can be stored (rescale it first)")
+def _seen(pixels: np.ndarray, background: str | None) -> np.ndarray:
+    """Pixels (H, W, 1..4) without their alpha channel, if they have one."""
+    has_alpha = pixels.shape[2] in (2, 4)
+    if background == "alpha":
+        if not has_alpha:
+            raise SourceError("it has no alpha channel, and background=alpha takes that as the image")
+        return np.ascontiguousarray(pixels[..., -1:])
+    if not has_alpha:
+        return pixels
+    colours, alpha = np.ascontiguousarray(pixels[..., :-1]), pixels[..., -1:].astype(np.int32)
+    if background == "none" or (alpha == 255).all():
+        return colours
+    if background is None:
+        raise SourceError(
+            "parts of it are transparent; say what is seen there with the option ,background=white or black, take the "
+            "transparency itself with ,background=alpha, or drop it with ,background=none"
+        )
+    blended = (colours * alpha + _LEVEL[background] * (255 - alpha) + 127) // 255
+    return blended.astype(np.uint8)
+
+
+def _header(pixels: np.ndarray) -> Header:
+    height, width, channels = pixels.shape
+    return Header(height, width, channels == 3)
+
+
+def _depth(image: ImageFile.ImageFile, blob: bytes, how: Decoding) -> int:
+    """Bits a sample; raises SourceError for a format that is not read, and for a depth that needs `how.bits`."""
+    if image.format not in FORMATS:
+        raise SourceError(f"its format is {image.format}, and those that are read are {', '.join(FORMATS)}")
+    found = depth(image, blob)
+    if found > 8 and how.bits is None:
+        raise SourceError(
+            f"its mode is {image.mode!r} of {found} bits, and only 8 bits a channel can be stored (rescale it first, "
+            f"or say its depth with the option ,bits={found})"
+        )
+    if found <= 8:
+        check_unsigned(image)
+    return found
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
+
+
+def _has_colour(image: Image.Image) -> bool:
+    if image.mode not in _GRAY_MODES | _COLOUR_MODES:
+        raise SourceError(f"its mode is {image.mode!r}, and only gray and colour images can be stored")
     return image.mode in _COLOUR_MODES
+
+
+def _is_seen_size(image: ImageFile.ImageFile) -> bool:
+    """Whether the size of an opened image is already that of the upright one: Pillow turns TIFF by its own tag."""
+    return image.format == "TIFF" and _ORIENTATION in image.tag_v2  # type: ignore[attr-defined]
 
 
 def _reason(blob: bytes, error: Exception) -> str:
     if not blob:
         return "the file is empty"
-    if isinstance(error, UnidentifiedImageError) and not blob.startswith(_MAGIC):
+    if isinstance(error, UnidentifiedImageError) and not blob.startswith(_MAGIC) and blob[4:8] != b"ftyp":
         return f"it is not an image (it starts with {blob[:12]!r})"
     reason = "its header makes no sense" if isinstance(error, UnidentifiedImageError) else str(error)
     return f"it is damaged ({reason or type(error).__name__})"

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import check_indices, refusal
-from symdata.sources.decode import Header, decode, probe
-from symdata.sources.files import Facts, FileSource, Labels, fingerprint
+from symdata.sources.base import Ref, check_indices, refusal
+from symdata.sources.decode import Decoding, Header, decode, probe
+from symdata.sources.files import Facts, FileSource, Labels, check_labels, fingerprint
 from symdata.sources.fit import Fit
 
 T = TypeVar("T")
+Looked = tuple[Header | str, str]
+"""The header of an image, or why it cannot be used; and the hash of its bytes, or nothing."""
 
 _BATCH = 256
 """Images whose encoded bytes are in memory at a time while all headers are read."""
@@ -34,30 +36,37 @@ class Store(Protocol):
 class EncodedSource(FileSource):
     """A `Source` over a `Store`. Opening it reads the header of every image, so that bad images are found at once.
 
+    If the reference is to be checked, or bad images may be left out, opening it decodes every image.
+
     It can be pickled: worker processes need not open it again.
     """
 
-    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit) -> None:
+    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref) -> None:
         super().__init__(facts, labels, fit)
-        self._store = store
-        headers, digests = self._survey()
-        self.fingerprint = facts.fingerprint or fingerprint(digests)
+        self._store, self._how = store, Decoding.of(ref)
+        self._kept: dict[str, np.ndarray] = {}
+        headers, digests = self._survey(facts, ref)
+        self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
 
     def read(self, split: str, indices: np.ndarray) -> torch.Tensor:
         """Images at `indices`, uint8 (n, C, H, W); raises SourceError for an image that cannot be decoded."""
         wanted = check_indices(self, split, indices)
-        images, by_size = list(self._each(partial(decode, channels=self.shape[0]), split, wanted)), defaultdict(list)
+        stored = self._kept[split][wanted] if split in self._kept else wanted
+        images, by_size = list(self._each(self._decode, split, stored)), defaultdict(list)
         for position, image in enumerate(images):
             by_size[image.shape[:2]].append(position)
         out = torch.empty((len(wanted), *self.shape), dtype=torch.uint8)
         for size, positions in by_size.items():
             if self._fit.size is None and size != self.shape[1:]:
-                name = self._store.name(split, wanted[positions[0]])
+                name = self._store.name(split, stored[positions[0]])
                 raise refusal(self.ref, f"{name} changed its size since the source was opened; open it again")
             stack = torch.from_numpy(np.stack([images[i] for i in positions])).permute(0, 3, 1, 2)  # (k, C, h, w)
             out[positions] = self._fit(stack)
         return out
+
+    def _decode(self, blob: bytes) -> np.ndarray:
+        return decode(blob, self.shape[0], self._how)
 
     def _each(self, function: Callable[[bytes], T], split: str, indices: np.ndarray) -> Iterator[T]:
         """A function of the encoded bytes of some images; its SourceError is completed by the image's name."""
@@ -66,23 +75,61 @@ class EncodedSource(FileSource):
                 yield function(blob)
             except SourceError as error:
                 name = self._store.name(split, index)
-                raise refusal(self.ref, f"{name} cannot be used: {error}; replace or remove it") from None
+                mend = "replace or remove it"
+                if function == self._decode:  # opening has not found it: there may be more
+                    mend += f", and find all such images with `symdata make {self.ref} --dry-run --check`"
+                raise refusal(self.ref, f"{name} cannot be used: {error}; {mend}") from None
 
-    def _survey(self) -> tuple[dict[Header, tuple[str, int]], list[str]]:
+    def _survey(self, facts: Facts, ref: Ref) -> tuple[dict[Header, tuple[str, int]], list[str]]:
         """Each kind of header with the first image that has it, and lines `name digest` if they are needed."""
         headers: dict[Header, tuple[str, int]] = {}
-        digests = []
+        digests, faults, thorough = [], {}, ref.check or ref.skip_bad > 0
+        look = partial(_look, how=self._how, hashed=facts.apart or not facts.fingerprint, whole=thorough)
         for split, count in self.splits.items():
             for start in range(0, count, _BATCH):
                 batch = np.arange(start, min(start + _BATCH, count))
-                for index, (header, digest) in zip(batch.tolist(), self._each(self._look, split, batch), strict=True):
-                    headers.setdefault(header, (split, index))
+                found = self._all(look, split, batch) if thorough else self._each(look, split, batch)
+                for index, (header, digest) in zip(batch.tolist(), found, strict=True):
+                    if isinstance(header, Header):
+                        headers.setdefault(header, (split, index))
+                    else:
+                        faults[split, index] = header
                     if digest:
                         digests.append(f"{split} {self._store.name(split, index)} {digest}")
+        if faults:
+            self._leave_out(faults, ref.skip_bad)
         return headers, digests
 
-    def _look(self, blob: bytes) -> tuple[Header, str]:
-        return probe(blob), "" if self.fingerprint else hashlib.sha256(blob).hexdigest()
+    def _all(self, look: "partial[Looked]", split: str, indices: np.ndarray) -> Iterator[Looked]:
+        """What `look` finds in some images, fetched one by one; for one that cannot be used, the reason."""
+        for index in indices:
+            digest = ""
+            try:
+                (blob,) = self._store.fetch(split, np.array([index]))
+                digest = hashlib.sha256(blob).hexdigest() if look.keywords["hashed"] else ""
+                yield look(blob)
+            except SourceError as error:
+                yield str(error), digest
+
+    def _leave_out(self, faults: dict[tuple[str, int], str], most: int) -> None:
+        """Leave out images, at most so many; raises SourceError, with all their names, if there are more."""
+        reasons = {self._store.name(split, index): reason for (split, index), reason in faults.items()}
+        if len(faults) > most:
+            listing = "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
+            allowed = f", and {most} may be left out" if most else ""
+            raise refusal(
+                self.ref,
+                f"{len(faults)} of {sum(self.splits.values())} images cannot be used{allowed}: {listing}; replace or "
+                f"remove them, or leave them out with --skip-bad {len(faults)}",
+            )
+        self.omitted = {**self.omitted, "skipped": reasons}
+        for split in {split for split, _ in faults}:
+            good = np.array([(split, index) not in faults for index in range(self.splits[split])], bool)
+            self._kept[split] = np.flatnonzero(good)
+        labels = {split: own[self._kept[split]] if split in self._kept else own for split, own in self._labels.items()}
+        check_labels(self.ref, self.classes, labels)
+        self._labels = {split: own for split, own in labels.items() if len(own)}
+        self.splits = {split: len(own) for split, own in self._labels.items()}
 
     def _common_size(self, headers: dict[Header, tuple[str, int]]) -> tuple[int, int]:
         sizes = {(h.height, h.width): where for h, where in headers.items()}
@@ -94,3 +141,11 @@ class EncodedSource(FileSource):
                 f"give one, as in --size {min(first)}"
             )
         return {self._fit.shape(*size) for size in sorted(sizes)}.pop()
+
+
+def _look(blob: bytes, how: Decoding, hashed: bool, whole: bool) -> Looked:
+    """The header of an image, and the hash of its bytes if it is wanted; if `whole`, it is decoded too."""
+    header = probe(blob, how)
+    if whole and (size := decode(blob, how=how).shape[:2]) != header[:2]:
+        raise SourceError(f"it is damaged (its header says {header.height}x{header.width}, it is {size[0]}x{size[1]})")
+    return header, hashlib.sha256(blob).hexdigest() if hashed else ""

@@ -1,7 +1,10 @@
 """What all sources over files share: facts, labels, names, hashes and licenses."""
 
 import hashlib
+import os
 import re
+import stat
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ class Facts:
     fingerprint: str = ""
     """Empty: of the names and bytes of the images."""
     revision: str | None = None
+    apart: bool = False
+    """Whether the images lie in files of their own, beside those that are hashed; their bytes are then hashed too."""
 
     @classmethod
     def at(cls, ref: Ref, root: Path, files: Iterable[Path] = ()) -> "Facts":
@@ -44,7 +49,8 @@ class Labels(NamedTuple):
 
     @classmethod
     def of(cls, values: Mapping[str, Sequence[Any]]) -> "Labels":
-        """Labels from values of one type: the sorted distinct values of all splits are the classes."""
+        """Labels from values of one type: the sorted distinct values of all splits are the classes, texts in NFC."""
+        values = {split: [composed(value) for value in own] for split, own in values.items()}
         kinds = {type(value): value for own in values.values() for value in own}
         if len(kinds) > 1:
             listing = " and ".join(f"{value!r} ({kind.__name__})" for kind, value in list(kinds.items())[:2])
@@ -59,6 +65,8 @@ class FileSource(ABC):
     """A `Source` with given facts and labels; a subclass reads the images and sets their shape."""
 
     shape: tuple[int, int, int]
+    omitted: Mapping[str, Any] = {}
+    """What was left out, for manifests: `skipped`, images by name with the reason; `passed_over`, files by suffix."""
 
     def __init__(self, facts: Facts, labels: Labels, fit: Fit) -> None:
         check_labels(facts.ref, *labels)
@@ -81,14 +89,8 @@ class FileSource(ABC):
 
 def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.ndarray]) -> None:
     """Raise SourceError unless there are images, every label is that of a class, and two classes or more occur."""
-    for split, values in labels.items():
-        wrong = values[(values < 0) | (values >= len(classes))]
-        if len(wrong):
-            rest = "+".join(other for other in labels if other != split) or "..."
-            raise SourceError(
-                f"source {ref!r}: {len(wrong)} of {len(values)} images in split {split!r} are unlabelled (label "
-                f"{wrong[0]}, expected 0..{len(classes) - 1}); leave that split out with {ref + ',splits=' + rest!r}"
-            )
+    wrong = {split: values[(values < 0) | (values >= len(classes))] for split, values in labels.items()}
+    _refuse_unlabelled(ref, labels, wrong, f"0..{len(classes) - 1}")
     present = np.unique(np.concatenate([np.empty(0, np.int64), *labels.values()]))
     if not present.size:
         raise SourceError(f"source {ref!r} holds no images")
@@ -97,6 +99,78 @@ def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.nda
             f"source {ref!r} holds one class only ({classes[int(present[0])]!r}); a labelled dataset needs two or "
             "more: add images of another class"
         )
+
+
+def check_labelled(ref: str, values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise SourceError for values that say "unlabelled" and would become a class of their own.
+
+    They are empty texts; the number -1, unless -1 and 1 are all there is; and a negative number that is the only
+    value of a split and occurs in no other. Numbers may be text.
+    """
+    own = {split: set(found) for split, found in values.items()}
+    every = set().union(*own.values())
+    if {type(value) for value in every} <= {int}:
+        numbers = {value: value for value in every}
+    else:
+        numbers = {value: int(value) for value in every if re.fullmatch(r"-?\d+", str(value))}
+    negative = {value for value, number in numbers.items() if number < 0}
+    none = {value for value in every if value == ""}
+    if len(numbers) == len(every - none) and {numbers[value] for value in negative} == {-1}:
+        none |= negative if set(numbers.values()) != {-1, 1} else set()
+    for split, found in own.items():
+        others: set[Any] = set().union(*(found for other, found in own.items() if other != split))
+        none |= found if len(found) == 1 and found <= negative and others and not found & others else set()
+    wrong = {split: [value for value in found if value in none] for split, found in values.items()} if none else {}
+    _refuse_unlabelled(ref, values, wrong, "a class")
+
+
+def _refuse_unlabelled(ref: str, labels: Mapping[str, Any], wrong: Mapping[str, Any], expected: str) -> None:
+    """Raise SourceError for the first split with wrong labels, and say which splits have none."""
+    bad = [split for split in wrong if len(wrong[split])]
+    if not bad:
+        return
+    split, rest = bad[0], "+".join(other for other in labels if other not in bad and len(labels[other]))
+    whole = all(len(wrong[other]) == len(labels[other]) for other in bad) and rest
+    mend = f"leave that split out with {ref + ',splits=' + rest!r}" if whole else "label them or drop those rows"
+    raise SourceError(
+        f"source {ref!r}: {len(wrong[split])} of {len(labels[split])} images in split {split!r} are unlabelled (label "
+        f"{str(wrong[split][0]) or repr('')}, expected {expected}); {mend}"
+    )
+
+
+def omission_notes(source: Mapping[str, Any]) -> list[str]:
+    """Sentences about what a source left out, from `FileSource.omitted` or its entry in a manifest."""
+    notes = [f"left out: {name} ({reason})" for name, reason in source.get("skipped", {}).items()]
+    if others := source.get("passed_over"):
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in list(others.items())[:8])
+        more = " ..." if len(others) > 8 else ""
+        notes.append(f"passed over, since they are no images: {sum(others.values())} files ({kinds}{more})")
+    return notes
+
+
+def composed(value: Any) -> Any:
+    """A text in NFC, where a letter with an accent is one character; anything else as it is."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def printable(text: str) -> str:
+    """A text that can be written as UTF-8: bytes of a file's name that are none become `\\xe9` and the like."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of a character of UTF-16, which JSON may hold
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def check_regular(path: Path) -> None:
+    """Raise SourceError for a FIFO, a socket, a device or a folder: opening one may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says why it cannot be read
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    if not stat.S_ISREG(mode):
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise SourceError(f"{str(path)!r} is {kind}, and only regular files are read; move it elsewhere or remove it")
 
 
 def slug(text: str) -> str:
@@ -112,13 +186,14 @@ def place_name(path: Path) -> str:
 
 def sha256(path: Path) -> str:
     """Hex digest of a file."""
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(lines: Iterable[str]) -> str:
     """Fingerprint "sha256:<hex>" of lines `name digest`, in any order."""
-    return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+    return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
 
 
 def fingerprint_files(root: Path, files: Iterable[Path]) -> str:

@@ -1,22 +1,23 @@
 """Image folders: `ROOT/<class>/*.png` (one split, "train") or `ROOT/<split>/<class>/*.png`.
 
-Classes are the sorted names of the class folders of all splits; images are sorted by name. Files without an image
-suffix, and names that start with a dot, are ignored.
+Classes are the sorted names of the class folders of all splits, in NFC; images are sorted by name. Files without the
+suffix of an image are passed over and counted. Names that start with a dot are ignored.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, known_split, split_name
+from symdata.sources.base import Ref, known_split, name_splits, split_name
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts, Labels
+from symdata.sources.files import Facts, Labels, check_regular, composed, printable
 from symdata.sources.fit import Fit
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _IGNORED = (".", "__MACOSX")
 _LAYOUT = "expected ROOT/<class>/*.png or ROOT/<split>/<class>/*.png"
 
@@ -32,6 +33,7 @@ class FileStore:
         blobs = []
         for index in indices:
             path = self.root / self.files[split][index]
+            check_regular(path)
             try:
                 blobs.append(path.read_bytes())
             except OSError as error:
@@ -40,19 +42,43 @@ class FileStore:
 
     def name(self, split: str, index: int) -> str:
         """Path of one image below the root."""
-        return self.files[split][index]
+        return printable(self.files[split][index])
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Suffixes of the files that are read as images: of all `FORMATS` that this Pillow opens."""
+    from PIL import Image
+
+    from symdata.sources.decode import FORMATS
+
+    return frozenset(end for end, kind in Image.registered_extensions().items() if kind in FORMATS)
 
 
 def image_files(root: Path, depth: int = 4) -> Iterator[tuple[str, ...]]:
-    """Parts of the path, relative to `root`, of every image file down to `depth` levels; sorted; links are followed."""
+    """Parts of the path, relative to `root`, of every image file down to `depth` levels; sorted; links are followed.
+
+    Raises:
+        SourceError: for a FIFO, a device or an empty folder with the name of an image.
+    """
+    yield from (parts for parts in _walk(root, depth) if _suffix(parts[-1]) in suffixes())
+
+
+def _walk(root: Path, depth: int) -> Iterator[tuple[str, ...]]:
+    """Parts of the paths of all entries but folders; what has the name of an image and cannot be one is refused."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name.startswith(_IGNORED):
             continue
-        if entry.is_dir():
-            if depth > 1:
-                yield from ((entry.name, *rest) for rest in image_files(Path(entry.path), depth - 1))
-        elif entry.name.lower().endswith(SUFFIXES):
+        inside = list(_walk(Path(entry.path), depth - 1)) if depth > 1 and entry.is_dir() else []
+        yield from ((entry.name, *rest) for rest in inside)
+        if _suffix(entry.name) in suffixes() and not inside and not entry.is_file():
+            check_regular(Path(entry.path))
+        if not entry.is_dir():
             yield (entry.name,)
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def found_at(place: Path) -> bool:
@@ -62,23 +88,40 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder of class folders; raises SourceError for any other layout."""
-    ref.only("splits")
+    ref.only("splits", "bits", "background")
     root = Path(ref.place)
     files = list(image_files(root))
     _check_layout(ref, root, files)
+    split_of = name_splits(sorted({parts[0] for parts in files if len(parts) == 3}), ref.place)
     by_split: dict[str, list[tuple[str, ...]]] = {}
     for parts in files:
-        split = split_name(parts[0]) if len(parts) == 3 else "train"
-        found = by_split.setdefault(split, [])
-        if len(parts) == 3 and found and found[0][0] != parts[0]:
-            raise SourceError(
-                f"{ref.place!r}: {found[0][0]!r} and {parts[0]!r} both name split {split!r}; rename one of them"
-            )
-        found.append(parts)
+        by_split.setdefault(split_of.get(parts[0], "train") if len(parts) == 3 else "train", []).append(parts)
     by_split = ref.select(by_split)
-    labels = Labels.of({split: [parts[-2] for parts in found] for split, found in by_split.items()})
+    labels = Labels.of({split: _class_names(ref, found) for split, found in by_split.items()})
     names = {split: ["/".join(parts) for parts in found] for split, found in by_split.items()}
-    return EncodedSource(Facts.at(ref, root), labels, FileStore(root, names), fit)
+    source = EncodedSource(Facts.at(ref, root), labels, FileStore(root, names), fit, ref)
+    if passed_over := _passed_over(root, len(files[0])):
+        source.omitted = {**source.omitted, "passed_over": passed_over}
+    return source
+
+
+def _class_names(ref: Ref, files: list[tuple[str, ...]]) -> list[str]:
+    """The class of each file of a split: the name of its folder, which no other folder of the split may share."""
+    folders: dict[str, str] = {}
+    for folder in sorted({parts[-2] for parts in files}):
+        name = composed(printable(folder))
+        if (other := folders.setdefault(name, folder)) != folder:
+            raise SourceError(
+                f"{ref.place!r}: the class folders {other!a} and {folder!a} have the same name {name!r} in "
+                "another spelling of Unicode; rename one of them, or move its images into the other"
+            )
+    return [composed(printable(parts[-2])) for parts in files]
+
+
+def _passed_over(root: Path, depth: int) -> dict[str, int]:
+    """Number of files beside the images that have no suffix of one, by suffix; those without any under their name."""
+    others = (parts[-1] for parts in _walk(root, depth) if len(parts) == depth and _suffix(parts[-1]) not in suffixes())
+    return dict(sorted(Counter(printable(_suffix(name) or name) for name in others).items()))
 
 
 def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
@@ -102,5 +145,6 @@ def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
         # As in ImageFolder: without this error the class would be missing silently.
         if not folder.name.startswith(_IGNORED) and not any(image_files(folder, depth=1)):
             raise SourceError(
-                f"class folder {str(folder)!r} holds no images ({', '.join(SUFFIXES)}); fill it or remove it"
+                f"class folder {str(folder)!r} holds no images (.png, .jpg or another of {len(suffixes())} suffixes); "
+                "fill it or remove it"
             )

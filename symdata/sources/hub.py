@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import Ref, known_split, refusal
+from symdata.sources.base import Ref, refusal
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, fingerprint, slug
 from symdata.sources.fit import Fit
@@ -151,9 +151,9 @@ def _first_rows(address: DatasetAddress, loaded: "datasets.IterableDatasetDict")
     """The first rows of every split that the reference names, in memory, with encoded images."""
     import datasets
 
-    named = {known_split(split) or split: rows for split, rows in loaded.items()}
     found = {}
-    for split, rows in address.ref.select(named).items():
+    for split in address.ref.chosen(loaded).values():
+        rows = loaded[split]
         encoded = rows.decode(False) if rows.features else rows
         found[split] = datasets.Dataset.from_list(list(encoded.take(address.rows)), features=rows.features)
     return datasets.DatasetDict(found)

@@ -93,9 +93,14 @@ def _pixels(name: str, image: Any) -> np.ndarray:
 
     if isinstance(image, Image.Image):
         try:
-            return upright_pixels(image).transpose(2, 0, 1).copy()  # may be written to, as tensors expect
+            pixels = upright_pixels(image)
         except SourceError as error:
             raise SourceError(f"{name} cannot be used: {error}") from None
+        if pixels.shape[2] in (2, 4):
+            if pixels[..., -1].min() < 255:
+                raise SourceError(f"parts of {name} are transparent; drop that with image.convert('RGB')")
+            pixels = pixels[..., :-1]
+        return pixels.transpose(2, 0, 1).copy()  # may be written to, as tensors expect
     if not is_array(image):
         raise SourceError(f"{name}: its image is of type {type(image).__name__}, expected a PIL image, array or tensor")
     array, cast = _array(image)

@@ -72,8 +72,14 @@ def _gone(ref: str) -> SourceError:
     return refusal(ref, f"its images were given from Python and are not stored under that name; {mend}")
 
 
-def open_data(data: Any, fit: Fit) -> Source:
+def open_data(data: Any, fit: Fit, check: bool = False, skip_bad: int = 0) -> Source:
     """The source over an object.
+
+    Args:
+        data: the object.
+        fit: target size of the images.
+        check: for encoded images, as in the next.
+        skip_bad: as for `open_source`.
 
     Raises:
         SourceError: if it holds no labelled images.
@@ -82,15 +88,16 @@ def open_data(data: Any, fit: Fit) -> Source:
     if not hasattr(kept, "value"):
         raise _gone(kept.ref)
     value = kept.value
+    encoded = Ref(kept.ref, kept.ref, check=check, skip_bad=skip_bad)
     if isinstance(value, Source):
         return _checked(value, fit)
     if is_of("datasets", value):
-        return _of_datasets(kept.ref, value, fit)
+        return _of_datasets(encoded, value, fit)
     splits = _splits(kept.ref, value)
     if splits and all(is_of("datasets", own) for own in splits.values()):
         import datasets
 
-        return _of_datasets(kept.ref, datasets.DatasetDict(splits), fit)
+        return _of_datasets(encoded, datasets.DatasetDict(splits), fit)
     for own in splits.values() if splits else [value]:
         if not splits or not is_sequence(own):
             raise SourceError(f"{short(own)} ({type(own).__name__}) holds no images by number; expected {EXPECTED}")
@@ -133,13 +140,15 @@ def _labels(ref: str, parts: Mapping[str, SplitContent]) -> Labels:
     return Labels(classes, {split: np.array(own, np.int64) for split, own in values.items()})
 
 
-def _of_datasets(ref: str, value: Any, fit: Fit) -> Source:
+def _of_datasets(ref: Ref, value: Any, fit: Fit) -> Source:
     from symdata.sources.saved import open_datasets
 
     if "Iterable" in type(value).__name__:
-        raise refusal(ref, "a stream has no rows to read by number; load it without streaming, or use hub:...,stream=N")
-    facts = Facts(ref, ref.removeprefix(SCHEME), "unknown")
-    source = open_datasets(Ref(ref, ref), value, fit, facts, Path())
+        raise refusal(
+            ref.text, "a stream has no rows to read by number; load it without streaming, or as hub:NAME,stream=N"
+        )
+    facts = Facts(ref.text, ref.text.removeprefix(SCHEME), "unknown")
+    source = open_datasets(ref, value, fit, facts, Path())
     digests = (
         f"{split} labels {digest_of(source.classes[k] for k in source.labels(split))}" for split in source.splits
     )

@@ -20,7 +20,7 @@ from symdata.errors import SourceError, first_line
 from symdata.sources import folder
 from symdata.sources.arrays import ArraySource, Images, ImageStack, check_counts, image_stack, label_values
 from symdata.sources.base import Ref, known_split
-from symdata.sources.files import Facts, Labels
+from symdata.sources.files import Facts, Labels, check_labelled
 from symdata.sources.fit import Fit
 from symdata.sources.pairs import PairFormat, Role, has_pairs, open_pairs
 
@@ -84,6 +84,7 @@ def _split_arrays(ref: Ref, arrays: Mapping[str, np.ndarray], name: str) -> tupl
         images[split] = image_stack(arrays[pixels], f"{pixels!r} in {name}")
         raw[split] = label_values(arrays[classes], f"{classes!r} in {name}")
         check_counts(images[split], raw[split], (repr(pixels), repr(classes)), f" (in {name}); save them again")
+    check_labelled(ref.text, raw)
     return images, Labels.of(raw)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from symdata.errors import SourceError
 from symdata.sources.arrays import ArraySource, Images, check_counts
 from symdata.sources.base import Ref
-from symdata.sources.files import Facts, Labels
+from symdata.sources.files import Facts, Labels, check_labelled
 from symdata.sources.fit import Fit
 
 
@@ -84,6 +84,7 @@ def open_pairs(
         both = (repr(files["images"].name), repr(files["labels"].name))
         check_counts(images[split], raw[split], both, f" (in {str(folder)!r}); take both files from the same release")
     every = [path for files in pairs.values() for path in files.values()]
+    check_labelled(ref.text, raw)
     classes, labels = Labels.of(raw)
     named = tuple(names(folder, name, classes)) if names else classes
     return ArraySource(Facts.at(ref, folder / name, every), Labels(named, labels), images, fit)

@@ -8,6 +8,7 @@ distinct labels. `,image=NAME` and `,label=NAME` in the reference name the colum
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import Ref, known_split, split_name
-from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
+from symdata.sources.base import Ref, known_split, name_splits, split_name
+from symdata.sources.columns import common_columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts
+from symdata.sources.files import Facts, check_regular, printable
 from symdata.sources.fit import Fit
 
 CACHE_BYTES = 128 << 20
@@ -49,9 +50,9 @@ class ParquetStore:
         groups = np.searchsorted(starts, indices, side="right") - 1
         for group in np.unique(groups):
             positions = np.flatnonzero(groups == group)
-            cells = self._read_group(split, int(group)).take(pa.array(indices[positions] - starts[group])).to_pylist()
-            folder = self._groups[split][group][0].parent
-            for position, cell in zip(positions, cells, strict=True):
+            column, folder = self._read_group(split, int(group)), self._groups[split][group][0].parent
+            for position in positions:
+                cell = column[int(indices[position] - starts[group])].as_py()
                 out[position] = image_bytes(cell, folder, partial(self.name, split, int(indices[position])))
         return out
 
@@ -59,13 +60,14 @@ class ParquetStore:
         """File and row of one image, such as "train-20000.parquet row 17"."""
         starts, groups = self._starts[split], self._groups[split]
         path, _ = groups[np.searchsorted(starts, index, side="right") - 1]
-        return f"{path.relative_to(self.root).as_posix()} row {index - starts[groups.index((path, 0))]}"
+        return f"{printable(path.relative_to(self.root).as_posix())} row {index - starts[groups.index((path, 0))]}"
 
     def _read_group(self, split: str, group: int) -> Any:
         key = (split, group)
         if key not in self._cache:
             path, number = self._groups[split][group]
-            with _errors_named(path), pq.ParquetFile(path, metadata=self._metadata[path]) as file:
+            with _errors_named(path), path.open("rb") as raw:
+                file = pq.ParquetFile(raw, metadata=self._metadata[path])
                 self._cache[key] = file.read_row_group(number, columns=[self.column]).column(0)
             while len(self._cache) > 1 and sum(column.nbytes for column in self._cache.values()) > CACHE_BYTES:
                 self._cache.popitem(last=False)
@@ -78,15 +80,23 @@ def find_parquet(root: Path) -> dict[str, list[Path]]:
     if root.is_file():
         return _by_split({root: split_name(root.stem)})
     for folder in (root, root / "data"):
-        if files := sorted(folder.glob("*.parquet")):
-            return _by_split({path: split_name(path.stem) for path in files})
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and any(path.glob("*.parquet")))
-    if other := [folder for folder in folders if not known_split(split_name(folder.name))]:
-        names = ", ".join(str(folder) for folder in folders)
-        raise SourceError(
-            f"{str(root)!r} holds parquet files in {other[0].name!r}, which is no split; name one of {names}"
-        )
-    return _by_split({path: split_name(folder.name) for folder in folders for path in sorted(folder.glob("*.parquet"))})
+        if files := _parquet_files(folder):
+            splits = name_splits([path.stem for path in files], str(folder), shards=True)
+            return _by_split({path: splits[path.stem] for path in files})
+    folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir() and _parquet_files(path)}
+    if other := [name for name in folders if not known_split(split_name(name))]:
+        names = ", ".join(map(str, folders.values()))
+        raise SourceError(f"{str(root)!r} holds parquet files in {other[0]!r}, which is no split; name one of {names}")
+    splits = name_splits(folders, str(root))
+    return _by_split({path: splits[name] for name, folder in folders.items() for path in _parquet_files(folder)})
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """The parquet files of a folder, sorted, without hidden ones; raises SourceError for one that is not regular."""
+    files = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    for path in files:
+        check_regular(path)
+    return files
 
 
 def _by_split(splits: dict[Path, str]) -> dict[str, list[Path]]:
@@ -103,41 +113,41 @@ def found_at(place: Path) -> bool:
     return place.suffix == ".parquet" if place.is_file() else place.is_dir() and bool(find_parquet(place))
 
 
+def lists_files(ref: Ref) -> bool:
+    """Whether the images of the tables at a path lie in files beside them."""
+    try:
+        paths = [path for found in find_parquet(Path(ref.place)).values() for path in found]
+        return pick_columns(ref, _metadata(paths[0]).schema.to_arrow_schema()).paths
+    except SourceError:
+        return False
+
+
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one parquet file or a folder of them."""
-    ref.only("splits", "image", "label")
+    ref.only("splits", "image", "label", "bits", "background")
     root = Path(ref.place)
     files = ref.select(find_parquet(root))
     paths = [path for found in files.values() for path in found]
     folder = root if root.is_dir() else root.parent
-    columns = _common_columns(ref, paths)
-    raw = {split: _label_column(found, columns.label) for split, found in files.items()}
+    named = {printable(path.relative_to(folder).as_posix()): path for path in paths}
+    columns = common_columns(ref, {name: _metadata(path).schema.to_arrow_schema() for name, path in named.items()})
+    raw = {split: _label_chunks(found, columns.label) for split, found in files.items()}
     labels = encode_labels(ref.text, raw, columns)
-    return EncodedSource(Facts.at(ref, root, paths), labels, ParquetStore(folder, files, columns.image), fit)
+    facts = replace(Facts.at(ref, root, paths), apart=columns.paths)
+    return EncodedSource(facts, labels, ParquetStore(folder, files, columns.image), fit, ref)
 
 
-def _common_columns(ref: Ref, paths: list[Path]) -> Columns:
-    picked = {path: pick_columns(ref, _metadata(path).schema.to_arrow_schema()) for path in paths}
-    first = paths[0]
-    if other := next((path for path in paths if picked[path] != picked[first]), None):
-        raise SourceError(
-            f"source {ref.text!r}: {first.name!r} ({picked[first]}) and {other.name!r} ({picked[other]}) differ; "
-            f"open one split alone, as in {ref.text + ',splits=train'!r}, or name the columns with ,image= and ,label="
-        )
-    return picked[first]
-
-
-def _label_column(paths: list[Path], name: str) -> pa.ChunkedArray:
-    chunks = []
+def _label_chunks(paths: list[Path], name: str) -> list[pa.Array]:
+    chunks: list[pa.Array] = []
     for path in paths:
-        with _errors_named(path):
-            chunks.extend(pq.read_table(path, columns=[name], partitioning=None).column(0).chunks)
-    return pa.chunked_array(chunks) if chunks else pa.chunked_array([[]], pa.int64())
+        with _errors_named(path), path.open("rb") as file:
+            chunks.extend(pq.ParquetFile(file).read(columns=[name]).column(0).chunks)
+    return chunks
 
 
 def _metadata(path: Path) -> pq.FileMetaData:
-    with _errors_named(path):
-        return pq.read_metadata(path)
+    with _errors_named(path), path.open("rb") as file:
+        return pq.read_metadata(file)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from symdata.errors import SourceError, first_line
 from symdata.sources.base import refusal
-from symdata.sources.files import Labels
+from symdata.sources.files import Labels, check_labelled
 
 SEPARATED, JSON_LINES = (".csv", ".tsv"), (".jsonl", ".ndjson")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -165,6 +165,7 @@ def labels_of(ref: str, values: Mapping[str, Sequence[Any]], name: Callable[[str
             kinds.setdefault(type(value), f"{value!r} in {name(split, row)}")
     if len(kinds) > 1:
         raise refusal(ref, f"labels are of several types ({', '.join(kinds.values())}); write all as one type")
+    check_labelled(ref, values)
     if textual and all(_WHOLE.fullmatch(value) for own in values.values() for value in own):
         return Labels.of({split: list(map(int, own)) for split, own in values.items()})
     return Labels.of(values)

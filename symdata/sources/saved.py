@@ -1,5 +1,6 @@
 """Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, known_split
-from symdata.sources.columns import encode_labels, image_bytes, pick_columns
+from symdata.sources.base import Ref, refusal
+from symdata.sources.columns import common_columns, encode_labels, image_bytes
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
@@ -45,7 +46,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder that `datasets.save_to_disk` wrote."""
-    ref.only("splits", "image", "label")
+    ref.only("splits", "image", "label", "bits", "background")
     import datasets
 
     root = Path(ref.place)
@@ -73,14 +74,17 @@ def open_datasets(
     """
     import datasets
 
-    single = isinstance(loaded, datasets.Dataset)
-    named = {"train": loaded} if single else {known_split(split) or split: rows for split, rows in loaded.items()}
+    named = {"train": loaded} if isinstance(loaded, datasets.Dataset) else loaded
     splits = ref.select({split: rows for split, rows in named.items() if len(rows)})
     if not splits:
         raise SourceError(f"source {ref.text!r} holds no images: every split is empty")
-    columns = pick_columns(ref, next(iter(splits.values())).features.arrow_schema)
+    columns = common_columns(ref, {split: rows.features.arrow_schema for split, rows in splits.items()})
+    if columns.paths and facts.revision is not None:
+        raise refusal(ref.text, f"column {columns.image!r} is text, and a path leads nowhere on the Hub; name another")
     raw = {
-        split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0) for split, rows in splits.items()
+        split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0).chunks
+        for split, rows in splits.items()
     }
     labels = encode_labels(ref.text, raw, columns)
-    return EncodedSource(facts, labels, ArrowStore(splits, columns.image, folder), fit)
+    store = ArrowStore(splits, columns.image, folder)
+    return EncodedSource(replace(facts, apart=columns.paths), labels, store, fit, ref)

@@ -20,7 +20,7 @@ from symdata.errors import SourceError, first_line
 from symdata.sources import folder
 from symdata.sources.base import Ref, known_split, refusal
 from symdata.sources.csv import ColumnsSource
-from symdata.sources.files import Facts
+from symdata.sources.files import Facts, check_regular
 from symdata.sources.fit import Fit
 from symdata.sources.rows import labels_of, other_columns, parse_json
 
@@ -96,7 +96,7 @@ def _split(path: Path) -> str:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     """Open one tar file, or a folder of them."""
-    ref.only("splits", "image", "label")
+    ref.only("splits", "image", "label", "bits", "background")
     root = Path(ref.place)
     files = ref.select(find_shards(root))
     samples = {split: [sample for path in paths for sample in read_index(path)] for split, paths in files.items()}
@@ -113,7 +113,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     names = dict.fromkeys(name for row in every for name in row if name != ref.options.get("label", LABEL))
     columns = {name: [row.get(name) for row in every] for name in names}
     extra = other_columns(columns, {split: len(own) for split, own in samples.items()}, textual=False)
-    return ColumnsSource(facts, labels, TarStore(places), fit, extra)
+    return ColumnsSource(facts, labels, TarStore(places), fit, ref, extra)
 
 
 def read_index(path: Path) -> list[Sample]:
@@ -123,6 +123,7 @@ def read_index(path: Path) -> list[Sample]:
         SourceError: for a file that is damaged, cut or compressed, and for members that are not plain files.
     """
     found: dict[str, Sample] = {}
+    check_regular(path)
     with _errors_named(path), tarfile.open(path, "r:") as tar:
         for member in tar:
             if member.isdir() or _is_hidden(member.name):
@@ -214,7 +215,7 @@ def _image(ref: Ref, sample: Sample) -> tuple[Path, Piece, str]:
 
 
 def _is_image(ending: str) -> bool:
-    return f".{ending}".endswith(folder.SUFFIXES)
+    return f".{ending.rpartition('.')[2]}" in folder.suffixes()
 
 
 def _is_key(ref: Ref, sample: Sample) -> bool:

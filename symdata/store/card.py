@@ -8,6 +8,7 @@ import yaml
 
 from symdata.display import template
 from symdata.recipes.plan import DatasetPlan
+from symdata.sources.files import printable
 from symdata.store.manifest import shard_entries
 from symdata.store.shards import features, plan_shards
 
@@ -16,7 +17,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """Text of the README.md of a dataset folder."""
     front = yaml.safe_dump(_front(plan, manifest), sort_keys=False, allow_unicode=True)
     recipe = plan.recipe if plan.recipe.name else None
-    return template("dataset.md.j2").render(
+    text = template("dataset.md.j2").render(
         front=front,
         m=manifest,
         recipe=recipe,
@@ -25,6 +26,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
         canvas=plan.recipe.canvas,
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
     )
+    return printable(text)
 
 
 def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:

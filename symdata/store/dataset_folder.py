@@ -18,7 +18,8 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.recipes.catalog import is_recipe
-from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
+from symdata.recipes.outline import splits_table, summary
+from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import MAX_COUNT, Spec
 from symdata.sources.memory import held
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
@@ -71,15 +72,17 @@ class Made(Result):
         return {"folder": str(self.folder), **summary(self.manifest)}
 
 
-def plan_dataset(what: Any, device: str = "cpu", **fields: Any) -> DatasetPlan:
+def plan_dataset(what: Any, device: str = "cpu", check: bool = False, **fields: Any) -> DatasetPlan:
     """Open the source and make every choice that is left; the arguments are those of `make`."""
     if isinstance(what, str):
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
+    elif isinstance(what, DatasetPlan) and check:
+        raise RecipeError("a DatasetPlan has opened its source already; give check=True to `resolve`, which makes it")
     elif not isinstance(what, Spec | DatasetPlan):
         what = Spec(held(what), **fields)
     elif fields:
         raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
-    return what if isinstance(what, DatasetPlan) else resolve(what, device)
+    return what if isinstance(what, DatasetPlan) else resolve(what, device, check=check)
 
 
 def make(
@@ -93,6 +96,7 @@ def make(
     overwrite: bool = False,
     resume: bool = False,
     dry_run: bool = False,
+    check: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
     **fields: Any,
 ) -> Made:
@@ -111,7 +115,9 @@ def make(
         overwrite: replace an existing dataset.
         resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
             left as it is.
-        dry_run: check everything and say what would be built, without writing anything.
+        dry_run: check everything and say what would be built, without writing anything; images by their headers.
+        check: before anything else decode every image of the source, and name all that cannot be used. The field
+            `skip_bad` leaves out so many of them.
         progress: called with the number of rows done since the last call.
         fields: of the `Spec`, if `what` is a source or recipe: symmetry, size, count, seed, ...
 
@@ -128,7 +134,7 @@ def make(
         whole("num_shards", num_shards, 1, 99_999, StoreError)
     if batch_size is not None:
         whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
-    plan = plan_dataset(what, device, **fields)
+    plan = plan_dataset(what, device, check, **fields)
     folder = Path(plan.name if out is None else out)
     if dry_run:
         check_target(folder, overwrite)

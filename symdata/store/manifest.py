@@ -34,7 +34,8 @@ def outline(plan: DatasetPlan) -> dict[str, Any]:
         "name": plan.name,
         "spec": plan.spec.to_dict(),
         "source": {key: getattr(source, key) for key in ("ref", "name", "license", "fingerprint", "revision")}
-        | {"pinned": plan.pinned},
+        | {"pinned": plan.pinned}
+        | plan.omitted,
         **plan.facts(),
         "encoder": ENCODER,
         "splits": {split: plan.split_facts(split) for split in plan.samples},

@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,38 @@ def write_idx(root: Path, images: np.ndarray, labels: np.ndarray, split: str = "
         path = root / f"{split}-{kind}-idx{dims}-ubyte{'.gz' if packed else ''}"
         path.write_bytes(gzip.compress(raw) if packed else raw)
     return root
+
+
+def png_bytes(values: np.ndarray, chunks: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+    """A PNG of 8 or 16 bits, (H, W, 1..4), which Pillow cannot write; `chunks` stand before the pixels."""
+    height, width, channels = values.shape
+    kind, depth = {1: 0, 2: 4, 3: 2, 4: 6}[channels], 8 * values.dtype.itemsize
+    rows = values.astype(values.dtype.newbyteorder(">")).reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    out = b"\x89PNG\r\n\x1a\n"
+    for name, part in ((b"IHDR", header), *chunks, (b"IDAT", body), (b"IEND", b"")):
+        out += struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
+    return out
+
+
+def tiff_bytes(values: np.ndarray, order: str = "<", *, deflate: bool = False, **tags: int) -> bytes:
+    """A TIFF of one strip from (H, W, C) of any type; `tags` such as t262=0 replace its own."""
+    height, width, channels = values.shape
+    data = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    data = zlib.compress(data) if deflate else data
+    signed = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    start = 8 + 2 + 12 * (11 + len(set(tags) - {"t262"})) + 4
+    lists = struct.pack(f"{order}{channels}H", *[8 * values.dtype.itemsize] * channels)
+    lists += struct.pack(f"{order}{channels}H", *[signed] * channels)
+    short: dict[int, int] = {256: width, 257: height, 259: 8 if deflate else 1, 262: 2 if channels > 2 else 1}
+    short |= {273: start + len(lists), 277: channels, 278: height, 279: len(data), 284: 1}
+    short |= {int(name[1:]): value for name, value in tags.items()}
+    entries = {tag: struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in short.items()}
+    for tag, offset in ((258, start), (339, start + 2 * channels)):
+        inline = lists[offset - start :][: 2 * channels].ljust(4, b"\0")
+        place = inline if channels <= 2 else struct.pack(order + "I", offset)
+        entries[tag] = struct.pack(order + "HHI", tag, 3, channels) + place
+    table = b"".join(entries[tag] for tag in sorted(entries))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(entries))
+    return head + table + b"\0" * 4 + lists + data

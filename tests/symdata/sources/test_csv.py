@@ -102,9 +102,9 @@ def test_the_class_of_every_image_is_its_label_as_it_is_written(place: Path, cel
 
 
 def test_whole_numbers_are_in_the_order_of_numbers(place: Path) -> None:
-    rows = [f"img/{k}.png,{(10, 9, -1)[k % 3]}" for k in range(6)]
-    assert open_source(write(place / "t.csv", "path,label", *rows)).classes == ("-1", "9", "10")
-    assert open_source(write(place / "t.csv", "path,label", *rows, "img/0.png,007")).classes == ("-1", "007", "10", "9")
+    rows = [f"img/{k}.png,{(10, 9, -5)[k % 3]}" for k in range(6)]
+    assert open_source(write(place / "t.csv", "path,label", *rows)).classes == ("-5", "9", "10")
+    assert open_source(write(place / "t.csv", "path,label", *rows, "img/0.png,007")).classes == ("-5", "007", "10", "9")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -228,7 +228,10 @@ def test_the_fingerprint_follows_images_and_labels(place: Path) -> None:
         ("path,label\n,a\nimg/1.png,b\n", r"t.csv line 2 has no path in column 'path'; fill it"),
         ("path,label\nimg/0.png,a\nimg/9.png,b\n", r"t.csv line 3: '.*img/9.png' cannot be read \(No such file"),
         ("path,label\nimg/0.png,a\nimg\0,b\n", r"t.csv line 3: '.*' cannot be read \(.*null"),
-        ("path,label\nimg/0.png,a\nimg,b\n", r"t.csv line 3: '.*img' cannot be read \(Is a directory\)"),
+        (
+            "path,label\nimg/0.png,a\nimg,b\n",
+            r"t.csv line 3: '.*img' cannot be read \(.*(Is a directory|is a folder, and only regular files)",
+        ),
         ("path,label\nt.csv,a\nimg/1.png,b\n", r"t.csv line 2 \('t.csv'\) cannot be used: it is not an image"),
         ("path,label,split\nimg/0.png,a,\n", r"t.csv line 2 has no split; fill it, or rename the column 'split'"),
         ('path,label\n"img/0.png,a\n', r"t.csv' line 2: it is not comma-separated text \(unexpected end of data\)"),
@@ -282,3 +285,19 @@ def test_images_of_a_table_are_those_of_the_folder(place: Path, tmp_path_factory
     theirs = open_source(str(root))
     assert np.array_equal(source.labels("train"), theirs.labels("train"))
     assert torch.equal(source.read("train", np.arange(6)), theirs.read("train", np.arange(6)))
+
+
+def test_bad_images_can_be_left_out_with_their_columns(place: Path) -> None:
+    (place / "img" / "2.png").write_bytes(b"text")
+    rows = (f"{row},{k}" for k, row in enumerate(ROWS[1:]))
+    path = write(place / "t.csv", "path,label,n", *rows)
+    source = open_source(path, skip_bad=1)
+    assert source.splits == {"train": 5}
+    assert source.extra_columns("train")["n"].to_pylist() == [0, 1, 3, 4, 5]
+    assert np.array_equal(source.read("train", np.arange(5)).numpy()[:, 0], PIXELS[[0, 1, 3, 4, 5]])
+
+
+def test_unlabelled_rows_are_refused(place: Path) -> None:
+    rows = [f"img/{k}.png,{(0, 1, -1)[k % 3]}" for k in range(6)]
+    with pytest.raises(SourceError, match=r"2 of 6 images in split 'train' are unlabelled \(label -1"):
+        open_source(write(place / "t.csv", "path,label", *rows))

@@ -48,7 +48,7 @@ KINDS = {
     "rgb": (saved(RGB), 3),
     "gray": (saved(GRAY), 1),
     "rgba": (saved(RGB.convert("RGBA")), 3),
-    "gray and alpha": (encoded(noise(19, 23, 2)), 1),
+    "gray and alpha": (saved(GRAY.convert("LA")), 1),
     "palette": (saved(RGB.quantize(16)), 3),
     "one bit": (saved(GRAY.convert("1")), 1),
     "transparent colour": (saved(RGB, transparency=(1, 2, 3)), 3),
@@ -94,20 +94,39 @@ def test_interlaced_pngs_are_read() -> None:
     assert np.array_equal(decode(png)[..., 0], pixels)
 
 
-def test_the_colour_under_alpha_is_kept() -> None:
-    pixels = noise(4, 5, 4)
-    pixels[..., 3] = 0
-    assert np.array_equal(decode(encoded(pixels)), pixels[..., :3])
+SEEN = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
+    8: lambda x: np.rot90(x),
+}
+"""EXIF orientation -> how an image (H, W, C) is seen."""
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_orientation_is_applied(kind: str) -> None:
+@pytest.mark.parametrize("orientation", SEEN)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "MPO", "TIFF", "TIFF tiff_lzw", "TIFF jpeg"])
+def test_headers_and_pixels_are_as_seen(kind: str, orientation: int) -> None:
+    kind, _, compression = kind.partition(" ")
+    options = {"compression": compression} if compression else {}
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    blob = saved(RGB, kind, exif=exif)
-    plain = decode(saved(RGB, kind))
-    assert probe(blob) == (23, 19, True)
-    assert np.array_equal(decode(blob), np.rot90(plain, -1))
+    exif[0x0112] = orientation
+    for image in (RGB, RGB.convert("RGBA")) if kind in ("PNG", "WEBP") else (RGB,):
+        blob, plain = saved(image, kind, exif=exif, **options), decode(saved(image, kind, **options))
+        seen = SEEN[orientation](plain)
+        assert probe(blob) == (*seen.shape[:2], True)
+        assert np.array_equal(decode(blob), seen)
+
+
+def test_the_orientation_of_xmp_counts_too() -> None:
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    blobs = [saved(RGB, "TIFF", tiffinfo={700: packet}), saved(RGB, "WEBP", lossless=True, xmp=packet)]
+    for blob in blobs:
+        assert probe(blob) == (23, 19, True)
+        assert np.array_equal(decode(blob), np.rot90(np.asarray(RGB), -1))
 
 
 def test_deep_images_are_refused() -> None:

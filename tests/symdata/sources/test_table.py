@@ -94,6 +94,65 @@ def test_paths_lead_to_files_beside_the_table(tmp_path: Path) -> None:
         open_source(str(tmp_path))
 
 
+def test_a_column_of_text_holds_paths(tmp_path: Path) -> None:
+    for i, blob in enumerate(BLOBS):
+        (tmp_path / "d" / "images").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / "images" / f"{i}.png").write_bytes(blob)
+    paths = [f"images/{i}.png" for i in range(40)]
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        write_table(tmp_path / "d" / "train.parquet", image=pa.array(paths, kind), note=["x"] * 40)
+        check(str(tmp_path / "d"))
+    write_table(tmp_path / "d" / "train.parquet", image=None, scan=paths)
+    with pytest.raises(SourceError, match=r"if the tables list these images, name the column .* with ,image=COLUMN"):
+        open_source(str(tmp_path / "d"))
+    check(f"{tmp_path / 'd'},image=scan")
+    made = datasets.Dataset.from_dict({"image": [Path(path).name for path in paths], "label": [0, 1] * 20})
+    datasets.disable_progress_bars()
+    made.save_to_disk(str(tmp_path / "saved"))
+    for path in (tmp_path / "d" / "images").iterdir():
+        (tmp_path / "saved" / path.name).symlink_to(path)
+    check(str(tmp_path / "saved"))
+    before = open_source(f"{tmp_path / 'd'},image=scan").fingerprint
+    (tmp_path / "d" / "images" / "3.png").write_bytes(BLOBS[4])
+    assert open_source(f"{tmp_path / 'd'},image=scan").fingerprint != before, "the images are part of the source"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("gone.png", r"row 0: it points at 'gone.png', which cannot be read \(No such file"),
+        ("https://example.org/a.png", r"row 0: it points at 'https://example.org/a.png', which cannot be read"),
+        ("a\0b", r"row 0: it points at 'a\\x00b', which cannot be read \(embedded null"),
+        ("x" * 3000, r"row 0: it points at 'x{200}\.\.\.', which cannot be read \(File name too long"),
+    ],
+)
+def test_paths_that_lead_nowhere_are_named(path: str, sentence: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "train.parquet", image=[path] * 40)
+    with pytest.raises(SourceError, match=sentence):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [
+        ([[0, 255]] * 40, r"is of type list.*; an image is an encoded file .* write its numbers as PNG bytes"),
+        ([[[0.0], [1.0]]] * 40, r"is of type list.*list.*; .* write its numbers as PNG bytes"),
+        ([BLOBS[:1]] * 40, r"is of type list.*binary.*one a row: write each image of the list to a row of its own"),
+        ([["a.png", "b.png"]] * 40, r"is of type list.*string.*one a row: write each image of the list"),
+        (
+            pa.array([[1, 2]] * 40, pa.list_(pa.int32(), 2)),
+            r"is of type fixed_size_list.*write its numbers as PNG bytes",
+        ),
+        ([7] * 40, r"is of type int64; an image is an encoded file .*: name another with ,image=COLUMN"),
+        ([{"array": [1], "shape": [1]}] * 40, r"is of type struct.*: name another with ,image=COLUMN"),
+    ],
+)
+def test_columns_that_hold_no_encoded_images_are_refused(column: Any, sentence: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "train.parquet", pixels=column)
+    with pytest.raises(SourceError, match=f"column 'pixels' {sentence}"):
+        open_source(f"{tmp_path},image=pixels")
+
+
 def test_columns_can_be_named(tmp_path: Path) -> None:
     rows = [{"bytes": blob, "path": None} for blob in BLOBS[::-1]]
     write_table(tmp_path / "train.parquet", mask=rows, coarse=["b", "a"] * 20)

@@ -41,6 +41,8 @@ class RowStore:
         for index in indices:
             name, place, path = self.files[split][index]
             try:
+                if not (place / path).is_file() and (place / path).exists():  # a FIFO would be waited for
+                    raise ValueError("it is not a file")
                 blobs.append((place / path).read_bytes())
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error

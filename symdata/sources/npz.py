@@ -124,7 +124,9 @@ def _partner(have: str, kind: str) -> str:
 
 def _whole(place: Path) -> list[Path]:
     """The `.npz` files of a folder that hold images and labels."""
-    return [path for path in sorted(place.glob("*.npz")) if _has_pair(path)] if place.is_dir() else []
+    return (
+        [path for path in sorted(place.glob("*.npz")) if path.is_file() and _has_pair(path)] if place.is_dir() else []
+    )
 
 
 def _has_pair(path: Path) -> bool:

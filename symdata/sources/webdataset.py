@@ -80,11 +80,11 @@ def find_shards(place: Path) -> dict[str, list[Path]]:
         return {_split(place): [place]}
     found: dict[str, list[Path]] = {}
     for path in sorted(place.glob("*.tar")):
-        if _SHARD.fullmatch(path.stem) or known_split(path.stem):
+        if path.is_file() and (_SHARD.fullmatch(path.stem) or known_split(path.stem)):
             found.setdefault(_split(path), []).append(path)
     if not found:
         for path in sorted(place.glob("*/*.tar")):
-            if split := known_split(path.parent.name):
+            if path.is_file() and (split := known_split(path.parent.name)):
                 found.setdefault(split, []).append(path)
     return found
 

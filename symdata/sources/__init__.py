@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from symdata.errors import SourceError
+from symdata.errors import SourceError, whole
 from symdata.sources.base import Ref, Source
 from symdata.sources.fit import RESIZES, Fit
 
@@ -91,6 +91,7 @@ def open_source(
         >>> source.shape, "".join(source.classes), source.splits
         ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
     """
+    whole("skip_bad", skip_bad, 0, 10**9, SourceError)
     parsed, fit = replace(Ref.parse(ref), check=check, skip_bad=skip_bad), Fit(size, resize)
     source: Source = _reader(parsed).open_ref(parsed, fit, device)
     return source

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from symdata.errors import SourceError
+from symdata.errors import SourceError, whole
 from symdata.sources.base import Ref, Source, known_split
 from symdata.sources.fit import RESIZES, Fit
 
@@ -111,6 +111,7 @@ def open_source(
         >>> open_source((np.zeros((2, 8, 8), np.uint8), ["cat", "dog"])).classes
         ('cat', 'dog')
     """
+    whole("skip_bad", skip_bad, 0, 10**9, SourceError)
     fit = Fit(size, resize)
     if not isinstance(ref, str | Path):
         from symdata.sources.memory import open_data

@@ -1,6 +1,7 @@
 """Sources of encoded images, which are decoded when they are read: memory does not grow with their number."""
 
 import hashlib
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -77,7 +78,7 @@ class EncodedSource(FileSource):
                 name = self._store.name(split, index)
                 mend = "replace or remove it"
                 if function == self._decode:  # opening has not found it: there may be more
-                    mend += f", and find all such images with `symdata make {self.ref} --dry-run --check`"
+                    mend += f", and find all such images with `symdata make {shlex.quote(self.ref)} --dry-run --check`"
                 raise refusal(self.ref, f"{name} cannot be used: {error}; {mend}") from None
 
     def _survey(self, facts: Facts, ref: Ref) -> tuple[dict[Header, tuple[str, int]], list[str]]:

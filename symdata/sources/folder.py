@@ -69,9 +69,11 @@ def _walk(root: Path, depth: int) -> Iterator[tuple[str, ...]]:
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name.startswith(_IGNORED):
             continue
-        inside = list(_walk(Path(entry.path), depth - 1)) if depth > 1 and entry.is_dir() else []
-        yield from ((entry.name, *rest) for rest in inside)
-        if _suffix(entry.name) in suffixes() and not inside and not entry.is_file():
+        empty = True
+        for rest in _walk(Path(entry.path), depth - 1) if depth > 1 and entry.is_dir() else ():
+            yield (entry.name, *rest)
+            empty = False
+        if _suffix(entry.name) in suffixes() and empty and not entry.is_file():
             check_regular(Path(entry.path))
         if not entry.is_dir():
             yield (entry.name,)

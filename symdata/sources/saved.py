@@ -12,7 +12,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, refusal
 from symdata.sources.columns import common_columns, encode_labels, image_bytes
 from symdata.sources.encoded import EncodedSource
-from symdata.sources.files import Facts
+from symdata.sources.files import Facts, check_regular
 from symdata.sources.fit import Fit
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     import datasets
 
     root = Path(ref.place)
+    for path in sorted([*root.rglob("*.arrow"), *root.rglob("*.json")]):
+        check_regular(path)
     try:
         loaded = datasets.load_from_disk(str(root))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -21,6 +21,7 @@ from symdata.recipes.catalog import is_recipe
 from symdata.recipes.outline import splits_table, summary
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import MAX_COUNT, Spec
+from symdata.sources.files import printable
 from symdata.sources.memory import held
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
@@ -62,8 +63,9 @@ class Made(Result):
         return self.folder / PREVIEW
 
     def parts(self) -> list[str | Table]:
-        built = (f"dataset  {self.folder}", f"picture  {self.preview}")
-        notes = built if self.written else (f"would be written to {self.folder}",)
+        folder, picture = printable(str(self.folder)), printable(str(self.preview))
+        built = (f"dataset  {folder}", f"picture  {picture}")
+        notes = built if self.written else (f"would be written to {folder}",)
         return [splits_table(self.manifest, notes)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,6 +164,8 @@ def make(
 
 def check_target(folder: Path, overwrite: bool) -> None:
     """Refuse a target that is in the way: nothing but a dataset of symdata, or an empty folder, is ever replaced."""
+    if (name := str(folder.resolve())) != printable(name):
+        raise StoreError(f"{name!r} is not UTF-8, which parquet files need; choose another --out")
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -1,12 +1,14 @@
 """Transparency: refused where it hides pixels and nothing was chosen, composited exactly where something was."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from symdata import make, verify
 from symdata.errors import SourceError
 from symdata.sources import open_source
 from symdata.sources.decode import Decoding, decode, probe
@@ -121,3 +123,16 @@ def test_an_image_without_alpha_is_not_its_alpha() -> None:
         for use in (probe, decode):
             with pytest.raises(SourceError, match="it has no alpha channel, and background=alpha takes that"):
                 use(blob, how=Decoding(None, "alpha"))
+
+
+def test_a_dataset_that_was_built_without_the_option_is_verified_with_it(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        (root / name / "0.png").write_bytes(encoded(noise(8, 8, 4)))
+    made = make(f"{root},background=none", tmp_path / "d", symmetry="d4")
+    manifest = json.loads((made.folder / "symdata.json").read_text())
+    manifest["spec"]["source"] = manifest["source"]["ref"] = str(root)  # as versions before the option wrote it
+    (made.folder / "symdata.json").write_text(json.dumps(manifest))
+    assert "are transparent; say what is seen there" in str(verify(made.folder))
+    assert verify(made.folder, source=f"{root},background=none").passed

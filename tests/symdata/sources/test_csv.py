@@ -161,7 +161,10 @@ def test_the_fingerprint_follows_images_and_labels(place: Path) -> None:
         ("path,label\n,a\nimg/1.png,b\n", r"t.csv line 2 has no path in column 'path'; fill it"),
         ("path,label\nimg/0.png,a\nimg/9.png,b\n", r"t.csv line 3: '.*img/9.png' cannot be read \(No such file"),
         ("path,label\nimg/0.png,a\nimg\0,b\n", r"t.csv line 3: '.*' cannot be read \(.*null"),
-        ("path,label\nimg/0.png,a\n/dev/zero,b\n", r"t.csv line 3: '/dev/zero' cannot be read \(.* is a device, and only regular files"),
+        (
+            "path,label\nimg/0.png,a\n/dev/zero,b\n",
+            r"t.csv line 3: '/dev/zero' cannot be read \(.* is a device, and only regular files",
+        ),
         ("path,label\nt.csv,a\nimg/1.png,b\n", r"t.csv line 2 \('t.csv'\) cannot be used: it is not an image"),
         ("path,label,split\nimg/0.png,a,\n", r"t.csv line 2 has no split; fill it, or rename the column 'split'"),
         ('path,label\n"img/0.png,a\n', r"t.csv' line 2: it is not comma-separated text \(unexpected end of data\)"),

@@ -152,6 +152,19 @@ def test_what_is_not_an_image_is_refused() -> None:
         decode(KINDS["rgb"][0], 1)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Not implemented"), AssertionError(), AttributeError("x"), zlib.error()]
+)
+def test_whatever_a_decoder_raises_is_a_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(file: io.BytesIO) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    for use in (probe, decode):
+        with pytest.raises(SourceError, match=r"it is damaged \(.+\)"):
+            use(KINDS["webp"][0])
+
+
 def test_a_damaged_header_does_not_claim_the_memory() -> None:
     png = KINDS["rgb"][0]
     header = b"IHDR" + struct.pack(">II", 1 << 18, 1 << 18) + png[24:29]

@@ -6,18 +6,19 @@ import socket
 import unicodedata
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
 
 from symdata import make, verify
-from symdata.errors import SourceError
+from symdata.errors import SourceError, StoreError
 from symdata.sources import open_source
 from symdata.sources.folder import suffixes
 from tests.support.commands import run
 from tests.support.images import encoded, noise, write_folder
-from tests.symdata.sources.test_table import write_table
+from tests.symdata.sources.test_table import made_dataset, write_table
 
 COMPOSED, DECOMPOSED = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
 BAD = os.fsdecode(b"caf\xe9")
@@ -130,6 +131,16 @@ def test_only_regular_files_are_read_as_tables(kind: str, tmp_path: Path) -> Non
         open_source(str(tmp_path / "d"))
 
 
+@pytest.mark.parametrize("name", ["data-00000-of-00001.arrow", "dataset_info.json"])
+def test_only_regular_files_are_read_by_datasets(name: str, tmp_path: Path) -> None:
+    datasets.disable_progress_bars()
+    made_dataset().save_to_disk(str(tmp_path / "d"))
+    (tmp_path / "d" / name).unlink()
+    os.mkfifo(tmp_path / "d" / name)
+    with pytest.raises(SourceError, match=f"{name}' is a FIFO, and only regular files are read"):
+        open_source(str(tmp_path / "d"))
+
+
 @pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device"])
 def test_a_source_that_is_no_file_and_no_folder_is_refused(kind: str, tmp_path: Path) -> None:
     special(kind, tmp_path / "x.parquet")
@@ -203,7 +214,15 @@ def test_names_that_are_not_utf8_work(unreadable_names: Path, tmp_path: Path) ->
     assert verify(tmp_path / "d").passed
 
 
+def test_a_dataset_whose_name_is_not_utf8_is_refused(pets: Path, tmp_path: Path) -> None:
+    for dry in (True, False):
+        with pytest.raises(StoreError, match="is not UTF-8, which parquet files need; choose another --out"):
+            make(str(pets), tmp_path / BAD, symmetry="d4", dry_run=dry)
+    assert not (tmp_path / BAD).exists()
+
+
 def test_errors_about_names_that_are_not_utf8_can_be_printed(unreadable_names: Path) -> None:
+    assert run("inspect", str(unreadable_names), "--group", "c4").exit_code in (0, 1)
     (unreadable_names / "dog" / f"{BAD}.png").write_bytes(b"")
     with pytest.raises(SourceError, match=r"dog/caf\\xe9.png cannot be used: the file is empty") as caught:
         open_source(str(unreadable_names))

@@ -193,3 +193,37 @@ def test_the_first_rows_are_streamed(hub: LoopbackHub) -> None:
     hub.inject(path="/", drop="before", times=None)
     with pytest.raises(SourceError, match="no network to http"):
         open_source("hub:user/squares,stream=9")
+
+
+TWO_NAMES = """---
+configs:
+- config_name: default
+  data_files:
+  - {split: train, path: a.parquet}
+  - {split: validation, path: b.parquet}
+  - {split: val, path: c.parquet}
+---
+"""
+
+
+def test_two_names_for_one_split_are_refused_and_can_be_chosen_from(hub: LoopbackHub) -> None:
+    files = {"a.parquet": parquet(1), "b.parquet": parquet(2), "c.parquet": parquet(3)}
+    publish(hub, {"README.md": TWO_NAMES.encode(), **files})
+    for rows in ("", ",stream=12"):
+        with pytest.raises(SourceError, match="'validation' and 'val' both name split 'validation'; choose one, as in"):
+            open_source(f"hub:user/squares{rows}")
+        for name, seed in (("validation", 2), ("val", 3)):
+            source = open_source(f"hub:user/squares{rows},splits=train+{name}")
+            assert source.splits == {"train": 12, "validation": 12}
+            read = source.read("validation", np.arange(12)).numpy()[:, 0]
+            assert np.array_equal(read, noise(12, 6, 6, seed=seed))
+
+
+def test_unlabelled_splits_and_paths_are_refused_on_the_hub_too(hub: LoopbackHub) -> None:
+    publish(hub, {"train.parquet": parquet(1, label=[0, 1] * 6), "test.parquet": parquet(2, label=[-1] * 12)})
+    with pytest.raises(SourceError, match="12 of 12 images in split 'test' are unlabelled"):
+        open_source("hub:user/squares")
+    assert open_source("hub:user/squares,splits=train").splits == {"train": 12}
+    publish(hub, {"train.parquet": parquet(1, image=["/etc/hostname"] * 12)}, repo="user/paths")
+    with pytest.raises(SourceError, match="column 'image' is text, and a path leads nowhere on the Hub"):
+        open_source("hub:user/paths")

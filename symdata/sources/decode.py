@@ -40,11 +40,10 @@ _IHDR, _CHUNK = struct.Struct(">IIBBBBB"), struct.Struct(">I4s")
 _MAGIC = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"qoif", b"\0\0\0\x0cjP  ")
 _PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"sRGB", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"sBIT"}
 _FAST_PIXELS = 1 << 24  # larger images are left to Pillow and its guard against decompression bombs
-_ORIENTATION = 0x0112
+_ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
 _TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _GRAY_MODES = {"1", "L", "LA", "La"}
 _COLOUR_MODES = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
-_ALPHA_MODES = {"LA", "La", "PA", "RGBA", "RGBa"}
 
 
 class Header(NamedTuple):
@@ -91,10 +90,10 @@ def probe(blob: bytes, how: Decoding = PLAIN) -> Header:
         return header
     with _pillow(blob) as image:
         deep = _depth(image, blob, how) > 8
-        if deep or _has_alpha(image):
+        if deep or image.has_transparency_data:
             return _header(_pixels(image, blob, how))
-        width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _TURNED and not _is_seen_size(image):
+        width, height = _stored_size(image)
+        if image.getexif().get(_ORIENTATION) in _TURNED:
             width, height = height, width
         return Header(height, width, _has_colour(image))
 
@@ -165,11 +164,20 @@ def _pillow(blob: bytes) -> Iterator[ImageFile.ImageFile]:
     """Open an image with Pillow; errors of its bytes become SourceErrors."""
     try:
         with Image.open(io.BytesIO(blob)) as image:
+            _scale_transparent_gray(image, blob)
             yield image
     except (SourceError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  (damaged bytes raise anything: RuntimeError in AVIF, assertions in TIFF)
         raise SourceError(_reason(blob, error)) from None
+
+
+def _scale_transparent_gray(image: ImageFile.ImageFile, blob: bytes) -> None:
+    """Bring the transparent level of a gray PNG of 2 or 4 bits to 0..255, as Pillow brings its pixels."""
+    level = image.info.get("transparency")
+    few = image.format == "PNG" and image.mode == "L" and blob[24] in (2, 4)
+    if few and isinstance(level, int) and level < 1 << blob[24]:
+        image.info["transparency"] = level * 255 // ((1 << blob[24]) - 1)
 
 
 def _decode_pillow(blob: bytes, how: Decoding) -> np.ndarray:
@@ -187,7 +195,7 @@ def _pixels(image: ImageFile.ImageFile, blob: bytes, how: Decoding) -> np.ndarra
 
 def upright_pixels(image: Image.Image) -> np.ndarray:
     """An image of Pillow as uint8 (H, W, 1 to 4), upright; an alpha channel is the last."""
-    colour, alpha = _has_colour(image), _has_alpha(image)
+    colour, alpha = _has_colour(image), image.has_transparency_data
     upright = ImageOps.exif_transpose(image)
     if upright.mode == "1":
         upright = upright.convert("L")
@@ -236,19 +244,17 @@ def _depth(image: ImageFile.ImageFile, blob: bytes, how: Decoding) -> int:
     return found
 
 
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in _ALPHA_MODES or "transparency" in image.info
-
-
 def _has_colour(image: Image.Image) -> bool:
     if image.mode not in _GRAY_MODES | _COLOUR_MODES:
         raise SourceError(f"its mode is {image.mode!r}, and only gray and colour images can be stored")
     return image.mode in _COLOUR_MODES
 
 
-def _is_seen_size(image: ImageFile.ImageFile) -> bool:
-    """Whether the size of an opened image is already that of the upright one: Pillow turns TIFF by its own tag."""
-    return image.format == "TIFF" and _ORIENTATION in image.tag_v2  # type: ignore[attr-defined]
+def _stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Width and height before any orientation; some versions of Pillow say those after it for TIFF."""
+    if image.format == "TIFF":
+        return image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]  # type: ignore[attr-defined]
+    return image.size
 
 
 def _reason(blob: bytes, error: Exception) -> str:

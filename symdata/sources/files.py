@@ -101,11 +101,14 @@ def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.nda
         )
 
 
+_LARGEST = {2**bits - 1 for bits in (8, 16, 32, 64)}
+
+
 def check_labelled(ref: str, values: Mapping[str, Sequence[Any]]) -> None:
     """Raise SourceError for values that say "unlabelled" and would become a class of their own.
 
-    They are empty texts; the number -1, unless -1 and 1 are all there is; and a negative number that is the only
-    value of a split and occurs in no other. Numbers may be text.
+    They are empty texts; the number -1, unless -1 and 1 are all there is; and a negative number, or the largest of
+    an unsigned type (-1 stored in it), that is the only value of a split and occurs in no other. Numbers may be text.
     """
     own = {split: set(found) for split, found in values.items()}
     every = set().union(*own.values())
@@ -114,12 +117,13 @@ def check_labelled(ref: str, values: Mapping[str, Sequence[Any]]) -> None:
     else:
         numbers = {value: int(value) for value in every if re.fullmatch(r"-?\d+", str(value))}
     negative = {value for value, number in numbers.items() if number < 0}
+    largest = {value for value, number in numbers.items() if number in _LARGEST}
     none = {value for value in every if value == ""}
     if len(numbers) == len(every - none) and {numbers[value] for value in negative} == {-1}:
         none |= negative if set(numbers.values()) != {-1, 1} else set()
     for split, found in own.items():
         others: set[Any] = set().union(*(found for other, found in own.items() if other != split))
-        none |= found if len(found) == 1 and found <= negative and others and not found & others else set()
+        none |= found if len(found) == 1 and found <= negative | largest and others and not found & others else set()
     wrong = {split: [value for value in found if value in none] for split, found in values.items()} if none else {}
     _refuse_unlabelled(ref, values, wrong, "a class")
 

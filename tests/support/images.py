@@ -55,9 +55,12 @@ def png_bytes(values: np.ndarray, chunks: tuple[tuple[bytes, bytes], ...] = ()) 
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     out = b"\x89PNG\r\n\x1a\n"
-    for name, part in ((b"IHDR", header), *chunks, (b"IDAT", body), (b"IEND", b"")):
-        out += struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
-    return out
+    return out + b"".join(chunk(*each) for each in ((b"IHDR", header), *chunks, (b"IDAT", body), (b"IEND", b"")))
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def tiff_bytes(values: np.ndarray, order: str = "<", *, deflate: bool = False, **tags: int) -> bytes:

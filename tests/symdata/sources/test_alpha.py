@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from symdata import make, verify
 from symdata.errors import SourceError
 from symdata.sources import open_source
 from symdata.sources.decode import Decoding, decode, probe
-from tests.support.images import encoded, noise, png_bytes
+from tests.support.images import chunk, encoded, noise, png_bytes
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -73,6 +75,16 @@ def test_what_is_seen_through_transparency_is_chosen(kind: str) -> None:
         assert probe(blob, how) == (6, 9, colours.shape[2] == 3)
 
 
+def test_a_palette_with_alpha_is_transparent() -> None:
+    """TGA may have one, of four bytes an entry."""
+    header = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 2, 32, 0, 0, 2, 1, 8, 0x20)
+    blob = header + bytes([9, 8, 7, 255, 3, 2, 1, 0]) + bytes([0, 1])
+    with pytest.raises(SourceError, match="parts of it are transparent"):
+        decode(blob)
+    assert decode(blob, how=Decoding(None, "none")).tolist() == [[[7, 8, 9], [1, 2, 3]]]
+    assert decode(blob, how=Decoding(None, "alpha"))[..., 0].tolist() == [[255, 0]]
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_an_opaque_alpha_channel_is_dropped(mode: str) -> None:
     image = Image.fromarray(RGB).convert("RGBA" if mode == "RGBA" else "L")
@@ -116,6 +128,20 @@ def test_black_ink_on_nothing_is_no_dataset_of_zeros(tmp_path: Path) -> None:
     assert open_source(f"{tmp_path},background=alpha").shape == (1, 8, 8)
     with pytest.raises(SourceError, match="background=grey, expected one of white, black, alpha, none"):
         open_source(f"{tmp_path},background=grey")
+
+
+@pytest.mark.parametrize(("bits", "row"), [(1, b"\x50"), (2, b"\x1b"), (4, b"\x01\x23"), (8, b"\x00\x01\x02\x03")])
+def test_the_transparent_level_of_few_bits_is_found(bits: int, row: bytes) -> None:
+    """Level 1 is transparent; Pillow compares it with levels that are scaled to 0..255."""
+    values = np.unpackbits(np.frombuffer(row, np.uint8)).reshape(-1, bits)[:4]
+    holes = values @ (1 << np.arange(bits)[::-1]) == 1
+    blob = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)) + chunk(b"tRNS", b"\0\1")
+    )
+    blob += chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    assert decode(blob, how=Decoding(None, "alpha"))[0, :, 0].tolist() == np.where(holes, 0, 255).tolist()
+    with pytest.raises(SourceError, match="parts of it are transparent"):
+        decode(blob)
 
 
 def test_an_image_without_alpha_is_not_its_alpha() -> None:

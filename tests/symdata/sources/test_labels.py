@@ -30,6 +30,7 @@ def tables(folder: Path, **labels: Any) -> str:
         (["0", "1"] * 20, ["-1"] * 40),
         (["a", "b"] * 20, [""] * 40),
         ([1, 2] * 20, [-100] * 40),
+        (np.array([0, 1] * 20, np.uint8), np.full(40, 255, np.uint8)),
         ([-1, 1] * 20, [-7] * 40),
     ],
 )
@@ -53,7 +54,7 @@ def test_unlabelled_images_among_labelled_ones_are_refused(tmp_path: Path) -> No
         open_source(tables(tmp_path, train=[-1, 0, 1, 2] * 10))
 
 
-@pytest.mark.parametrize("labels", [[-1, 1], [-90, 0, 90, 180], [-2, -1, 0, 1]])
+@pytest.mark.parametrize("labels", [[-1, 1], [0, 255], [-90, 0, 90, 180], [-2, -1, 0, 1]])
 def test_negative_numbers_may_be_classes(labels: list[int], tmp_path: Path) -> None:
     count = 40 // len(labels) * len(labels)
     both = {"train": [*labels * (40 // len(labels)), *labels[: 40 - count]], "test": labels * (40 // len(labels))}

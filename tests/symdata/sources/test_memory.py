@@ -168,6 +168,10 @@ class Broken(Pictures):
         ((PIXELS, LABELS * 0), r"holds one class only \('0'\)"),
         ([(PIXELS[0], 0, 0)], r"item 0 of split 'train' is of type tuple, expected a pair \(image, label\)"),
         ([("a.png", 0)], r"its image is of type str, expected a PIL image, array or tensor"),
+        (
+            [(Image.new("RGBA", (4, 4)), 0)],
+            r"parts of item 0 of split 'train' are transparent; drop that with image.conv",
+        ),
         ([(Image.new("I;16", (4, 4)), 0)], r"item 0 of split 'train' cannot be used: its mode is 'I;16'"),
         (Pictures(labels=[5] * 12), r"label 5 in split 'train' is none of its 3 classes"),
         (Endless(), r"item 0 of split 'train' is another image each time; leave its random transforms out"),

@@ -19,6 +19,7 @@ from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
+from symdata.recipes.extras import NO_EXTRAS, Extras
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
 from symdata.recipes.spec import Spec
 from symdata.sources import Source, open_source
@@ -60,6 +61,7 @@ class DatasetPlan(Result):
     symmetries: dict[str, Symmetry]
     how: Resampling
     classes: tuple[str, ...]
+    extras: Extras = NO_EXTRAS
 
     def parts(self) -> Iterable[Table]:
         return [splits_table(self.outline())]
@@ -79,6 +81,7 @@ class DatasetPlan(Result):
             "shape": list(self.shape),
             "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in self.poses],
             "resampling": self.how.to_dict(),
+            **self.extras.facts(),
         }
 
     def split_facts(self, split: str) -> dict[str, Any]:
@@ -209,14 +212,15 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     train = Symmetry.parse(spec.symmetry or recipe.symmetry)
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
     source = _open(spec, recipe, device)
-    validation = recipe.validation if spec.validation is None else spec.validation
+    extras, validation = Extras.of(source), recipe.validation if spec.validation is None else spec.validation
     samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
     _check_splits(spec, source, recipe, samples)
     classes = recipe.class_names or canvas_classes(recipe.canvas, source.classes)
     symmetries = {split: test if split == "test" else train for split in samples}
     for symmetry in symmetries.values():
         symmetry.check_classes(len(classes))
-    plan = DatasetPlan(spec, source, recipe, samples, symmetries, _resampling(spec, recipe, (train, test)), classes)
+    how = _resampling(spec, recipe, (train, test))
+    plan = DatasetPlan(spec, source, recipe, samples, symmetries, how, classes, extras)
     _check_square(plan)
     return plan
 

@@ -6,7 +6,7 @@ distinct labels. `,image=NAME` and `,label=NAME` in the reference name the colum
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
@@ -113,7 +114,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     columns = _common_columns(ref, paths)
     raw = {split: _label_column(found, columns.label) for split, found in files.items()}
     labels = encode_labels(ref.text, raw, columns)
-    return EncodedSource(Facts.at(ref, root, paths), labels, ParquetStore(folder, files, columns.image), fit)
+    schemas = [_metadata(path).schema.to_arrow_schema() for path in paths]
+    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, files))
+    return EncodedSource(Facts.at(ref, root, paths), labels, ParquetStore(folder, files, columns.image), fit, extra)
 
 
 def _common_columns(ref: Ref, paths: list[Path]) -> Columns:
@@ -133,6 +136,15 @@ def _label_column(paths: list[Path], name: str) -> pa.ChunkedArray:
         with _errors_named(path):
             chunks.extend(pq.read_table(path, columns=[name], partitioning=None).column(0).chunks)
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([[]], pa.int64())
+
+
+def _read_columns(files: dict[str, list[Path]], split: str, names: Sequence[str]) -> pa.Table:
+    """Some columns of a split; null in the rows of a file that lacks one."""
+    tables = []
+    for path in files[split]:
+        with _errors_named(path), pq.ParquetFile(path) as file:
+            tables.append(file.read(columns=[name for name in names if name in file.schema_arrow.names]))
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

@@ -1,5 +1,6 @@
 """Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, known_split
 from symdata.sources.columns import encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
@@ -83,4 +85,13 @@ def open_datasets(
         split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0) for split, rows in splits.items()
     }
     labels = encode_labels(ref.text, raw, columns)
-    return EncodedSource(facts, labels, ArrowStore(splits, columns.image, folder), fit)
+    schemas = [rows.features.arrow_schema for rows in splits.values()]
+    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, splits))
+    return EncodedSource(facts, labels, ArrowStore(splits, columns.image, folder), fit, extra)
+
+
+def _read_columns(splits: "dict[str, datasets.Dataset]", split: str, names: Sequence[str]) -> pa.Table:
+    """Those of some columns that a split has."""
+    rows = splits[split]
+    own = [name for name in names if name in rows.column_names]
+    return rows.select_columns(own).with_format("arrow")[:] if own else pa.table({"": pa.nulls(len(rows))})

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from symdata.display import Result
 from symdata.errors import SymdataError
 from symdata.keys import permutation
+from symdata.recipes.extras import NO_EXTRAS
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
 from symdata.sources.files import sha256
@@ -137,6 +138,8 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
         mend = "" if source else "; if the source has moved, name its place with --source"
         return [Check("source", False, f"{error}{mend}")]
     plan = _as_made(plan, manifest["resampling"])
+    if "columns" not in manifest:  # older datasets have no extra columns
+        plan = replace(plan, extras=NO_EXTRAS)
     expected, found = str(said["fingerprint"]), plan.source.fingerprint
     if expected != found:
         detail = f"{plan.source.ref} has fingerprint {found[:19]}..., the dataset was built from {expected[:19]}..."
@@ -196,5 +199,6 @@ def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> 
     batch = plan.batch(dataset.split, rows)
     table = table_of(plan, dataset.split, batch).drop_columns("image")
     off: np.ndarray = (batch.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
-    same = [a == b for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
+    # By their text as well, because NaN is not equal to itself.
+    same = [a == b or repr(a) == repr(b) for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
     return np.where(same, off, 256)

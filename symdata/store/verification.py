@@ -164,9 +164,9 @@ def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    pairs = {key: (manifest[key], value) for key, value in plan.facts().items()}
+    pairs = {key: (manifest.get(key, value), value) for key, value in plan.facts().items()}  # older: without some
     for split, entry in manifest["splits"].items():
-        pairs |= {f"{split} {key}": (entry[key], value) for key, value in plan.split_facts(split).items()}
+        pairs |= {f"{split} {key}": (entry.get(key, value), value) for key, value in plan.split_facts(split).items()}
     for key, (said, wanted) in pairs.items():
         if not _equal(said, wanted):
             return Check("manifest", False, f"{key} is {said!r}, its spec gives {wanted!r}; {AGAIN}")

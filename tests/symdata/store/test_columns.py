@@ -1,32 +1,17 @@
 """Columns beside image and label are kept, under names that do not clash."""
 
 import datetime
-import io
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
-from PIL import Image
 
 from symdata import load, make, verify
 from tests.support.folders import table
+from tests.support.tables import write_cells
 
 N = 12
-
-
-def png(value: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.full((8, 8), value, np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
-def write(path, n=N, **extra):
-    """A parquet file of n images whose gray level is 10 i, of two classes, with more columns."""
-    columns = {"image": [png(10 * i) for i in range(n)], "label": [i % 2 for i in range(n)], **extra}
-    pq.write_table(pa.table(columns), path)
-    return path
 
 
 EXTRA = {
@@ -44,7 +29,7 @@ EXTRA = {
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("columns")
-    write(root / "cells.parquet", **EXTRA)
+    write_cells(root / "cells.parquet", N, **EXTRA)
     return make(str(root / "cells.parquet"), root / "made", symmetry="c4", validation=0.25)
 
 
@@ -85,19 +70,19 @@ def test_the_dataset_is_verified_with_its_columns(made):
 
 def test_a_changed_column_of_the_source_is_found(made, tmp_path):
     """The images are the same, so the fingerprint of parquet sources alone would not always say so."""
-    other = write(tmp_path / "cells.parquet", **EXTRA | {"patient": ["other"] * N})
+    other = write_cells(tmp_path / "cells.parquet", N, **EXTRA | {"patient": ["other"] * N})
     assert not verify(made.folder, source=str(other)).passed
 
 
 def test_sources_without_more_columns_say_nothing(tmp_path):
-    made = make(str(write(tmp_path / "plain.parquet")), tmp_path / "made", symmetry="c4")
+    made = make(str(write_cells(tmp_path / "plain.parquet", N)), tmp_path / "made", symmetry="c4")
     assert "columns" not in made.manifest and "group_by" not in made.manifest["spec"]
     assert table(made.folder, "train").column_names == ["image", "label", "element", "angle", "flip", "index"]
 
 
 def test_splits_with_different_columns_are_filled_with_null(tmp_path):
-    write(tmp_path / "train.parquet", patient=["a"] * N, both=pa.array(range(N), pa.int32()), x=[1] * N)
-    write(tmp_path / "test.parquet", 4, both=pa.array(range(4), pa.int64()), x=["text"] * 4)
+    write_cells(tmp_path / "train.parquet", N, patient=["a"] * N, both=pa.array(range(N), pa.int32()), x=[1] * N)
+    write_cells(tmp_path / "test.parquet", 4, both=pa.array(range(4), pa.int64()), x=["text"] * 4)
     made = make(str(tmp_path), tmp_path.parent / "filled", symmetry="c4")
     assert table(made.folder, "test")["patient"].to_pylist() == [None] * 4
     assert table(made.folder, "train").schema.field("both").type == pa.int64()

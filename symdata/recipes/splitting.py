@@ -14,15 +14,20 @@ from symdata.recipes.sampling import Samples
 from symdata.recipes.spec import Spec
 from symdata.sources import Source
 
+OURS = {"element", "angle", "flip", "index"}
+"""The columns that say that a source is a dataset of symdata."""
+
 
 def groups_of(spec: Spec, source: Source, extras: Extras) -> dict[str, np.ndarray] | None:
-    """The group of each image of each split of the source, (n,) int64; None without `group_by`.
+    """The group of each image of each split of the source, (n,) int64; None if each image is its own.
+
+    Without `group_by`, the images of a dataset of symdata that come from one source image are a group.
 
     Raises:
         RecipeError: if there is no such column, a value is missing, or a group is in two splits of the source.
     """
     if (name := spec.group_by) is None:
-        return None
+        return _repeated(source, extras)
     if name not in extras.schema.names:
         known = f"it has {', '.join(extras.schema.names)}" if extras.schema.names else "it has none to group by"
         raise RecipeError(f"source {source.ref!r} has no column {name!r} beside image and label; {known}")
@@ -35,6 +40,13 @@ def groups_of(spec: Spec, source: Source, extras: Extras) -> dict[str, np.ndarra
     found = dict(zip(source.splits, np.split(codes, np.cumsum(list(source.splits.values()))[:-1]), strict=True))
     _check_apart(name, found, values, codes, source)
     return found
+
+
+def _repeated(source: Source, extras: Extras) -> dict[str, np.ndarray] | None:
+    if "train" not in source.splits or not OURS.issubset(extras.schema.names):
+        return None
+    index = extras.tables["train"].column("index").to_numpy()
+    return {"train": index} if len(np.unique(index)) < len(index) else None
 
 
 def _check_apart(
@@ -78,12 +90,13 @@ def division(
     spec: Spec, source: Source, samples: Mapping[str, Samples], groups: Mapping[str, np.ndarray] | None
 ) -> dict[str, Any]:
     """What the manifest says of splits that `test` or `group_by` made: shares of images that they have, and groups."""
-    if not spec.test and groups is None:
+    held_out = any(split != "train" and own.origin == ("train",) for split, own in samples.items())
+    if not (held_out and (spec.test or groups is not None)):
         return {}
     images = {split: np.unique(own.index[:, 0]) for split, own in samples.items() if own.origin == ("train",)}
-    labels, total = source.labels("train") if images else np.empty(0, np.int64), sum(map(len, images.values()))
-    every = np.bincount(np.concatenate([labels[rows] for rows in images.values()])) if images else np.empty(0)
-    said: dict[str, Any] = {"column": spec.group_by, "splits": {}}
+    labels, total = source.labels("train"), sum(map(len, images.values()))
+    every = np.bincount(np.concatenate([labels[rows] for rows in images.values()]))
+    said: dict[str, Any] = {"column": spec.group_by or ("index" if groups else None), "splits": {}}
     for split, rows in images.items():
         of_class = (np.bincount(labels[rows], minlength=len(every)) / np.maximum(every, 1))[every > 0]
         said["splits"][split] = {

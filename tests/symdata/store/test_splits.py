@@ -79,3 +79,12 @@ def test_groups_that_the_source_divides_are_refused(tmp_path):
 def test_a_test_split_of_the_source_is_kept(tmp_path):
     with pytest.raises(RecipeError, match="has a test split of its own; leave --test out"):
         make("glyphs", dry_run=True, test=0.2)
+
+
+def test_a_dataset_with_repeated_images_is_divided_by_source_image(cells, tmp_path):
+    make(cells, tmp_path / "many", count=200)
+    made = make(str(tmp_path / "many"), tmp_path / "d", validation=0.25)
+    assert not column(made, "train", "source_index") & column(made, "validation", "source_index")
+    assert made.manifest["division"]["column"] == "index"
+    rows = make(str(make(cells, tmp_path / "once").folder), tmp_path / "e", validation=0.25)  # each image is its own
+    assert "division" not in rows.manifest

@@ -10,8 +10,8 @@ from cli.options.fields import field_options
 from symdata.recipes.spec import MAX_SIZE, Spec
 
 DESCRIBE = (
-    "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "seed",
-    "resample", "mask", "padding", "supersample", "skip_bad",
+    "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "test", "group_by",
+    "seed", "resample", "mask", "padding", "supersample", "skip_bad",
 )  # fmt: skip
 """The options that describe the dataset: fields of its `Spec`."""
 
@@ -21,6 +21,7 @@ TYPES = {
     "size": click.IntRange(2, MAX_SIZE),
     "count": click.IntRange(1),
     "validation": click.FloatRange(0, 1, max_open=True),
+    "test": click.FloatRange(0, 1, max_open=True),
     "supersample": click.IntRange(1, 16),
     "skip_bad": click.IntRange(0),
 }
@@ -46,7 +47,7 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 def command(what: str, source: str | None, out: Path | None, check: bool, as_json: bool, **given: Any) -> None:
     """Build a dataset whose symmetry is known.
 
-    SOURCE is glyphs (the default), a folder or file, or hub:user/name[@revision]; `symdata sources` lists them.
+    SOURCE is glyphs (the default), a folder or parquet file, or hub:user/name[@revision]; `symdata sources` lists them.
     RECIPE is a dataset of the literature; `symdata recipes` lists them.
 
     \b

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symdata.display import Table
+from symdata.recipes.splitting import notes as split_notes
 from symdata.sources.files import omission_notes
 
 
@@ -14,8 +15,8 @@ def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Tabl
         (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
         for name, split in manifest["splits"].items()
     ]
-    notes = [*omission_notes(manifest.get("source", {})), *notes]
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
+    said = [*split_notes(manifest), *omission_notes(manifest.get("source", {})), *notes]
+    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=said)
 
 
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import Any
 
 from symdata.errors import RecipeError
@@ -15,6 +17,8 @@ from symdata.transforms.resampling import KERNELS, MASKS, PADDINGS
 MAX_SIZE = 4096
 MAX_COUNT = 10**9
 """Largest training split; the indices of a larger one would not fit into memory."""
+LATER = ("test", "group_by", "skip_bad")
+"""Fields that older manifests do not have; a manifest without them stays the same, byte for byte."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,14 @@ class Spec:
         None, real(0.0, 1.0), "Share of training images held out.", none="recipes 1/6, else 0"
     )
     """Share of training images held out if the source has no validation split; None: that of the recipe, or 0."""
+    test: float | None = declare(
+        None, real(0.0, 1.0), "Share of training images for a test split.", none="that of the source"
+    )
+    """Share of training images that become the test split if the source has none; None: the source's own, or none."""
+    group_by: str | None = declare(
+        None, text(), "Column, such as patient: images of one value stay in one split.", none="by image"
+    )
+    """Column of the source whose values, such as patients or slides, are never divided between two splits."""
     resample: str = declare(
         "auto",
         one_of("auto", "exact", *KERNELS),
@@ -77,20 +89,42 @@ class Spec:
         for name in ("symmetry", "test_symmetry"):  # only canonical text is stored
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Symmetry.parse(text)))
+        for name in ("source", "recipe", "group_by"):
+            if isinstance(given := getattr(self, name), str) and not given.strip():
+                raise RecipeError(f"{name} is empty; name one, or leave it out (is a variable of the shell unset?)")
         for field in dataclasses.fields(self):
-            if field.name in ("size", "count", "skip_bad"):  # the source and `act` read the others
-                read(field, getattr(self, field.name), RecipeError)
-        if self.validation is not None and not 0.0 <= self.validation < 1.0:
-            raise RecipeError(f"validation share {self.validation:g} is outside [0, 1); 0.1 holds out a tenth")
+            if field.name in ("size", "count", "seed", "skip_bad"):  # the source and `act` read the others
+                value = read(field, getattr(self, field.name), RecipeError)
+                object.__setattr__(self, field.name, None if value is None else int(value))
+        for name in ("validation", "test"):
+            share: Any = getattr(self, name)
+            number = isinstance(share, int | float) and not isinstance(share, bool)
+            if share is not None and not (number and 0.0 <= share < 1.0):
+                raise RecipeError(
+                    f"{name} share {f'{share:g}' if number else short(share)} is outside [0, 1); 0.1 holds out a tenth"
+                )
+
+    def command(self, source: str | None = None) -> str:
+        """The `symdata make` line of this spec, from `source` in place of its own."""
+        source = self.source_ref if source is None else source
+        words = ["symdata make", *([self.recipe] if self.recipe else [])]
+        if source:
+            words += [f"--source {shlex.quote(source)}" if self.recipe else shlex.quote(source)]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in ("source", "recipe") and value != field.default:
+                said = shlex.quote(value) if field.name == "group_by" else value
+                words += [f"--{field.name.replace('_', '-')} {said}"]
+        return " ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON; `skip_bad`, which older versions do not know, only if it is used.
+        """The fields as plain data for JSON; of those in `LATER`, the ones that are given.
 
         Images in memory are their reference, as `memory:arrays`.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        fields["source"] = self.source_ref
-        return fields if self.skip_bad else {name: value for name, value in fields.items() if name != "skip_bad"}
+        given = {name: value for name, value in fields.items() if name not in LATER or value}
+        return given | {"source": self.source_ref}
 
     @property
     def source_ref(self) -> str | None:

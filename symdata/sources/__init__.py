@@ -16,7 +16,7 @@ from symdata.errors import SourceError, whole
 from symdata.sources.base import Ref, Source, known_split
 from symdata.sources.fit import RESIZES, Fit
 
-__all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "open_source"]
+__all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "local_path", "open_source"]
 
 
 class SourceInfo(NamedTuple):
@@ -117,16 +117,36 @@ def open_source(
         from symdata.sources.memory import open_data
 
         return open_data(ref, fit, check, skip_bad)
+    if not str(ref).strip():
+        raise SourceError("the source is empty; name one, such as 'glyphs' (is a variable of the shell unset?)")
     parsed = replace(Ref.parse(str(ref)), check=check, skip_bad=skip_bad)
     source: Source = _reader(parsed).open_ref(parsed, fit, device)
     return source
 
 
+def local_path(ref: str) -> Path | None:
+    """The file or folder that a reference names; None if it is not on this disk.
+
+    Example:
+        >>> from symdata.sources import local_path
+        >>> local_path("glyphs"), local_path("data/table.parquet,label=kind").name
+        (None, 'table.parquet')
+    """
+    place = Ref.parse(ref).place
+    return None if _scheme(place) else Path(place)
+
+
+def _scheme(place: str) -> str | None:
+    """The scheme that a place begins with, of sources that are not found at a path."""
+    scheme, colon, _ = place.partition(":")
+    named = (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]
+    return scheme if named else None
+
+
 def _reader(ref: Ref) -> Any:
     """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
     place = ref.place
-    scheme, colon, _ = place.partition(":")
-    if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
+    if scheme := _scheme(place):
         return import_module(f"{__name__}.{scheme}")
     path = Path(place)
     readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}

@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from symdata.errors import SourceError
 from symdata.sources import folder
-from symdata.sources.base import Ref, check_split, known_split, refusal, split_name
+from symdata.sources.base import Ref, known_split, refusal, split_name
 from symdata.sources.columns import LABEL_NAMES, pick_column
-from symdata.sources.encoded import EncodedSource, Store
-from symdata.sources.files import Facts, Labels, check_regular, printable
+from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import columns_of
+from symdata.sources.files import Facts, check_regular, printable
 from symdata.sources.fit import Fit
 from symdata.sources.rows import JSON_LINES, SEPARATED, Rows, labels_of, other_columns, read_rows
 
@@ -55,22 +56,6 @@ class RowStore:
         return printable(f"{name} ({path!r})")
 
 
-class ColumnsSource(EncodedSource):
-    """A source of encoded images with other columns."""
-
-    def __init__(
-        self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref, others: dict[str, pa.Table]
-    ) -> None:
-        super().__init__(facts, labels, store, fit, ref)
-        self._others = others
-
-    def extra_columns(self, split: str) -> pa.Table:
-        """The columns beside image and label; row i belongs to image i of the split."""
-        check_split(self, split)
-        whole = self._others[split]
-        return whole.take(self._kept[split]) if split in self._kept else whole
-
-
 def found_at(place: Path) -> bool:
     """Whether this is a table, or a folder of tables named after splits and not of class folders."""
     if place.is_file():
@@ -84,7 +69,7 @@ def find_tables(place: Path) -> list[Path]:
     return [path for path in found if known_split(split_name(path.stem))]
 
 
-def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
+def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a table, or a folder of tables."""
     ref.only("splits", "image", "label", "bits", "background")
     root = Path(ref.place)
@@ -98,7 +83,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     cells = {split: [t.columns[label][row] for t, row in own] for split, own in rows.items()}
     labels = labels_of(ref.text, cells, lambda split, row: paths[split][row][0], tables[0].textual)
     facts = replace(Facts.at(ref, root, [table.file for table in tables]), apart=True)
-    return ColumnsSource(facts, labels, RowStore(paths), fit, ref, _extra(rows, {image, label, SPLIT}))
+    return EncodedSource(facts, labels, RowStore(paths), fit, ref, columns_of(_extra(rows, {image, label, SPLIT})))
 
 
 _Row = tuple[Rows, int]

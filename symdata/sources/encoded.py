@@ -8,11 +8,13 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import Ref, check_indices, refusal
+from symdata.sources.base import Ref, check_indices, check_split, refusal
 from symdata.sources.decode import Decoding, Header, decode, probe
+from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
 from symdata.sources.files import Facts, FileSource, Labels, check_labels, fingerprint
 from symdata.sources.fit import Fit
 
@@ -42,9 +44,11 @@ class EncodedSource(FileSource):
     It can be pickled: worker processes need not open it again.
     """
 
-    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref) -> None:
+    def __init__(
+        self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref, extra: ExtraColumns = NO_EXTRA_COLUMNS
+    ) -> None:
         super().__init__(facts, labels, fit)
-        self._store, self._how = store, Decoding.of(ref)
+        self._store, self._how, self._extra = store, Decoding.of(ref), extra
         self._kept: dict[str, np.ndarray] = {}
         headers, digests = self._survey(facts, ref)
         self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
@@ -68,6 +72,17 @@ class EncodedSource(FileSource):
 
     def _decode(self, blob: bytes) -> np.ndarray:
         return decode(blob, self.shape[0], self._how)
+
+    def extra_columns(self, split: str) -> pa.Table:
+        """The columns of a split beside image and label that a dataset keeps; row i belongs to image i."""
+        check_split(self, split)
+        table = self._extra.table(split)
+        return table.take(self._kept[split]) if split in self._kept and table.num_columns else table
+
+    @property
+    def left_out_columns(self) -> dict[str, str]:
+        """Columns that a dataset does not keep -> the reason."""
+        return dict(self._extra.left_out)
 
     def _each(self, function: Callable[[bytes], T], split: str, indices: np.ndarray) -> Iterator[T]:
         """A function of the encoded bytes of some images; its SourceError is completed by the image's name."""

@@ -6,7 +6,7 @@ distinct labels. `,image=NAME` and `,label=NAME` in the reference name the colum
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,7 @@ from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, known_split, name_splits, split_name
 from symdata.sources.columns import common_columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts, check_regular, printable
 from symdata.sources.fit import Fit
 
@@ -134,7 +135,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     raw = {split: _label_chunks(found, columns.label) for split, found in files.items()}
     labels = encode_labels(ref.text, raw, columns)
     facts = replace(Facts.at(ref, root, paths), apart=columns.paths)
-    return EncodedSource(facts, labels, ParquetStore(folder, files, columns.image), fit, ref)
+    schemas = [_metadata(path).schema.to_arrow_schema() for path in paths]
+    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, files))
+    return EncodedSource(facts, labels, ParquetStore(folder, files, columns.image), fit, ref, extra)
 
 
 def _label_chunks(paths: list[Path], name: str) -> list[pa.Array]:
@@ -143,6 +146,15 @@ def _label_chunks(paths: list[Path], name: str) -> list[pa.Array]:
         with _errors_named(path), path.open("rb") as file:
             chunks.extend(pq.ParquetFile(file).read(columns=[name]).column(0).chunks)
     return chunks
+
+
+def _read_columns(files: dict[str, list[Path]], split: str, names: Sequence[str]) -> pa.Table:
+    """Some columns of a split; null in the rows of a file that lacks one."""
+    tables = []
+    for path in files[split]:
+        with _errors_named(path), pq.ParquetFile(path) as file:
+            tables.append(file.read(columns=[name for name in names if name in file.schema_arrow.names]))
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

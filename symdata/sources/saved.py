@@ -1,5 +1,6 @@
 """Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, refusal
 from symdata.sources.columns import common_columns, encode_labels, image_bytes
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts, check_regular
 from symdata.sources.fit import Fit
 
@@ -88,5 +90,14 @@ def open_datasets(
         for split, rows in splits.items()
     }
     labels = encode_labels(ref.text, raw, columns)
-    store = ArrowStore(splits, columns.image, folder)
-    return EncodedSource(replace(facts, apart=columns.paths), labels, store, fit, ref)
+    facts, store = replace(facts, apart=columns.paths), ArrowStore(splits, columns.image, folder)
+    schemas = [rows.features.arrow_schema for rows in splits.values()]
+    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, splits))
+    return EncodedSource(facts, labels, store, fit, ref, extra)
+
+
+def _read_columns(splits: "dict[str, datasets.Dataset]", split: str, names: Sequence[str]) -> pa.Table:
+    """Those of some columns that a split has."""
+    rows = splits[split]
+    own = [name for name in names if name in rows.column_names]
+    return rows.select_columns(own).with_format("arrow")[:] if own else pa.table({"": pa.nulls(len(rows))})

@@ -19,7 +19,8 @@ import numpy as np
 from symdata.errors import SourceError, first_line
 from symdata.sources import folder
 from symdata.sources.base import Ref, known_split, refusal
-from symdata.sources.csv import ColumnsSource
+from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import columns_of
 from symdata.sources.files import Facts, check_regular
 from symdata.sources.fit import Fit
 from symdata.sources.rows import labels_of, other_columns, parse_json
@@ -94,7 +95,7 @@ def _split(path: Path) -> str:
     return next(filter(None, map(known_split, re.split(r"[-_.]", path.stem))), "train")
 
 
-def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
+def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one tar file, or a folder of them."""
     ref.only("splits", "image", "label", "bits", "background")
     root = Path(ref.place)
@@ -113,7 +114,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> ColumnsSource:
     names = dict.fromkeys(name for row in every for name in row if name != ref.options.get("label", LABEL))
     columns = {name: [row.get(name) for row in every] for name in names}
     extra = other_columns(columns, {split: len(own) for split, own in samples.items()}, textual=False)
-    return ColumnsSource(facts, labels, TarStore(places), fit, ref, extra)
+    return EncodedSource(facts, labels, TarStore(places), fit, ref, columns_of(extra))
 
 
 def read_index(path: Path) -> list[Sample]:

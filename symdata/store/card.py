@@ -1,13 +1,12 @@
 """The card of a dataset, README.md: numbers from the manifest, the YAML header from the classes of `datasets`."""
 
-import shlex
-from dataclasses import fields
 from typing import Any
 
 import yaml
 
 from symdata.display import template
 from symdata.recipes.plan import DatasetPlan
+from symdata.recipes.splitting import notes
 from symdata.sources.files import printable
 from symdata.store.manifest import shard_entries
 from symdata.store.shards import features, plan_shards
@@ -24,6 +23,8 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
         as_published=recipe is not None and plan.spec.symmetry is None and plan.spec.test_symmetry is None,
         command=command(plan, manifest),
         canvas=plan.recipe.canvas,
+        notes=notes(manifest),
+        columns=manifest.get("columns", {"kept": {}, "left_out": {}}),
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
     )
     return printable(text)
@@ -31,14 +32,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
 
 def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """The `symdata make` line that builds the same files again, from the same revision and into as many shards."""
-    spec, source, words = plan.spec, plan.pinned, ["symdata make"]
-    words += [spec.recipe] if spec.recipe else []
-    if source:
-        words += [f"--source {shlex.quote(source)}" if spec.recipe else shlex.quote(source)]
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        if field.name not in ("source", "recipe") and value != field.default:
-            words += [f"--{field.name.replace('_', '-')} {value}"]
+    words = [plan.spec.command(plan.pinned)]
     if [shard["file"] for shard in shard_entries(manifest)] != [shard.file for shard in plan_shards(plan)]:
         words += [f"--num-shards {max(len(entry['shards']) for entry in manifest['splits'].values())}"]
     return " ".join(words)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from symdata.elements import NAMES as NAMES
+from symdata.elements import NUMBER as NUMBER
 from symdata.elements import SNAP_DEG as SNAP_DEG
 from symdata.elements import Element as Element
 from symdata.elements import Elements as Elements

@@ -213,9 +213,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
     _check_splits(spec, source, recipe, samples)
     classes = recipe.class_names or canvas_classes(recipe.canvas, source.classes)
-    symmetries = {split: test if split == "test" else train for split in samples}
-    for symmetry in symmetries.values():
-        symmetry.check_classes(len(classes))
+    symmetries = {split: (test if split == "test" else train).resolve(classes) for split in samples}
     plan = DatasetPlan(spec, source, recipe, samples, symmetries, _resampling(spec, recipe, (train, test)), classes)
     _check_square(plan)
     return plan

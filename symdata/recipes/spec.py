@@ -31,7 +31,10 @@ class Spec:
     """Reference of the source; None: that of the recipe, or `glyphs`."""
     recipe: str | None = declare(None, text(), "A dataset of the literature.")
     symmetry: str | None = declare(
-        None, text(), "none, c4, d4-partial, so2@-45..45, 0-4:d4,rest:none ...", none="the recipe's, or none"
+        None,
+        text(),
+        "none, c4, d4-partial, so2@-45..45, so2@45~20, 0.7@none+0.3@r90, 0-4:d4,cat:c4,rest:none ...",
+        none="the recipe's, or none",
     )
     """Of all splits but the test split; None: that of the recipe, or `none`."""
     test_symmetry: str | None = declare(None, text(), "Of the test split, if it differs.")

@@ -36,10 +36,15 @@ def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     for field in fields(spec):
         value = getattr(spec, field.name)
         if field.name not in ("source", "recipe") and value != field.default:
-            words += [f"--{field.name.replace('_', '-')} {value}"]
+            words += [f"--{field.name.replace('_', '-')} {_quoted(str(value))}"]
     if [shard["file"] for shard in shard_entries(manifest)] != [shard.file for shard in plan_shards(plan)]:
         words += [f"--num-shards {max(len(entry['shards']) for entry in manifest['splits'].values())}"]
     return " ".join(words)
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it; names of classes may need quotes, `~` within a word does not."""
+    return word if shlex.quote(plain := word.replace("~", "")) == plain else shlex.quote(word)
 
 
 def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Read a dataset folder: tensors, or a torch Dataset that decodes on demand."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from symdata.errors import StoreError, first_line
+from symdata.errors import StoreError, UnregisteredLawError, first_line
 from symdata.groups import Element, Elements, Group
 from symdata.sources.decode import decode_images
 from symdata.store.manifest import read_manifest
@@ -38,8 +39,6 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     """
 
     classes: tuple[str, ...]
-    symmetry: Symmetry
-    """What the elements were drawn from."""
     group: Group
     """The group whose elements `element_index` counts; it holds those of the symmetry and the poses."""
     shape: tuple[int, int, int]
@@ -52,7 +51,9 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
             raise StoreError(f"{str(folder)!r} has no split {split!r}; it has {', '.join(self.manifest['splits'])}")
         entry = self.manifest["splits"][split]
         self.classes, self.shape = tuple(self.manifest["classes"]), tuple(self.manifest["shape"])
-        self.symmetry, self.group = Symmetry.parse(entry["symmetry"]), Group.parse(entry["group"])
+        self.group = Group.parse(entry["group"])
+        with suppress(UnregisteredLawError):  # the images can be read without their law
+            self.symmetry  # noqa: B018
         tables = [_read(self.folder / shard["file"]) for shard in entry["shards"]]
         try:
             self._table = pa.concat_tables(tables)
@@ -67,7 +68,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
             )
 
     def __repr__(self) -> str:
-        return f"ImageDataset({str(self.folder)!r}, {self.split!r}): {len(self)} images {self.shape}, {self.symmetry}"
+        return f"ImageDataset({str(self.folder)!r}, {self.split!r}): {len(self)} images {self.shape}, {self._law}"
 
     def __len__(self) -> int:
         return len(self._table)
@@ -107,6 +108,15 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         if len(bad := rows[(rows < -n) | (rows >= n)]):
             raise IndexError(f"index {bad[0]} is outside a split of {n} images")
         return rows % max(1, n)
+
+    @cached_property
+    def symmetry(self) -> Symmetry:
+        """What the elements were drawn from; a law of one's own has to be registered."""
+        return Symmetry.parse(self._law)
+
+    @property
+    def _law(self) -> str:
+        return str(self.manifest["splits"][self.split]["symmetry"])
 
     @cached_property
     def _encoded(self) -> pa.ChunkedArray:

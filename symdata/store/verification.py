@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.display import Result
-from symdata.errors import SymdataError
+from symdata.errors import SymdataError, SymmetryError
 from symdata.keys import permutation
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
@@ -134,7 +134,8 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
     try:
         plan = resolve(Spec.from_dict(manifest["spec"] | ({"source": original} if original else {})))
     except (SymdataError, TypeError) as error:
-        mend = "" if source else "; if the source has moved, name its place with --source"
+        moved = not source and not isinstance(error, SymmetryError)
+        mend = "; if the source has moved, name its place with --source" if moved else ""
         return [Check("source", False, f"{error}{mend}")]
     plan = _as_made(plan, manifest["resampling"])
     expected, found = str(said["fingerprint"]), plan.source.fingerprint

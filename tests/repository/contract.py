@@ -14,7 +14,7 @@ MAY_IMPORT = {
         "fields": "errors",
         "keys": "errors",
         "elements": "errors",
-        "groups": "elements errors",
+        "groups": "errors elements",
         "measures": "errors groups",
         "grammar": "errors groups measures",
         "symmetry": "errors grammar groups keys measures",

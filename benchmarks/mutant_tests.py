@@ -5,9 +5,12 @@ pixels would take minutes to judge, and modules of nothing but names.
 """
 
 _SYMDATA = {
-    "groups": "test_groups",
-    "symmetry": "test_symmetry test_symmetry_sample",
-    "measures": "test_measures test_symmetry test_symmetry_sample",
+    "elements groups": "test_groups test_elements",
+    "grammar symmetry": "test_symmetry test_grammar test_symmetry_sample",
+    "measures/angles measures/base measures/density measures/mixture measures/uniform": (
+        "test_measures measures/test_mixture measures/test_density test_symmetry test_symmetry_sample"
+    ),
+    "measures/registry": "measures/test_registry",
     "keys": "test_keys test_symmetry_sample",
     "laws": "inspection/test_goodness",
     "recipes/canvas recipes/catalog recipes/plan recipes/sampling recipes/spec": (

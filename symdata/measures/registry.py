@@ -139,7 +139,7 @@ def find_law(name: str, words: Sequence[str]) -> Law:
     version = given.pop("version", None)
     if name not in _LAWS:
         said = f", version={version}" if version is not None else ""
-        mend = f"import the module that has @symdata.register_law({name!r}{said}) first"
+        mend = f"import the module that has @symdata.register_law({name!r}{said}) (commands: symdata --laws MODULE)"
         near = get_close_matches(name, _LAWS, 1, 0.8)
         raise UnregisteredLawError(f"law {name!r} is not registered; " + (f"did you mean {near[0]}?" if near else mend))
     entry = _LAWS[name]

@@ -1,5 +1,7 @@
 """Probabilities of a measure: of cells for chi-square tests, and of arcs."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from symdata.groups import SNAP_DEG, Element, Elements
@@ -84,6 +86,7 @@ def _mass_below(measure: Measure, angle_deg: np.ndarray, flip: bool) -> np.ndarr
     return np.asarray(measure.cumulative(angle_deg - 360.0 * turns, flip) - ends[0] + turns * (ends[1] - ends[0]))
 
 
+@lru_cache(maxsize=128)
 def _start(measure: Measure, flip: bool) -> float:
     """An angle in the longest gap of the density, from which arcs are counted, so that none spans it; else 0."""
     full = np.flatnonzero(np.diff(measure.cumulative(_GRID, flip)) > 1e-15)

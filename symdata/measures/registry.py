@@ -106,6 +106,11 @@ def register_law(name: str, *, version: int = 1) -> Callable[[Callable[..., Meas
 
     def register(function: Callable[..., Measure]) -> Callable[..., Law]:
         entry = _Entry(int(version), function)
+        for key, parameter in inspect.signature(function).parameters.items():
+            if key == "version" or not key.isascii() or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+                raise SymmetryError(
+                    f"law {name!r} cannot have the parameter {key!r} in its text; write def {key}_(a, b=1)"
+                )
         if name in _LAWS and _LAWS[name].home != entry.home:
             raise SymmetryError(f"law {name!r} is {_LAWS[name].home} already; choose another name for {entry.home}")
         _LAWS[name] = entry
@@ -178,7 +183,7 @@ def _check(name: str, measure: Any) -> None:
             f"law {name!r} returns {type(measure).__name__}, expected a symdata.Measure, such as a Density"
         )
     ends = np.array([0.0, 360.0])
-    mass = math.fsum(p for _, p in measure.points)
+    mass = math.fsum(p if p >= 0.0 else math.nan for _, p in measure.points)
     mass += math.fsum(float(np.diff(measure.cumulative(ends, flip))[0]) for flip in measure.group.sides)
     if not abs(mass - 1.0) <= 1e-6:
         raise SymmetryError(f"the probabilities of law {name!r} sum to {number(mass)}, expected 1")
@@ -194,12 +199,10 @@ def _value(text: str) -> Value:
 
 def _text(value: Any) -> str:
     """The text of a parameter; a float that is whole is written as a whole number."""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise SymmetryError(f"a parameter of a law is {value!r}, expected a number or a word")
-    else:
-        text = str(value) if is_whole(value, -math.inf, math.inf) else number(float(value))
-    if not _PARAMETER.fullmatch(f"a={text}"):
-        raise SymmetryError(f"a parameter of a law is {value!r}, expected a finite number or a word")
-    return text
+    if is_whole(value, -math.inf, math.inf):
+        return str(value)
+    if isinstance(value, float | np.floating) and math.isfinite(value):
+        return number(float(value))
+    if isinstance(value, str) and _PARAMETER.fullmatch(f"a={value}"):
+        return value
+    raise SymmetryError(f"a parameter of a law is {value!r}, expected a finite number or a word")

@@ -62,7 +62,7 @@ def test_canonical_forms(text, canonical):
     assert hash(Symmetry.parse(canonical)) == hash(symmetry)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(symmetries())
 def test_what_is_written_reads_back_as_the_same_value(text):
     symmetry = Symmetry.parse(text)
@@ -74,8 +74,8 @@ def test_what_is_written_reads_back_as_the_same_value(text):
     assert all(measure.group <= symmetry.group for measure in symmetry.measures)
 
 
-@settings(max_examples=100)
-@given(st.lists(symmetries(), min_size=2, max_size=30))
+@settings(max_examples=50)
+@given(st.lists(symmetries(), min_size=2, max_size=12))
 def test_slugs_are_injective_and_name_repositories(texts):
     slugs = {}
     for symmetry in map(Symmetry.parse, texts):
@@ -150,6 +150,69 @@ def test_per_class_from_measures():
     for wrong in (-1, MAX_CLASS + 1):
         with pytest.raises(SymmetryError, match=rf"class {wrong} is not in 0..{MAX_CLASS}"):
             Symmetry.per_class({wrong: d4})
+
+
+CELLS = ("fibroblast", "lymphocyte", "caf\u00e9", "3-4")
+
+
+@pytest.mark.parametrize(
+    ("text", "resolved"),
+    [
+        ("fibroblast:d4,rest:none", "0:d4,rest:none"),
+        ("lymphocyte:d4,fibroblast:d4,rest:none", "0-1:d4,rest:none"),
+        ("2-3:c4,lymphocyte:d4,0:none", "0:none,1:d4,2-3:c4"),
+        ("cafe\u0301:so2@0~k4,rest:0.5@none+0.5@r90", "2:so2@0~k4,rest:0.5@none+0.5@r90"),
+        ("3:d4,rest:none", "3:d4,rest:none"),
+        ("d4", "d4"),
+    ],
+)
+def test_names_of_classes_become_their_numbers(text, resolved):
+    symmetry = Symmetry(text).resolve(CELLS)
+    assert str(symmetry) == resolved and symmetry == Symmetry(resolved) == symmetry.resolve(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fibroblasts:d4,rest:none", "names class 'fibroblasts'; did you mean fibroblast?"),
+        ("Xyz:d4,rest:none", "names class 'Xyz'; there are fibroblast, lymphocyte, caf\u00e9, 3-4"),
+        ("0-1:d4,lymphocyte:c4,rest:none", "names class 1 twice, also as 'lymphocyte'"),
+        ("fibroblast:d4", "says nothing of class 1; add ',rest:none'"),
+        ("fibroblast:d4,4:c4,rest:none", "names class 4, but the classes are 0 to 3"),
+    ],
+)
+def test_names_that_do_not_fit_the_classes_are_refused(text, message):
+    with pytest.raises(SymmetryError, match=re.escape(message)):
+        Symmetry(text).resolve(CELLS)
+
+
+def test_names_have_to_be_resolved_before_anything_is_drawn():
+    symmetry = Symmetry("fibroblast:d4,rest:none")
+    assert symmetry.is_per_class and symmetry.is_lattice and symmetry.group == Group("d4") and symmetry.degree == 0.5
+    for ask in (
+        lambda: symmetry.measure(0),
+        lambda: symmetry.sample([0], [1]),
+        lambda: symmetry.check_classes(4),
+    ):
+        with pytest.raises(
+            SymmetryError, match=r"names classes whose numbers are not known; use symmetry.resolve\(classes\)"
+        ):
+            ask()
+    with pytest.raises(SymmetryError, match="differs by class"):
+        symmetry.elements  # noqa: B018
+
+
+def test_names_of_classes_from_measures():
+    d4, c4 = Partial(Group("d4")), Partial(Group("c4"))
+    assert Symmetry.per_class({"cat": d4, 0: c4}, rest=c4) == Symmetry("cat:d4,rest:c4")
+    for name in ("a,b", "a:b", "1a", ""):
+        with pytest.raises(SymmetryError):
+            Symmetry.per_class({name: d4}, rest=c4)
+
+
+def test_a_symmetry_is_made_of_a_text_a_measure_or_a_symmetry():
+    assert Symmetry("d4") == Symmetry(Partial(Group("d4"))) == Symmetry(Symmetry("d4")) == Symmetry.parse("d4")
+    assert Symmetry() == Symmetry("none") and Symmetry(Arc(Group("so2"), -180.0, 180.0)) == Symmetry("so2")
 
 
 def test_classes_are_checked_against_their_number():

@@ -49,6 +49,12 @@ def met(seen, label=0, elements=GRID):
         ("o2@30..60", {Element(a, f) for a in range(30, 61, 5) for f in (False, True)}),
         ("so2@45~20", {Element(a) for a in range(-15, 106, 5)}),
         ("c4@80~10", {Element(90)}),
+        ("r90m", {Element(90, True)}),
+        ("0.5@none+0.2@r90+0.3@so2@10..30", {Element(a) for a in (0, 90, 10, 15, 20, 25, 30)}),
+        ("so2@45~k1000000", {Element(45)}),
+        ("so2@350~k300", {Element(a) for a in range(340, 361, 5)}),
+        ("c8@45~k25", {Element(a) for a in (0, 45, 90)}),
+        ("o2@0~k0.001", set(GRID)),
         (("c2", "d1"), {Element(a, f) for a in (0, 180) for f in (False, True)}),
         (("so2@0..30", "so2@10..20"), {Element(a) for a in range(10, 51, 5)}),
         (("so2@0..30", "d1"), {Element(a) for a in range(0, 31, 5)} | {Element(-a, True) for a in range(0, 31, 5)}),
@@ -61,7 +67,22 @@ def test_what_training_showed(seen, expected):
 
 
 SYMMETRIES = st.sampled_from(
-    ["none", "d4", "c4-partial@0.3", "so2", "o2@-20..70", "so2@10..50", "c8@-90..90", "d2", "so2@45~10", "d3", "o2"]
+    [
+        "none",
+        "d4",
+        "c4-partial@0.3",
+        "so2",
+        "o2@-20..70",
+        "so2@10..50",
+        "c8@-90..90",
+        "d2",
+        "so2@45~10",
+        "d3",
+        "o2",
+        "so2@45~k9",
+        "0.5@r90m+0.5@none",
+        "0.5@c4+0.5@so2@10..20",
+    ]
 )
 
 

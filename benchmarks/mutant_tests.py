@@ -70,7 +70,9 @@ _ZOO = {
         "training/test_epoch training/test_loop training/test_resume"
     ),
     "evaluation/images evaluation/run evaluation/scores evaluation/structure evaluation/training_support "
-    "evaluation/report": "evaluation/test_evaluate evaluation/test_report references/test_evaluating",
+    "evaluation/report": (
+        "evaluation/test_evaluate evaluation/test_report evaluation/test_training_support references/test_evaluating"
+    ),
     "objectives/objective": "objectives/test_objectives",
     "objectives/augerino": "models/test_averaged",
     "objectives/banks objectives/partial objectives/residual objectives/likelihood": (

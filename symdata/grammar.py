@@ -8,8 +8,8 @@
     element  = "e" | "r" degrees | "m" | "r" degrees "m" | "h" | "v" | "t" | "hvt"
     law      = "law@" name { "@" parameter "=" value }
 
-No form needs quotes in any shell. So weights have no `*`, for which zsh looks for files, and concentrations no `^`,
-which cmd drops without a word. A weight stands in front of its measure, where it is never that of `-partial`.
+No form needs quotes in sh, bash, zsh or cmd. So weights have no `*`, for which zsh looks for files, and concentrations
+no `^`, which cmd drops without a word. A weight stands in front of its measure: `0.5@c4-partial@0.3` is never ambiguous.
 
 This module reads texts, and measures write their own; `symdata.symmetry` adds the classes.
 """

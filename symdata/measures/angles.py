@@ -8,8 +8,7 @@ Convention:
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -121,6 +120,8 @@ class VonMises(AroundMean):
     group: Group
     mean: float
     kappa: float
+    table: PiecewiseLinear = field(init=False, compare=False, repr=False)
+    """The density around 0."""
 
     reach = 180.0
 
@@ -130,6 +131,11 @@ class VonMises(AroundMean):
                 f"{self} needs a mean in -360..360 degrees and a concentration in 0..{MOST_CONCENTRATED:.0f}; "
                 f"write {self.group}@0~k4"
             )
+        # exp(kappa (cos x - 1)) is below 1e-18 where 1 - cos x is above 42 / kappa.
+        end = math.degrees(math.acos(1.0 - 42.0 / self.kappa)) if self.kappa > 21.0 else 180.0
+        knots = np.linspace(-end, end, 4097)
+        values = np.exp(-2.0 * self.kappa * np.sin(np.deg2rad(knots) / 2.0) ** 2)
+        object.__setattr__(self, "table", PiecewiseLinear.of(knots, values))
 
     def __str__(self) -> str:
         return f"{self.group}@{number(self.mean)}~k{number(self.kappa)}"
@@ -138,14 +144,6 @@ class VonMises(AroundMean):
         if self.group.rotations == 1:
             return NONE
         return self if self.kappa > 0.0 else Partial(self.group).canonical()
-
-    @cached_property
-    def table(self) -> PiecewiseLinear:
-        """The density around 0."""
-        # exp(kappa (cos x - 1)) is below 1e-18 where 1 - cos x is above 42 / kappa.
-        end = math.degrees(math.acos(1.0 - 42.0 / self.kappa)) if self.kappa > 21.0 else 180.0
-        knots = np.linspace(-end, end, 4097)
-        return PiecewiseLinear.of(knots, np.exp(-2.0 * self.kappa * np.sin(np.deg2rad(knots) / 2.0) ** 2))
 
     def angle(self, u: Sequence[Any]) -> Any:
         return self.mean + self.table.quantile(u[0])

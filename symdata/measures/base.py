@@ -10,6 +10,7 @@ Convention:
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -139,9 +140,10 @@ def number(value: float) -> str:
 def choose(u: Any, shares: Sequence[float]) -> Any:
     """(n,) int64: which of some shares of the unit interval each number in [0, 1) falls into."""
     xp = namespace(u)
-    edges = np.cumsum(shares) / np.sum(shares)
-    edges = edges[:-1] if xp is np else xp.as_tensor(edges[:-1], dtype=u.dtype, device=u.device)
-    return np.searchsorted(edges, u, side="right") if xp is np else xp.searchsorted(edges, u, right=True)
+    edges = list(accumulate(shares[:-1]))  # without the last: rounding leaves no gap at the end
+    if xp is np:
+        return np.searchsorted(edges, u, side="right")
+    return xp.searchsorted(xp.as_tensor(edges, dtype=u.dtype, device=u.device), u, right=True)
 
 
 def look_up(values: Sequence[float] | np.ndarray, k: Any, u: Any) -> Any:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Mixture(Measure):
     parts: tuple[tuple[float, Measure], ...]
     """(weight, measure); the weights sum to 1, up to `ROUNDING`."""
     group: Group = field(init=False, compare=False, repr=False)
+    shares: tuple[float, ...] = field(init=False, compare=False, repr=False)
+    """The weights, divided by their sum."""
 
     def __post_init__(self) -> None:
         weights = [weight for weight, _ in self.parts]
@@ -58,6 +61,7 @@ class Mixture(Measure):
             scaled = "+".join(f"{number(w / total)}@{m}" for w, m in self.parts) if total else "0.5@none+0.5@d4"
             raise SymmetryError(f"weights sum to {total:g}, expected 1; write {scaled}")
         object.__setattr__(self, "group", reduce(Group.__or__, (m.group for w, m in self.parts if w)))
+        object.__setattr__(self, "shares", tuple(w / total for w in weights))
 
     def __str__(self) -> str:
         return "+".join(f"{number(weight)}@{measure}" for weight, measure in self.parts)
@@ -76,21 +80,14 @@ class Mixture(Measure):
             return Partial(last.group, parts[1][0] / (parts[0][0] + parts[1][0]))
         return Mixture(tuple((min(w, 1.0), m) for w, m in parts))
 
-    @property
-    def shares(self) -> list[tuple[float, Measure]]:
-        """The parts, with weights that sum to 1 exactly."""
-        total = math.fsum(weight for weight, _ in self.parts)
-        return [(weight / total, measure) for weight, measure in self.parts]
-
     def draw(self, u: Sequence[Any]) -> Elements:
-        xp, shares = namespace(u[0]), [weight for weight, _ in self.shares]
-        k = choose(u[3], shares)
+        xp, k = namespace(u[0]), choose(u[3], self.shares)
         points = [m.element if isinstance(m, Point) else Element() for _, m in self.parts]
         angle = look_up([e.angle for e in points], k, u[0])
         flip = look_up([float(e.flip) for e in points], k, u[0]) > 0.5
         # Within the share that was chosen, the place is a uniform number again: a part that is a mixture needs one.
-        starts = np.cumsum([0.0, *shares[:-1]])
-        place = ((u[3] - look_up(starts, k, u[0])) / look_up(shares, k, u[0])).clip(0.0, 1.0 - 2.0**-53)
+        starts = [0.0, *accumulate(self.shares[:-1])]
+        place = ((u[3] - look_up(starts, k, u[0])) / look_up(self.shares, k, u[0])).clip(0.0, 1.0 - 2.0**-53)
         for index, (_, measure) in enumerate(self.parts):
             if not isinstance(measure, Point):
                 here, drawn = k == index, measure.draw([*u[:3], place])
@@ -100,13 +97,14 @@ class Mixture(Measure):
     @property
     def points(self) -> Atoms:
         shares: dict[Element, float] = {}
-        for weight, measure in self.shares:
+        for share, (_, measure) in zip(self.shares, self.parts, strict=True):
             for element, p in measure.points:
-                shares[element] = shares.get(element, 0.0) + weight * p
+                shares[element] = shares.get(element, 0.0) + share * p
         return tuple((element, p) for element, p in shares.items() if p > 0.0)
 
     def cumulative(self, angle_deg: np.ndarray, flip: bool) -> np.ndarray:
-        return np.asarray(sum(weight * measure.cumulative(angle_deg, flip) for weight, measure in self.shares))
+        parts = zip(self.shares, self.parts, strict=True)
+        return np.asarray(sum(share * measure.cumulative(angle_deg, flip) for share, (_, measure) in parts))
 
     @property
     def jumps(self) -> tuple[float, ...]:

@@ -187,6 +187,8 @@ def _check(name: str, measure: Any) -> None:
     mass += math.fsum(float(np.diff(measure.cumulative(ends, flip))[0]) for flip in measure.group.sides)
     if not abs(mass - 1.0) <= 1e-6:
         raise SymmetryError(f"the probabilities of law {name!r} sum to {number(mass)}, expected 1")
+    if measure.group.is_finite and abs(math.fsum(p for _, p in measure.points) - 1.0) > 1e-6:
+        raise SymmetryError(f"law {name!r} has a density, which its finite group {measure.group} cannot have")
     if outside := [e for e, _ in measure.points if e not in measure.group]:
         raise SymmetryError(f"law {name!r} gives {outside[0]}, which is not in its group {measure.group}")
 

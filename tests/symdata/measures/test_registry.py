@@ -138,6 +138,7 @@ def test_texts_of_laws_that_are_refused(text, message):
         ),
         (lambda: Density(lambda angle: angle / 0.0 + np.nan), "the density at 0 degrees is not a finite number"),
         (lambda: Wrong(((Element(), 0.5),)), "the probabilities of law 'bad' sum to 0.5, expected 1"),
+        (lambda: Dense(((Element(), 0.5),)), "law 'bad' has a density, which its finite group c4 cannot have"),
         (lambda: Wrong(((Element(), 1.5), (Element(90), -0.5))), "the probabilities of law 'bad' sum to nan"),
         (lambda: Wrong(((Element(45), 1.0),)), "law 'bad' gives r45, which is not in its group c4"),
     ],
@@ -155,6 +156,11 @@ class Wrong(Measure):
 
     def __init__(self, points):
         self.points = points
+
+
+class Dense(Wrong):
+    def cumulative(self, angle_deg, flip):
+        return angle_deg / 720.0
 
 
 def test_a_name_belongs_to_one_function():

@@ -9,7 +9,7 @@
     law      = "law@" name { "@" parameter "=" value }
 
 No form needs quotes in sh, bash, zsh or cmd. So weights have no `*`, for which zsh looks for files, and concentrations
-no `^`, which cmd drops without a word. A weight stands in front of its measure: `0.5@c4-partial@0.3` is never ambiguous.
+no `^`, which cmd drops without a word. Weights stand in front, so that `0.5@c4-partial@0.3` has one meaning.
 
 This module reads texts, and measures write their own; `symdata.symmetry` adds the classes.
 """

@@ -57,6 +57,10 @@ class Measure(ABC):
     group: Group
     """A group that contains every element that can occur, the smaller the better: the degree is that on this group."""
 
+    def __str__(self) -> str:
+        """The text from which the grammar reads the measure; only a registered law gives a measure of your own one."""
+        return f"<{type(self).__name__} without a text: use register_law>"
+
     @property
     @abstractmethod
     def points(self) -> Atoms:

@@ -194,7 +194,7 @@ def _check(name: str, measure: Any) -> None:
 
 
 def _value(text: str) -> Value:
-    if re.fullmatch(r"[+-]?[0-9]+", text):
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         return int(text)
     return float(text) if re.fullmatch(NUMBER, text) else text
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from symdata import Element, Group, Measure, RandomSymmetry, Symmetry, register_law, split_keys
+from symdata import Element, Group, Measure, RandomSymmetry, Symmetry, make, register_law, split_keys
 from symdata.errors import SymmetryError, UnregisteredLawError
 from symdata.inspection.goodness import goodness
 from symdata.measures import Density, Partial, registry
@@ -116,6 +116,7 @@ def test_random_symmetry_takes_a_law(laws):
         ("law@tilted@to", "'to' is not a parameter of a law, such as to=90 or kind=soft"),
         ("law@tilted@to=1@to=2", "parameter 'to' comes twice"),
         ("law@tilted@to=", "'to=' is not a parameter"),
+        (f"law@tilted@to={'9' * 5000}", "expected a finite number or a word"),
         ("law@tilted@to=1e999", "expected a finite number or a word"),
         ("law@tilted@to=east", "law 'tilted' cannot be made with to=east, power=1: "),
         ("law@geometric@ratio=1@group=x", "'x' is not a group"),
@@ -178,6 +179,15 @@ def test_a_name_belongs_to_one_function():
     for version in (0, 1.5, True, "1"):
         with pytest.raises(SymmetryError, match="is not a whole number from 1"):
             register_law("new", version=version)
+
+
+def test_a_measure_without_a_text_moves_images_and_cannot_be_stored():
+    measure = Geometric(Group("c4"), 0.5)
+    augment, x = RandomSymmetry(measure), torch.rand(8, 1, 8, 8)
+    assert augment.inverse(augment(x)).equal(x)
+    assert goodness(measure, Symmetry(measure).sample(None, keys())).p_value > ALPHA
+    with pytest.raises(SymmetryError, match="<Geometric without a text: use register_law>"):
+        make("glyphs", symmetry=measure, dry_run=True)
 
 
 def test_an_unknown_law_can_be_told_from_a_wrong_text():

@@ -5,9 +5,12 @@ pixels would take minutes to judge, and modules of nothing but names.
 """
 
 _SYMDATA = {
-    "groups": "test_groups",
-    "symmetry": "test_symmetry test_symmetry_sample",
-    "measures": "test_measures test_symmetry test_symmetry_sample",
+    "elements groups": "test_groups test_elements",
+    "grammar symmetry": "test_symmetry test_grammar test_symmetry_sample",
+    "measures/angles measures/base measures/density measures/mixture measures/uniform": (
+        "test_measures measures/test_mixture measures/test_density test_symmetry test_symmetry_sample"
+    ),
+    "measures/registry": "measures/test_registry",
     "keys": "test_keys test_symmetry_sample",
     "laws": "inspection/test_goodness",
     "recipes/canvas recipes/catalog recipes/plan recipes/sampling recipes/spec": (
@@ -67,7 +70,9 @@ _ZOO = {
         "training/test_epoch training/test_loop training/test_resume"
     ),
     "evaluation/images evaluation/run evaluation/scores evaluation/structure evaluation/training_support "
-    "evaluation/report": "evaluation/test_evaluate evaluation/test_report references/test_evaluating",
+    "evaluation/report": (
+        "evaluation/test_evaluate evaluation/test_report evaluation/test_training_support references/test_evaluating"
+    ),
     "objectives/objective": "objectives/test_objectives",
     "objectives/augerino": "models/test_averaged",
     "objectives/banks objectives/partial objectives/residual objectives/likelihood": (

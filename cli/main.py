@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
 
 import errno
 import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 
 from cli.options.basic import Failure
 from symdata import __version__
-from symdata.errors import SymdataError
+from symdata.errors import SymdataError, first_line
 
 # Read by libgomp when torch is loaded: waiting threads sleep. Threads that spin make a busy machine many times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -92,12 +93,24 @@ def _one_line(text: str) -> str:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="symdata", message="%(prog)s %(version)s")
-def main() -> None:
+@click.option("--laws", multiple=True, metavar="MODULE", help="Python module that registers laws of your own.")
+def main(laws: tuple[str, ...]) -> None:
     """Image datasets whose symmetry is known.
 
     `symdata make --symmetry d4-partial` builds one from embedded glyphs; nothing else is needed.
     `symdata COMMAND --help` explains each command.
     """
+    for module in laws:
+        import_laws(module)
+
+
+def import_laws(module: str) -> None:
+    """Import a module, also from the current folder; whatever it raises is wrong usage."""
+    sys.path.append(os.getcwd())  # it stays there: worker processes import the module, too
+    try:
+        import_module(module.removesuffix(".py"))
+    except Exception as error:
+        raise click.UsageError(f"--laws {module}: {type(error).__name__}: {first_line(error)}") from error
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def command(what: str, source: str | None, out: Path | None, check: bool, as_jso
     \b
       symdata make --symmetry d4-partial
       symdata make data/mnist --symmetry so2@-45..45 --test-symmetry so2 --out mnist-45
+      symdata make data/cells --symmetry fibroblast:d4,rest:0.7@none+0.3@r180
       symdata make rotmnist --source data/mnist --workers 4
     """
     from symdata.recipes.catalog import levels

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from symdata.hub import pull as pull
     from symdata.inspection.report import inspect as inspect
     from symdata.keys import split_keys as split_keys
+    from symdata.measures import Measure as Measure
+    from symdata.measures import register_law as register_law
     from symdata.recipes.catalog import Recipe as Recipe
     from symdata.recipes.catalog import list_recipes as list_recipes
     from symdata.recipes.spec import Spec as Spec

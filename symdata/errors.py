@@ -27,6 +27,10 @@ class SymmetryError(SymdataError, ValueError):
     """A group, element or symmetry that does not exist or cannot be used here."""
 
 
+class UnregisteredLawError(SymmetryError):
+    """The text of a law of somebody's own that this process does not know, or knows in another version."""
+
+
 class ShapeError(SymdataError, ValueError):
     """A tensor whose shape, dtype or size does not fit the operation.
 

@@ -1,177 +1,41 @@
-"""The closed subgroups of O(2) up to conjugation: c_n, d_n, so2, o2, and their elements.
+"""The closed subgroups of O(2) up to conjugation: c_n, d_n, so2, o2.
 
 Convention:
-    An element is `(angle, flip)` and means r(angle) . m^flip: mirror left-right first, then rotate by `angle` degrees,
-    counter-clockwise as displayed. Since m r(a) = r(-a) m,
-
-        (a, f) @ (b, g) = (a + (-1)^f b, f xor g)        ~(a, 0) = (-a, 0)        ~(a, 1) = (a, 1)
-
+    An element is `(angle, flip)`: mirror left-right first, then rotate by degrees, counter-clockwise as displayed.
     A finite group lists its n rotations first, then the same rotations after the mirror: (360 k / n, f) has index
     k + n f.
 """
 
 import math
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from types import ModuleType
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from symdata.errors import SymmetryError
+from symdata.elements import NAMES as NAMES
+from symdata.elements import NUMBER as NUMBER
+from symdata.elements import SNAP_DEG as SNAP_DEG
+from symdata.elements import Element as Element
+from symdata.elements import Elements as Elements
+from symdata.elements import namespace as namespace
+from symdata.elements import wrap as wrap
+from symdata.errors import SymmetryError, is_whole
 
 MAX_ORDER = 360
 """Largest n of c_n and d_n, one rotation per degree; for more there are so2 and o2."""
-SNAP_DEG = 1e-3
-"""Degrees within which an angle counts as that of an element of a finite group: stored angles are float32."""
 ACCEPTED = f"none, c1..c{MAX_ORDER}, d1..d{MAX_ORDER}, so2, o2"
 
 
-def namespace(array: Any) -> ModuleType:
-    """The library of `array`: the module numpy, or torch for a tensor."""
-    if isinstance(array, np.ndarray):
-        return np
-    import torch
-
-    return torch
-
-
-@dataclass(frozen=True)
-class Element:
-    """One element r(angle) . m^flip of O(2); `a @ b` is b followed by a, `~a` is the inverse.
-
-    Convention:
-        Mirror left-right first if `flip`, then rotate by `angle` degrees counter-clockwise as displayed.
-
-    Example:
-        >>> turn, mirror = Element(90), Element(flip=True)
-        >>> print(turn @ mirror, mirror @ turn, ~turn)
-        r90m r270m r270
-    """
-
-    angle: float = 0.0
-    """Degrees, reduced to [0, 360)."""
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.angle):
-            raise SymmetryError(f"angle {self.angle!r} is not a finite number of degrees")
-        reduced = float(self.angle) % 360.0
-        object.__setattr__(self, "angle", 0.0 if reduced == 360.0 else reduced)
-        object.__setattr__(self, "flip", bool(self.flip))
-
-    def __matmul__(self, other: "Element") -> "Element":
-        return Element(self.angle + (-other.angle if self.flip else other.angle), self.flip ^ other.flip)
-
-    def __invert__(self) -> "Element":
-        return Element(self.angle if self.flip else -self.angle, self.flip)
-
-    def isclose(self, other: "Element", tolerance_deg: float = SNAP_DEG) -> bool:
-        """Whether both have the same `flip`, and angles that differ by at most `tolerance_deg` degrees."""
-        gap = abs(self.angle - other.angle)
-        return self.flip == other.flip and min(gap, 360.0 - gap) <= tolerance_deg
-
-    def __str__(self) -> str:
-        """`e` (the identity), `r90`, `m` (the mirror), `r90m` (the mirror, then the rotation)."""
-        return (f"r{self.angle:g}" if self.angle else "") + ("m" if self.flip else "") or "e"
-
-
-@dataclass(frozen=True, eq=False)
-class Elements:
-    """A batch of elements of O(2): two arrays, numpy or torch on any device; `a @ b` and `~a` work entry by entry.
-
-    Example:
-        >>> batch = Elements.of(Group.parse("c4").elements)
-        >>> [str(e) for e in batch @ ~batch]
-        ['e', 'e', 'e', 'e']
-    """
-
-    angle: Any
-    """(n,) float64, degrees in [0, 360)."""
-    flip: Any
-    """(n,) bool."""
-
-    @classmethod
-    def of(cls, elements: "Element | Elements | Sequence[Element]", count: int | None = None) -> "Elements":
-        """A batch from one element (repeated `count` times) or from a sequence of them."""
-        if isinstance(elements, Elements):
-            return elements
-        if isinstance(elements, Element):
-            n = 1 if count is None else count
-            return cls(np.full(n, elements.angle), np.full(n, elements.flip))
-        listed: list[Any] = list(elements) if isinstance(elements, list | tuple) else [elements]
-        if wrong := [e for e in listed if not isinstance(e, Element)]:
-            raise SymmetryError(f"{wrong[0]!r} is not an element; write Element(90) or Element(90, flip=True)")
-        angle, flip = [e.angle for e in listed], [e.flip for e in listed]
-        return cls(np.array(angle, dtype=np.float64), np.array(flip, dtype=bool))
-
-    def __len__(self) -> int:
-        return len(self.angle)
-
-    def __getitem__(self, item: Any) -> "Elements":
-        """The batch of the entries in a slice or an index array; `one(i)` and iteration give single elements."""
-        return Elements(self.angle[item], self.flip[item])
-
-    def one(self, i: int) -> Element:
-        """Entry i as a single element."""
-        return Element(float(self.angle[i]), bool(self.flip[i]))
-
-    def __iter__(self) -> Iterator[Element]:
-        return (self.one(i) for i in range(len(self)))
-
-    def __matmul__(self, other: "Elements") -> "Elements":
-        xp = namespace(self.angle)
-        return Elements(wrap(self.angle + xp.where(self.flip, -other.angle, other.angle)), self.flip ^ other.flip)
-
-    def __invert__(self) -> "Elements":
-        return Elements(wrap(namespace(self.angle).where(self.flip, self.angle, -self.angle)), self.flip)
-
-    def lattice_index(self) -> Any:
-        """(n,) int64: the index of each element in d4, or -1 if it is not a symmetry of the pixel lattice."""
-        xp = namespace(self.angle)
-        quarter = xp.round(self.angle / 90.0)
-        exact = xp.abs(self.angle - 90.0 * quarter) < 1e-9
-        index = xp.where(exact, quarter % 4 + 4.0 * self.flip, -1.0)
-        return index.astype(np.int64) if xp is np else index.long()
-
-    def float32(self) -> "Elements":
-        """The same batch with angles rounded to float32, as datasets store them, and held in float64."""
-        xp = namespace(self.angle)
-        rounded = xp.asarray(xp.asarray(self.angle, dtype=xp.float32), dtype=xp.float64)
-        return Elements(xp.where(rounded >= 360.0, 0.0, rounded), self.flip)  # 359.99999999 is rounded to 360
-
-    def cpu(self) -> "Elements":
-        """The same batch as numpy arrays."""
-        if isinstance(self.angle, np.ndarray):
-            return self
-        return Elements(self.angle.cpu().numpy(), self.flip.cpu().numpy())
-
-    def to(self, device: Any) -> "Elements":
-        """The same batch as torch tensors on `device`."""
-        import torch
-
-        angle, flip = self.angle, self.flip
-        if isinstance(angle, np.ndarray):  # torch warns when it shares a read-only array, such as one of pyarrow
-            angle, flip = np.require(angle, requirements="W"), np.require(flip, requirements="W")
-        as_tensor = partial(torch.as_tensor, device=device)
-        return Elements(as_tensor(angle, dtype=torch.float64), as_tensor(flip, dtype=torch.bool))
-
-
-def wrap(angle_deg: Any) -> Any:
-    """Angles reduced to [0, 360)."""
-    xp = namespace(angle_deg)
-    reduced = angle_deg % 360.0
-    return xp.where(reduced >= 360.0, 0.0, reduced)  # -1e-20 % 360.0 is 360.0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Group:
-    """A closed subgroup of O(2): `Group(4, flips=True)` is d4, `Group(None)` is so2. The mirror is left-right.
+    """A closed subgroup of O(2); its mirror is left-right.
+
+    `Group(4, flips=True)` and `Group("d4")` are d4, `Group(None)` and `Group("so2")` are so2.
 
     Example:
-        >>> d4 = Group.parse("d4")
+        >>> d4 = Group("d4")
         >>> d4.order, [str(e) for e in d4.elements]
         (8, ['e', 'r90', 'r180', 'r270', 'm', 'r90m', 'r180m', 'r270m'])
         >>> print(Group.parse("c4") <= d4, Group.parse("c3") | d4)
@@ -183,7 +47,15 @@ class Group:
     flips: bool = False
     """Whether the group has mirrors."""
 
-    def __post_init__(self) -> None:
+    def __init__(self, rotations: "int | str | None", flips: bool = False) -> None:
+        if isinstance(rotations, str):
+            if flips:
+                raise SymmetryError(f"group {rotations!r} is a whole group; leave flips out, as in Group('d4')")
+            rotations, flips = _read(rotations)
+        if not (rotations is None or is_whole(rotations, -math.inf, math.inf)):
+            raise SymmetryError(f"a group has {rotations!r} rotations, expected a whole number; write Group('d4')")
+        object.__setattr__(self, "rotations", rotations if rotations is None else int(rotations))
+        object.__setattr__(self, "flips", bool(flips))
         if self.rotations is not None and not 1 <= self.rotations <= MAX_ORDER:
             mend = f"expected 1 to {MAX_ORDER}; use {Group(None, self.flips)} for the continuous group"
             raise SymmetryError(f"group {self.name!r} has {self.rotations} rotations, {mend}")
@@ -191,12 +63,7 @@ class Group:
     @classmethod
     def parse(cls, text: str) -> "Group":
         """The group named `none` (c1), `c4`, `d4`, `so2`, `o2`, ...; raises SymmetryError for any other text."""
-        if text in ("none", "so2", "o2"):
-            return cls(1 if text == "none" else None, flips=text == "o2")
-        match = re.fullmatch(r"([cd])([0-9]{1,9})", text)
-        if not match:
-            raise SymmetryError(f"{text!r} is not a group; expected one of {ACCEPTED}")
-        return cls(int(match[2]), flips=match[1] == "d")
+        return cls(*_read(text))
 
     @property
     def name(self) -> str:
@@ -296,3 +163,13 @@ class Group:
         if not 0 <= i < self.order:
             raise SymmetryError(f"index {i} is not in {self}, which has 0..{self.order - 1}")
         return divmod(i, n)
+
+
+def _read(text: str) -> tuple[int | None, bool]:
+    """Rotations and flips of the group with this name."""
+    if text in ("none", "so2", "o2"):
+        return 1 if text == "none" else None, text == "o2"
+    match = re.fullmatch(r"([cd])([0-9]{1,9})", text) if isinstance(text, str) else None
+    if not match:
+        raise SymmetryError(f"{text!r} is not a group; expected one of {ACCEPTED}")
+    return int(match[2]), match[1] == "d"

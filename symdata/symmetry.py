@@ -1,10 +1,4 @@
-"""The value of a symmetry, a probability measure on O(2) or one per class, and its text form.
-
-    symmetry = measure | classes ":" measure { "," classes ":" measure }      classes = N | N "-" N | "rest"
-    measure  = group [ "-partial" [ "@" weight ] | "@" degrees ".." degrees | "@" mean "~" std ]
-    group    = "none" | "c" N | "d" N | "so2" | "o2"
-
-Only this module reads and writes the text form; all others pass the value.
+"""The value of a symmetry: a probability measure on O(2), or one for each class. `symdata.grammar` has its text form.
 
 Convention:
     Degrees, counter-clockwise as displayed; the mirror of d_n and o2 is left-right and comes before the rotation.
@@ -12,94 +6,124 @@ Convention:
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 
-from symdata.errors import ShapeError, SymmetryError
-from symdata.groups import ACCEPTED, Elements, Group, namespace
+from symdata.errors import ShapeError, SymmetryError, suggest
+from symdata.grammar import MAX_CLASS, Clauses, read_symmetry
+from symdata.groups import Element, Elements, Group, namespace
 from symdata.keys import uniforms
-from symdata.measures import UNIFORMS, Arc, Atoms, Gaussian, Measure, Partial, degree, is_lattice
+from symdata.measures import UNIFORMS, Atoms, Measure, Mixture, Point, degree, is_lattice
 
-FORMS = "none, c4, d4, c8, so2, o2, d4-partial, d4-partial@0.3, so2@-45..45, so2@45~20, or per class 0-4:d4,rest:none"
-MAX_CLASS = 1_000_000
-NONE = Partial(Group(1))
-
-_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
-_GROUP = re.compile(r"none|so2|o2|[cd][0-9]+")
-_MEASURES: tuple[tuple[re.Pattern[str], Callable[..., Measure]], ...] = (
-    (re.compile(rf"-partial(?:@({_NUMBER}))?"), Partial),
-    (re.compile(rf"@({_NUMBER})\.\.({_NUMBER})"), Arc),
-    (re.compile(rf"@({_NUMBER})~({_NUMBER})"), Gaussian),
-)
-"""What may follow a group, and the measure whose numbers are the groups of the match."""
-_PARTIAL_WEIGHT = 0.5
-"""Weight of `-partial` without a number."""
-_SLUG_WORDS = (("..", "_to_"), ("@", "_at_"), ("~", "_sd_"), (",", "_and_"), (":", "_is_"), (".", "p"))
-_CLAUSE = re.compile(r"(?P<classes>rest|(?P<first>[0-9]{1,7})(?:-(?P<last>[0-9]{1,7}))?):(?P<body>.*)", re.DOTALL)
+_SLUG_WORDS = {
+    "..": "_to_", "@": "_at_", "~k": "_kappa_", "~": "_sd_", "+": "_plus_", ",": "_and_", ":": "_is_", ".": "p"
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Symmetry:
     """A probability measure on O(2), or one per class: which elements move the images, and how often.
 
-    `str()` gives the canonical text; equal symmetries have equal texts.
+    `Symmetry(text)` reads a text, `Symmetry(measure)` takes a measure. `str()` gives the canonical text; equal
+    symmetries have equal texts.
 
     Example:
-        >>> symmetry = Symmetry.parse("d4-partial@0.5")
+        >>> symmetry = Symmetry("d4-partial@0.5")
         >>> symmetry.group.name, symmetry.degree, symmetry.is_lattice
         ('d4', 0.5, True)
-        >>> str(Symmetry.parse("so2@-180..180"))
-        'so2'
+        >>> str(Symmetry("so2@-180..180")), str(Symmetry("0.5@r90+0.25@e+0.25@none"))
+        ('so2', '0.5@none+0.5@r90')
     """
 
-    clauses: tuple[tuple[int, int, Measure], ...] = ()
+    clauses: tuple[tuple[int, int, Measure], ...]
     """(first class, last class, measure), sorted, disjoint, not equal to `rest`."""
-    rest: Measure | None = NONE
+    named: tuple[tuple[str, Measure], ...]
+    """(name of a class, measure), sorted, not equal to `rest`; `resolve` turns names into numbers."""
+    rest: Measure | None
     """The measure of every class that no clause names; None if such classes have none."""
 
+    def __init__(self, law: "str | Measure | Clauses | Symmetry" = "none") -> None:
+        if isinstance(law, Measure):
+            law = Clauses([], {}, law)
+        elif not isinstance(law, Clauses | Symmetry):
+            law = read_symmetry(law)
+        clauses, named, rest = _canonical(law) if isinstance(law, Clauses) else (law.clauses, law.named, law.rest)
+        object.__setattr__(self, "clauses", clauses)
+        object.__setattr__(self, "named", named)
+        object.__setattr__(self, "rest", rest)
+
     @classmethod
-    def parse(cls, text: "str | Symmetry") -> "Symmetry":
-        """The symmetry with this text.
+    def parse(cls, law: "str | Measure | Symmetry") -> "Symmetry":
+        """The symmetry with this text; a symmetry is returned as it is.
 
         Raises:
             SymmetryError: for any other text, with the position of the error and the accepted forms.
         """
-        return text if isinstance(text, Symmetry) else _parse(text)
+        return law if isinstance(law, Symmetry) else cls(law)
 
     @classmethod
-    def per_class(cls, measures: Mapping[int, Measure], rest: Measure | None = None) -> "Symmetry":
-        """The symmetry of these measures by class, and of `rest` for all other classes (None: there are no others)."""
-        if wrong := [c for c in measures if not 0 <= c <= MAX_CLASS]:
+    def per_class(cls, measures: Mapping[int | str, Measure], rest: Measure | None = None) -> "Symmetry":
+        """The symmetry of these measures by class, and of `rest` for all other classes (None: there are no others).
+
+        Args:
+            measures: by the number of a class, or by its name.
+        """
+        numbered = [(c, c, m) for c, m in measures.items() if not isinstance(c, str)]
+        if wrong := [c for c, _, _ in numbered if not 0 <= c <= MAX_CLASS]:
             raise SymmetryError(f"class {wrong[0]} is not in 0..{MAX_CLASS}; name the others with rest=")
-        return _canonical([(c, c, m) for c, m in measures.items()], rest)
+        named = {_composed(c): m for c, m in measures.items() if isinstance(c, str)}
+        made = cls(Clauses(numbered, named, rest))
+        return cls(str(made)) if named else made  # a name with `:` or `,` in it cannot be written
+
+    @classmethod
+    def mixture(cls, weights: "Mapping[str | Element | Measure, float]") -> "Symmetry":
+        """A draw from one of several measures, each with its probability; the weights sum to 1.
+
+        Args:
+            weights: by the text of a measure, by an element, or by a measure.
+
+        Example:
+            >>> print(Symmetry.mixture({Element(0): 0.7, Element(90): 0.1, "so2@45~20": 0.2}))
+            0.7@none+0.1@r90+0.2@so2@45~20
+        """
+        return cls(Mixture(tuple((float(weight), _one(law)) for law, weight in weights.items())))
 
     def __str__(self) -> str:
         """The canonical text."""
-        if not self.clauses:
+        if not self.is_per_class:
             return str(self.rest)
-        named = [f"{a if a == b else f'{a}-{b}'}:{measure}" for a, b, measure in self.clauses]
-        return ",".join(named + ([f"rest:{self.rest}"] if self.rest is not None else []))
+        clauses = [f"{a if a == b else f'{a}-{b}'}:{measure}" for a, b, measure in self.clauses]
+        clauses += [f"{name}:{measure}" for name, measure in self.named]
+        return ",".join(clauses + ([f"rest:{self.rest}"] if self.rest is not None else []))
 
     @property
     def slug(self) -> str:
-        """The canonical text in letters, digits, `-` and `_`, unique to it, for names of folders and repositories."""
+        """A name for folders and repositories in letters, digits, `-` and `_`, unique to the canonical text.
+
+        It is that text in words; if that is long, or has names in it that are not the grammar's, a hash of the text.
+        """
         text = re.sub(r"(?<=[@.~e])-", "m", str(self))  # minus signs, not the dashes of class ranges
-        for symbol, word in _SLUG_WORDS:
+        for symbol, word in _SLUG_WORDS.items():
             text = text.replace(symbol, word)
-        return text if len(text) <= 72 else f"per-class-{hashlib.sha256(str(self).encode()).hexdigest()[:24]}"
+        if len(text) <= 72 and not self.named and "law@" not in str(self):
+            return text
+        kind = "per-class" if self.is_per_class else "law"
+        return f"{kind}-{hashlib.sha256(str(self).encode()).hexdigest()[:24]}"
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
         """The measures of all clauses, then `rest`."""
-        return tuple(m for _, _, m in self.clauses) + ((self.rest,) if self.rest is not None else ())
+        given = tuple(m for _, _, m in self.clauses) + tuple(m for _, m in self.named)
+        return given + ((self.rest,) if self.rest is not None else ())
 
     @property
     def is_per_class(self) -> bool:
-        return bool(self.clauses)
+        return bool(self.clauses or self.named)
 
     @cached_property
     def group(self) -> Group:
@@ -118,11 +142,12 @@ class Symmetry:
         Per class: the mean over the named classes and `rest`, which counts as one class.
         """
         parts = [(last - first + 1, degree(m, self.group)) for first, last, m in self.clauses]
-        parts += [] if self.rest is None else [(1, degree(self.rest, self.group))]
+        parts += [(1, degree(m, self.group)) for m in self.measures[len(self.clauses) :]]
         return sum(n * d for n, d in parts) / sum(n for n, _ in parts)
 
     def measure(self, label: int) -> Measure:
         """The measure of class `label`; raises SymmetryError if it has none."""
+        self._check_resolved()
         for first, last, measure in self.clauses:
             if first <= label <= last:
                 return measure
@@ -141,6 +166,31 @@ class Symmetry:
             raise SymmetryError(f"{str(self)!r} differs by class; ask symmetry.measure(label).atoms for one of them")
         return self.rest.atoms
 
+    def resolve(self, classes: Sequence[str]) -> "Symmetry":
+        """The same symmetry with the numbers of classes in place of their names.
+
+        Args:
+            classes: the names of all classes, in the order of their labels.
+
+        Raises:
+            SymmetryError: if there is no class of a name, or if a class has no measure or two.
+
+        Example:
+            >>> print(Symmetry("fibroblast:d4,rest:none").resolve(["epithelium", "fibroblast", "lymphocyte"]))
+            1:d4,rest:none
+        """
+        known, clauses = [_composed(name) for name in classes], list(self.clauses)
+        for name, measure in self.named:
+            if name not in known:
+                raise SymmetryError(f"symmetry {str(self)!r} names class {name!r}; {suggest(name, known)}")
+            label = known.index(name)
+            if any(first <= label <= last for first, last, _ in self.clauses):
+                raise SymmetryError(f"symmetry {str(self)!r} names class {label} twice, also as {name!r}")
+            clauses.append((label, label, measure))
+        resolved = Symmetry(Clauses(clauses, {}, self.rest))
+        resolved.check_classes(len(classes))
+        return resolved
+
     def check_classes(self, n_classes: int) -> None:
         """Raise SymmetryError if a clause names a class that does not exist, or if a class has no measure."""
         last = max((last for _, last, _ in self.clauses), default=-1)
@@ -148,6 +198,11 @@ class Symmetry:
             raise SymmetryError(f"symmetry {str(self)!r} names class {last}, but the classes are 0 to {n_classes - 1}")
         for label in range(n_classes):
             self.measure(label)
+
+    def _check_resolved(self) -> None:
+        if self.named:
+            mend = "symmetry.resolve(classes), or RandomSymmetry(..., classes=classes)"
+            raise SymmetryError(f"symmetry {str(self)!r} names classes whose numbers are not known; use {mend}")
 
     def sample(self, labels: Any, keys: Any) -> Elements:
         """Draw one element per key, a pure function of (symmetry, label, key).
@@ -165,6 +220,7 @@ class Symmetry:
         """
         if self.is_per_class and labels is None:
             raise SymmetryError(f"symmetry {str(self)!r} differs by class, and no labels were given; pass labels=")
+        self._check_resolved()
         xp, u = namespace(keys), uniforms(keys, UNIFORMS)
         drawn = (self.rest or self.clauses[0][2]).draw(u)
         if self.is_per_class:
@@ -188,66 +244,36 @@ class Symmetry:
         return labels
 
 
-def _canonical(clauses: list[tuple[int, int, Measure]], rest: Measure | None) -> Symmetry:
-    """The symmetry with sorted clauses: neighbours of equal measure are joined, those equal to `rest` left out."""
-    rest = rest.canonical() if rest is not None else None
+def _one(law: "str | Element | Measure") -> Measure:
+    """The measure with this text, or of an element."""
+    if isinstance(law, Element):
+        return Point(law)
+    symmetry = Symmetry.parse(law)
+    if symmetry.rest is None or symmetry.is_per_class:
+        raise SymmetryError(f"{str(symmetry)!r} differs by class and cannot be a part of a mixture")
+    return symmetry.rest
+
+
+def _composed(name: str) -> str:
+    """A name in the composed form of Unicode, so that an accented letter is one and the same."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _canonical(
+    found: Clauses,
+) -> tuple[tuple[tuple[int, int, Measure], ...], tuple[tuple[str, Measure], ...], Measure | None]:
+    """Clauses sorted, neighbours of equal measure joined, those equal to `rest` left out."""
+    rest = found.rest.canonical() if found.rest is not None else None
     joined: list[tuple[int, int, Measure]] = []
-    for first, last, measure in sorted(clauses, key=lambda c: c[:2]):
+    for first, last, measure in sorted(found.numbered, key=lambda c: c[:2]):
         if (measure := measure.canonical()) == rest:
             continue
         if joined and joined[-1][1] + 1 == first and joined[-1][2] == measure:
             joined[-1] = (joined[-1][0], last, measure)
         else:
             joined.append((first, last, measure))
-    if not joined and rest is None:
+    named = [(name, measure.canonical()) for name, measure in sorted(found.named.items())]
+    named = [(name, measure) for name, measure in named if measure != rest]
+    if not joined and not named and rest is None:
         raise SymmetryError("a symmetry needs at least one class or 'rest'")
-    return Symmetry(tuple(joined), rest)
-
-
-def _parse(text: str) -> Symmetry:
-    if not isinstance(text, str) or not text:
-        raise SymmetryError(f"symmetry {text!r} is {'empty' if text == '' else 'not a text'}; accepted forms: {FORMS}")
-    if ":" not in text:
-        return _canonical([], _measure(text, 0, text))
-    clauses: list[tuple[int, int, Measure]] = []
-    rest: Measure | None = None
-    start = 0
-    for clause in text.split(","):
-        match = _CLAUSE.fullmatch(clause)
-        if not match:
-            raise _refusal(text, start, f"{clause!r} is not 'classes:measure', where classes is 3, 0-4 or rest")
-        measure = _measure(match["body"], start + match.start("body"), text)
-        if match["classes"] == "rest":
-            if rest is not None:
-                raise _refusal(text, start, "'rest' comes twice")
-            rest = measure
-        else:
-            first, last = int(match["first"]), int(match["last"] or match["first"])
-            if first > last or last > MAX_CLASS:
-                raise _refusal(text, start, f"classes {match['classes']!r} must rise and stay within 0..{MAX_CLASS}")
-            if taken := next((c for c in clauses if c[0] <= last and first <= c[1]), None):
-                raise _refusal(text, start, f"class {max(first, taken[0])} is named twice")
-            clauses.append((first, last, measure))
-        start += len(clause) + 1
-    return _canonical(clauses, rest)
-
-
-def _measure(body: str, start: int, text: str) -> Measure:
-    head = _GROUP.match(body)
-    if not head:
-        raise _refusal(text, start, f"{body!r} does not begin with a group ({ACCEPTED})")
-    try:
-        group = Group.parse(head[0])
-        tail = body[head.end() :]
-        if not tail:
-            return Partial(group)
-        for pattern, measure in _MEASURES:
-            if match := pattern.fullmatch(tail):
-                return measure(group, *(float(number or _PARTIAL_WEIGHT) for number in match.groups()))
-    except SymmetryError as error:
-        raise _refusal(text, start, str(error)) from None
-    raise _refusal(text, start + head.end(), f"{tail!r} cannot follow {head[0]!r}")
-
-
-def _refusal(text: str, position: int, reason: str) -> SymmetryError:
-    return SymmetryError(f"symmetry {text!r}, character {position + 1}: {reason}; accepted forms: {FORMS}")
+    return tuple(joined), tuple(named), rest

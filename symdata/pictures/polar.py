@@ -115,8 +115,8 @@ def _arc_bars(panel: Panel) -> Iterator[_Bars]:
     flips = bool(elements.flip.any()) or (law is not None and law.group.flips)
     edges, moved = np.linspace(0.0, 360.0, _ARCS + 1), ~is_identity(elements)
     centre, width = edges[:-1] + 180.0 / _ARCS, 0.94 * 360.0 / _ARCS / (1 + flips)
-    expected = np.array([]) if law is None else arc_masses(law, edges) / (1 + law.group.flips)
     for flip in (False, True)[: 1 + flips]:
+        expected = np.array([]) if law is None else arc_masses(law, edges, flip)
         shares = np.histogram(elements.angle[(elements.flip == flip) & moved], edges)[0] / n
         yield _Bars(centre + (flip - 0.5) * width * flips, width, shares, expected, flip)
 

@@ -214,9 +214,7 @@ def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetP
     samples = plan_samples(source, sampling)
     check_splits(spec, source, recipe, samples)
     classes = recipe.class_names or canvas_classes(recipe.canvas, source.classes)
-    symmetries = {split: test if split == "test" else train for split in samples}
-    for symmetry in symmetries.values():
-        symmetry.check_classes(len(classes))
+    symmetries = {split: (test if split == "test" else train).resolve(classes) for split in samples}
     how = _resampling(spec, recipe, (train, test))
     plan = DatasetPlan(spec, source, recipe, samples, symmetries, how, classes, extras, groups)
     _check_square(plan)

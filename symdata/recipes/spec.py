@@ -38,7 +38,10 @@ class Spec:
     """Reference of the source, or whatever else `open_source` opens; None: that of the recipe, or `glyphs`."""
     recipe: str | None = declare(None, text(), "A dataset of the literature.")
     symmetry: str | None = declare(
-        None, text(), "none, c4, d4-partial, so2@-45..45, 0-4:d4,rest:none ...", none="the recipe's, or none"
+        None,
+        text(),
+        "none, c4, d4-partial, so2@-45..45, so2@45~20, 0.7@none+0.3@r90, 0-4:d4,cat:c4,rest:none ...",
+        none="the recipe's, or none",
     )
     """Of all splits but the test split; None: that of the recipe, or `none`."""
     test_symmetry: str | None = declare(None, text(), "Of the test split, if it differs.")
@@ -113,8 +116,7 @@ class Spec:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name not in ("source", "recipe") and value != field.default:
-                said = shlex.quote(value) if field.name == "group_by" else value
-                words += [f"--{field.name.replace('_', '-')} {said}"]
+                words += [f"--{field.name.replace('_', '-')} {_quoted(str(value))}"]
         return " ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,3 +137,8 @@ class Spec:
     def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":
         """The spec with these fields, as `to_dict` gives them."""
         return cls(**fields)
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it; names of classes may need quotes, `~` within a word does not."""
+    return word if shlex.quote(plain := word.replace("~", "")) == plain else shlex.quote(word)

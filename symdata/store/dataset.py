@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from symdata.errors import StoreError, first_line
+from symdata.errors import StoreError, UnregisteredLawError, first_line
 from symdata.groups import Element, Elements, Group
 from symdata.recipes.spec import Spec
 from symdata.sources.decode import decode_images
@@ -42,8 +43,6 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
     """
 
     classes: tuple[str, ...]
-    symmetry: Symmetry
-    """What the elements were drawn from."""
     group: Group
     """The group whose elements `element_index` counts; it holds those of the symmetry and the poses."""
     shape: tuple[int, int, int]
@@ -58,7 +57,9 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
             raise StoreError(_no_split(self.folder, split, self.manifest))
         entry = self.manifest["splits"][split]
         self.classes, self.shape = tuple(self.manifest["classes"]), tuple(self.manifest["shape"])
-        self.symmetry, self.group = Symmetry.parse(entry["symmetry"]), Group.parse(entry["group"])
+        self.group = Group.parse(entry["group"])
+        with suppress(UnregisteredLawError):  # the images can be read without their law
+            self.symmetry  # noqa: B018
         tables = [_read(self.folder / shard["file"]) for shard in entry["shards"]]
         try:
             self._table = pa.concat_tables(tables)
@@ -73,7 +74,7 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
             )
 
     def __repr__(self) -> str:
-        return f"ImageDataset({str(self.folder)!r}, {self.split!r}): {len(self)} images {self.shape}, {self.symmetry}"
+        return f"ImageDataset({str(self.folder)!r}, {self.split!r}): {len(self)} images {self.shape}, {self._law}"
 
     def __len__(self) -> int:
         return len(self._table)
@@ -115,6 +116,15 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
         if len(bad := rows[(rows < -n) | (rows >= n)]):
             raise IndexError(f"index {bad[0]} is outside a split of {n} images")
         return rows % max(1, n)
+
+    @cached_property
+    def symmetry(self) -> Symmetry:
+        """What the elements were drawn from; a law of one's own has to be registered."""
+        return Symmetry.parse(self._law)
+
+    @property
+    def _law(self) -> str:
+        return str(self.manifest["splits"][self.split]["symmetry"])
 
     @cached_property
     def _encoded(self) -> pa.ChunkedArray:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.display import Result
-from symdata.errors import SymdataError
+from symdata.errors import SymdataError, SymmetryError
 from symdata.keys import permutation
 from symdata.recipes.extras import NO_EXTRAS
 from symdata.recipes.plan import DatasetPlan, resolve
@@ -135,7 +135,8 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
     try:
         plan = resolve(Spec.from_dict(manifest["spec"] | ({} if original is None else {"source": original})))
     except (SymdataError, TypeError) as error:
-        mend = "" if source is not None else "; if the source has moved, name its place with --source"
+        moved = source is None and not isinstance(error, SymmetryError)
+        mend = "; if the source has moved, name its place with --source" if moved else ""
         return [Check("source", False, f"{error}{mend}")]
     plan = _as_made(plan, manifest["resampling"])
     if "columns" not in manifest:  # older datasets have no extra columns

@@ -1,6 +1,6 @@
 """Random augmentations of images as Kornia modules: their base class, and `RandomSymmetry`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Elements
+from symdata.measures import Measure
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
 from symdata.transforms.lattice import not_square
@@ -67,7 +68,8 @@ class RandomSymmetry(Augmentation):
             images, masks = sequential(images, masks)
 
     Args:
-        symmetry: a `Symmetry` or its text, such as `"d4-partial"` or `"0-4:d4,rest:none"`.
+        symmetry: a `Symmetry`, a `Measure`, or a text such as `"d4-partial"` or `"0-4:d4,rest:none"`.
+        classes: the names of all classes, in the order of the labels, for a symmetry that names some of them.
         resample, mask, padding, supersample: as for `act`, decided once for the whole symmetry, not per batch.
         same_on_batch: one draw for the whole batch, and with `keys=` one key.
         keepdim: keep (C, H, W) inputs three-dimensional.
@@ -86,8 +88,9 @@ class RandomSymmetry(Augmentation):
 
     def __init__(
         self,
-        symmetry: Symmetry | str,
+        symmetry: Symmetry | Measure | str,
         *,
+        classes: Sequence[str] | None = None,
         resample: str = "auto",
         mask: str = "auto",
         padding: str = "border",
@@ -96,6 +99,11 @@ class RandomSymmetry(Augmentation):
         keepdim: bool = False,
     ) -> None:
         symmetry = Symmetry.parse(symmetry)
+        if classes is not None:
+            symmetry = symmetry.resolve(classes)
+        elif symmetry.named:
+            mend = "RandomSymmetry(..., classes=dataset.classes)"
+            raise SymmetryError(f"{str(symmetry)!r} names classes, whose numbers are not known; use {mend}")
         how = Resampling.choose(symmetry.is_lattice, resample, mask, padding, supersample)
         if how.is_exact and not symmetry.is_lattice:
             raise SymmetryError(f"{str(symmetry)!r} leaves the pixel lattice; use resample='halves', not 'exact'")

@@ -51,6 +51,28 @@ def test_the_default(here):
     assert len(load("glyphs-d4-partial_at_0p5")) == 60
 
 
+LAW = """
+import symdata
+from symdata.measures import Mixture, Point
+
+@symdata.register_law("half-turns")
+def half_turns(share):
+    return Mixture(((1 - share, Point(symdata.Element())), (share, Point(symdata.Element(180)))))
+"""
+
+
+def test_a_law_of_ones_own(here, monkeypatch):
+    monkeypatch.setattr("symdata.measures.registry._LAWS", {})
+    monkeypatch.setattr("sys.path", [*sys.path])
+    Path("halves_law.py").write_text(LAW)
+    law = "law@half-turns@version=1@share=0.25"
+    assert "law 'half-turns' is not registered" in refused("make", "--symmetry", law, code=2)
+    result = run("--laws", "halves_law", "make", "--symmetry", law, "--count", 20, "--size", 8, "--out", "d")
+    assert result.exit_code == 0 and law in result.stdout, result.output
+    assert run("--laws", "halves_law", "verify", "d").exit_code == 0
+    assert "--laws absent_law: ModuleNotFoundError" in refused("--laws", "absent_law", "verify", "d", code=2)
+
+
 def test_json_is_json_and_nothing_else():
     result = run("make", "--symmetry", "c4", "--count", 30, "--out", "d", "--json")
     fields = json.loads(result.stdout)

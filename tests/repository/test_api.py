@@ -12,6 +12,7 @@ PUBLIC = [
     "Elements",
     "Group",
     "LearnableAffine",
+    "Measure",
     "RandomSymmetry",
     "Recipe",
     "Spec",
@@ -27,6 +28,7 @@ PUBLIC = [
     "open_source",
     "publish",
     "pull",
+    "register_law",
     "split_keys",
     "verify",
 ]

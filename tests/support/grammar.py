@@ -47,16 +47,40 @@ def measures(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def parts(draw: st.DrawFn) -> str:
+    """The text of one measure that is no mixture: a group or one of its forms, von Mises, an element."""
+    form = draw(st.sampled_from(["group", "von Mises", "element"]))
+    if form == "group":
+        return draw(measures())
+    if form == "von Mises":
+        return f"{draw(GROUPS)}@{draw(numbers(-360.0, 360.0))}~k{draw(st.floats(0.0, 1e6))}"
+    names = st.sampled_from(["e", "m", "h", "v", "t", "hvt", "r90", "r180m", "r51.42857142857143"])
+    return draw(names | st.floats(-720.0, 720.0).map(lambda angle: f"r{angle!r}"))
+
+
+@st.composite
+def mixtures(draw: st.DrawFn) -> str:
+    """The text of a mixture of one to five measures."""
+    shares = draw(st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(any))
+    return "+".join(f"{share / sum(shares)!r}@{draw(parts())}" for share in shares)
+
+
+@st.composite
 def symmetries(draw: st.DrawFn) -> str:
     """The text of a symmetry: one measure, or some for classes in any order, with or without a rest."""
     count = draw(st.integers(0, 5))
+    one = parts() | mixtures()
     if count == 0:
-        return draw(measures())
+        return draw(one)
     bounds = sorted(draw(st.lists(st.integers(0, 40), min_size=2 * count, max_size=2 * count, unique=True)))
     clauses = []
     for first, last in zip(bounds[::2], bounds[1::2], strict=True):
         classes = draw(st.sampled_from([f"{first}", f"{first}-{last}", f"{first:03d}-{last:03d}"]))
-        clauses.append(f"{classes}:{draw(measures())}")
+        clauses.append(f"{classes}:{draw(one)}")
+    for name in draw(
+        st.lists(st.sampled_from(["cat", "Cat", "dog one", "\u00e9", "p", "e-5"]), max_size=2, unique=True)
+    ):
+        clauses.append(f"{name}:{draw(one)}")
     if draw(st.booleans()):
-        clauses.append(f"rest:{draw(measures())}")
+        clauses.append(f"rest:{draw(one)}")
     return ",".join(draw(st.permutations(clauses)))

@@ -15,6 +15,7 @@ N = 40_000
 FINITE = """
     none c4 d4 c8 c3 d6 c360 d4-partial d4-partial@0.9 c4-partial@0.05 d1
     c8@-90..90 d4@0..90 c8@0~30 d8@100~60 c4@180..180
+    0.7@none+0.3@r90 0.1@e+0.2@r90+0.3@r180m+0.4@hvt c8@45~k4 0.3@c4+0.3@d1+0.4@c8@0..90 r90m
 """.split()
 
 
@@ -86,6 +87,9 @@ def test_the_identity_of_a_partial_measure_is_exact():
         ("so2@170..190", 0.0, stats.uniform(170, 20)),
         ("so2@45~20", -135.0, stats.norm(45, 20)),
         ("o2@-10~3", -180.0, stats.norm(-10, 3)),
+        ("so2@0~k4", -180.0, stats.vonmises(4, scale=180 / np.pi)),
+        ("o2@-20~k0.5", -200.0, stats.vonmises(0.5, loc=-20, scale=180 / np.pi)),
+        ("so2@0~k10000", -180.0, stats.vonmises(10000, scale=180 / np.pi)),
     ],
 )
 def test_continuous_groups_by_kolmogorov_smirnov(text, start, law):
@@ -105,6 +109,25 @@ def test_the_kolmogorov_smirnov_test_sees_a_degree():
     assert stats.kstest(angle, stats.uniform(-45, 91).cdf).pvalue < ALPHA
 
 
+@pytest.mark.parametrize(("text", "kappa"), [("so2@0~k4", 3.5), ("so2@0~k10000", 9000), ("so2@0~29.4", 4)])
+def test_the_kolmogorov_smirnov_test_sees_another_concentration_and_a_gaussian(text, kappa):
+    angle = (Symmetry(text).sample(None, keys()).angle + 180.0) % 360.0 - 180.0
+    assert stats.kstest(angle, stats.vonmises(kappa, scale=180 / np.pi).cdf).pvalue < ALPHA
+
+
+def test_a_mixture_draws_its_parts_as_often_as_their_weights_and_each_as_if_alone():
+    drawn = Symmetry("0.2@none+0.3@o2@20..60+0.5@so2@200..300").sample(None, keys())
+    upright = (drawn.angle == 0.0) & ~drawn.flip
+    low, high = (drawn.angle >= 20.0) & (drawn.angle <= 60.0), drawn.angle >= 200.0
+    assert (upright | low | high).all()
+    for part, weight in ((upright, 0.2), (low, 0.3), (high, 0.5)):
+        assert fair_coin(part, weight) > ALPHA
+        assert fair_coin(part, weight + 0.02) < ALPHA
+    assert stats.kstest(drawn.angle[low], stats.uniform(20, 40).cdf).pvalue > ALPHA
+    assert stats.kstest(drawn.angle[high], stats.uniform(200, 100).cdf).pvalue > ALPHA
+    assert fair_coin(drawn.flip[low]) > ALPHA and not drawn.flip[high].any()
+
+
 def test_a_wide_gaussian_wraps_around():
     drawn = Symmetry.parse("so2@20~150").sample(None, keys()).angle
     edges = np.linspace(0.0, 360.0, 25)
@@ -113,7 +136,11 @@ def test_a_wide_gaussian_wraps_around():
     assert stats.chisquare(counts, N * np.diff(cdf) / np.diff(cdf).sum()).pvalue > ALPHA
 
 
-ALL = ["d4", "c7", "d4-partial@0.3", "so2", "o2-partial", "so2@-45..45", "c8@0~30", "so2@45~20", "0-2:d4,3:so2,rest:c8"]
+ALL = """
+    d4 c7 d4-partial@0.3 so2 o2-partial so2@-45..45 c8@0~30 so2@45~20 0-2:d4,3:so2,rest:c8
+    so2@45~k4 o2@0~k300 c8@0~k2 r51.42857142857143m 0.5@none+0.2@r90+0.3@r180m 0.2@c4+0.3@o2@45~k9+0.5@so2@100..130
+    0-1:0.5@none+0.5@r90,rest:so2@0~k1
+""".split()
 
 
 @pytest.mark.parametrize("text", ALL)
@@ -205,6 +232,14 @@ GOLDEN = {
     "so2@45~20": "r359.542 r43.4814 r59.8508 r50.6938 r59.3053 r33.2045 r35.8593 r37.7229",
     "o2@45~20": "r359.542 r43.4814 r59.8508m r50.6938 r59.3053m r33.2045 r35.8593m r37.7229m",
     "0-2:d4,3:so2@-45..45,rest:c8": "r270 r90 r180m r344.425 r90 r45 r135 r90",
+    "r90m": "r90m r90m r90m r90m r90m r90m r90m r90m",
+    "so2@45~k4": "r91.1372 r37.9651 r45.0635 r31.6356 r32.5899 r17.4355 r44.9005 r31.0677",
+    "o2@45~k4": "r91.1372 r37.9651 r45.0635m r31.6356 r32.5899m r17.4355 r44.9005m r31.0677m",
+    "c8@0~k4": "r45 e e e e r315 e e",
+    "0.7@none+0.3@r90": "e r90 e e e e r90 r90",
+    "0.4@none+0.3@r180m+0.3@r90": "e r90 r180m e e e r90 r90",
+    "0.5@c4+0.5@so2@45~k4": "r270 r37.9651 r180 r90 r90 e r44.9005 r31.0677",
+    "0-2:0.5@none+0.5@m,rest:so2@0~k1": "e m e r329.638 r331.843 r295.396 r359.776 r328.321",
 }
 """Every form of the grammar, and the elements of the training images 0 to 7, of classes 0 to 7, for seed 0."""
 

@@ -17,11 +17,15 @@ import numpy as np
 
 from symdata.errors import SymmetryError
 from symdata.groups import SNAP_DEG, Elements
-from symdata.measures import Arc, Gaussian, Measure, Partial
+from symdata.measures import Arc, Gaussian, Law, Measure, Mixture, Partial, Point, is_discrete
+from symdata.measures.base import CELLS
 from symdata.symmetry import Symmetry
 
 SIGMAS = 3.0
 """Elements beyond so many standard deviations of a Gaussian (0.3 % of them) count as not seen."""
+SHARE = 0.997
+"""The same of other densities: the least likely angles, which together have 0.3 % of the probability, count as not
+seen."""
 
 
 class Span(NamedTuple):
@@ -83,6 +87,10 @@ class TrainingSupport:
 def support(measure: Measure) -> list[Span]:
     """The elements that a measure draws, as arcs."""
     group, flips = measure.group, (False, True)[: 1 + measure.group.flips]
+    if isinstance(measure, Law):
+        return support(measure.measure)
+    if isinstance(measure, Mixture):
+        return list(dict.fromkeys(span for weight, part in measure.parts if weight for span in support(part)))
     if isinstance(measure, Gaussian):
         reach = SIGMAS * measure.std
         if not group.is_finite:
@@ -91,11 +99,39 @@ def support(measure: Measure) -> list[Span]:
         reach += 180.0 / (group.rotations or 1)
         near = [e for e, _ in measure.atoms if abs((e.angle - measure.mean + 180.0) % 360.0 - 180.0) <= reach]
         return [Span(e.angle, 0.0, e.flip) for e in near]
-    if group.is_finite or (isinstance(measure, Arc) and measure.low == measure.high):
-        return [Span(e.angle, 0.0, e.flip) for e, p in measure.atoms if p > 0.0]
+    if isinstance(measure, Arc | Partial | Point) and is_discrete(measure):
+        return [Span(e.angle, 0.0, e.flip) for e, _ in measure.atoms]
     if isinstance(measure, Partial):
-        return [Span(0.0, 360.0, flip) for flip in flips] if measure.weight else [Span(0.0, 0.0, False)]
-    return [Span(measure.low, min(measure.high - measure.low, 360.0), flip) for flip in flips]
+        return [Span(0.0, 360.0, flip) for flip in flips]
+    if isinstance(measure, Arc):
+        return [Span(measure.low, min(measure.high - measure.low, 360.0), flip) for flip in flips]
+    return _likely(measure)
+
+
+def _likely(measure: Measure) -> list[Span]:
+    """The most likely single elements, and the arcs of highest density, each up to `SHARE` of the probability."""
+    p = np.array([p for _, p in measure.points])
+    spans = [Span(e.angle, 0.0, e.flip) for (e, _), seen in zip(measure.points, _most_likely(p), strict=True) if seen]
+    edges, sides = np.arange(CELLS + 1) / (CELLS / 360.0), measure.group.sides
+    masses = np.stack([np.diff(measure.cumulative(edges, flip)) for flip in sides])  # (sides, CELLS)
+    for flip, seen in zip(sides, _most_likely(masses.ravel()).reshape(masses.shape), strict=True):
+        if seen.all():
+            spans.append(Span(0.0, 360.0, flip))
+            continue
+        first = int(seen.argmin())  # runs are counted from a cell that is not seen, so that none spans the end
+        change = np.flatnonzero(np.diff(np.append(np.roll(seen, -first), False).astype(int))) + 1
+        for start, stop in change.reshape(-1, 2).tolist():
+            spans.append(Span((first + start) / (CELLS / 360.0) % 360.0, (stop - start) / (CELLS / 360.0), flip))
+    return spans
+
+
+def _most_likely(masses: np.ndarray) -> np.ndarray:
+    """(n,) bool: the largest of these probabilities that together have `SHARE` of all, and those as large."""
+    if masses.sum() <= 1e-12:
+        return np.zeros(len(masses), dtype=bool)
+    falling = np.sort(masses)[::-1]
+    enough = int(np.searchsorted(np.cumsum(falling), SHARE * masses.sum()))
+    return np.asarray(masses >= falling[min(enough, len(masses) - 1)] * (1.0 - 1e-6))
 
 
 def _compose(later: Span, first: Span) -> Span:

@@ -73,7 +73,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     _check_folder(Path(config.data))
     dataset = _opened(config.data, "train")
-    Symmetry.parse(config.symmetry).check_classes(len(dataset.classes))
+    Symmetry.parse(config.symmetry).resolve(dataset.classes)
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
     own = "validation" in splits(config.data)
     held = order[:0] if own else _held_out(dataset, order, round(config.validation * len(order)))

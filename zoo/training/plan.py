@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,8 @@ def prepare(config: TrainConfig) -> TrainingPlan:
     name = ModelName.parse(config.model)
     check_device(config.device, auto=True)
     data = open_data(config)
+    # From here on, classes have numbers: those of the labels.
+    config = replace(config, symmetry=str(Symmetry.parse(config.symmetry).resolve(data.classes)))
     preprocessing = make_preprocessing(config, name.size, data.train)
     model = create(
         name,

@@ -27,7 +27,9 @@ from symdata.symmetry import Symmetry
 
 SPECS = (
     "none d4 d4-partial c8 c8@-90..90 d8@0..45 c12@45~20 c360 d1 so2 o2 so2-partial@0.3 o2-partial@0.7 "
-    "so2@-45..45 o2@170..200 so2@45~20 so2@180~90 o2@0~5 so2@30..30 o2@30..30 so2@0.1..0.2"
+    "so2@-45..45 o2@170..200 so2@45~20 so2@180~90 o2@0~5 so2@30..30 o2@30..30 so2@0.1..0.2 "
+    "so2@45~k4 o2@0~k300 c8@45~k4 r90m 0.7@none+0.3@r90 0.5@r33.3+0.5@r0.1m 0.5@none+0.5@so2@-45..45 "
+    "0.2@c4+0.3@o2@45~20+0.5@so2@100~k30 0.4@d1+0.6@so2@10..30 0.25@o2+0.75@so2 0.5@c7+0.5@o2"
 ).split()
 
 
@@ -100,9 +102,12 @@ def test_cells_hold_every_element_and_all_probability(text):
     assert counts[-1] == p[-1] == 0
 
 
-@pytest.mark.parametrize("text", ["d4", "d4-partial", "so2", "o2-partial@0.7", "so2@45~20", "o2@170..200"])
+@pytest.mark.parametrize(
+    "text", ["d4", "d4-partial", "so2", "o2-partial@0.7", "so2@45~20", "o2@170..200", "0.3@c4+0.7@o2@0~k9"]
+)
 def test_p_values_of_true_measures_are_uniform(text):
-    p = [goodness(measure(text), draw(text, 400, seed)).p_value for seed in range(300)]
+    law = measure(text)
+    p = [goodness(law, draw(text, 400, seed)).p_value for seed in range(300)]
     # Not exactly uniform: counts are discrete. A test that lies fails by far.
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
@@ -127,6 +132,17 @@ def test_p_values_of_true_measures_are_uniform(text):
         ("so2", "c360"),
         ("c4", "none"),
         ("so2@31..31", "so2@30..30"),
+        ("so2@45~k4", "so2@45~k4.5"),
+        ("so2@45~k4", "so2@50~k4"),
+        ("c8@45~k4", "c8@45~k5"),
+        ("0.7@none+0.3@r90", "0.66@none+0.34@r90"),
+        ("0.7@none+0.3@r90", "0.7@none+0.3@r180"),
+        ("0.5@c4+0.5@so2", "0.44@c4+0.56@so2"),
+        ("0.5@c4+0.5@so2", "so2-partial@0.5"),
+        ("0.5@none+0.5@so2@-45..45", "0.5@none+0.5@so2@-44..44"),
+        ("0.4@d1+0.6@so2", "0.4@d1+0.6@o2"),
+        ("0.25@o2+0.75@so2", "o2"),
+        ("0.5@r33.3+0.5@r0.1m", "0.5@r33.3+0.5@r0.2m"),
     ],
 )
 def test_another_measure_is_found_out(drawn, claimed):
@@ -178,14 +194,17 @@ def test_one_bad_class_among_many_is_seen_by_the_worst_alone():
 
 
 @pytest.mark.parametrize(
-    "text", ["so2@-45..45", "so2@170..200", "so2@45~20", "so2@180~200", "so2", "so2-partial@0.3", "o2"]
+    "text",
+    """so2@-45..45 so2@170..200 so2@45~20 so2@180~200 so2 so2-partial@0.3 o2 so2@300~k9
+    0.2@r90+0.1@r100m+0.7@o2@0~k2""".split(),
 )
 def test_arc_masses_are_the_shares_of_a_large_sample(text):
     edges, sample = np.linspace(0.0, 360.0, 25), draw(text, 200_000)
     moved = sample.angle[(sample.angle != 0.0) | sample.flip]
     shares = np.histogram(moved, edges)[0] / 200_000
-    assert np.abs(arc_masses(measure(text), edges) - shares).max() < 5e-3
-    assert arc_masses(measure(text), edges).sum() == pytest.approx(0.3 if "partial" in text else 1.0)
+    masses = sum(arc_masses(measure(text), edges, flip) for flip in (False, True))
+    assert np.abs(masses - shares).max() < 5e-3
+    assert masses.sum() == pytest.approx(0.3 if "partial" in text else 1.0)
 
 
 def counted(group, angles, flips, labels, most=None):

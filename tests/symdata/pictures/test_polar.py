@@ -21,7 +21,18 @@ def panel(text, n=500, law=True):
 
 
 @pytest.mark.parametrize(
-    "text", ["none", "d4-partial", "c360", "so2", "o2-partial@0.3", "so2@45~20", "o2@30..30", "so2@350..371"]
+    "text",
+    [
+        "none",
+        "d4-partial",
+        "c360",
+        "so2",
+        "o2-partial@0.3",
+        "so2@45~20",
+        "o2@30..30",
+        "so2@350..371",
+        "0.4@none+0.2@r90+0.4@o2@0~k9",
+    ],
 )
 @pytest.mark.parametrize("law", [True, False])
 @pytest.mark.parametrize("n", [0, 1, 500])

@@ -32,6 +32,7 @@ def keys(n=B):
         ("d4", {"mask": "disk"}),
         ("c8@-90..90", {}),
         ("o2@0~20", {"supersample": 3}),
+        ("0.5@none+0.2@r90+0.3@o2@0~k4", {}),
         ("0-2:d4,3:so2,rest:none", {"resample": "bicubic", "padding": "zeros"}),
     ],
 )

@@ -13,7 +13,7 @@ from symdata.errors import SymmetryError
 from tests.support.pixels import moved_point, noise
 
 B = 16
-LATTICE = ["d4", "c4", "d4-partial@0.7", "o2@90..90"]
+LATTICE = ["d4", "c4", "d4-partial@0.7", "o2@90..90", "0.5@r90m+0.3@r180+0.2@none"]
 
 
 def container(augment, *keys, **options):
@@ -30,6 +30,17 @@ def painted(boxes, n):
     for image, (left, top, right, bottom) in zip(images, boxes.round().int().tolist(), strict=True):
         image[0, top : bottom + 1, left : right + 1] = 1.0
     return images
+
+
+def test_classes_may_be_named():
+    x, key, labels = noise(4, 1, 8, 8), torch.arange(4), torch.tensor([0, 1, 2, 1])
+    classes = ("cat", "dog", "fox")
+    augment = RandomSymmetry("dog:d4,rest:none", classes=classes)
+    assert augment(x, labels=labels, keys=key).equal(RandomSymmetry("1:d4,rest:none")(x, labels=labels, keys=key))
+    with pytest.raises(SymmetryError, match=r"names classes, .* use RandomSymmetry\(..., classes=dataset.classes\)"):
+        RandomSymmetry("dog:d4,rest:none")
+    with pytest.raises(SymmetryError, match="names class 'dogs'; did you mean dog"):
+        RandomSymmetry("dogs:d4,rest:none", classes=classes)
 
 
 @pytest.mark.parametrize("spec", LATTICE)

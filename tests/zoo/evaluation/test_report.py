@@ -1,4 +1,4 @@
-"""The report: what training showed, prediction against measurement, and the way to JSON and back."""
+"""The report: prediction against measurement, and the way to JSON and back."""
 
 import json
 from dataclasses import replace
@@ -6,19 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from symdata.display import Table
-from symdata.groups import Element, Elements, Group
-from symdata.symmetry import Symmetry
+from symdata.groups import Element, Group
 from tests.support import reports as made_up
 from tests.support.classifiers import UNIT, Centroids, digits
 from zoo import ImageSet, ModelError, OpenedModel, Report, evaluate
 from zoo.evaluation.report import Gap
 from zoo.evaluation.structure import FIELDS, FOREIGN, structure
-from zoo.evaluation.training_support import TrainingSupport
 from zoo.measure.estimates import Rate
 from zoo.models.registry import create
 from zoo.preprocessing import Preprocessing
@@ -30,49 +26,6 @@ GRID = [Element(angle, flip) for flip in (False, True) for angle in range(0, 360
 @pytest.fixture(scope="module")
 def plain(data):
     return Centroids(*digits(data, "train", 1000))
-
-
-def met(seen, label=0, elements=GRID):
-    mask = TrainingSupport.of(seen).contains(Elements.of(elements), np.full(len(elements), label))
-    return {e for e, there in zip(elements, mask, strict=True) if there}
-
-
-@pytest.mark.parametrize(
-    ("seen", "expected"),
-    [
-        ("none", {Element()}),
-        ("d4-partial@0.1", set(D4.elements)),
-        ("c8@-90..90", {Element(a) for a in (0, 45, 90, 270, 315)}),
-        ("so2", {e for e in GRID if not e.flip}),
-        ("o2-partial@0.01", set(GRID)),
-        ("so2@-45..45", {Element(a) for a in range(-45, 46, 5)}),
-        ("o2@30..60", {Element(a, f) for a in range(30, 61, 5) for f in (False, True)}),
-        ("so2@45~20", {Element(a) for a in range(-15, 106, 5)}),
-        ("c4@80~10", {Element(90)}),
-        (("c2", "d1"), {Element(a, f) for a in (0, 180) for f in (False, True)}),
-        (("so2@0..30", "so2@10..20"), {Element(a) for a in range(10, 51, 5)}),
-        (("so2@0..30", "d1"), {Element(a) for a in range(0, 31, 5)} | {Element(-a, True) for a in range(0, 31, 5)}),
-        (("d1", "so2@0..30"), {Element(a, f) for a in range(0, 31, 5) for f in (False, True)}),
-        (("so2@0..200", "so2@0..200"), {e for e in GRID if not e.flip}),
-    ],
-)  # fmt: skip
-def test_what_training_showed(seen, expected):
-    assert met(seen) == expected
-
-
-SYMMETRIES = st.sampled_from(
-    ["none", "d4", "c4-partial@0.3", "so2", "o2@-20..70", "so2@10..50", "c8@-90..90", "d2", "so2@45~10", "d3", "o2"]
-)
-
-
-@given(SYMMETRIES, SYMMETRIES, st.integers(0, 2**32))
-def test_whatever_is_drawn_is_among_what_was_seen(first, second, seed):
-    """Draw from the one, then from the other; Gaussians may leave their three standard deviations."""
-    keys = np.random.default_rng(seed).integers(0, 2**62, (2, 40))
-    labels = np.zeros(40, np.int64)
-    drawn = [Symmetry.parse(text).sample(labels, key) for text, key in zip((first, second), keys, strict=True)]
-    there = TrainingSupport.of((first, second)).contains(drawn[1] @ drawn[0], labels)
-    assert there.all() or ("~" in first + second and there.mean() > 0.8)
 
 
 def test_the_gap_counts_where_an_image_stands_in_the_end(plain, data):
@@ -104,23 +57,6 @@ def test_the_gap_per_class(plain, data):
     assert report.gap.seen.count == sum(gap.seen.count for gap in report.gap.by_class)
     assert report.gap.symmetry == "0-4:d4,rest:c4"
     assert evaluate(OpenedModel(plain, UNIT), (images, labels), angles=0, probe=0).gap is None
-
-
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({}, None),
-        ({"dataset": {"name": "x"}, "training": {"symmetry": "none"}}, None),
-        ({"dataset": {"symmetry": {"train": "c4", "test": "d4"}}, "training": {"symmetry": "d1"}}, "c4 then d1"),
-        ({"dataset": {"symmetry": {"a": "c4"}, "split": "a"}, "training": {"symmetry": "none"}}, "c4"),
-        ({"dataset": {"symmetry": "none"}, "training": {"symmetry": "none"}}, "none"),
-        ({"dataset": {"symmetry": "nonsense"}, "training": {"symmetry": "none"}}, None),
-        ({"dataset": {"symmetry": 3}, "training": "?"}, None),
-    ],
-)
-def test_what_a_config_says_of_training(config, expected):
-    seen = TrainingSupport.from_config(config)
-    assert (seen and str(seen)) == expected
 
 
 @pytest.mark.parametrize(("name", "survivors"), [("p4cnn_28", 4), ("p4cnn_27", 1), ("p4mcnn_26", 8), ("p4mcnn_27", 2)])

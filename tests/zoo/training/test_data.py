@@ -216,6 +216,14 @@ def test_a_symmetry_about_classes_that_do_not_exist(folder):
         prepare(config(folder, symmetry="7:d4,rest:none"))
 
 
+def test_names_of_classes_become_numbers(folder):
+    first = load(folder).classes[0]
+    plan = prepare(config(folder, symmetry=f"{first}:0.5@none+0.5@r90,rest:none"))
+    assert plan.config.symmetry == "0:0.5@none+0.5@r90,rest:none"
+    with pytest.raises(SymdataError, match="names class 'absent'"):
+        prepare(config(folder, symmetry="absent:d4,rest:none"))
+
+
 def test_labels_that_were_changed(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "data")
     change(tmp_path / "data", "classes", to=["only"])

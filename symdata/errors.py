@@ -39,6 +39,10 @@ class ShapeError(SymdataError, ValueError):
     """
 
 
+class ArgumentError(SymdataError, TypeError):
+    """An argument that a function does not take."""
+
+
 class SourceError(SymdataError):
     """A source of images that is missing, empty, corrupt or unlabelled."""
 

@@ -9,16 +9,25 @@ import torch
 from kornia.augmentation import GeometricAugmentationBase2D
 from torch import Tensor
 
-from symdata.errors import ShapeError, SymmetryError
+from symdata.errors import ArgumentError, ShapeError, SymmetryError, suggest
 from symdata.groups import Elements
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
-from symdata.transforms.lattice import not_square
+from symdata.transforms.lattice import is_followed, not_square
+from symdata.transforms.precise_matrix import PreciseMatrix
 from symdata.transforms.resampling import Resampling
 from symdata.transforms.warp import turn_and_mirror
 
 Params = dict[str, Tensor]
 """What Kornia passes from the draw to the action."""
+
+
+def check_generator(generator: Any) -> torch.Generator | None:
+    """Return a random generator of torch, or None; refuse anything else."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return generator
+    kind = type(generator).__name__
+    raise ArgumentError(f"generator is a {kind}, expected one of torch: torch.Generator().manual_seed(0)")
 
 
 class Augmentation(GeometricAugmentationBase2D):
@@ -28,12 +37,78 @@ class Augmentation(GeometricAugmentationBase2D):
         resample: kernel for images; Kornia replaces it by `nearest` for masks.
         same_on_batch: one draw for the whole batch.
         keepdim: keep (C, H, W) inputs three-dimensional.
+        generator: random generator of the draws; None: torch's global one.
     """
 
-    def __init__(self, resample: str, same_on_batch: bool, keepdim: bool) -> None:
+    takes: tuple[str, ...] = ("generator",)
+    """What a call takes beside images."""
+    draws: tuple[str, ...] = ()
+    """What is drawn, in `_params`; a call may override it, as with every augmentation of Kornia."""
+
+    def __init__(
+        self, resample: str, same_on_batch: bool, keepdim: bool, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(p=1.0, p_batch=1.0, same_on_batch=same_on_batch, keepdim=keepdim)
         # Kornia sets "resample" to nearest for masks if, and only if, the flag exists.
         self.flags = {"resample": resample}
+        self.generator = check_generator(generator)
+
+    def forward(
+        self, input: Tensor, params: Params | None = None, *, generator: torch.Generator | None = None, **kwargs: Any
+    ) -> Tensor:
+        """Images moved by newly drawn elements, or by those of `params` (as in `_params`).
+
+        Args:
+            input: images.
+            params: elements of an earlier call, in place of new ones.
+            generator: random generator of this call.
+            kwargs: values of `_params` and flags to override, as Kornia takes them.
+        """
+        self._check_names(kwargs)
+        if generator is None:
+            return super().forward(input, params, **kwargs)
+        before, self.generator = self.generator, check_generator(generator)
+        try:
+            return super().forward(input, params, **kwargs)
+        finally:
+            self.generator = before
+
+    def _check_names(self, kwargs: dict[str, Any]) -> None:
+        """Refuse keywords that Kornia would ignore."""
+        known = (*self.takes, *self.draws, *self.flags, "save_kwargs", "data_keys")  # containers pass the last
+        if unknown := [name for name in kwargs if name not in known]:
+            name, what = unknown[0], type(self).__name__
+            if name in ("mask", "masks", "boxes", "bboxes", "keypoints"):
+                mend = f"put it into AugmentationSequential({what}(...), data_keys=['image', 'mask', ...])"
+            else:
+                mend = suggest(name, self.takes)
+            raise ArgumentError(f"a call of {what} takes no {name}=; {mend}")
+
+    def generate_transformation_matrix(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
+        """(B, 3, 3): input pixel (x, y, 1) to output pixel, float32 at least.
+
+        Kornia's own would have the dtype of the images under autocast; bfloat16 cannot represent the coordinates of
+        pixels beyond 256.
+        """
+        matrix = self.compute_transformation(self.transform_tensor(input), params, flags)
+        mixed = input.dtype != matrix.dtype or torch.is_autocast_enabled(input.device.type)
+        return matrix.as_subclass(PreciseMatrix) if mixed and not is_followed(matrix) else matrix
+
+    def apply_transform_box(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(input.data.device.type, enabled=False):
+            return super().apply_transform_box(input, *args, **kwargs)
+
+    def apply_transform_keypoint(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(input.data.device.type, enabled=False):
+            return super().apply_transform_keypoint(input, *args, **kwargs)
+
+    def inverse_boxes(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(input.data.device.type, enabled=False):
+            return super().inverse_boxes(input, *args, **kwargs)
+
+    def inverse_keypoints(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(input.data.device.type, enabled=False):
+            return super().inverse_keypoints(input, *args, **kwargs)
 
     def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         """Images (B, C, H, W) moved by the elements in `params`, or by their inverses."""
@@ -60,17 +135,25 @@ class RandomSymmetry(Augmentation):
     the identity is an element; `d4-partial@0.3` moves 30 % of the samples.
 
     Randomness: one 64-bit key per sample decides its element. By default the keys come from torch's global generator;
-    with `keys=` (for example `split_keys(seed, split, "augment", indices)`) the element of a sample depends on its key
-    alone, whatever the batch. Per-class symmetries need `labels=`. Inside a container use `given`:
+    with `generator=`, here or in a call, from that one. With `keys=` (for example
+    `split_keys(seed, split, "augment", indices)`) the element of a sample depends on its key alone, whatever the batch.
+    Per-class symmetries need `labels=`. Inside a container use `given`:
 
         with augment.given(labels=labels, keys=keys):
             images, masks = sequential(images, masks)
+
+    Boxes of Kornia's keys `bbox` and `bbox_xyxy` end with their last pixel. Half-open boxes (COCO, torchvision), which
+    end one after it, would come back one pixel off. Give those to the key `bbox` as
+    `kornia.geometry.boxes.Boxes.from_tensor(boxes, mode="xyxy")`, and read the result with `to_tensor("xyxy")`;
+    `bbox_xywh` is the same in both conventions. Outside of containers `symdata.transforms.points.act_boxes` moves both.
 
     Args:
         symmetry: a `Symmetry` or its text, such as `"d4-partial"` or `"0-4:d4,rest:none"`.
         resample, mask, padding, supersample: as for `act`, decided once for the whole symmetry, not per batch.
         same_on_batch: one draw for the whole batch, and with `keys=` one key.
         keepdim: keep (C, H, W) inputs three-dimensional.
+        generator: random generator of the elements; by default torch's global one, which differs in each worker of a
+            `DataLoader` (a generator of yours would be the same in all of them).
 
     Shape:
         (B, C, H, W) or (C, H, W) floating point in, (B, C, H, W) out.
@@ -84,6 +167,9 @@ class RandomSymmetry(Augmentation):
         True
     """
 
+    takes = ("labels", "keys", "generator")
+    draws = ("angle", "flip")
+
     def __init__(
         self,
         symmetry: Symmetry | str,
@@ -94,12 +180,13 @@ class RandomSymmetry(Augmentation):
         supersample: int = 1,
         same_on_batch: bool = False,
         keepdim: bool = False,
+        generator: torch.Generator | None = None,
     ) -> None:
         symmetry = Symmetry.parse(symmetry)
         how = Resampling.choose(symmetry.is_lattice, resample, mask, padding, supersample)
         if how.is_exact and not symmetry.is_lattice:
             raise SymmetryError(f"{str(symmetry)!r} leaves the pixel lattice; use resample='halves', not 'exact'")
-        super().__init__(how.kernel, same_on_batch, keepdim)
+        super().__init__(how.kernel, same_on_batch, keepdim, generator)
         self.symmetry, self.how = symmetry, how
         # Whether images must be square is decided here, not by the elements that happen to be drawn for a batch.
         self._needs_square = how.is_exact and any(e.angle % 180.0 for m in symmetry.measures for e, _ in m.atoms)
@@ -109,31 +196,64 @@ class RandomSymmetry(Augmentation):
     def __repr__(self) -> str:
         return f"RandomSymmetry({str(self.symmetry)!r}, {self.how})"
 
+    @property
+    def elements(self) -> Elements:
+        """The elements that moved the images of the last call, for example for `act_boxes`."""
+        if not self._params:
+            raise SymmetryError("no image has been moved yet; call the augmentation first")
+        return Elements(self._params["angle"], self._params["flip"])
+
     @contextmanager
-    def given(self, *, labels: Any = None, keys: Any = None) -> Iterator["RandomSymmetry"]:
-        """Use these labels (B,) and keys (B,) int64, tensors or arrays, inside the `with` statement."""
-        before = self._labels, self._keys
+    def given(
+        self, *, labels: Any = None, keys: Any = None, generator: torch.Generator | None = None
+    ) -> Iterator["RandomSymmetry"]:
+        """Use these labels (B,) and keys (B,) int64, tensors or arrays, or this generator, inside the `with` statement.
+
+        A generator takes the place of keys that were given before, and keys that of a generator.
+        """
+        if keys is not None and generator is not None:
+            raise ArgumentError("keys= decide the elements, and generator= would draw others; pass one of the two")
+        before = self._labels, self._keys, self.generator
         self._labels = self._labels if labels is None else torch.as_tensor(labels)
-        self._keys = self._keys if keys is None else torch.as_tensor(keys)
+        if keys is not None or generator is not None:
+            self._keys, self.generator = None if keys is None else torch.as_tensor(keys), check_generator(generator)
         try:
             yield self
         finally:
-            self._labels, self._keys = before
+            self._labels, self._keys, self.generator = before
 
     def forward(
-        self, input: Tensor, params: Params | None = None, *, labels: Any = None, keys: Any = None, **kwargs: Any
+        self,
+        input: Tensor,
+        params: Params | None = None,
+        *,
+        labels: Any = None,
+        keys: Any = None,
+        generator: torch.Generator | None = None,
+        **kwargs: Any,
     ) -> Tensor:
-        """Images moved by newly drawn elements, or by those of `params` (as in `_params`)."""
-        if labels is None and keys is None:
+        """Images moved by newly drawn elements, or by those of `params` (as in `_params`).
+
+        Args:
+            input: images.
+            params: elements of an earlier call, in place of new ones.
+            labels, keys: (B,), see the class.
+            generator: random generator of this call, in place of keys.
+            kwargs: values of `_params` and flags to override, as Kornia takes them.
+        """
+        if labels is None and keys is None and generator is None:
             return super().forward(input, params, **kwargs)
-        with self.given(labels=labels, keys=keys):
+        with self.given(labels=labels, keys=keys, generator=generator):
             return super().forward(input, params, **kwargs)
 
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         count = 1 if self.same_on_batch else batch_shape[0]
         keys, labels = self._keys, self._labels
         if keys is None:
-            keys = torch.randint(-(2**63), 2**63 - 1, (count,), dtype=torch.int64, device=self.device)
+            g = self.generator
+            place = self.device if g is None else g.device
+            keys = torch.randint(-(2**63), 2**63 - 1, (count,), generator=g, dtype=torch.int64, device=place)
+            keys = keys.to(self.device)
         if keys.is_floating_point():
             raise ShapeError(f"keys are {keys.dtype}, expected integers; make them with split_keys(...)")
         if len(keys) != count:
@@ -153,7 +273,6 @@ class RandomSymmetry(Augmentation):
         a, b, c, d = cos * mirror, sin, -sin * mirror, cos
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rows = [a, b, cx - a * cx - b * cy, c, d, cy - c * cx - d * cy, zero, zero, one]
-        # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return torch.stack(rows, -1).view(-1, 3, 3).to(torch.promote_types(input.dtype, torch.float32))
 
     def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:

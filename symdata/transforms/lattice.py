@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from symdata.errors import ShapeError
 
@@ -38,12 +39,29 @@ def permute(images: Tensor, index: Tensor) -> Tensor:
     eager = not torch.compiler.is_compiling()
     if images.shape[-2] != images.shape[-1] and eager and bool((index % 2 == 1).any()):
         raise not_square(images)
-    if not eager or images.requires_grad or images.element_size() not in _CARRIER:
+    if images.requires_grad or is_followed(images) or images.element_size() not in _CARRIER:
         return _permute_by_table(images, index.to(images.device))
     if images.device.type == "cpu":
         return torch.from_numpy(_permute_grouped(as_numpy(images.contiguous()), index.cpu().numpy())).view(images.dtype)
     carried = images.view(_CARRIER[images.element_size()])  # torch cannot gather uint16, uint32 and uint64
     return _permute_by_table(carried, index.to(images.device)).view(images.dtype)
+
+
+def is_followed(images: Tensor) -> bool:
+    """Whether a tracer or a transform of torch must see each operation on a tensor, and its memory says too little.
+
+    These are compiled and exported graphs, `torch.jit.trace`, dispatch modes such as fake tensors, `torch.func.jvp` and
+    `vmap`, and tangents of forward-mode differentiation. No cache may then be filled either: what is created here
+    belongs to the tracer. Gradients are another question, which `images.requires_grad` answers.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    return (
+        torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.is_functorch_wrapped_tensor(images)
+        or unpack_dual(images).tangent is not None  # type: ignore[no-untyped-call]
+    )
 
 
 def not_square(images: Tensor) -> ShapeError:
@@ -111,8 +129,7 @@ def _transpose(images: np.ndarray) -> np.ndarray:
 
 def _permute_by_table(images: Tensor, index: Tensor) -> Tensor:
     b, c, h, w = images.shape
-    # A compiled graph keeps the table anyway, and its tracer cannot read a cache.
-    tables = permutation_table if torch.compiler.is_compiling() else _cached_table
+    tables = permutation_table if is_followed(images) else _cached_table
     table = tables(h, w, images.device)[index]  # (B, H W)
     return images.flatten(2).gather(2, table[:, None].expand(b, c, h * w)).view(b, c, h, w)
 

@@ -47,6 +47,18 @@ class SourceError(SymdataError):
     """A source of images that is missing, empty, corrupt or unlabelled."""
 
 
+class MixedSizesError(SourceError):
+    """A source whose images have several sizes, where one is needed and none was chosen."""
+
+    def __init__(self, message: str, sizes: dict[tuple[int, int], int]) -> None:
+        super().__init__(message)
+        self.sizes = sizes
+        """(height, width) -> number of images."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.sizes)
+
+
 class RecipeError(SymdataError, ValueError):
     """A recipe or build option that does not exist or contradicts another."""
 

@@ -1,7 +1,7 @@
 """Sources of encoded images, which are decoded when they are read: memory does not grow with their number."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol, TypeVar
@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
-from symdata.errors import SourceError
+from symdata.errors import MixedSizesError, SourceError
 from symdata.sources.base import check_indices, refusal
 from symdata.sources.decode import Header, decode, probe
 from symdata.sources.files import Facts, FileSource, Labels, fingerprint
@@ -40,6 +40,7 @@ class EncodedSource(FileSource):
     def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit) -> None:
         super().__init__(facts, labels, fit)
         self._store = store
+        self._sizes: Counter[tuple[int, int]] = Counter()
         headers, digests = self._survey()
         self.fingerprint = facts.fingerprint or fingerprint(digests)
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
@@ -77,6 +78,7 @@ class EncodedSource(FileSource):
                 batch = np.arange(start, min(start + _BATCH, count))
                 for index, (header, digest) in zip(batch.tolist(), self._each(self._look, split, batch), strict=True):
                     headers.setdefault(header, (split, index))
+                    self._sizes[header.height, header.width] += 1
                     if digest:
                         digests.append(f"{split} {self._store.name(split, index)} {digest}")
         return headers, digests
@@ -88,9 +90,10 @@ class EncodedSource(FileSource):
         sizes = {(h.height, h.width): where for h, where in headers.items()}
         if self._fit.size is None and len(sizes) > 1:
             (first, one), (last, other) = min(sizes.items()), max(sizes.items())
-            raise SourceError(
+            raise MixedSizesError(
                 f"source {self.ref!r} holds images of {len(sizes)} sizes, such as {first[0]}x{first[1]} "
                 f"({self._store.name(*one)}) and {last[0]}x{last[1]} ({self._store.name(*other)}); "
-                f"give one, as in --size {min(first)}"
+                f"give one, as in --size {min(first)}",
+                dict(self._sizes),
             )
         return {self._fit.shape(*size) for size in sorted(sizes)}.pop()

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from symdata.errors import SourceError
+from symdata.errors import MixedSizesError, SourceError
 from symdata.sources.base import Ref, check_indices, refusal, split_name
 from symdata.sources.files import Facts, FileSource, Labels
 from symdata.sources.fit import Fit
@@ -39,7 +39,10 @@ class ArraySource(FileSource):
         sizes = {fit.shape(*split_images.shape[2:]) for split_images in images.values()}
         if len(channels) > 1 or len(sizes) > 1:
             listing = ", ".join(f"{split} {'x'.join(map(str, found.shape[1:]))}" for split, found in images.items())
-            raise refusal(self.ref, f"the splits differ in shape ({listing}); give one size, as in --size 28")
+            error = refusal(self.ref, f"the splits differ in shape ({listing}); give one size, as in --size 28")
+            if len(channels) > 1:
+                raise error
+            raise MixedSizesError(str(error), {found.shape[2:]: len(found) for found in images.values()})
         self.shape = (channels.pop(), *sizes.pop())
 
     def read(self, split: str, indices: np.ndarray) -> torch.Tensor:

@@ -32,10 +32,10 @@ class ShapeError(SymdataError, ValueError):
 
     Example:
         >>> import torch, symdata
-        >>> symdata.act(torch.zeros(1, 1, 20, 28), symdata.Element(90))
+        >>> symdata.act(torch.zeros(1, 20, 28), symdata.Element(90))
         Traceback (most recent call last):
         ...
-        symdata.errors.ShapeError: images are 20x28, and a quarter turn needs square ones; resize or pad them first
+        symdata.errors.ShapeError: images have shape (1, 20, 28), expected (B, C, H, W); add axes with images[None]
     """
 
 

@@ -13,7 +13,7 @@ from symdata.errors import ArgumentError, ShapeError, SymmetryError, suggest
 from symdata.groups import Elements
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
-from symdata.transforms.lattice import is_followed, not_square
+from symdata.transforms.lattice import is_followed, needs_square, not_square
 from symdata.transforms.precise_matrix import PreciseMatrix
 from symdata.transforms.resampling import Resampling
 from symdata.transforms.warp import turn_and_mirror
@@ -189,7 +189,7 @@ class RandomSymmetry(Augmentation):
         super().__init__(how.kernel, same_on_batch, keepdim, generator)
         self.symmetry, self.how = symmetry, how
         # Whether images must be square is decided here, not by the elements that happen to be drawn for a batch.
-        self._needs_square = how.is_exact and any(e.angle % 180.0 for m in symmetry.measures for e, _ in m.atoms)
+        self._needs_square = how.is_exact and needs_square(symmetry)
         self._labels: Tensor | None = None
         self._keys: Tensor | None = None
 
@@ -277,7 +277,7 @@ class RandomSymmetry(Augmentation):
 
     def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         if self._needs_square and images.shape[-2] != images.shape[-1]:
-            raise not_square(images)
+            raise not_square(images.shape[-2:])
         how, elements = self.how, Elements(params["angle"], params["flip"])
         if not how.is_exact and kernel != how.kernel:
             how = Resampling(kernel, how.mask, how.padding, 1 if kernel == "nearest" else how.supersample)

@@ -9,6 +9,7 @@ Convention:
     index 1 is `torch.rot90(x, 1, (-2, -1))`.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 from symdata.errors import ShapeError
+from symdata.symmetry import Symmetry
 
 CHUNK_BYTES = 1 << 21
 """Pixels moved at a time on the CPU; the fastest of 2^17 to 2^21 at 28x28 and 96x96x3 (measured)."""
@@ -38,7 +40,7 @@ def permute(images: Tensor, index: Tensor) -> Tensor:
     """
     eager = not torch.compiler.is_compiling()
     if images.shape[-2] != images.shape[-1] and eager and bool((index % 2 == 1).any()):
-        raise not_square(images)
+        raise not_square(images.shape[-2:])
     if images.requires_grad or is_followed(images) or images.element_size() not in _CARRIER:
         return _permute_by_table(images, index.to(images.device))
     if images.device.type == "cpu":
@@ -64,10 +66,21 @@ def is_followed(images: Tensor) -> bool:
     )
 
 
-def not_square(images: Tensor) -> ShapeError:
-    """The error for images that are not square and would be rotated by 90 degrees."""
-    height, width = images.shape[-2:]
-    return ShapeError(f"images are {height}x{width}, and a quarter turn needs square ones; resize or pad them first")
+def needs_square(symmetry: Symmetry) -> bool:
+    """Whether an element that can occur turns an image onto its side: anything but half turns and both mirrors.
+
+    Example:
+        >>> [needs_square(Symmetry.parse(text)) for text in ("d2", "c4@180..180", "d4", "so2")]
+        [False, False, True, True]
+    """
+    return not symmetry.is_lattice or any(e.angle % 180.0 for measure in symmetry.measures for e, _ in measure.atoms)
+
+
+def not_square(size: Sequence[int]) -> ShapeError:
+    """The error for images of this size (H, W), not square, that would be rotated by 90 degrees."""
+    height, width = size
+    needs = "a quarter turn needs square ones; resize or pad them first, or use d2"
+    return ShapeError(f"images are {height}x{width}, and {needs}")
 
 
 def as_numpy(images: Tensor) -> np.ndarray:

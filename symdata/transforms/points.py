@@ -12,6 +12,7 @@ from torch import Tensor
 
 from symdata.errors import ShapeError
 from symdata.groups import Element, Elements
+from symdata.transforms.lattice import not_square
 from symdata.transforms.warp import turn_and_mirror
 
 
@@ -38,7 +39,7 @@ def act_points(points: Tensor, elements: Element | Elements, size: tuple[int, in
     if len(batch) != 1 and (points.ndim < 2 or len(points) != len(batch)):
         raise ShapeError(f"{len(batch)} elements for points {tuple(points.shape)}; pass one, or one for each image")
     if bool((batch.lattice_index() % 2 == 1).any()) and size[0] != size[1]:
-        raise ShapeError(f"images are {size[0]}x{size[1]}, and a quarter turn needs square ones; resize or pad first")
+        raise not_square(size)
     cos, sin, mirror = (value.view(-1, *[1] * max(0, points.ndim - 2)) for value in turn_and_mirror(batch))
     if points.ndim == 1:
         cos, sin, mirror = cos[0], sin[0], mirror[0]

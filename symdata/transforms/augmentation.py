@@ -9,28 +9,23 @@ import torch
 from kornia.augmentation import GeometricAugmentationBase2D
 from torch import Tensor
 
-from symdata.errors import ArgumentError, ShapeError, SymmetryError, suggest
+from symdata.errors import ArgumentError, ShapeError, SymmetryError, one_of
 from symdata.groups import Elements
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
-from symdata.transforms.lattice import is_followed, needs_square, not_square
-from symdata.transforms.precise_matrix import PreciseMatrix
+from symdata.transforms.arguments import check_generator, check_names, listed
+from symdata.transforms.image_kinds import LAYOUTS, tv_kind
+from symdata.transforms.lattice import needs_square, not_square
+from symdata.transforms.precise_matrix import PreciseMatrices
 from symdata.transforms.resampling import Resampling
+from symdata.transforms.samples import Sample
 from symdata.transforms.warp import turn_and_mirror
 
 Params = dict[str, Tensor]
 """What Kornia passes from the draw to the action."""
 
 
-def check_generator(generator: Any) -> torch.Generator | None:
-    """Return a random generator of torch, or None; refuse anything else."""
-    if generator is None or isinstance(generator, torch.Generator):
-        return generator
-    kind = type(generator).__name__
-    raise ArgumentError(f"generator is a {kind}, expected one of torch: torch.Generator().manual_seed(0)")
-
-
-class Augmentation(GeometricAugmentationBase2D):
+class Augmentation(PreciseMatrices, GeometricAugmentationBase2D):
     """Base of the augmentations: every sample is moved, by an element that a subclass draws.
 
     Args:
@@ -74,41 +69,7 @@ class Augmentation(GeometricAugmentationBase2D):
             self.generator = before
 
     def _check_names(self, kwargs: dict[str, Any]) -> None:
-        """Refuse keywords that Kornia would ignore."""
-        known = (*self.takes, *self.draws, *self.flags, "save_kwargs", "data_keys")  # containers pass the last
-        if unknown := [name for name in kwargs if name not in known]:
-            name, what = unknown[0], type(self).__name__
-            if name in ("mask", "masks", "boxes", "bboxes", "keypoints"):
-                mend = f"put it into AugmentationSequential({what}(...), data_keys=['image', 'mask', ...])"
-            else:
-                mend = suggest(name, self.takes)
-            raise ArgumentError(f"a call of {what} takes no {name}=; {mend}")
-
-    def generate_transformation_matrix(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
-        """(B, 3, 3): input pixel (x, y, 1) to output pixel, float32 at least.
-
-        Kornia's own would have the dtype of the images under autocast; bfloat16 cannot represent the coordinates of
-        pixels beyond 256.
-        """
-        matrix = self.compute_transformation(self.transform_tensor(input), params, flags)
-        mixed = input.dtype != matrix.dtype or torch.is_autocast_enabled(input.device.type)
-        return matrix.as_subclass(PreciseMatrix) if mixed and not is_followed(matrix) else matrix
-
-    def apply_transform_box(self, input: Any, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(input.data.device.type, enabled=False):
-            return super().apply_transform_box(input, *args, **kwargs)
-
-    def apply_transform_keypoint(self, input: Any, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(input.data.device.type, enabled=False):
-            return super().apply_transform_keypoint(input, *args, **kwargs)
-
-    def inverse_boxes(self, input: Any, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(input.data.device.type, enabled=False):
-            return super().inverse_boxes(input, *args, **kwargs)
-
-    def inverse_keypoints(self, input: Any, *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(input.data.device.type, enabled=False):
-            return super().inverse_keypoints(input, *args, **kwargs)
+        check_names(type(self).__name__, kwargs, self.takes, (*self.draws, *self.flags))
 
     def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:
         """Images (B, C, H, W) moved by the elements in `params`, or by their inverses."""
@@ -151,12 +112,15 @@ class RandomSymmetry(Augmentation):
         symmetry: a `Symmetry` or its text, such as `"d4-partial"` or `"0-4:d4,rest:none"`.
         resample, mask, padding, supersample: as for `act`, decided once for the whole symmetry, not per batch.
         same_on_batch: one draw for the whole batch, and with `keys=` one key.
-        keepdim: keep (C, H, W) inputs three-dimensional.
+        keepdim: keep (C, H, W) inputs of floating point three-dimensional; with False they become a batch of one.
         generator: random generator of the elements; by default torch's global one, which differs in each worker of a
             `DataLoader` (a generator of yours would be the same in all of them).
+        layout: of arrays, and of tensors that are not (C, H, W), see `symdata.transforms.image_kinds`.
 
     Shape:
-        (B, C, H, W) or (C, H, W) floating point in, (B, C, H, W) out.
+        What goes in comes out: tensors (B, C, H, W) or (C, H, W) of floating point or uint8; numpy arrays (H, W, C),
+        (C, H, W) and (H, W); images of Pillow; tv_tensors of torchvision; and samples of a dataset that hold them
+        (`symdata.transforms.samples`). So it is a transform of any `Dataset`, before `ToTensor` or after.
 
     Example:
         >>> import torch
@@ -179,8 +143,9 @@ class RandomSymmetry(Augmentation):
         padding: str = "border",
         supersample: int = 1,
         same_on_batch: bool = False,
-        keepdim: bool = False,
+        keepdim: bool = True,
         generator: torch.Generator | None = None,
+        layout: str = "auto",
     ) -> None:
         symmetry = Symmetry.parse(symmetry)
         how = Resampling.choose(symmetry.is_lattice, resample, mask, padding, supersample)
@@ -188,6 +153,7 @@ class RandomSymmetry(Augmentation):
             raise SymmetryError(f"{str(symmetry)!r} leaves the pixel lattice; use resample='halves', not 'exact'")
         super().__init__(how.kernel, same_on_batch, keepdim, generator)
         self.symmetry, self.how = symmetry, how
+        self.layout = one_of("layout", layout, LAYOUTS, SymmetryError)
         # Whether images must be square is decided here, not by the elements that happen to be drawn for a batch.
         self._needs_square = how.is_exact and needs_square(symmetry)
         self._labels: Tensor | None = None
@@ -214,9 +180,9 @@ class RandomSymmetry(Augmentation):
         if keys is not None and generator is not None:
             raise ArgumentError("keys= decide the elements, and generator= would draw others; pass one of the two")
         before = self._labels, self._keys, self.generator
-        self._labels = self._labels if labels is None else torch.as_tensor(labels)
+        self._labels = self._labels if labels is None else listed(labels)
         if keys is not None or generator is not None:
-            self._keys, self.generator = None if keys is None else torch.as_tensor(keys), check_generator(generator)
+            self._keys, self.generator = None if keys is None else listed(keys), check_generator(generator)
         try:
             yield self
         finally:
@@ -224,27 +190,62 @@ class RandomSymmetry(Augmentation):
 
     def forward(
         self,
-        input: Tensor,
+        input: Any,
+        *rest: Any,
         params: Params | None = None,
-        *,
         labels: Any = None,
         keys: Any = None,
         generator: torch.Generator | None = None,
         **kwargs: Any,
-    ) -> Tensor:
-        """Images moved by newly drawn elements, or by those of `params` (as in `_params`).
+    ) -> Any:
+        """What came, moved by newly drawn elements, or by those of `params` (as in `_params`).
 
         Args:
-            input: images.
+            input: images, or a sample of a dataset.
+            rest: `params`, or more parts of the sample.
             params: elements of an earlier call, in place of new ones.
-            labels, keys: (B,), see the class.
+            labels, keys: (B,), see the class; a number for one image.
             generator: random generator of this call, in place of keys.
             kwargs: values of `_params` and flags to override, as Kornia takes them.
         """
+        if len(rest) == 1 and isinstance(rest[0], dict) and "batch_prob" in rest[0]:
+            params, rest = rest[0], ()
         if labels is None and keys is None and generator is None:
-            return super().forward(input, params, **kwargs)
+            return self._forward(input, rest, params, kwargs)
         with self.given(labels=labels, keys=keys, generator=generator):
+            return self._forward(input, rest, params, kwargs)
+
+    def _forward(self, input: Any, rest: tuple[Any, ...], params: Params | None, kwargs: dict[str, Any]) -> Any:
+        if not rest and _is_kornias(input):
             return super().forward(input, params, **kwargs)
+        self._check_names(kwargs)
+        sample = self._sample(input, rest)
+        params = self.forward_parameters(sample.shape) if params is None else params
+        moved = self._moved_sample(sample, params, inverse=False)
+        like = torch.empty((), device=params["angle"].device).expand(sample.shape)
+        self._commit_state(
+            params=params, transform_matrix=self.generate_transformation_matrix(like, params, self.flags)
+        )
+        return moved
+
+    def inverse(self, input: Any, *rest: Any, params: Params | None = None, **kwargs: Any) -> Any:
+        """What came, moved by the inverses of the elements of the last call, or of `params`."""
+        if len(rest) == 1 and isinstance(rest[0], dict) and "batch_prob" in rest[0]:
+            params, rest = rest[0], ()
+        if not rest and _is_kornias(input):
+            return super().inverse(input, params, **kwargs)
+        params = self._params if params is None else params
+        return self._moved_sample(self._sample(input, rest), params, inverse=True)
+
+    def _sample(self, input: Any, rest: tuple[Any, ...]) -> Sample:
+        return Sample((input, *rest) if rest else input, self.layout, averaged=self.how != Resampling("exact", "none"))
+
+    def _moved_sample(self, sample: Sample, params: Params, *, inverse: bool) -> Any:
+        def move(images: Tensor, is_mask: bool) -> Tensor:
+            return self.moved(images, params, "nearest" if is_mask else self.how.kernel, inverse=inverse)
+
+        elements = Elements(params["angle"], params["flip"])
+        return sample.moved(move, ~elements if inverse else elements, self.how.is_exact)
 
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         count = 1 if self.same_on_batch else batch_shape[0]
@@ -282,6 +283,13 @@ class RandomSymmetry(Augmentation):
         if not how.is_exact and kernel != how.kernel:
             how = Resampling(kernel, how.mask, how.padding, 1 if kernel == "nearest" else how.supersample)
         return move(images, (~elements if inverse else elements).to(images.device), how)
+
+
+def _is_kornias(value: Any) -> bool:
+    """Whether it is a plain tensor of floating point, which is all that Kornia takes."""
+    if type(value) is not Tensor and (not isinstance(value, Tensor) or tv_kind(value)):
+        return False
+    return value.is_floating_point()
 
 
 def _kernel(flags: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ class LearnableAffine(Augmentation):
         padding: str = "border",
         generator: torch.Generator | None = None,
         same_on_batch: bool = False,
-        keepdim: bool = False,
+        keepdim: bool = True,
         size: int | None = None,
     ) -> None:
         super().__init__(resample, same_on_batch, keepdim, generator)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symdata.transforms.lattice import is_followed
+
 _PRODUCTS = ("matmul", "__matmul__", "__rmatmul__", "bmm")
 
 
@@ -35,3 +37,31 @@ class PreciseMatrix(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PreciseMatrix":
         return self.detach().clone().as_subclass(PreciseMatrix)
+
+
+class PreciseMatrices:
+    """Part of an augmentation of Kornia: its matrices, boxes and keypoints are float32 at least, under autocast too."""
+
+    def generate_transformation_matrix(self, input: Tensor, params: Any, flags: Any) -> Tensor:
+        """(B, 3, 3): input pixel (x, y, 1) to output pixel."""
+        module: Any = self
+        matrix: Tensor = module.compute_transformation(module.transform_tensor(input), params, flags)
+        mixed = input.dtype != matrix.dtype or torch.is_autocast_enabled(input.device.type)
+        return matrix.as_subclass(PreciseMatrix) if mixed and not is_followed(matrix) else matrix
+
+    def apply_transform_box(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._precisely("apply_transform_box", input, *args, **kwargs)
+
+    def apply_transform_keypoint(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._precisely("apply_transform_keypoint", input, *args, **kwargs)
+
+    def inverse_boxes(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._precisely("inverse_boxes", input, *args, **kwargs)
+
+    def inverse_keypoints(self, input: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._precisely("inverse_keypoints", input, *args, **kwargs)
+
+    def _precisely(self, method: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+        """Kornia's own method, without autocast."""
+        with torch.autocast(input.data.device.type, enabled=False):
+            return getattr(super(), method)(input, *args, **kwargs)

@@ -238,8 +238,8 @@ def test_keys_and_labels_that_do_not_fit_are_refused():
         augment(images, labels=[0] * 3)
     with pytest.raises(SymmetryError, match="'0:d4' says nothing of class 1; add ',rest:none'"):
         augment(images, labels=[0, 0, 1, 0])
-    with pytest.raises(TypeError, match="uint8"):
-        augment(images.to(torch.uint8), labels=[0] * 4)
+    with pytest.raises(ShapeError, match="3 labels for 4 images; pass one label for each"):
+        augment(images.to(torch.uint8), labels=[0] * 3)
 
 
 @pytest.mark.parametrize("module", [symdata.transforms.action, symdata.transforms.augmentation])

@@ -60,7 +60,7 @@ def act(
         >>> act(x, Element(90)).tolist() == torch.rot90(x, 1, (-2, -1)).tolist()
         True
     """
-    if type(images) is Tensor or (isinstance(images, Tensor) and not tv_kind(images)):
+    if isinstance(images, Tensor) and (type(images) is Tensor or not tv_kind(images)):
         return cast("Images", _act(images, elements, resample, mask, padding, supersample))
     exact = resample in ("auto", "exact") and bool((Elements.of(elements).cpu().lattice_index() >= 0).all())
     kernel = "nearest" if tv_kind(images) == "Mask" and resample == "auto" and not exact else resample

@@ -66,9 +66,10 @@ class Sample:
             raise ShapeError(f"a sample holds sizes {sizes[0]} and {wrong[0]}; bring its parts to one size first")
         self.size = sizes[0]
         for i in plain:
-            if i != first and self.leaves[i].ndim > 1 and set(self.leaves[i].shape[-3:]) >= set(self.size):
+            shape = tuple(self.leaves[i].shape)
+            if i != first and self.size in (shape[-2:], shape[-3:-1]):
                 raise ArgumentError(
-                    f"part {i} of a sample, {tuple(self.leaves[i].shape)}, has the sides of the image and would not "
+                    f"part {i} of a sample, {shape}, has the sides of the image and would not "
                     "move with it; make it a torchvision.tv_tensors.Mask, or use AugmentationSequential"
                 )
         alone = first is not None and len(self.images) + len(self.points) == 1

@@ -181,6 +181,9 @@ def test_a_sample_that_would_be_torn_apart_is_refused():
     augment, image = RandomSymmetry("d4"), torch.from_numpy(pixels(3, 8, 8))
     with pytest.raises(ArgumentError, match=r"part 1 of a sample, \(8, 8\), has the sides of the image and would not"):
         augment(image, torch.zeros(8, 8))
+    with pytest.raises(ArgumentError, match=r"part 1 of a sample, \(8, 8, 3\), has the sides"):
+        augment(image, np.zeros((8, 8, 3)))
+    assert augment(image, torch.ones(5, 8))[1].equal(torch.ones(5, 8))  # no image: it passes
     with pytest.raises(ArgumentError, match=r"takes no mask=; put it into AugmentationSequential"):
         augment(image, mask=image)
     with pytest.raises(ShapeError, match="a sample of str, int holds no image"):

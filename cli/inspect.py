@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from cli.options.basic import FOLDER, check_outside, json_option, print_json
+from symdata.recipes.spec import MAX_SIZE
+from symdata.sources.fit import RESIZES
 
 
 @click.command("inspect")
@@ -18,6 +20,10 @@ from cli.options.basic import FOLDER, check_outside, json_option, print_json
 @click.option(
     "--upright", metavar="FOLDER_OR_SOURCE", help="Upright images of the same kind: the degree gets two ends."
 )
+@click.option(
+    "--size", type=click.IntRange(2, MAX_SIZE), help="Of the audit: side to resize images to.  [as they come]"
+)
+@click.option("--resize", type=click.Choice(RESIZES), help="How --size is reached.  [bilinear]")
 @json_option
 def command(
     place: str,
@@ -27,6 +33,8 @@ def command(
     group: str | None,
     limit: int | None,
     upright: str | None,
+    size: int | None,
+    resize: str | None,
     as_json: bool,
 ) -> None:
     """Count, test and draw a dataset; audit the symmetry of any images.
@@ -37,7 +45,8 @@ def command(
 
     With --audit, and for any other source (as `symdata make --source` takes it), only the pixels are tested: do these
     images differ from the same images turned or mirrored, where is the difference, do labels survive, and is augmenting
-    safe? One split is audited, the first if none is named.
+    safe? One split is audited, the first if none is named. Images of several sizes are resized to the median of their
+    sides, unless --size says another; images that are not square are then audited under d2, unless --group does.
 
     \b
       symdata inspect glyphs-d4-partial_at_0p5
@@ -48,8 +57,11 @@ def command(
     from symdata.store.manifest import MANIFEST
 
     ours = Path(place, MANIFEST).is_file()
-    if ours and not audited and any(option is not None for option in (group, limit, upright)):
-        raise click.UsageError("--group, --limit and --upright are of the audit; add --audit.")
+    of_audit = {"--group": group, "--limit": limit, "--upright": upright, "--size": size, "--resize": resize}
+    if ours and not audited and (given := [name for name, value in of_audit.items() if value is not None]):
+        raise click.UsageError(f"{given[0]} is of the audit; add --audit.")
+    if resize is not None and size is None:
+        raise click.UsageError("--resize says how --size is reached; add a size, as in --size 64.")
     if not ours and len(splits) > 1:
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
@@ -59,7 +71,9 @@ def command(
         from symdata.inspection.source_audit import LIMIT, audit_source
 
         most = LIMIT if limit is None else limit
-        audit = audit_source(place, splits[0] if splits else None, group, most, upright=upright)
+        audit = audit_source(
+            place, splits[0] if splits else None, group, most, upright=upright, size=size, resize=resize
+        )
         if not as_json:
             click.echo(f"\n{audit}" if ours else audit)
         found |= {"audit": audit.to_dict()["audit"]} if ours else audit.to_dict()

@@ -36,15 +36,31 @@ class ShapeError(SymdataError, ValueError):
 
     Example:
         >>> import torch, symdata
-        >>> symdata.act(torch.zeros(1, 1, 20, 28), symdata.Element(90))
+        >>> symdata.act(torch.zeros(1, 20, 28), symdata.Element(90))
         Traceback (most recent call last):
         ...
-        symdata.errors.ShapeError: images are 20x28, and a quarter turn needs square ones; resize or pad them first
+        symdata.errors.ShapeError: images have shape (1, 20, 28), expected (B, C, H, W); add axes with images[None]
     """
+
+
+class ArgumentError(SymdataError, TypeError):
+    """An argument that a function does not take."""
 
 
 class SourceError(SymdataError):
     """A source of images that is missing, empty, corrupt or unlabelled."""
+
+
+class MixedSizesError(SourceError):
+    """A source whose images have several sizes, where one is needed and none was chosen."""
+
+    def __init__(self, message: str, sizes: dict[tuple[int, int], int]) -> None:
+        super().__init__(message)
+        self.sizes = sizes
+        """(height, width) -> number of images."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.sizes)
 
 
 class RecipeError(SymdataError, ValueError):

@@ -28,6 +28,7 @@ from symdata.sources import Source, open_source
 from symdata.sources.base import Ref, check_device
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
+from symdata.transforms.lattice import needs_square
 from symdata.transforms.resampling import Resampling
 
 Rows = np.ndarray | range
@@ -255,12 +256,13 @@ def _resampling(spec: Spec, recipe: Recipe, symmetries: tuple[Symmetry, ...]) ->
 
 def _check_square(plan: DatasetPlan) -> None:
     _, h, w = plan.source.shape
-    for split, symmetry in plan.symmetries.items() if h != w else ():
-        if plan.group(split).rotations not in (1, 2):
-            text = "the recipe" if symmetry.group.rotations in (1, 2) else str(symmetry)
+    poses = any(pose.angle % 180.0 for pose in plan.poses)
+    for symmetry in plan.symmetries.values() if h != w else ():
+        if poses or needs_square(symmetry):
+            turns = "the recipe" if poses else str(symmetry)
             raise ShapeError(
-                f"source images are {h}x{w} and {text} turns them; use --size {max(h, w)} to make them square "
-                "(with --resize pad to keep their shape)"
+                f"source images are {h}x{w} and {turns} turns them; use --size {max(h, w)} to make them square (with "
+                "--resize pad to keep their shape), or a symmetry that keeps them, as d2"
             )
 
 

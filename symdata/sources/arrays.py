@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from symdata.errors import SourceError
+from symdata.errors import MixedSizesError, SourceError
 from symdata.sources.base import check_indices, refusal
 from symdata.sources.files import Facts, FileSource, Labels
 from symdata.sources.fit import Fit
@@ -143,10 +143,11 @@ class ArraySource(FileSource):
         sizes = {fit.shape(*split_images.shape[2:]) for split_images in self._images.values()}
         if len(channels) > 1 or len(sizes) > 1:
             listing = ", ".join(f"{split} {'x'.join(map(str, i.shape[1:]))}" for split, i in self._images.items())
-            mend = "convert those of one channel, as in images.repeat(3, axis=-1)" if len(channels) > 1 else ""
-            raise refusal(
-                self.ref, f"the splits differ in shape ({listing}); {mend or 'give one size, as in --size 28'}"
-            )
+            problem = f"the splits differ in shape ({listing})"
+            if len(channels) > 1:
+                raise refusal(self.ref, f"{problem}; convert those of one channel, as in images.repeat(3, axis=-1)")
+            found = {(own.shape[2], own.shape[3]): own.shape[0] for own in self._images.values()}
+            raise MixedSizesError(str(refusal(self.ref, f"{problem}; give one size, as in --size 28")), found)
         self.shape = (channels.pop(), *sizes.pop())
 
     def read(self, split: str, indices: np.ndarray) -> "torch.Tensor":

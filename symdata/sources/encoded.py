@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol, TypeVar
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from symdata.errors import SourceError
+from symdata.errors import MixedSizesError, SourceError
 from symdata.sources.base import Ref, check_indices, check_split, refusal
 from symdata.sources.decode import Decoding, Header, decode, probe
 from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
@@ -50,6 +50,7 @@ class EncodedSource(FileSource):
         super().__init__(facts, labels, fit)
         self._store, self._how, self._extra = store, Decoding.of(ref), extra
         self._kept: dict[str, np.ndarray] = {}
+        self._sizes: Counter[tuple[int, int]] = Counter()
         headers, digests = self._survey(facts, ref)
         self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
@@ -108,6 +109,7 @@ class EncodedSource(FileSource):
                 for index, (header, digest) in zip(batch.tolist(), found, strict=True):
                     if isinstance(header, Header):
                         headers.setdefault(header, (split, index))
+                        self._sizes[header.height, header.width] += 1
                     else:
                         faults[split, index] = header
                     if digest:
@@ -151,10 +153,11 @@ class EncodedSource(FileSource):
         sizes = {(h.height, h.width): where for h, where in headers.items()}
         if self._fit.size is None and len(sizes) > 1:
             (first, one), (last, other) = min(sizes.items()), max(sizes.items())
-            raise SourceError(
+            raise MixedSizesError(
                 f"source {self.ref!r} holds images of {len(sizes)} sizes, such as {first[0]}x{first[1]} "
                 f"({self._store.name(*one)}) and {last[0]}x{last[1]} ({self._store.name(*other)}); "
-                f"give one, as in --size {min(first)}"
+                f"give one, as in --size {min(first)}",
+                dict(self._sizes),
             )
         return {self._fit.shape(*size) for size in sorted(sizes)}.pop()
 

@@ -1,13 +1,14 @@
 """Images and labels of one split as Python holds them: arrays, tensors, or items (image, label)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdata.errors import SourceError, first_line
+from symdata.errors import MixedSizesError, SourceError, first_line
 from symdata.sources.arrays import CAST, ImageStack, check_counts, image_stack, label_values
 from symdata.sources.fit import Fit
 
@@ -63,11 +64,13 @@ def _read_items(name: str, items: Any, fit: Fit) -> SplitContent:
         digest.update(_as_bytes(pixels))
         images.append(fit(torch.from_numpy(pixels[None]))[0])
         labels.append(label)
-    shapes = {tuple(image.shape[1:]): k for k, image in enumerate(images)}
+    shapes = {(image.shape[1], image.shape[2]): k for k, image in enumerate(images)}
     if len(shapes) > 1:
         (one, first), (other, last) = list(shapes.items())[:2]
         listing = f"{one[0]}x{one[1]} (item {first}) and {other[0]}x{other[1]} (item {last})"
-        raise SourceError(f"{name} holds images of {len(shapes)} sizes, such as {listing}; give one, as in size=28")
+        counts = Counter((image.shape[1], image.shape[2]) for image in images)
+        problem = f"{name} holds images of {len(shapes)} sizes, such as {listing}; give one, as in size=28"
+        raise MixedSizesError(problem, dict(counts))
     channels = max((len(image) for image in images), default=1)
     stack = torch.stack([image.expand(channels, -1, -1) for image in images]) if images else torch.empty(0, 1, 1, 1)
     named = getattr(items, "classes", None)

@@ -6,28 +6,33 @@ Convention:
 """
 
 from collections.abc import Sequence
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Element, Elements
+from symdata.transforms.image_kinds import hold, tv_kind
 from symdata.transforms.lattice import permute
 from symdata.transforms.resampling import Resampling
 from symdata.transforms.warp import apply_mask, warp
 
+Images = TypeVar("Images")
+"""A tensor, an array, an image of Pillow or a tv_tensor."""
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def act(
-    images: Tensor,
+    images: Images,
     elements: Element | Elements | Sequence[Element],
     *,
     resample: str = "auto",
     mask: str = "auto",
     padding: str = "border",
     supersample: int = 1,
-) -> Tensor:
+    layout: str = "auto",
+) -> Images:
     """Move images by elements of O(2), one for each or one for all.
 
     If every element is a symmetry of the pixel lattice (multiples of 90 degrees, mirrors), pixels are permuted exactly.
@@ -35,16 +40,18 @@ def act(
     sharpness nor dark corners reveal the element.
 
     Args:
-        images: (B, C, H, W), uint8 or floating point, on any device; any dtype if the action is exact.
+        images: (B, C, H, W), uint8 or floating point, on any device; any dtype if the action is exact. Or a numpy
+            array, an image of Pillow, or an `Image`, `Video` or `Mask` of torchvision (which take one element).
         elements: one `Element`, a sequence of B, or `Elements` of length B.
         resample: `auto`, `exact` (refuses elements off the lattice), `halves`, `thirds`, `spline` (the old default),
             `bilinear`, `bicubic` or `nearest`.
         mask: `auto` (disk if resampled), `disk` or `none`.
         padding: `border`, `zeros` or `reflection`: the values outside the image.
         supersample: samples per output pixel and axis; 3 with `bilinear` is how RotMNIST was made.
+        layout: of a numpy array, `HWC` or `CHW`, see `symdata.transforms.image_kinds`.
 
     Returns:
-        (B, C, H, W) of the same dtype and device; uint8 results are rounded, not truncated.
+        What came, of the same type, layout, dtype and device; uint8 results are rounded, not truncated.
 
     Example:
         >>> import torch
@@ -53,8 +60,23 @@ def act(
         >>> act(x, Element(90)).tolist() == torch.rot90(x, 1, (-2, -1)).tolist()
         True
     """
-    if not isinstance(images, Tensor):
-        raise ShapeError(f"images are a {type(images).__name__}, expected a tensor; use torch.as_tensor(images)")
+    if isinstance(images, Tensor) and (type(images) is Tensor or not tv_kind(images)):
+        return cast("Images", _act(images, elements, resample, mask, padding, supersample))
+    exact = resample in ("auto", "exact") and bool((Elements.of(elements).cpu().lattice_index() >= 0).all())
+    kernel = "nearest" if tv_kind(images) == "Mask" and resample == "auto" and not exact else resample
+    averaged = not (exact and mask in ("auto", "none")) and kernel != "nearest"
+    held = hold(images, layout, averaged)
+    return cast("Images", held.back(_act(held.batch, elements, kernel, mask, padding, supersample)))
+
+
+def _act(
+    images: Tensor,
+    elements: Element | Elements | Sequence[Element],
+    resample: str,
+    mask: str,
+    padding: str,
+    supersample: int,
+) -> Tensor:
     if images.ndim != 4:
         raise ShapeError(f"images have shape {tuple(images.shape)}, expected (B, C, H, W); add axes with images[None]")
     batch = Elements.of(elements, len(images))

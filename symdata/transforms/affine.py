@@ -118,7 +118,7 @@ class AffineRange(nn.Module):
         """(count, d) uniform in [-1, 1), to be multiplied by the half-widths; by default from torch's generator."""
         shape, device = (count, len(self.generators)), self.half_width.device
         place = device if generator is None else generator.device
-        drawn = torch.rand(shape, generator=generator, device=place, dtype=self.half_width.dtype)
+        drawn = torch.rand(shape, generator=generator, device=place, dtype=_wide(self.half_width.dtype))
         return (2 * drawn - 1).to(device)
 
     def spread(self, copies: int) -> Tensor:
@@ -130,18 +130,18 @@ class AffineRange(nn.Module):
         count = torch.arange(copies, dtype=torch.float64)
         orders = [torch.argsort((count * step) % 1.0) for step in _irrationals(len(self.generators))]
         ranks = torch.stack([order.argsort() for order in orders], 1)  # (copies, d)
-        return ((2 * ranks + 1) / copies - 1).to(self.half_width)
+        return ((2 * ranks + 1) / copies - 1).to(self.half_width.device, _wide(self.half_width.dtype))
 
     def matrices(self, draws: Tensor) -> Tensor:
-        """The elements (B, 3, 3) of draws (B, d) in [-1, 1], as maps of half sides from the centre."""
+        """The elements of draws (B, d) in [-1, 1] as maps of half sides from the centre, (B, 3, 3) float32 at least."""
         if draws.ndim != 2 or draws.shape[1] != len(self.generators):
             raise ShapeError(f"draws are {tuple(draws.shape)}, expected (B, {len(self.generators)}), one per generator")
-        widths = self.half_width.abs()
+        widths = self.half_width.to(_wide(self.half_width.dtype)).abs()  # a module in half precision keeps exact maps
         # Limited to the cap, but with the slope of |h|, so that a half-width beyond its cap can decrease again.
-        widths = widths - (widths - self.caps).clamp(min=0).detach()
+        widths = widths - (widths - self.caps.to(widths)).clamp(min=0).detach()
         coefficients = draws.to(widths) * widths
         # A sum, because mixed precision would round a matrix product to three digits.
-        algebra = (coefficients[:, :, None, None] * self.basis).sum(1)
+        algebra = (coefficients[:, :, None, None] * self.basis.to(coefficients)).sum(1)
         out: Tensor = torch.linalg.matrix_exp(algebra)
         return out
 
@@ -159,21 +159,28 @@ class AffineRange(nn.Module):
             raise ShapeError(
                 f"{got}, expected one, or one for each, of floats (B, C, H, W); divide uint8 images by 255"
             )
-        # The value at p comes from g^-1 p, and exp(-A) is the inverse of exp(A).
-        source = self.matrices(draws if inverse else -draws).to(torch.promote_types(images.dtype, torch.float32))
-        grid = _grid(source, images.shape[-2], images.shape[-1]).to(images.dtype).expand(len(images), -1, -1, -1)
+        # The value at p comes from g^-1 p, and exp(-A) is the inverse of exp(A). The look-up is in float32 at least, as
+        # in `warp`: half precision cannot hold the position of a pixel.
+        dtype = _wide(images.dtype)
+        source = self.matrices(draws if inverse else -draws).to(dtype)
+        grid = _grid(source, images.shape[-2], images.shape[-1]).expand(len(images), -1, -1, -1)
         kernel = self.resample if resample is None else resample
-        moved = F.grid_sample(images, grid, mode=kernel, padding_mode=self.padding, align_corners=False)
-        return apply_mask(moved, self.mask)
+        moved = F.grid_sample(images.to(dtype), grid, mode=kernel, padding_mode=self.padding, align_corners=False)
+        return apply_mask(moved, self.mask).to(images.dtype)
 
 
 def to_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
     """Maps (B, 3, 3) of half sides from the centre as maps of pixel coordinates (x, y, 1)."""
-    half = min(height, width) / 2
-    x, y = (width - 1) / 2, (height - 1) / 2
-    into = matrices.new_tensor([[half, 0, x], [0, half, y], [0, 0, 1]])
-    back = matrices.new_tensor([[1 / half, 0, -x / half], [0, 1 / half, -y / half], [0, 0, 1]])
-    return into @ matrices @ back
+    half, centre = min(height, width) / 2, matrices.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    linear, shift = matrices[:, :2, :2], matrices[:, :2, 2]
+    # p -> L (p - c) + half t + c, as sums, because mixed precision would round a matrix product to three digits.
+    moved = half * shift + centre - (linear * centre).sum(-1)
+    return torch.cat([torch.cat([linear, moved[:, :, None]], 2), matrices[:, 2:]], 1)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """float32 in place of a narrower dtype."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _grid(source: Tensor, height: int, width: int) -> Tensor:

@@ -9,14 +9,17 @@ Convention:
     index 1 is `torch.rot90(x, 1, (-2, -1))`.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from symdata.errors import ShapeError
+from symdata.symmetry import Symmetry
 
 CHUNK_BYTES = 1 << 21
 """Pixels moved at a time on the CPU; the fastest of 2^17 to 2^21 at 28x28 and 96x96x3 (measured)."""
@@ -37,8 +40,8 @@ def permute(images: Tensor, index: Tensor) -> Tensor:
     """
     eager = not torch.compiler.is_compiling()
     if images.shape[-2] != images.shape[-1] and eager and bool((index % 2 == 1).any()):
-        raise not_square(images)
-    if not eager or images.requires_grad or images.element_size() not in _CARRIER:
+        raise not_square(images.shape[-2:])
+    if images.requires_grad or is_followed(images) or images.element_size() not in _CARRIER:
         return _permute_by_table(images, index.to(images.device))
     if images.device.type == "cpu":
         return torch.from_numpy(_permute_grouped(as_numpy(images.contiguous()), index.cpu().numpy())).view(images.dtype)
@@ -46,10 +49,38 @@ def permute(images: Tensor, index: Tensor) -> Tensor:
     return _permute_by_table(carried, index.to(images.device)).view(images.dtype)
 
 
-def not_square(images: Tensor) -> ShapeError:
-    """The error for images that are not square and would be rotated by 90 degrees."""
-    height, width = images.shape[-2:]
-    return ShapeError(f"images are {height}x{width}, and a quarter turn needs square ones; resize or pad them first")
+def is_followed(images: Tensor) -> bool:
+    """Whether a tracer or a transform of torch must see each operation on a tensor, and its memory says too little.
+
+    These are compiled and exported graphs, `torch.jit.trace`, dispatch modes such as fake tensors, `torch.func.jvp` and
+    `vmap`, and tangents of forward-mode differentiation. No cache may then be filled either: what is created here
+    belongs to the tracer. Gradients are another question, which `images.requires_grad` answers.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    return (
+        torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.is_functorch_wrapped_tensor(images)
+        or unpack_dual(images).tangent is not None  # type: ignore[no-untyped-call]
+    )
+
+
+def needs_square(symmetry: Symmetry) -> bool:
+    """Whether an element that can occur turns an image onto its side: anything but half turns and both mirrors.
+
+    Example:
+        >>> [needs_square(Symmetry.parse(text)) for text in ("d2", "c4@180..180", "d4", "so2")]
+        [False, False, True, True]
+    """
+    return not symmetry.is_lattice or any(e.angle % 180.0 for measure in symmetry.measures for e, _ in measure.atoms)
+
+
+def not_square(size: Sequence[int]) -> ShapeError:
+    """The error for images of this size (H, W), not square, that would be rotated by 90 degrees."""
+    height, width = size
+    needs = "a quarter turn needs square ones; resize or pad them first, or use d2"
+    return ShapeError(f"images are {height}x{width}, and {needs}")
 
 
 def as_numpy(images: Tensor) -> np.ndarray:
@@ -111,8 +142,7 @@ def _transpose(images: np.ndarray) -> np.ndarray:
 
 def _permute_by_table(images: Tensor, index: Tensor) -> Tensor:
     b, c, h, w = images.shape
-    # A compiled graph keeps the table anyway, and its tracer cannot read a cache.
-    tables = permutation_table if torch.compiler.is_compiling() else _cached_table
+    tables = permutation_table if is_followed(images) else _cached_table
     table = tables(h, w, images.device)[index]  # (B, H W)
     return images.flatten(2).gather(2, table[:, None].expand(b, c, h * w)).view(b, c, h, w)
 

@@ -41,6 +41,8 @@ class LearnableAffine(Augmentation):
         torch.Size([1])
     """
 
+    draws = ("draws",)
+
     def __init__(
         self,
         generators: str | Sequence[str] = ("rotation",),
@@ -51,12 +53,11 @@ class LearnableAffine(Augmentation):
         padding: str = "border",
         generator: torch.Generator | None = None,
         same_on_batch: bool = False,
-        keepdim: bool = False,
+        keepdim: bool = True,
         size: int | None = None,
     ) -> None:
-        super().__init__(resample, same_on_batch, keepdim)
+        super().__init__(resample, same_on_batch, keepdim, generator)
         self.range = AffineRange(generators, half_width, resample=resample, mask=mask, padding=padding, size=size)
-        self.generator = generator
 
     def __repr__(self) -> str:
         return f"LearnableAffine({self.range.extra_repr()})"
@@ -72,7 +73,6 @@ class LearnableAffine(Augmentation):
     def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel; detached, so that the module can be copied."""
         matrices = self.range.matrices(params["draws"]).detach()
-        # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return to_pixels(matrices.to(torch.promote_types(input.dtype, torch.float32)), *input.shape[-2:])
 
     def moved(self, images: Tensor, params: Params, kernel: str, *, inverse: bool) -> Tensor:

@@ -24,7 +24,7 @@ MENDS = {
 
 def advice(found: AsymmetryAudit) -> list[str]:
     """Explain an audit in a few sentences, the most important first."""
-    return [_verdict(found), *_labels(found), *_classifier(found), *_where(found), _degree(found)]
+    return [_verdict(found), *_labels(found), *_unsure(found), *_classifier(found), *_where(found), _degree(found)]
 
 
 def _verdict(found: AsymmetryAudit) -> str:
@@ -61,6 +61,18 @@ def _labels(found: AsymmetryAudit) -> list[str]:
     else:
         mend = "do not augment" if found.safe == "none" else f"augment with '{found.safe}' only"
     return [f"{swaps}: augmenting would teach wrong labels; {mend}, or turn the label with the image."]
+
+
+def _unsure(found: AsymmetryAudit) -> list[str]:
+    """Elements of which too few images say whether they exchange labels."""
+    reasons: dict[str, list[str]] = {}
+    for test in found.labels:
+        if test.unsure and test.element in found.differing:
+            reasons.setdefault(test.unsure, []).append(test.element)
+    return [
+        f"Not enough images to tell whether labels are exchanged by {', '.join(elements)}: {reason}."
+        for reason, elements in reasons.items()
+    ]
 
 
 def _cycle(found: AsymmetryAudit, cycle: tuple[int, ...]) -> str:

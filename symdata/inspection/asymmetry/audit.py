@@ -124,7 +124,8 @@ class AsymmetryAudit(Result):
         for t in self.labels:
             cycles = ", ".join("/".join(one_line(self.classes[c].name) for c in cycle) for cycle in t.cycles)
             loss = f"{t.drop_low:+.3f} to {t.drop_high:+.3f}"
-            rows.append((t.element, f"{t.unmoved:.3f}", f"{t.moved:.3f}", loss, cycles or "-"))
+            told = ", ".join(filter(None, (cycles, "too few images" if t.unsure else ""))) or "-"
+            rows.append((t.element, f"{t.unmoved:.3f}", f"{t.moved:.3f}", loss, told))
         title = "Accuracy of a kernel classifier of images as they came"
         return Table(("element", "unmoved", "moved", "loss, 95 %", "labels exchanged"), rows, title)
 

@@ -92,7 +92,7 @@ def test_given_ends_with_its_block_and_can_be_nested():
         augment(images)
     with pytest.raises(ZeroDivisionError), augment.given(labels=[0] * 4):
         raise ZeroDivisionError
-    assert augment._labels is None and augment._keys is None
+    assert augment._labels is None and augment._keys is None and augment.generator is None
 
 
 def test_one_draw_for_the_whole_batch():
@@ -238,8 +238,8 @@ def test_keys_and_labels_that_do_not_fit_are_refused():
         augment(images, labels=[0] * 3)
     with pytest.raises(SymmetryError, match="'0:d4' says nothing of class 1; add ',rest:none'"):
         augment(images, labels=[0, 0, 1, 0])
-    with pytest.raises(TypeError, match="uint8"):
-        augment(images.to(torch.uint8), labels=[0] * 4)
+    with pytest.raises(ShapeError, match="3 labels for 4 images; pass one label for each"):
+        augment(images.to(torch.uint8), labels=[0] * 3)
 
 
 @pytest.mark.parametrize("module", [symdata.transforms.action, symdata.transforms.augmentation])

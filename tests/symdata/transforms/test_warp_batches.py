@@ -208,7 +208,13 @@ def test_what_was_cached_in_inference_mode_serves_autograd():
     ("images", "elements", "options", "error", "message"),
     [
         (torch.zeros(8, 8), Element(30), {}, ShapeError, r"shape \(8, 8\), expected \(B, C, H, W\); add axes with ima"),
-        (noise(1, 1, 4, 4).numpy(), Element(30), {}, ShapeError, r"a ndarray, expected a tensor; use torch.as_tensor"),
+        (
+            [[0.0]],
+            Element(30),
+            {},
+            ShapeError,
+            r"a list, expected a tensor, an array or a PIL image; use torch.as_tensor",
+        ),
         (torch.zeros(2, 1, 8, 8), [Element(30)] * 3, {}, ShapeError, "3 elements for 2 images; pass one Element, or"),
         (torch.zeros(2, 1, 8, 8), 90, {}, SymmetryError, r"90 is not an element; write Element\(90\)"),
         (torch.zeros(2, 1, 8, 8).long(), Element(30), {}, ShapeError, "torch.int64, and resampling needs uint8 or"),

@@ -44,6 +44,18 @@ def test_labels_that_are_exchanged_are_named_where_the_element_was_found_out(fou
     assert not any("seems to turn" in line for line in advice(replace(found, tests=CLEAR, labels=(labels("m", 0.3),))))
 
 
+def test_too_few_images_advise_nothing_about_labels(found):
+    few = (
+        replace(labels("r180", 0.3), unsure="it has 3"),
+        replace(labels("m", 0.3), unsure="it has 3"),
+        labels("r180m", 0),
+    )
+    (sentence,) = [line for line in advice(replace(found, tests=CLEAR, labels=few)) if "labels are exchanged" in line]
+    assert sentence == "Not enough images to tell whether labels are exchanged by r180, m: it has 3."
+    quiet = tuple(replace(test, p_value=0.9, corrected=0.9) for test in CLEAR)
+    assert not any("labels are exchanged" in line for line in advice(replace(found, tests=quiet, labels=few)))
+
+
 def test_what_a_classifier_loses_is_that_of_the_worst_element(found):
     small = (labels("r180", 0.005), labels("m", 0.03), labels("r180m", 0.4))
     (sentence,) = [line for line in advice(replace(found, tests=CLEAR, labels=small)) if "kernel classifier" in line]

@@ -107,7 +107,7 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
 
 
 def _is_saved(model: str | None) -> bool:
-    return model is not None and model.endswith(".json")
+    return model is not None and model.endswith(".json") and not model.endswith(".safetensors.index.json")
 
 
 def _saved_report(models: tuple[str | None, ...], given: dict[str, Any]) -> "SavedReport":

@@ -6,6 +6,7 @@ import torch
 from zoo import create
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of shapes that are checked
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("name", ["z2cnn_12", "p4cnn_12", "p4mcnn_12", "c8cnn_12", "z2pathcnn_28"])
 def test_weights_that_are_loaded_into_a_trace_are_used(name, gradients):

@@ -26,7 +26,8 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
       symdata degree p4cnn_28.mnist-none
       symdata degree p4cnn_28.mine --data mnist-c4-partial --plot degree.png
     """
-    from symdata.pictures.figure import as_picture
+    from symdata.pictures.figure import as_picture, png_bytes
+    from symdata.store.files import write_together
     from zoo.measure.learned import learned_degree
     from zoo.references.opening import open_model
 
@@ -36,7 +37,7 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
     law, classes = _of_data(data, split) if data is not None else (_of_config(opened.config), opened.classes)
     found = learned_degree(opened.model, opened.name, law, classes, _grids(opened.config))
     if plot is not None:
-        as_picture(found.plot()).save(plot)
+        write_together({plot: png_bytes(as_picture(found.plot()))})
     show(found, as_json)
     if not as_json and data is None and _posed(opened.config):
         click.echo("but the labels of this dataset depend on the pose of an image, which its law does not include")

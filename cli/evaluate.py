@@ -40,7 +40,7 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
       symdata evaluate runs/mine --data mnist-none --elements d8 --save
       symdata evaluate --weights mine.safetensors --arch mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist
     """
-    from symdata.store.files import write_file, write_json
+    from symdata.store.files import json_text, write_together
     from zoo.checkpoint.folder import write_evaluation
     from zoo.evaluation.picture import as_png
 
@@ -52,11 +52,11 @@ def command(model: str | None, data: str, out: Path | None, save: bool, as_json:
     show(report, as_json)
     name = re.sub(r"[^\w.-]+", "-", opened.name if own is None else own.resolve().name)
     folder = Path(f"{name}-evaluation") if out is None else out
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [write_json(folder / "evaluation.json", report.to_dict())]
+    files: dict[Path, bytes | str] = {folder / "evaluation.json": json_text(report.to_dict())}
     if report.curve is not None:
-        written.append(write_file(folder / "polar.png", as_png(report.plot(*others))))
-    else:
+        files[folder / "polar.png"] = as_png(report.plot(*others))
+    written = write_together(files)
+    if report.curve is None:
         (folder / "polar.png").unlink(missing_ok=True)  # of an earlier evaluation
     for path in written:
         click.echo(f"wrote {path}", err=True)

@@ -85,7 +85,8 @@ def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool
     """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
     from symdata.inspection.drawing import pictures
     from symdata.inspection.report import inspect
-    from symdata.pictures.contact_sheet import save
+    from symdata.pictures.figure import png_bytes
+    from symdata.store.files import write_together
 
     place = Path(folder).resolve()
     out = Path(f"{place.name}-inspect") if out is None else out
@@ -94,7 +95,6 @@ def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool
     if not quiet:
         click.echo(report)
     drawn = pictures(folder, splits or None)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, picture in drawn.items():
-        click.echo(f"wrote {save(picture, out / name)}", err=True)
+    for path in write_together({out / name: png_bytes(picture) for name, picture in drawn.items()}):
+        click.echo(f"wrote {path}", err=True)
     return report.to_dict()

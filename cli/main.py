@@ -60,6 +60,11 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the program, after its streams are in order."""
+        _prepare_streams()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; expected errors end it with one line, unexpected ones with their traceback."""
         try:
@@ -71,6 +76,22 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("\nsymdata: interrupted", err=True)
             raise click.exceptions.Exit(130) from None
+
+
+def _prepare_streams() -> None:
+    """Give closed streams (`2>&-`) the null device, and write characters that an encoding lacks (cp1252) as `?`.
+
+    Without the first, the next file that is opened would get the number of a closed stream, and receive its warnings.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  it lasts as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def sentence(error: Exception) -> str:

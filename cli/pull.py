@@ -38,7 +38,13 @@ def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None
         except NotOnHubError:
             if kind == "model":
                 raise
-            folder, kind = pull_dataset(ref, place), "dataset"
+            try:
+                folder, kind = pull_dataset(ref, place), "dataset"
+            except NotOnHubError:
+                raise NotOnHubError(
+                    f"there is no model and no dataset {address.repo_id!r} on the Hub that you may read; check the "
+                    "name, or log in with `hf auth login` if it is private"
+                ) from None
     if as_json:
         print_json({"kind": kind, "folder": str(folder)})
         return

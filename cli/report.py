@@ -67,7 +67,7 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
       symdata report --compare --data data/mnist -o leaderboard.html --markdown leaderboard.md
       symdata report leaderboard.json mine.json -o both.html
     """
-    from symdata.store.files import write_file
+    from symdata.store.files import write_together
     from zoo.report import compared, page
 
     asked = _asked(models, compare, given)
@@ -77,9 +77,7 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
     text = page(found.entries, title=found.title, command=found.command, version=found.version)
     table = compared(found.entries)
     written = {out.with_suffix(".json"): found.dumps(), out: text} | ({} if markdown is None else {markdown: table})
-    for path, content in written.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
+    write_together(written)
     if compare:
         click.echo(table, nl=False)
     click.echo("wrote " + ", ".join(map(str, written)), err=True)
@@ -109,7 +107,7 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
 
 
 def _is_saved(model: str | None) -> bool:
-    return model is not None and model.endswith(".json")
+    return model is not None and model.endswith(".json") and not model.endswith(".safetensors.index.json")
 
 
 def _saved_report(models: tuple[str | None, ...], given: dict[str, Any]) -> "SavedReport":

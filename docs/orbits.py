@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from symdata import open_source
-from symdata.pictures.contact_sheet import orbit_picture, save
+from symdata.pictures.contact_sheet import orbit_picture
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     for picture in pictures:
         sheet.paste(picture, ((width - picture.width) // 2, top))
         top += picture.height
-    save(sheet, Path(__file__).with_name("orbits.png"))
+    sheet.save(Path(__file__).with_name("orbits.png"))
 
 
 if __name__ == "__main__":

@@ -7,24 +7,24 @@ import tempfile
 from pathlib import Path
 
 # Before the first import of torch, datasets or huggingface_hub, which read these once.
+_LIVE = os.environ.get("SYMDATA_LIVE_HUB") == "1"
+"""Whether tests may use the Hub itself: then its token, endpoint and Xet stay as they are."""
+if _LIVE:
+    _THEIRS = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    os.environ.setdefault("HF_TOKEN_PATH", str(Path(_THEIRS, "token").expanduser()))
 _HOME = tempfile.mkdtemp(prefix="symdata-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ.update(
     HF_HOME=_HOME,  # no test sees, or leaves anything in, the caches and tokens of the person who runs it
     HF_HUB_DISABLE_TELEMETRY="1",
-    HF_HUB_DISABLE_XET="1",  # the loopback Hub speaks plain HTTP
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     MPLBACKEND="Agg",
     OMP_NUM_THREADS="1",  # torch reads it at import: two test runs on one machine do not fight for cores
 )
-for _name in (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "HF_ENDPOINT",
-    "HF_HUB_OFFLINE",
-    "HF_HUB_CACHE",
-    "HF_DATASETS_CACHE",
-):
+if not _LIVE:
+    os.environ["HF_HUB_DISABLE_XET"] = "1"  # the loopback Hub speaks plain HTTP
+_LOGIN = () if _LIVE else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT")
+for _name in (*_LOGIN, "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
     os.environ.pop(_name, None)
 
 import hypothesis  # noqa: E402

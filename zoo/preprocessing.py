@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from reprlib import repr as short
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,10 +56,10 @@ class Preprocessing:
         """Input channels of the model: 1 or 3."""
         return len(self.mean)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (B, C, H, W) to normalised float32 (B, channels, size, size); one channel is repeated where three are
-        wanted."""
-        return self.normalise(self.unit(images))
+    def __call__(self, images: Any) -> Tensor:
+        """Images of any kind that `as_images` takes to normalised float32 (B, channels, size, size); one channel is
+        repeated where three are wanted."""
+        return self.normalise(self.unit(as_images(images)))
 
     def fitted(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to uint8 (B, channels, size, size)."""
@@ -96,6 +97,74 @@ class Preprocessing:
         except TypeError as error:
             expected = f"expected size, mean, std and resize: {str(error)[:150]}"
             raise ModelError(f"preprocessing is {short(fields)}, {expected}") from None
+
+
+def as_images(images: Any) -> Tensor:
+    """One image or several, as Pillow, numpy or torch hold them, as uint8 (B, C, H, W).
+
+    Args:
+        images: a picture of Pillow (turned as its EXIF says); an array (H, W), (H, W, C), (C, H, W) or with B before
+            these; a tensor (C, H, W) or (B, C, H, W); or a list of any of them. uint8, or floats in [0, 1], which are
+            rounded to 8 bits.
+
+    Raises:
+        ShapeError: for anything else, or if it is not clear which axis holds the channels.
+
+    Example:
+        >>> from PIL import Image
+        >>> as_images(Image.new("RGB", (20, 10))).shape
+        torch.Size([1, 3, 10, 20])
+    """
+    if isinstance(images, list | tuple):
+        parts = [as_images(image) for image in images]
+        if len({part.shape[1:] for part in parts}) != 1:
+            got = ", ".join(sorted({str(tuple(part.shape[1:])) for part in parts})) or "none"
+            raise ShapeError(f"images have the shapes {got}, expected one shape; resize or crop them first")
+        return torch.cat(parts)
+    batch: Tensor = images if isinstance(images, Tensor) else _as_tensor(images)
+    if batch.ndim == 3:
+        batch = batch[None]
+    if batch.ndim != 4 or not batch.is_floating_point():
+        return batch  # `fitted` says what it expects
+    if not bool(((batch >= 0) & (batch <= 1)).all()):  # not of NaN either
+        low, high = (f"{float(bound):g}" for bound in batch.aminmax())
+        mend = "values in [0, 255] become uint8 by x.round().astype('uint8'), or .byte() of a tensor"
+        raise ShapeError(f"images are floats from {low} to {high}, expected values in [0, 1]; {mend}")
+    return (batch * 255).round().to(torch.uint8)
+
+
+def _as_tensor(image: Any) -> Tensor:
+    """A picture of Pillow or an array as a tensor with its channels before height and width."""
+    from PIL import Image, ImageOps
+
+    if isinstance(image, Image.Image):
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB") or "transparency" in upright.info:
+            got = f"a picture of mode {upright.mode!r}" + (
+                " with transparency" if "transparency" in upright.info else ""
+            )
+            raise ShapeError(f"images are {got}, expected gray or colour of 8 bits; image.convert('RGB') makes it that")
+        image = np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB"))
+    if not isinstance(image, np.ndarray):
+        raise ShapeError(
+            f"images are a {type(image).__name__}, expected a picture of Pillow, an array, a tensor, or a list of them"
+        )
+    if image.dtype != np.uint8 and image.dtype.kind != "f":
+        raise ShapeError(f"images are {image.dtype}, expected uint8 or floats in [0, 1]; x.astype('uint8') if they fit")
+    array = torch.from_numpy(np.array(image, copy=True))
+    if array.ndim == 2:
+        return array[None]
+    if array.ndim not in (3, 4):
+        raise ShapeError(
+            f"images are {tuple(array.shape)}, expected (H, W, C), (C, H, W), or with B before; add an axis"
+        )
+    first, last = array.shape[-3] in (1, 3), array.shape[-1] in (1, 3)
+    if first and last:
+        raise ShapeError(
+            f"images are {tuple(array.shape)}, in which the channels may be the first or the last axis; give a tensor "
+            "with them first, torch.from_numpy(x)"
+        )
+    return array if first or not last else array.movedim(-1, -3)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:

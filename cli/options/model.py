@@ -26,7 +26,7 @@ def _finite_group(text: str) -> "Group":
 GROUP = Parsed("group", _finite_group)
 
 MODEL_OPTIONS = (
-    click.option("--weights", type=FILE, help="Your own, as safetensors."),
+    click.option("--weights", type=FILE, help="Your own, as safetensors, or their .safetensors.index.json."),
     click.option("--arch", help="The network of --weights: package.module:callable, or a name of `symdata models`."),
     click.option("--size", type=click.IntRange(1, 4096), help="Side of its input in pixels.  [the model's own]"),
     click.option("--mean", type=TYPES["reals"], help="Of its input, of values in [0, 1].  [the model's own]"),

@@ -4,6 +4,7 @@ The exceptions of the client overlap (a gated repository is also one that was no
 the most specific comes first.
 """
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,22 @@ from typing import Any
 from symdata.errors import HubError, NotOnHubError, first_line
 from symdata.hub.address import Address
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+"""Errors of the disk under the cache."""
+_XET = "fetch without Xet: HF_HUB_DISABLE_XET=1"
+_READING = {
+    401: "log in again with `hf auth login`",
+    403: "use a token that may read it: `hf auth login`",
+    404: "check the name, and that your token may see it",
+    429: "it limits requests: wait some minutes, then try again",
+}
 _MENDS = {
     401: "log in with `hf auth login`",
     403: "use a token that may write there, or your own namespace",
     404: "check the name, and that your token may see it",
     409: "another upload came between; publish again",
     412: "another upload came between; publish again",
+    429: "it limits requests: wait some minutes, then publish again",
 }
 
 
@@ -35,11 +46,15 @@ def sending(repo_id: str, endpoint: str) -> Iterator[None]:
         message = _refused(repo_id, error)
     except ValueError as error:  # the Hub refused the card
         message = f"the Hub refused the README.md of {repo_id!r}: {first_line(error)}"
-    except RuntimeError as error:  # the client raises it for a file that failed after its retries
+    except RuntimeError as error:  # the client raises it for a file that failed after its retries, Xet for all
         reason = first_line(error.__cause__ or error)
         message = f"the upload to {repo_id!r} broke off ({reason}); publish again: what was sent is not sent twice"
+        message += ", or publish without Xet: HF_HUB_DISABLE_XET=1" if _is_xet(error) else ""
     except (httpx.HTTPError, OSError) as error:
-        message = f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later"
+        if _status(error) is not None:
+            message = _refused(repo_id, error)
+        else:
+            message = f"the Hub at {endpoint} cannot be reached ({first_line(error)}); try again later"
     else:
         return
     raise HubError(message) from None
@@ -67,17 +82,19 @@ def fetching(address: Address) -> Iterator[None]:
         message = f"{what!r} is gated: accept its terms on its page, then log in with `hf auth login`"
     except errors.RepositoryNotFoundError:
         raise NotOnHubError(
-            f"there is no folder {what!r} here and no {noun} {repo!r} on the Hub that you may read; check the "
-            "name, or log in with `hf auth login` if it is private"
+            f"there is no {noun} {repo!r} on the Hub that you may read; check the name, or log in with "
+            "`hf auth login` if it is private"
         ) from None
     except errors.RevisionNotFoundError:
         message = f"{noun} {repo!r} has no revision {address.revision!r}; leave it out for the newest"
     except errors.HFValidationError as error:
         message = f"{repo!r} is not the name of a repository: {first_line(error)}; write user/name"
-    except errors.LocalEntryNotFoundError as error:
-        message = _unreachable(what, error)
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
         message = _failed(what, error)
+        if _status(error) == 404:
+            raise NotOnHubError(message) from None
+    except RuntimeError as error:  # of Xet, which serves large files
+        message = f"{what!r} cannot be fetched from its store ({first_line(error)}); {_XET}"
     except (KeyError, TypeError, AttributeError) as error:  # an answer that lacks what every answer of the Hub has
         said = f"{type(error).__name__}: {first_line(error)}"
         message = f"{ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
@@ -98,22 +115,37 @@ def quiet(module: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _status(error: Exception) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
+def _status(error: BaseException) -> int | None:
+    """The status with which the Hub answered; the client hides it in the cause of its own errors."""
+    status = getattr(_response(error), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _response(error: BaseException | None) -> Any:
+    while error is not None and getattr(error, "response", None) is None:
+        error = error.__cause__
+    return getattr(error, "response", None)
+
+
+def _is_xet(error: BaseException) -> bool:
+    """Whether Xet failed: in its own store, or with the token for it."""
+    asked = str(getattr(getattr(_response(error), "request", None), "url", ""))
+    return "/xet-" in asked or "xet" in type(error).__module__.lower() or "CAS" in str(error)
 
 
 def _refused(repo_id: str, error: Any) -> str:
     status = _status(error)
     if status is not None and status >= 500:
         return f"the Hub failed on {repo_id!r} (HTTP {status}); publish again later: what was sent is not sent twice"
-    return f"the Hub refused {repo_id!r} (HTTP {status}): {_MENDS.get(status or 0, first_line(error))}"
+    mend = "publish without Xet: HF_HUB_DISABLE_XET=1" if _is_xet(error) else _MENDS.get(status or 0)
+    return f"the Hub refused {repo_id!r} (HTTP {status}): {mend or first_line(error)}"
 
 
 def _failed(what: str, error: Exception) -> str:
     status = _status(error)
     if status is None:
         return _unreachable(what, error)
-    mend = "log in again with `hf auth login`" if status in (401, 403) else "try again later"
+    mend = _XET if _is_xet(error) else _READING.get(status, "try again later")
     return f"the Hub refused {what!r} (HTTP {status}); {mend}"
 
 
@@ -123,6 +155,9 @@ def _unreachable(what: str, error: BaseException) -> str:
 
     if constants.HF_HUB_OFFLINE:
         return f"{what!r} is not in the cache and HF_HUB_OFFLINE is set; unset it once to fetch it"
+    if isinstance(error, OSError) and error.errno in _DISK:
+        cache = error.filename or constants.HF_HUB_CACHE
+        return f"cannot write {str(cache)!r}: {error.strerror}; free some space or set HF_HOME to another place"
     reason = first_line(error.__cause__ or error)
     if "Consistency check" in reason:
         return f"{what!r} came in part ({reason}); try again: what is whole is kept"

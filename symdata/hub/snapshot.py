@@ -85,8 +85,9 @@ def place(folder: Path, names: Iterable[str], out: Path) -> Path:
                 shutil.copyfile(folder / name, copy)  # the cache holds links into a store of its own
         os.replace(partial, target)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
-        shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error)
         mend = "free some space or choose another --out"
         raise HubError(f"cannot write {quoted(str(out))}: {reason}; {mend}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return out

@@ -1,7 +1,9 @@
 """Upload files as one commit of a repository: a reader sees the old state or the new one, never a mixture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import file_digest, sha1
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,27 +97,43 @@ def upload(
         return Published(kind, repo_id, url, None, tag, sizes)
     with sending(repo_id, api.endpoint), quiet("hf_api"):  # it warns if there is nothing to commit
         api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
-        info: Any = api.repo_info(repo_id, repo_type=kind)
+        info: Any = api.repo_info(repo_id, repo_type=kind, files_metadata=tag is not None)
         there = {file.rfilename for file in info.siblings or ()}
         taken = sorted(there.intersection(files).difference(THEIRS))
         if taken and mark not in there and LIBRARY not in (info.tags or ()):
             raise HubError(f"{repo_id!r} holds another {kind}, with a {taken[0]} of its own; choose another name")
         adds = [CommitOperationAdd(name, str(f) if isinstance(f, Path) else f) for name, f in files.items()]
         stale = [CommitOperationDelete(name) for name in sorted(there.difference(files)) if is_ours(name)]
+        tagged = None if tag is None else _tagged(api, repo_id, kind, tag)
+        if tagged is not None and (tagged != info.sha or stale or _changed(files, info.siblings or ())):
+            raise HubError(
+                f"tag {tag!r} of {repo_id!r} stands for {tagged}, which has other files; nothing was sent: "
+                "choose another --tag"
+            )
         # One commit with the parent that was read above: no mixture if somebody else publishes at the same time.
         done = api.create_commit(
             repo_id, [*adds, *stale], repo_type=kind, commit_message=message, parent_commit=info.sha
         )
-        if tag is not None:
-            _tag(api, repo_id, kind, tag, done.oid)
+        if tag is not None and tagged is None:
+            api.create_tag(repo_id, repo_type=kind, tag=tag, revision=done.oid, exist_ok=True)
     return Published(kind, repo_id, url, done.oid, tag, sizes)
 
 
-def _tag(api: "HfApi", repo_id: str, kind: Kind, tag: str, commit: str) -> None:
-    """Tag a commit; a tag of another commit is not moved."""
-    named = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=kind).tags}
-    if named.get(tag, commit) != commit:
-        raise HubError(
-            f"{repo_id!r} was uploaded as {commit}, but its tag {tag!r} stands for {named[tag]}; choose another --tag"
-        )
-    api.create_tag(repo_id, repo_type=kind, tag=tag, revision=commit, exist_ok=True)
+def _tagged(api: "HfApi", repo_id: str, kind: Kind, tag: str) -> str | None:
+    """The commit that a tag stands for; None if there is no such tag."""
+    refs = api.list_repo_refs(repo_id, repo_type=kind)
+    return next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
+
+
+def _changed(files: Mapping[str, Path | bytes], there: Iterable[Any]) -> bool:
+    """Whether the repository lacks one of the files or has another content for it."""
+    known = {file.rfilename: file for file in there}
+    return any(name not in known or not _is_same(file, known[name]) for name, file in files.items())
+
+
+def _is_same(file: Path | bytes, there: Any) -> bool:
+    if there.lfs is not None:
+        with BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+            return bool(file_digest(stream, "sha256").hexdigest() == there.lfs.sha256)
+    data = file if isinstance(file, bytes) else file.read_bytes()
+    return bool(sha1(b"blob %d\0" % len(data) + data).hexdigest() == there.blob_id)  # git's own hash

@@ -101,12 +101,6 @@ def orbit_picture(image: Tensor, group: Group | str, *, resample: str = "auto", 
     return sheet
 
 
-def save(picture: Picture, path: Path | str) -> Path:
-    """Write a picture as PNG, and return its path."""
-    picture.save(path, format="PNG")
-    return Path(path)
-
-
 def _blank(size: tuple[int, int]) -> tuple[Picture, ImageDraw.ImageDraw]:
     sheet = Image.new("RGB", size, PAPER)
     return sheet, ImageDraw.Draw(sheet)

@@ -1,5 +1,6 @@
 """One way to draw with matplotlib, without its global state, and one way to turn a figure into a picture."""
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,6 +35,13 @@ def as_picture(figure: Figure) -> Picture:
     canvas: Any = figure.canvas
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the background fills it
+
+
+def png_bytes(picture: Picture, **options: Any) -> bytes:
+    """The content of a PNG file."""
+    file = BytesIO()
+    picture.save(file, format="PNG", **options)
+    return file.getvalue()
 
 
 def mark_degrees(axes: Any, fontsize: float, color: str, linewidth: float, pad: float) -> None:

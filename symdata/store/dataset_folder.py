@@ -19,6 +19,7 @@ import torch
 from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, suggest, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
+from symdata.pictures.figure import png_bytes
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.outline import splits_table, summary
 from symdata.recipes.plan import DatasetPlan, resolve
@@ -215,7 +216,7 @@ def check_target(folder: Path, overwrite: bool) -> None:
 
 def _finish(plan: DatasetPlan, manifest: dict[str, Any], partial: Path) -> None:
     """Write the picture and the card, then the manifest, which says that the folder is complete."""
-    preview(plan).save(partial / PREVIEW)
+    write_file(partial / PREVIEW, png_bytes(preview(plan)))
     write_file(partial / CARD, render_card(plan, manifest))
     write_json(partial / MANIFEST, manifest)
     (partial / SPEC).unlink()

@@ -2,13 +2,37 @@
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written."""
 LARGEST = 1 << 26
 """Bytes of the largest JSON file that is read: the manifest of about 300,000 shards."""
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = False) -> Iterator[BinaryIO]:
+    """Open a file under a temporary name, which the end of the block renames to `path`; after any error it is removed.
+
+    Args:
+        path: the file; its folder must exist.
+        sync: whether to wait until the content is on the disk.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def write_file(path: Path, data: bytes | str, *, sync: bool = False) -> Path:
@@ -25,23 +49,37 @@ def write_file(path: Path, data: bytes | str, *, sync: bool = False) -> Path:
     Raises:
         OSError: as the system raises it; an older file at that path is left as it was.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(path, sync=sync) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
     return path
+
+
+def write_together(files: Mapping[Path, bytes | str]) -> list[Path]:
+    """Write several files as `write_file` does, none of which replaces an older one before all are written.
+
+    Args:
+        files: path -> content; folders that do not exist are made.
+
+    Returns:
+        The paths.
+    """
+    with ExitStack() as stack:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(replacing(path))
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+    return list(files)
+
+
+def json_text(value: Any, indent: int = 2) -> str:
+    """The content of a JSON file."""
+    return json.dumps(value, indent=indent) + "\n"
 
 
 def write_json(path: Path, value: Any, indent: int = 2) -> Path:
     """Write a JSON file as `write_file` does."""
-    return write_file(path, json.dumps(value, indent=indent) + "\n")
+    return write_file(path, json_text(value, indent))
 
 
 def read_json(path: Path) -> Any:

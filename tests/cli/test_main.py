@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import click
 import pytest
@@ -16,6 +16,7 @@ import cli
 from cli.main import COMMANDS, main
 from symdata import __version__
 from symdata.errors import SymdataError
+from symdata.store import verify
 from tests.conftest import ROOT
 from tests.support.console import shell, symdata_script
 
@@ -188,3 +189,31 @@ def test_the_help_loads_no_command():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "['cli.options', 'cli.options.basic', 'cli.main']"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_dataset_is_built_with_streams_closed(closed, tmp_path):
+    """Files that were opened under the number of a closed stream would receive what is printed there."""
+    shell(f"symdata make glyphs:OX --size 8 --count 8 --out made {closed}", tmp_path, symdata_script(tmp_path))
+    assert verify(tmp_path / "made", samples=4).passed
+
+
+def test_the_exit_code_is_all_that_a_refusal_says_with_streams_closed(tmp_path):
+    done = shell("symdata audit p4ccn_28 >&- 2>&- || exit $((40 + $?))", tmp_path, symdata_script(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (41, "", "")
+
+
+@pytest.mark.parametrize(
+    ("charset", "shown"), [("cp1252", "caf\xe9 ??"), ("latin-1", "caf\xe9 ??"), ("utf-8", "caf\xe9 \u732b\u72ac")]
+)
+def test_characters_that_the_encoding_lacks_are_replaced(monkeypatch, charset, shown):
+    command = click.Command("recipes", callback=lambda: click.echo("caf\xe9 \u732b\u72ac"))
+    monkeypatch.setitem(sys.modules, "cli.recipes", SimpleNamespace(command=command))
+    result = CliRunner(charset=charset).invoke(main, ["recipes"])
+    assert (result.exit_code, result.stdout_bytes.decode(charset)) == (0, f"{shown}\n")
+
+
+def test_a_name_that_is_not_utf_8_is_printed(monkeypatch):
+    command = click.Command("recipes", callback=lambda: click.echo("caf\udce9"))
+    monkeypatch.setitem(sys.modules, "cli.recipes", SimpleNamespace(command=command))
+    assert CliRunner().invoke(main, ["recipes"]).exit_code == 0

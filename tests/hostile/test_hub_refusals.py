@@ -11,6 +11,7 @@ from symdata.errors import SymdataError
 from symdata.hub import pull as pull_dataset
 from tests.support import checkpoints
 from tests.support.checkpoints import same
+from tests.support.commands import run
 from tests.support.folders import build
 from tests.support.hub_server import LoopbackHub
 from zoo import info, load, pull, push
@@ -170,6 +171,35 @@ def test_an_endpoint_that_is_no_hub(both, here, kind, repo, read):
     assert "does not answer as the Hub does (" in text and "set HF_ENDPOINT to a Hub, or unset it" in text
 
 
+@readers
+@pytest.mark.parametrize("path", ["/revision/", "/resolve/"])
+@pytest.mark.parametrize(
+    ("status", "mend"),
+    [
+        (403, "use a token that may read it: `hf auth login`"),
+        (404, "check the name, and that your token may see it"),
+        (429, "it limits requests: wait some minutes, then try again"),
+        (500, "try again later"),
+    ],
+)
+def test_a_status_without_a_code_of_the_hub(both, here, kind, repo, read, path, status, mend):
+    """The client hides it behind an error of its own, that the entry is not in the cache."""
+    both.inject(path=path, status=status, times=None)
+    what = f"datasets/{repo}" if kind == "dataset" else repo
+    assert said(read, repo, here / "out").endswith(f"the Hub refused {what!r} (HTTP {status}); {mend}")
+
+
+def test_folders_are_spoken_of_where_they_play_a_part(both, here):
+    absent = (
+        "'user/absent' on the Hub that you may read; check the name, or log in with `hf auth login` if it is private"
+    )
+    assert said(load, "user/absent") == f"there is no folder 'user/absent' here; there is no repository {absent}"
+    assert said(pull, "user/absent", here / "out") == f"there is no repository {absent}"
+    assert said(pull_dataset, "user/absent", here / "out") == f"there is no dataset {absent}"
+    result = run("pull", "user/absent", "--out", here / "out")
+    assert (result.exit_code, result.stderr) == (1, f"symdata: there is no model and no dataset {absent}\n")
+
+
 # Publishing
 
 SENDERS = {"model": (MODEL, push), "dataset": (DATA, publish)}
@@ -190,6 +220,22 @@ def test_another_upload_came_between(both, sending):
     both.inject(path="/commit/", status=412)
     assert said(send) == f"the Hub refused '{repo}' (HTTP 412): another upload came between; publish again"
     assert send().commit
+
+
+def test_a_tag_that_is_there_is_not_created_again(both, data):
+    first = publish(data, DATA, tag="v2")
+    fault = both.inject(path="/tag/", status=500, times=None)
+    assert publish(data, DATA, tag="v2") == first and not fault.hits
+
+
+def test_a_changed_card_under_an_old_tag_is_refused_before_anything_is_sent(both, sending):
+    repo, send = sending
+    both.requests.clear()
+    text = said(lambda: send(tag="v1"))
+    assert f"tag 'v1' of '{repo}' stands for" in text and "nothing was sent: choose another --tag" in text
+    sent = [str(call) for call in both.requests if call.method != "GET" and not call.path.endswith("/repos/create")]
+    assert not sent
+    assert send(tag="v3").commit
 
 
 def test_rights(both, sending):

@@ -1,9 +1,11 @@
 """From bytes to what a network takes: right numbers, and every step commutes with quarter turns and mirrors."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from symdata.errors import ShapeError, SymdataError
 from zoo.errors import ModelError
@@ -64,7 +66,7 @@ def test_a_shift_does_not_commute():
 )
 def test_images_that_do_not_fit(images, sentence):
     with pytest.raises(ShapeError, match=sentence):
-        RGB(images)
+        RGB.fitted(images)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +116,61 @@ def test_no_plain_data_ends_in_a_traceback(key, value):
     except SymdataError:
         return
     assert read.channels in (1, 3)
+
+
+KINDS = {
+    "Pillow": lambda x: Image.fromarray(x),
+    "(H, W, C)": lambda x: x,
+    "(C, H, W)": lambda x: x.transpose(2, 0, 1),
+    "(B, H, W, C)": lambda x: x[None],
+    "(B, C, H, W)": lambda x: x.transpose(2, 0, 1)[None],
+    "not writable, in another order": lambda x: np.flip(np.flip(x, 0).copy(), 0),
+    "a tensor": lambda x: torch.from_numpy(x).permute(2, 0, 1),
+    "tensors": lambda x: torch.from_numpy(x).permute(2, 0, 1)[None],
+    "float32": lambda x: x.astype("float32") / 255,
+    "float64 tensor": lambda x: torch.from_numpy(x).permute(2, 0, 1).double() / 255,
+    "a list": lambda x: [x],
+    "a list of pictures": lambda x: [Image.fromarray(x)],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [10, 7])
+def test_images_of_any_kind_are_the_same_input(kind, size):
+    x = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
+    take = Preprocessing(size, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert take(KINDS[kind](x)).equal(take(torch.from_numpy(x).permute(2, 0, 1)[None]))
+
+
+def test_gray_pictures_palettes_and_orientations():
+    take, gray = Preprocessing(4, (0.0,), (1.0,)), np.arange(16, dtype=np.uint8).reshape(4, 4)
+    expected = torch.from_numpy(gray)[None, None] / 255
+    assert take(Image.fromarray(gray)).equal(expected) and take(gray).equal(expected)
+    palette = Image.fromarray(gray).convert("RGB").quantize(16)
+    colour = Preprocessing(4, (0.0,) * 3, (1.0,) * 3)
+    assert colour(palette).equal(colour(palette.convert("RGB")))
+    turned = Image.fromarray(gray)
+    turned.getexif()[0x0112] = 6  # to be seen, turned clockwise by 90 degrees
+    assert take(turned).equal(torch.rot90(expected, -1, (-2, -1)))
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (np.zeros((3, 8, 3), np.uint8), "the channels may be the first or the last axis; give a tensor"),
+        (np.zeros((8, 8, 3), np.int64), "images are int64, expected uint8 or floats in"),
+        (np.full((8, 8, 3), 255.0), r"floats from 255 to 255, expected values in \[0, 1\]"),
+        (np.full((8, 8, 3), np.nan), "floats from nan to nan"),
+        (torch.full((3, 8, 8), 1.5), r"floats from 1.5 to 1.5"),
+        (np.zeros((1, 1, 8, 8, 3), np.uint8), "add an axis"),
+        (np.zeros((8, 8, 4), np.uint8), "channels and the model takes 3"),
+        (Image.new("RGBA", (8, 8)), "mode 'RGBA', expected gray or colour of 8 bits; image.convert"),
+        (Image.new("I;16", (8, 8)), "mode 'I;16'"),
+        ([np.zeros((8, 8, 3), np.uint8), np.zeros((9, 8, 3), np.uint8)], r"the shapes \(3, 8, 8\), \(3, 9, 8\)"),
+        ([], "shapes none"),
+        ("cat.png", "images are a str, expected a picture of Pillow"),
+    ],
+)
+def test_what_is_no_image_is_refused(images, sentence):
+    with pytest.raises(ShapeError, match=sentence):
+        Preprocessing(8, (0.5,) * 3, (0.5,) * 3)(images)

@@ -33,11 +33,11 @@ def write_files(folder: Path, files: Mapping[str, bytes | str], gone: Iterable[s
             os.replace(made / name, folder / name)
         for name in gone:
             (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(made)
     except OSError as error:
-        shutil.rmtree(made, ignore_errors=True)
         reason = error.strerror or str(error)
         raise ModelError(f"cannot write {str(folder)!r}: {reason}; free some space or choose another folder") from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _refuse_others(folder: Path, files: Mapping[str, bytes | str]) -> None:

@@ -121,12 +121,21 @@ def _pickle(path: Path) -> str:
 def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Copy `tensors` into `model`; `ModelError` unless their keys, shapes and dtypes are exactly the model's.
 
+    Of several names for the same memory, as tied weights have, one is enough, as `safetensors.torch.save_model` writes
+    them; if there are more, they must have the same values.
+
     Args:
         model: changed in place, or not at all.
         tensors: a whole state dict.
         source: of the tensors, for the message.
     """
-    own = {key: value for key, value in model.state_dict().items() if key in tensors or not key.endswith(COUNTER)}
+    state = model.state_dict()
+    given = [state[key] for key in tensors if key in state]
+    own = {
+        key: value
+        for key, value in state.items()
+        if key in tensors or not (key.endswith(COUNTER) or _is_part(value, given))
+    }
     if own.keys() != tensors.keys():
         raise ModelError(f"{source} does not fit {type(model).__name__}: {_keys(own.keys(), tensors.keys(), source)}")
     wrong = [
@@ -136,7 +145,36 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     ]
     if wrong:
         raise ModelError(f"{source} does not fit {type(model).__name__}: {_some(wrong)}; {_mend(own, tensors)}")
-    model.load_state_dict({**model.state_dict(), **tensors}, strict=True)
+    first: dict[Any, str] = {}
+    for key, value in own.items():
+        other = first.setdefault(_memory(value) or key, key)
+        if not _same_bytes(tensors[key], tensors[other]):
+            raise ModelError(
+                f"{source} does not fit {type(model).__name__}: {short(other)} and {short(key)} are the same weights "
+                "in the model and differ in the file; give the weights of this very architecture"
+            )
+    model.load_state_dict({**state, **tensors}, strict=True)  # names that are left out copy their memory to itself
+
+
+def _is_part(tensor: Any, others: Iterable[Tensor]) -> bool:
+    """Whether one of the others is the same memory, or fills a storage that the tensor lies in."""
+    if not isinstance(tensor, Tensor) or (memory := _memory(tensor)) is None:
+        return False
+    place = tensor.untyped_storage().data_ptr()
+    return any(
+        _memory(other) == memory
+        or (other.untyped_storage().data_ptr() == place and other.untyped_storage().nbytes() == other.nbytes)
+        for other in others
+    )
+
+
+def _memory(tensor: Tensor) -> tuple[Any, ...] | None:
+    """What two tensors have in common if they are the same numbers in memory; None for one that has no memory."""
+    return (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() and tensor.data_ptr() else None
+
+
+def _same_bytes(a: Tensor, b: Tensor) -> bool:
+    return a is b or torch.equal(a.reshape(-1).view(torch.uint8), b.reshape(-1).view(torch.uint8))  # NaN too
 
 
 def _mend(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:

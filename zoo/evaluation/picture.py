@@ -1,14 +1,13 @@
 """The accuracy curves of reports on one dial, and that picture as a small file."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from symdata.groups import Group
 from symdata.pictures.curves import PolarCurve, accuracy_figure
-from symdata.pictures.figure import as_picture
+from symdata.pictures.figure import as_picture, png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +42,5 @@ def draw(reports: "Sequence[Report]") -> "Figure":
 
 def as_png(figure: "Figure") -> bytes:
     """A PNG file with a palette."""
-    file = BytesIO()
     few = as_picture(figure).quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(file, format="PNG", optimize=True)
-    return file.getvalue()
+    return png_bytes(few, optimize=True)

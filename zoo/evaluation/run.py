@@ -26,6 +26,7 @@ POSED = (
     "the labels of this dataset depend on the pose; a moved image keeps its label here, so the accuracies under "
     "elements say how far the model tells the poses apart"
 )
+GRAY = "the images have one channel, which is repeated for the three that the model takes"
 
 
 def run_evaluation(
@@ -55,6 +56,7 @@ def run_evaluation(
     names = data.classes or opened.classes or tuple(map(str, range(swept.upright.shape[1])))
     seen = TrainingSupport.from_config(opened.config) if opened.seen is None else TrainingSupport.of(opened.seen)
     probed = Views(data.images[spread(len(data), probe)], preprocessing).upright if probe else None
+    notes = [POSED] * data.posed + [GRAY] * (data.images.shape[1] < preprocessing.channels)
     return Report(
         name=opened.name,
         data=data.name,
@@ -70,7 +72,7 @@ def run_evaluation(
         gap=None if seen is None or data.posed else _gap(seen, group, data, swept.right, len(names)),
         structure=None if probed is None else structure(opened.model, probed),
         logits=tuple(tuple(row) for row in swept.upright[:KEPT].tolist()),
-        note=POSED if data.posed else "",
+        note="; ".join(notes),
         split=data.split,
         manifest_sha256=data.manifest_sha256,
     )

@@ -151,7 +151,7 @@ class BankedConv2d(nn.Module, ABC):
 
     def bank(self, like: Tensor) -> tuple[Any, ...]:
         """`expand()`, from the cache where that is safe."""
-        if self.training or torch.compiler.is_compiling():
+        if self.training or torch.compiler.is_compiling() or torch._C._get_tracing_state():
             return self.expand()
         dtype, kept = _autocast_dtype(like), self._kept
         parameters = [p for p in self.watched() if p is not None]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
-from symdata.errors import HubError
+from symdata.errors import HubError, NotOnHubError
 from zoo.checkpoint.folder import read_checkpoint
 from zoo.checkpoint.manifest import quoted, read_config
 from zoo.checkpoint.tensors import PICKLES
@@ -85,7 +85,11 @@ def _read(ref: str | Path, files: tuple[str, ...], read: Callable[[Path], T]) ->
         return read(found)
     from symdata.hub import snapshot  # the only way to the network
 
-    return read_snapshot(snapshot(found, files), found, read)
+    try:
+        folder = snapshot(found, files)
+    except NotOnHubError as error:
+        raise NotOnHubError(f"there is no folder {str(ref)!r} here; {error}") from None
+    return read_snapshot(folder, found, read)
 
 
 def find(ref: str | Path) -> "Path | Address":

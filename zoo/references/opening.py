@@ -15,7 +15,8 @@ from torch import nn
 
 from symdata.errors import SymdataError
 from symdata.installation.lie_learn import stand_in
-from zoo.checkpoint.tensors import PICKLES, load_strictly, read_tensors
+from zoo.checkpoint.sharded import INDEX, is_index, read_weights
+from zoo.checkpoint.tensors import PICKLES, load_strictly
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.tracer import input_channels
 from zoo.files import bundled
@@ -45,7 +46,7 @@ def open_model(
         ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), `hf:user/model`, `timm:name`, or
             `package.module:callable`, which is called without arguments, or is a module itself. The current folder is
             on the path.
-        weights: a safetensors file that fits the model exactly.
+        weights: a safetensors file that fits the model exactly, or the `.safetensors.index.json` of several.
         arch: the network that `weights` are for, as a zoo name or `package.module:callable`; instead of `ref`.
         size: side in pixels of the images that the model takes; by default what is known about it.
         mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
@@ -65,11 +66,15 @@ def open_model(
     ref, weights = _network_and_weights(ref, weights, arch)
     opened = _open(ref)
     if weights is not None:
-        load_strictly(opened.model, read_tensors(Path(weights)), repr(str(weights)))
-        opened = replace(opened, trained=True, config={}, name=Path(weights).stem)
+        load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
+        opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
     size = opened.size if size is None else size
     preprocessing = _for_channels(opened.model, _preprocessing(opened.preprocessing, size, mean, std))
     return replace(opened, size=size, classes=classes or opened.classes, preprocessing=preprocessing)
+
+
+def _stem(weights: Path) -> str:
+    return weights.name.removesuffix(INDEX) if is_index(weights) else weights.stem
 
 
 def _network_and_weights(
@@ -83,7 +88,7 @@ def _network_and_weights(
             )
             raise ModelError(f"no model was given; {mend}")
         return ref, weights
-    if ref is not None and weights is None and Path(ref).suffix in (".safetensors", *PICKLES):
+    if ref is not None and weights is None and (is_index(ref) or Path(ref).suffix in (".safetensors", *PICKLES)):
         ref, weights = None, ref
     if weights is None:
         raise ModelError(f"--arch {arch} asks for weights; add --weights FILE.safetensors, or give {arch} as the model")

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from symdata.groups import Element
+from symdata.pictures.figure import png_bytes
 from zoo.inference.sweep import sweep
 from zoo.inference.views import Views, turns
 from zoo.preprocessing import Preprocessing
@@ -87,9 +88,8 @@ def _displayed(views: Views, element: Element, preprocessing: Preprocessing) -> 
 
 def _png(pixels: Tensor) -> str:
     array = pixels.permute(1, 2, 0).numpy()
-    file = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array[:, :, :3]).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
+    picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array[:, :, :3])
+    return base64.b64encode(png_bytes(picture, optimize=True)).decode()
 
 
 def _decoded(png: str) -> Tensor:

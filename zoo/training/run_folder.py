@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from symdata.errors import StoreError, first_line
 from symdata.store import lock
-from symdata.store.files import read_json, write_file, write_json
+from symdata.store.files import read_json, replacing, write_file, write_json
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.training.config import TrainConfig
@@ -93,6 +93,11 @@ def _unwritable(folder: Path, error: OSError) -> ModelError:
     return ModelError(f"cannot write {str(folder)!r}: {error.strerror or error}; choose another --out")
 
 
+def _interrupted(path: Path, error: OSError) -> ModelError:
+    reason = error.strerror or error
+    return ModelError(f"cannot write {str(path)!r}: {reason}; free some space and go on with --resume")
+
+
 def begin(folder: Path, config: TrainConfig) -> None:
     """Begin an empty run: remove what an earlier one left, and nothing else."""
     try:
@@ -106,7 +111,7 @@ def begin(folder: Path, config: TrainConfig) -> None:
             else:
                 path.unlink(missing_ok=True)
         write_file(folder / RECIPE, recipe_text(config))
-        (folder / METRICS).write_bytes(b"")
+        write_file(folder / METRICS, b"")
     except OSError as error:
         raise _unwritable(folder, error) from None
 
@@ -114,18 +119,15 @@ def begin(folder: Path, config: TrainConfig) -> None:
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Replace the state in one step; it is streamed, since it may be large."""
     path = folder / STATE / "state.pt"
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path, sync=True) as file:
             torch.save(state | {"format": FORMAT}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
         (folder / STATE / DIVERGED).unlink(missing_ok=True)  # from here on the loss is finite again
-    except OSError as error:
-        raise ModelError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; free some space and go on with --resume"
-        ) from None
+    except (OSError, RuntimeError) as error:
+        failed = error if isinstance(error, OSError) else error.__context__  # torch raises an error of its own
+        if not isinstance(failed, OSError):
+            raise
+        raise _interrupted(path, failed) from None
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
@@ -179,7 +181,8 @@ def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, fo
 
 def note_divergence(folder: Path, error: DivergedError) -> None:
     """Leave a note that the loss diverged; it lets the next run change `MENDS`."""
-    write_json(folder / STATE / DIVERGED, vars(error))
+    with suppress(OSError):  # the divergence is what matters
+        write_json(folder / STATE / DIVERGED, vars(error))
 
 
 class MetricsLog:
@@ -201,8 +204,11 @@ class MetricsLog:
         data = json.dumps(line).encode() + b"\n"
         self.length += len(data)
         if self.writes:
-            with self.path.open("ab") as file:
-                file.write(data)
+            try:
+                with self.path.open("ab") as file:
+                    file.write(data)
+            except OSError as error:
+                raise _interrupted(self.path, error) from None
 
 
 def end(folder: Path) -> None:

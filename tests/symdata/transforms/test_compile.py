@@ -90,7 +90,6 @@ def test_gradients_through_the_graph():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own, when inductor loads
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor compiles C++ for the CPU, and there is no g++")
 def test_inductor(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))

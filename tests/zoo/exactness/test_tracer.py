@@ -143,8 +143,7 @@ def test_a_model_whose_way_depends_on_the_image_is_unknown():
 
 
 def test_a_scripted_model_is_seen_too():
-    with pytest.warns(DeprecationWarning, match="torch.jit"):
-        scripted = torch.jit.trace(nn.Sequential(nn.Conv2d(1, 1, 3, 2, 1)), torch.zeros(1, 1, 8, 8))
+    scripted = torch.jit.trace(nn.Sequential(nn.Conv2d(1, 1, 3, 2, 1)), torch.zeros(1, 1, 8, 8))
     report = audit(scripted, 32, in_chans=1)
     assert not report.exact and report.layers[0].kind == "conv"
 

@@ -59,6 +59,15 @@ def numbers(report: dict) -> dict:
     return {key: value for key, value in report.items() if key not in ("name", "data", "note", "weights_sha256")}
 
 
+@pytest.mark.slow
+def test_the_test_of_the_live_hub_can_run(shared_hub: LoopbackHub) -> None:
+    """With the loopback Hub as the live one: token and endpoint reach it."""
+    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
+    done = shared_hub.run(code, f"{__file__}::test_the_live_hub", SYMDATA_LIVE_HUB="1")
+    assert "1 passed" in done.stdout
+    assert any(call.method == "DELETE" and call.status == 200 for call in shared_hub.requests)
+
+
 @pytest.mark.skipif(
     os.environ.get("SYMDATA_LIVE_HUB") != "1", reason="set SYMDATA_LIVE_HUB=1 and HF_TOKEN to use the Hub"
 )

@@ -1,5 +1,6 @@
 """Networks and weights of one's own, and any model that a command may be given."""
 
+import json
 import sys
 import textwrap
 import time
@@ -206,3 +207,14 @@ def test_weights_that_do_not_fit(mine, here, change, sentence):
 def test_parts_that_do_not_go_together(here, options, sentence):
     with pytest.raises(ModelError, match=sentence):
         open_model(**options)
+
+
+def test_weights_in_several_files(mine, here):
+    state = open_model(f"{mine}:build").model.state_dict()
+    safetensors.torch.save_file({key: value + 1 for key, value in state.items()}, here / "part.safetensors")
+    (here / "big.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict.fromkeys(state, "part.safetensors")})
+    )
+    opened = open_model("big.safetensors.index.json", arch=f"{mine}:build")
+    assert (opened.name, opened.trained) == ("big", True)
+    assert opened.model.state_dict()["head.bias"].equal(state["head.bias"] + 1)

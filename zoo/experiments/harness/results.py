@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 import symdata
-from symdata.pictures.contact_sheet import save
-from symdata.pictures.figure import as_picture
-from symdata.store.files import write_file, write_json
+from symdata.pictures.figure import as_picture, png_bytes
+from symdata.store.files import json_text, write_together
 from zoo.experiments.harness.catalog import CATALOG
 from zoo.experiments.harness.experiment import find_experiment
 from zoo.experiments.harness.provenance import provenance
@@ -74,7 +73,6 @@ def to_dict(sections: Sequence[Section], setting: Setting) -> dict[str, Any]:
 def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     """The files of the record, into `setting.record` or `setting.out`."""
     out, notes = setting.record or setting.out, (setting.record or setting.out) / NOTES
-    out.mkdir(parents=True, exist_ok=True)
     records = [record for section in sections for record in section.records]
     facts = header(setting, records) | {"command": f"`{setting.command}`"}
     body = [f"# {find_experiment(setting.experiment).title}"]
@@ -82,14 +80,15 @@ def write(sections: Sequence[Section], setting: Setting) -> list[Path]:
     body += [section.markdown for section in sections]
     body += [notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
     runs = [json.dumps(record.to_dict()) for record in records]
-    return [
-        write_file(out / "README.md", "\n\n".join(body) + "\n"),
-        write_json(out / "results.json", to_dict(sections, setting), indent=1),
-        write_file(out / ROWS, "\n".join(runs) + "\n"),
-        *(_picture(section, out) for section in sections if section.drawing),
-    ]
+    files: dict[Path, bytes | str] = {
+        out / "README.md": "\n\n".join(body) + "\n",
+        out / "results.json": json_text(to_dict(sections, setting), indent=1),
+        out / ROWS: "\n".join(runs) + "\n",
+    }
+    pictures = {out / f"{section.part}.png": _picture(section) for section in sections if section.drawing}
+    return write_together(files | pictures)
 
 
-def _picture(section: Section, out: Path) -> Path:
+def _picture(section: Section) -> bytes:
     small = as_picture(section.plot()).quantize(PALETTE, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    return save(small, out / f"{section.part}.png")
+    return png_bytes(small)

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -91,6 +92,14 @@ class SteerableConv2d(ExpandedConv2d):
         self.basis = nn.Buffer(basis, persistent=False)  # (K, d_out, d_in, k, k), shared with its likes
         self.weight = nn.Parameter(torch.empty(spec.fields_out, spec.fields_in, len(basis)))
         self.reset_parameters()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # torch would give channels_last, which has four axes, to the five of the basis too
+        def flat(tensor: Tensor) -> Tensor:
+            return fn(tensor.flatten(1)).view(tensor.shape) if tensor.ndim == 5 else fn(tensor)
+
+        super()._apply(flat, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def reset_parameters(self) -> None:
         """Draw new coefficients: their variance times the energy of a channel's filter, over all inputs, is 2."""

@@ -96,8 +96,8 @@ class FieldNorm(nn.BatchNorm2d):
     """Batch norm of (B, n C, H, W) with one mean, variance, weight and bias per field, shared by its n samples."""
 
     def forward(self, x: Tensor) -> Tensor:
-        b, _, h, w = x.shape
-        return super().forward(x.reshape(-1, self.num_features, h, w)).reshape(b, -1, h, w)
+        h, w = x.shape[2:]
+        return super().forward(x.reshape(-1, self.num_features, h, w)).reshape(x.shape)
 
 
 class FieldNonlinearity(nn.Module):
@@ -163,4 +163,6 @@ def mix(matrix: Tensor | None, x: Tensor) -> Tensor:
     if matrix is None:
         return x
     b, rows = len(x), matrix.shape[1]
-    return (matrix @ x.reshape(b, rows, -1)).reshape(b, -1, *x.shape[2:])
+    fields = x.shape[1] // rows  # said in full, since -1 is ambiguous for a batch of none
+    flat = x.reshape(b, rows, fields * math.prod(x.shape[2:]))
+    return (matrix @ flat).reshape(b, len(matrix) * fields, *x.shape[2:])

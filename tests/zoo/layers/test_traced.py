@@ -1,0 +1,33 @@
+"""Layers in other hands: traces of torch.jit use their own weights; batches of none; channels_last."""
+
+import pytest
+import torch
+
+from zoo import create
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of shapes that are checked
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("name", ["z2cnn_12", "p4cnn_12", "p4mcnn_12", "c8cnn_12", "z2pathcnn_28"])
+def test_weights_that_are_loaded_into_a_trace_are_used(name, gradients):
+    first, second = (create(name, num_classes=3, in_chans=1, width=4, seed=seed).eval() for seed in (0, 1))
+    x = torch.randn(2, 1, 12, 12) if name.endswith("12") else torch.randn(2, 1, 28, 28)
+    with torch.no_grad():
+        wanted, other = first(x), second(x)  # now the filter banks are kept
+    with torch.set_grad_enabled(gradients):
+        traced, second = (torch.jit.trace(model, x) for model in (first, second))
+        assert traced(x).allclose(wanted, atol=1e-5)
+        traced.load_state_dict(second.state_dict())
+        assert traced(x).allclose(other, atol=1e-5) and not other.allclose(wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["p4cnn_12", "c8cnn_12", "d8cnn_12", "so2cnn_12", "o2cnn_12"])
+def test_a_batch_of_none_and_another_layout_in_memory(name):
+    model, other = (create(name, num_classes=3, in_chans=2, width=4, seed=seed).eval() for seed in (0, 1))
+    x = torch.randn(2, 2, 12, 12)
+    with torch.no_grad():
+        wanted = model(x)
+        assert model(x[:0]).shape == (0, 3)
+        last = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+        assert last.allclose(wanted, atol=1e-5) and not last.allclose(other(x), atol=1e-3)
+        assert model.double()(x.double()).dtype == torch.float64

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from zoo.layers import act_on_features as act_on_features
     from zoo.measure.feature_error import FeatureError as FeatureError
     from zoo.measure.feature_error import feature_error as feature_error
-    from zoo.models.registry import create as create
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.creating import create as create
     from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models
     from zoo.references.loading import info as info

@@ -11,6 +11,8 @@ from symdata.lazy import lazy_names
 if TYPE_CHECKING:
     from zoo.checkpoint.folder import read_checkpoint as read_checkpoint
     from zoo.checkpoint.folder import save_checkpoint as save_checkpoint
+    from zoo.deployment.formats import export_pipeline as export_pipeline
+    from zoo.deployment.pipeline import pipeline as pipeline
     from zoo.errors import ModelError as ModelError
     from zoo.evaluation.images import ImageSet as ImageSet
     from zoo.evaluation.report import Report as Report

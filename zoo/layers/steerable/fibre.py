@@ -140,7 +140,7 @@ class FibrePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         samples = mix(self.sampling, x)
-        return samples.view(len(x), self.count, samples.shape[1] // self.count, *x.shape[2:]).amax(1)
+        return samples.view(x.shape[0], self.count, samples.shape[1] // self.count, *x.shape[2:]).amax(1)
 
 
 def register_sampling(module: nn.Module, fibre: Fibre) -> None:
@@ -162,5 +162,5 @@ def mix(matrix: Tensor | None, x: Tensor) -> Tensor:
     """(M, d) times fields (B, d C, ...), field by field and pixel by pixel: (B, M C, ...); None is the identity."""
     if matrix is None:
         return x
-    b, rows = len(x), matrix.shape[1]
+    b, rows = x.shape[0], matrix.shape[1]
     return (matrix @ x.reshape(b, rows, -1)).reshape(b, -1, *x.shape[2:])

@@ -28,6 +28,7 @@ COMMANDS = {
     "measure": "Measure invariance, equivariance and Lie derivatives.",
     "degree": "Say how much symmetry a model learned, beside the truth.",
     "report": "Write one page about models, side by side.",
+    "export": "Write a model with its preprocessing as ONNX or pt2.",
     "card": "Render a model's card again, with its picture.",
     "publish": "Upload a dataset or a model with its card to the Hub.",
     "pull": "Fetch a model or a dataset from the Hub into a folder.",

@@ -11,6 +11,8 @@ from symdata.lazy import lazy_names
 if TYPE_CHECKING:
     from zoo.checkpoint.folder import read_checkpoint as read_checkpoint
     from zoo.checkpoint.folder import save_checkpoint as save_checkpoint
+    from zoo.deployment.formats import export_pipeline as export_pipeline
+    from zoo.deployment.pipeline import pipeline as pipeline
     from zoo.errors import ModelError as ModelError
     from zoo.evaluation.images import ImageSet as ImageSet
     from zoo.evaluation.report import Report as Report
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
     from zoo.layers import act_on_features as act_on_features
     from zoo.measure.feature_error import FeatureError as FeatureError
     from zoo.measure.feature_error import feature_error as feature_error
-    from zoo.models.registry import create as create
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.creating import create as create
     from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models
     from zoo.references.loading import info as info

@@ -74,7 +74,8 @@ def audit_source(
     """Audit how symmetric images really are: `asymmetry.audit` of a dataset folder or any source.
 
     Args:
-        place: a dataset folder of symdata, or whatever `open_source` opens, images in memory too. The recorded elements are not read.
+        place: a dataset folder of symdata, or whatever `open_source` opens, images in memory too. The recorded elements
+            are not read.
         split: which; None: the first.
         group: as for `asymmetry.audit`.
         limit: most images to examine, drawn at random but always the same ones.

@@ -154,7 +154,7 @@ class AffineRange(nn.Module):
             inverse: whether to move by the inverse elements.
             resample: kernel for this call; None for that of the module.
         """
-        if images.ndim != 4 or not images.is_floating_point() or len(draws) not in (1, len(images)):
+        if images.ndim != 4 or not images.is_floating_point() or draws.shape[0] not in (1, images.shape[0]):
             got = f"{len(draws)} draws for images {images.dtype} {tuple(images.shape)}"
             raise ShapeError(
                 f"{got}, expected one, or one for each, of floats (B, C, H, W); divide uint8 images by 255"
@@ -163,7 +163,7 @@ class AffineRange(nn.Module):
         # in `warp`: half precision cannot hold the position of a pixel.
         dtype = _wide(images.dtype)
         source = self.matrices(draws if inverse else -draws).to(dtype)
-        grid = _grid(source, images.shape[-2], images.shape[-1]).expand(len(images), -1, -1, -1)
+        grid = _grid(source, images.shape[-2], images.shape[-1]).expand(images.shape[0], -1, -1, -1)
         kernel = self.resample if resample is None else resample
         moved = F.grid_sample(images.to(dtype), grid, mode=kernel, padding_mode=self.padding, align_corners=False)
         return apply_mask(moved, self.mask).to(images.dtype)

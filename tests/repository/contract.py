@@ -44,7 +44,8 @@ MAY_IMPORT = {
         "checkpoint": "errors evaluation exactness files inference measure models preprocessing",
         "hub": "checkpoint errors files models preprocessing",
         "references": "checkpoint devices errors evaluation exactness files hub inference models preprocessing",
-        "training": "checkpoint devices errors exactness files layers models objectives preprocessing",
+        "deployment": "checkpoint errors inference references",
+        "training": "checkpoint devices errors exactness files layers models objectives preprocessing references",
         "report": "errors evaluation exactness inference measure preprocessing",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"

@@ -62,7 +62,7 @@ class GroupBatchNorm2d(nn.Module):
         if is_channels_last(x) and not torch.compiler.is_compiling():
             return self._by_channel(x, size)
         # Group-major: the group axis folds into the batch for free.
-        folded = x.reshape(len(x) * size, self.num_fields, *x.shape[2:])
+        folded = x.reshape(x.shape[0] * size, self.num_fields, *x.shape[2:])
         y = F.batch_norm(
             folded, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
         )

@@ -53,7 +53,7 @@ class DenseSpatial2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_maps(x, self.in_channels, self.in_size)
-        return F.linear(x.flatten(1), self.weight, self.bias).view(len(x), self.out_channels, *self.out_size)
+        return F.linear(x.flatten(1), self.weight, self.bias).view(x.shape[0], self.out_channels, *self.out_size)
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, {self.in_size}, {self.out_size}, bias={self.bias is not None}"

@@ -21,7 +21,7 @@ from symdata.groups import Group
 from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
-from zoo.models.spec import NetworkSpec, check_keys
+from zoo.models.spec import BOUNDS, NetworkSpec, check_keys
 
 FORM = "averaged"
 AVERAGES = ("log_prob", "logits", "prob")
@@ -96,6 +96,20 @@ class InvarianceAverage(nn.Module):
         if size is None and name is not None:
             size = ModelName.parse(name).size
         return self.range.half_widths(size)
+
+    @property
+    def num_features(self) -> int:
+        """Numbers that the classifier reads."""
+        return cast(int, self.network.num_features)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer of the network."""
+        return cast(nn.Module, self.network.get_classifier())  # type: ignore[operator]
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the classifier of the network by one with fresh weights."""
+        whole("num_classes", num_classes, 1, BOUNDS["num_classes"], ModelError, "; an average needs logits")
+        self.network.reset_classifier(num_classes)  # type: ignore[operator]
 
     def features(self, images: Tensor) -> Tensor:
         """The last feature map of the network for the images as they are; `ShapeError` for those that do not fit."""

@@ -4,12 +4,13 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, whole
 from symdata.groups import Group
+from zoo.errors import ModelError
 from zoo.layers import GroupPool
 from zoo.layers.regular import order
 from zoo.layers.subsampling.downsampling import on_torus
-from zoo.models.spec import NetworkSpec
+from zoo.models.spec import BOUNDS, KEYS, NetworkSpec
 
 
 class Network(nn.Module):
@@ -23,7 +24,7 @@ class Network(nn.Module):
         trunk: images to feature maps, group-major.
         in_chans: channels of the images.
         fields: of the last feature map.
-        num_classes: number of logits.
+        num_classes: number of logits; 0 for no classifier, and the output is (B, num_features).
         coset_pool: whether to take the maximum over the group before the classifier.
         coset_first: whether that comes before the mean over space; the two do not commute.
         minimum: smallest side, in pixels, at which the trunk can run.
@@ -34,6 +35,8 @@ class Network(nn.Module):
     """Name of the trunk in state dicts."""
     max_parameters: ClassVar[int] = 200_000_000
     """Nothing larger is built: a config file from elsewhere must not fill the memory."""
+    num_features: int
+    """Numbers that the classifier reads."""
     architecture: dict[str, Any]
     """Plain data from which `zoo.models.registry.build` makes the same module; empty unless it was made by name."""
 
@@ -57,7 +60,8 @@ class Network(nn.Module):
         self.add_module(self.TRUNK, trunk)
         pool, orientations = self.pooling(self.group)
         self.pool = pool if coset_pool else nn.Identity()
-        self.head = nn.Linear(fields * (1 if coset_pool else orientations), num_classes)
+        self.num_features = fields * (1 if coset_pool else orientations)
+        self.head = self._classifier()
 
     @staticmethod
     def pooling(group: Group) -> tuple[nn.Module, int]:
@@ -83,13 +87,46 @@ class Network(nn.Module):
         return out
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.features(images)  # (B, |G| C, H', W')
+        return self.forward_head(self.features(images))
+
+    # As in timm.
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The same as `features`: (B, in_chans, H, W) -> (B, |G| fields, H', W')."""
+        return self.features(images)
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pool the last feature map and classify it: (B, |G| fields, H', W') -> (B, num_classes).
+
+        Args:
+            features: as `features` returns them.
+            pre_logits: whether to return what the classifier reads, (B, num_features).
+        """
         if self.coset_first:
-            pooled = self.pool(features).mean((-2, -1))  # (B, C)
+            pooled: Tensor = self.pool(features).mean((-2, -1))
         else:
             pooled = self.pool(features.mean((-2, -1)))
-        logits: Tensor = self.head(pooled)
-        return logits
+        return pooled if pre_logits else self.head(pooled)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer, from (B, num_features) to (B, num_classes)."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the classifier by one with fresh weights; 0 leaves it out, and the output is (B, num_features).
+
+        The attributes `classes` and `config` of a loaded model are removed: they describe the old classifier.
+        """
+        whole("num_classes", num_classes, 0, BOUNDS["num_classes"], ModelError)
+        self.num_classes, weight = num_classes, next(self.parameters())
+        self.head = self._classifier().to(weight)
+        for described in ("classes", "config"):
+            vars(self).pop(described, None)
+        if self.architecture:
+            self.architecture = self.architecture | {KEYS["num_classes"]: num_classes}
+
+    def _classifier(self) -> nn.Module:
+        return nn.Linear(self.num_features, self.num_classes) if self.num_classes else nn.Identity()
 
     # The registry calls these for the description of a network; all but the first allocate nothing.
 

@@ -5,7 +5,7 @@ Names are explained in `zoo.models.names`; the families are found in `zoo.models
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -92,6 +92,40 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
         group, 2**29 numbers in them (2 GiB); one on a finer group 2**26 numbers in all (256 MiB).
     """
     return _read(architecture).build()
+
+
+def variant(architecture: Mapping[str, Any], *, seed: int | None = None, **facts: Any) -> nn.Module:
+    """The module that `architecture` describes with some facts changed, and fresh weights.
+
+    Args:
+        architecture: as for `build`.
+        seed: as for `create`.
+        facts: `name`, of the same family and group; `num_classes`, `in_chans`, `width`, or a choice of the family.
+            None leaves a fact as it is.
+
+    Raises:
+        ModelError: for what `build` and `create` refuse, and for a name of another family.
+    """
+    given = {key: value for key, value in facts.items() if value is not None}
+    spec = _read(architecture)
+    if isinstance(spec, AveragedSpec):
+        changed: NetworkSpec | AveragedSpec = replace(spec, network=_changed(spec.network, given))
+    else:
+        changed = _changed(spec, given)
+    with seeded(seed):
+        return changed.build()
+
+
+def _changed(spec: NetworkSpec, given: Mapping[str, Any]) -> NetworkSpec:
+    name = given.get("name", spec.name)
+    parsed = (ModelName.parse(name) if isinstance(name, str) else name).bare
+    if parsed.head != spec.name.head:
+        raise ModelError(f"{parsed} is another network than {spec.name}, expected {spec.name.head} at any size")
+    own = {key: value for key, value in given.items() if key in ("num_classes", "in_chans", "width")}
+    choices = {key: value for key, value in given.items() if key not in (*own, "name")}
+    if unknown := [key for key in choices if key not in spec.choices]:
+        raise ModelError(f"{parsed} has no choice {unknown[0]!r}; it has {', '.join(spec.choices)}")
+    return replace(spec, name=parsed, **own, choices=dict(spec.choices) | choices)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class NetworkSpec:
     name: ModelName
     """Without data."""
     num_classes: int
-    """Number of logits."""
+    """Number of logits; 0 for no classifier."""
     in_chans: int
     """Channels of the images."""
     width: int | tuple[int, ...]
@@ -49,8 +49,8 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         self._check_size(self.family.minimum)
-        for key in ("num_classes", "in_chans"):
-            whole(key, getattr(self, key), 1, BOUNDS[key], ModelError)
+        whole("num_classes", self.num_classes, 0, BOUNDS["num_classes"], ModelError, "; 0 leaves the classifier out")
+        whole("in_chans", self.in_chans, 1, BOUNDS["in_chans"], ModelError)
         usual, stages = self.family.width(self.name), self.family.stages
         if isinstance(self.width, list | tuple):
             object.__setattr__(self, "width", tuple(self.width))

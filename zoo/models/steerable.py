@@ -56,7 +56,7 @@ def export(model: nn.Module) -> nn.Module:
     for key, module in model.named_modules():
         if isinstance(module, ExpandedConv2d):
             state[f"{key}.weight"] = _exported_filter(module).contiguous()
-    weight = model.get_parameter("head.weight")
+    weight = next(model.parameters())
     net.to(device=weight.device, dtype=weight.dtype).load_state_dict(state)
     return net
 

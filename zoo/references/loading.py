@@ -24,6 +24,7 @@ from zoo.errors import ModelError
 from zoo.files import CONFIG, GOLDEN, NAME, WEIGHTS, bundled, bundled_folder, is_bundled
 from zoo.hub.snapshot import read_snapshot
 from zoo.inference.opened_model import OpenedModel
+from zoo.references.transfer import transferred
 
 if TYPE_CHECKING:
     from symdata.hub import Address
@@ -36,16 +37,22 @@ NAMESPACE = "SYMDATA_HUB_NAMESPACE"
 _MEND = "give a name of `symdata models`, a folder, or user/repo@revision"
 
 
-def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
+def load(
+    ref: str | Path, *, num_classes: int | None = None, in_chans: int | None = None, device: str = "cpu"
+) -> nn.Module:
     """Load a trained model; its hashes and golden logits are checked.
 
     Args:
         ref: a folder, a bundled name, `user/repo` or `user/repo@revision`; a folder here goes before a bundled name.
+        num_classes: another number of logits than it was trained for: the classifier is then new, the rest is kept.
+            0 leaves the classifier out, and the output is its features (B, num_features).
+        in_chans: another number of channels of the images; see `zoo.create`.
         device: where the model is moved.
 
     Returns:
         The model in eval mode. `.preprocessing` turns uint8 images (B, C, H, W) into its input, `.classes` names its
-        logits, `.config` is the content of config.json.
+        logits, `.config` is the content of config.json. With `num_classes` or `in_chans`, `.new_tensors` are the names
+        of the tensors that are not trained, and there is no `.config`.
 
     Raises:
         ModelError: if there is no such model, or any part of it is missing or was changed.
@@ -57,8 +64,13 @@ def load(ref: str | Path, *, device: str = "cpu") -> nn.Module:
         >>> images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
         >>> model(model.preprocessing(images)).shape
         torch.Size([2, 10])
+        >>> load("p4cnn_28.mnist-none", num_classes=0)(model.preprocessing(images)).shape
+        torch.Size([2, 10])
     """
-    return on_device(read_trained(ref).model, device)
+    trained = read_trained(ref)
+    if num_classes is None and in_chans is None:
+        return on_device(trained.model, device)
+    return on_device(transferred(trained, num_classes=num_classes, in_chans=in_chans), device)
 
 
 def info(ref: str | Path) -> dict[str, Any]:

@@ -56,6 +56,15 @@ class TrainConfig(PlainData):
 
     data: str = declare(MISSING, text(), "A dataset folder by `symdata make`; its test split is never opened.")
     model: str = declare(MISSING, text(), "Name with the input size in pixels: p4cnn_28; `symdata models` lists them.")
+    init: str | None = declare(
+        None,
+        text(),
+        "A trained model to begin with: a name, folder or user/repo; another classifier is new.",
+        none="random",
+    )
+    freeze: str = declare(
+        "none", one_of("none", "body"), "With --init: keep these weights as they are; body: all but the classifier."
+    )
     out: str | None = declare(None, text(), "The model folder.", none="named after model and dataset, here")
     epochs: int = declare(10, whole(1, 100_000), "Passes over the training images.")
     batch_size: int = declare(64, whole(1, 1 << 20), "Images per step, all processes together.")
@@ -145,6 +154,10 @@ class TrainConfig(PlainData):
             raise ModelError("batch_size is 1, and batch norm needs at least 2 images; use 2 or more")
         if (self.mean is None) != (self.std is None):
             raise ModelError(f"mean is {self.mean} and std is {self.std}; give both, or neither to have them measured")
+        if self.freeze != "none" and self.init is None:
+            raise ModelError(
+                f"freeze is {self.freeze!r} and the weights are random; name a trained model: --init MODEL"
+            )
         if self.keep == "best" and self.validation == 0.0:
             raise ModelError("keep is 'best' and validation is 0; hold some images out, as in validation 0.1")
 

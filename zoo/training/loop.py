@@ -141,7 +141,7 @@ def _epoch(
     config, accelerator, steps = state.config, state.accelerator, len(batches)
     meter, lr = Meter(accelerator, epoch + 1, epoch * steps), config.lr
     _seed_dropout(config.seed, epoch, accelerator)
-    model, optimizer = state.model.train(), state.optimizer
+    model, optimizer = state.training(), state.optimizer
     # Where reading a number costs nothing, a loss that is not finite stops the run in its own step.
     every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
     for k, (images, labels, size) in enumerate(batches.epoch(epoch), 1):

@@ -15,9 +15,11 @@ from symdata.symmetry import Symmetry
 from zoo.devices import check_device
 from zoo.exactness.audits import Audit, audit
 from zoo.models.names import ModelName
-from zoo.models.registry import create, export
+from zoo.models.registry import create, export, seeded
 from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
+from zoo.references.loading import read_trained
+from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
 
@@ -109,16 +111,7 @@ def prepare(config: TrainConfig) -> TrainingPlan:
     # From here on, classes have numbers: those of the labels.
     config = replace(config, symmetry=str(Symmetry.parse(config.symmetry).resolve(data.classes)))
     preprocessing = make_preprocessing(config, name.size, data.train)
-    model = create(
-        name,
-        num_classes=len(data.classes),
-        in_chans=preprocessing.channels,
-        width=config.width,
-        coset_pool=config.coset_pool,
-        dropout=config.dropout,
-        **config.choices(),
-        seed=config.seed,
-    )
+    model = _network(config, name, data, preprocessing.channels)
     objective_of(model, config.objective)  # raises if it does not fit
     full = checkpoint_name(config, name, data)
     return TrainingPlan(
@@ -131,6 +124,23 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         model=model,
         audit=audit(export(model), name.size, in_chans=preprocessing.channels),
     )
+
+
+def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels: int) -> nn.Module:
+    """The network with its initial weights, in training mode, with those to be trained that `freeze` leaves."""
+    facts: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": channels, "width": config.width}
+    facts["dropout"] = config.dropout
+    if config.init is None:
+        return create(name, **facts, coset_pool=config.coset_pool, **config.choices(), seed=config.seed)
+    source, kept = read_trained(config.init), {} if config.coset_pool else {"coset_pool": False}
+    model = transferred(source, name=name, **facts, **kept, **config.choices(), seed=config.seed)
+    if source.classes != data.classes:  # as many classes, but others
+        with seeded(config.seed):
+            model.reset_classifier(len(data.classes))  # type: ignore[operator]
+    if config.freeze == "body":
+        model.requires_grad_(False)
+        model.get_classifier().requires_grad_(True)  # type: ignore[operator]
+    return model.train()
 
 
 def checkpoint_name(config: TrainConfig, name: ModelName, data: TrainingData) -> str:

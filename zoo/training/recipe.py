@@ -52,11 +52,13 @@ def recipe_text(config: TrainConfig) -> str:
 
 
 def public_fields(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a config that may be published: without `out`, and without the path of the dataset's folder."""
+    """The fields of a config that may be published: without `out`, and without the paths of other folders."""
     fields = config.to_dict()
     del fields["out"]
-    place = PurePath(fields["data"])
-    fields["data"] = place.name if place.is_absolute() or ".." in place.parts else place.as_posix()
+    for name in ("data", "init"):
+        if fields[name] is not None:
+            place = PurePath(fields[name])
+            fields[name] = place.name if place.is_absolute() or ".." in place.parts else place.as_posix()
     return fields
 
 

@@ -36,6 +36,14 @@ class TrainingState:
         self.best: dict[str, Any] | None = None
         self.changes: list[dict[str, Any]] = []
 
+    def training(self) -> nn.Module:
+        """The network in training mode; a frozen body is in eval mode, so that its norms keep their statistics."""
+        model: nn.Module = self.model.train()
+        if self.config.freeze == "body":
+            self.plain.eval()
+            self.plain.get_classifier().train()  # type: ignore[operator]
+        return model
+
     def restore(self, saved: dict[str, Any] | None, changes: dict[str, Any]) -> None:
         """Go back to what `saved()` returned; `changes` are the fields that are different from now on."""
         if saved is None:

@@ -140,7 +140,7 @@ class FibrePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         samples = mix(self.sampling, x)
-        return samples.view(len(x), self.count, samples.shape[1] // self.count, *x.shape[2:]).amax(1)
+        return samples.view(x.shape[0], self.count, samples.shape[1] // self.count, *x.shape[2:]).amax(1)
 
 
 def register_sampling(module: nn.Module, fibre: Fibre) -> None:
@@ -162,7 +162,7 @@ def mix(matrix: Tensor | None, x: Tensor) -> Tensor:
     """(M, d) times fields (B, d C, ...), field by field and pixel by pixel: (B, M C, ...); None is the identity."""
     if matrix is None:
         return x
-    b, rows = len(x), matrix.shape[1]
+    b, rows = x.shape[0], matrix.shape[1]
     fields = x.shape[1] // rows  # said in full, since -1 is ambiguous for a batch of none
     flat = x.reshape(b, rows, fields * math.prod(x.shape[2:]))
     return (matrix @ flat).reshape(b, len(matrix) * fields, *x.shape[2:])

@@ -103,7 +103,7 @@ def group_index(features: Tensor, group: Group | str, smooth: int = 5, element: 
     if features.ndim != 4:
         raise ShapeError(f"features are {tuple(features.shape)}, expected (B, |G| C, H, W)")
     score = activity(features, group, smooth)
-    b, width = len(features), features.shape[-1]
+    b, width = features.shape[0], features.shape[-1]
     total = score.sum(1).flatten(1)  # (B, H W)
     best = total.argmax(1)
     tied = (total == total.amax(1, keepdim=True)).sum(1) > 1

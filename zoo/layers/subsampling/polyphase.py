@@ -33,7 +33,7 @@ def polyphase(x: Tensor, phase: Tensor, stride: int) -> Tensor:
     """
     split = _split(x, stride)  # (B, C, h, s, w, s)
     row, column = (phase % stride).unbind(1)
-    batch = torch.arange(len(x), device=x.device)
+    batch = torch.arange(x.shape[0], device=x.device)
     return split.permute(0, 3, 5, 1, 2, 4)[batch, row, column]
 
 

@@ -123,6 +123,10 @@ class FieldNet(Network):
     def pooling(group: Group) -> tuple[nn.Module, int]:
         return FibrePool(Fibre(group)), Fibre(group).size
 
+    def reset_classifier(self, num_classes: int) -> None:
+        super().reset_classifier(num_classes)
+        self.spec = replace(self.spec, num_classes=num_classes)
+
     @property
     def is_steerable(self) -> bool:
         """Whether there is something to export."""

@@ -1,0 +1,107 @@
+"""Transfer learning: the weights of a trained model in a network with other classes, channels or size."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import ModelError
+from zoo.inference.opened_model import OpenedModel
+from zoo.models import registry
+from zoo.models.names import ModelName
+from zoo.preprocessing import Preprocessing
+
+logger = logging.getLogger("zoo")
+
+
+def transferred(source: OpenedModel, *, seed: int | None = None, **facts: Any) -> nn.Module:
+    """A network like `source`, with some facts changed and all weights that fit; in eval mode.
+
+    Args:
+        source: a network that `zoo.create` can make.
+        seed: of the fresh weights.
+        facts: as for `zoo.models.registry.variant`: `name`, `num_classes`, `in_chans`, ...
+    """
+    architecture = getattr(source.model, "architecture", None)
+    if not architecture:
+        raise ModelError(f"{source.name!r} was not made by zoo.create, so no network like it can be made")
+    network = registry.variant(architecture, seed=seed, **facts)
+    fresh = transfer(source.model, network)
+    known: dict[str, Any] = {"new_tensors": fresh}
+    if source.preprocessing is not None:
+        name = facts.get("name")
+        size = source.preprocessing.size if name is None else ModelName.parse(str(name)).size
+        known["preprocessing"] = _preprocessing(source.preprocessing, size, facts.get("in_chans"))
+    if source.classes is not None and not fresh:
+        known["classes"] = source.classes
+    for attribute, value in known.items():
+        setattr(network, attribute, value)
+    if fresh:
+        logger.warning("%s: not trained, because they are new: %s", source.name, ", ".join(fresh))
+    return network.eval()
+
+
+def _preprocessing(known: Preprocessing, size: int, channels: int | None) -> Preprocessing:
+    """For another size, and for another number of channels: each then has the mean of the old means and deviations."""
+    if channels in (None, known.channels):
+        return replace(known, size=size)
+    mean, std = ((sum(values) / len(values),) * channels for values in (known.mean, known.std))
+    return replace(known, size=size, mean=mean, std=std)
+
+
+@torch.no_grad()
+def transfer(source: nn.Module, target: nn.Module, *, classifier: bool = True) -> tuple[str, ...]:
+    """Copy the weights and statistics of `source` to `target`, which has the same layers.
+
+    Args:
+        source: a trained network.
+        target: a network of the same family, group and width; its number of classes and channels may differ.
+        classifier: whether the classifier is copied too, if it has the same size.
+
+    Returns:
+        Names of the tensors of `target` that were not copied.
+
+    Raises:
+        ModelError: for any other difference between the two.
+
+    Example:
+        >>> import zoo
+        >>> trained, fresh = zoo.load("p4cnn_28.mnist-none"), zoo.create("p4cnn_28", num_classes=3, in_chans=1)
+        >>> transfer(trained, fresh)
+        ('head.weight', 'head.bias')
+    """
+    own, given, fresh = target.state_dict(), source.state_dict(), []
+    head = tuple(f"{name}." for name, module in target.named_modules() if module is _head(target))
+    for key, tensor in own.items():
+        found = given.get(key)
+        if head and key.startswith(head) and (not classifier or found is None or found.shape != tensor.shape):
+            fresh.append(key)
+        elif found is None:
+            raise ModelError(f"the trained network has no {key!r}; {_MEND}")
+        else:
+            tensor.copy_(found if found.shape == tensor.shape else _channels(key, found, tensor.shape))
+    names = tuple(f"{name}." for name, module in source.named_modules() if module is _head(source))
+    if left := [key for key in given if key not in own and not (names and key.startswith(names))]:
+        raise ModelError(f"the trained network has {left[0]!r}, and the new one has not; {_MEND}")
+    return tuple(fresh)
+
+
+_MEND = "take a network with the same name but for its size, and the same width and choices"
+
+
+def _head(model: nn.Module) -> nn.Module | None:
+    """The classifier, where the model says which layer it is."""
+    getter = getattr(model, "get_classifier", None)
+    return getter() if callable(getter) else None
+
+
+def _channels(key: str, trained: Tensor, shape: torch.Size) -> Tensor:
+    """Filters for another number of input channels: their sum over the channels, spread evenly.
+
+    Every orientation changes alike, so what was equivariant stays so.
+    """
+    if trained.ndim < 3 or (*trained.shape[:1], *trained.shape[2:]) != (*shape[:1], *shape[2:]):
+        raise ModelError(f"{key!r} is {tuple(trained.shape)} in the trained network and {tuple(shape)} here; {_MEND}")
+    return trained.sum(1, keepdim=True).expand(shape) / shape[1]

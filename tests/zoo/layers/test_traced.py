@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.support.steerable import require_escnn
 from zoo import create
 
 
@@ -10,6 +11,8 @@ from zoo import create
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("name", ["z2cnn_12", "p4cnn_12", "p4mcnn_12", "c8cnn_12", "z2pathcnn_28"])
 def test_weights_that_are_loaded_into_a_trace_are_used(name, gradients):
+    if name.startswith("c8"):
+        require_escnn()
     first, second = (create(name, num_classes=3, in_chans=1, width=4, seed=seed).eval() for seed in (0, 1))
     x = torch.randn(2, 1, 12, 12) if name.endswith("12") else torch.randn(2, 1, 28, 28)
     with torch.no_grad():
@@ -23,6 +26,8 @@ def test_weights_that_are_loaded_into_a_trace_are_used(name, gradients):
 
 @pytest.mark.parametrize("name", ["p4cnn_12", "c8cnn_12", "d8cnn_12", "so2cnn_12", "o2cnn_12"])
 def test_a_batch_of_none_and_another_layout_in_memory(name):
+    if not name.startswith("p4"):
+        require_escnn()
     model, other = (create(name, num_classes=3, in_chans=2, width=4, seed=seed).eval() for seed in (0, 1))
     x = torch.randn(2, 2, 12, 12)
     with torch.no_grad():

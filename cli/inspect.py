@@ -1,11 +1,10 @@
 """`symdata inspect`: count, test and draw a dataset; audit the symmetry of any images."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from cli.options.basic import FOLDER, check_outside, json_option, print_json
+from cli.options.basic import FOLDER, check_outside, json_option, show
 from symdata.recipes.spec import MAX_SIZE
 from symdata.sources.fit import RESIZES
 
@@ -54,9 +53,10 @@ def command(
       symdata inspect hub:user/name --group c4 --limit 5000
       symdata inspect data/mixed --upright data/mnist
     """
-    from symdata.store.manifest import MANIFEST
+    from symdata.inspection.any_images import inspect
+    from symdata.store.manifest import is_dataset
 
-    ours = Path(place, MANIFEST).is_file()
+    ours = is_dataset(place)
     of_audit = {"--group": group, "--limit": limit, "--upright": upright, "--size": size, "--resize": resize}
     if ours and not audited and (given := [name for name, value in of_audit.items() if value is not None]):
         raise click.UsageError(f"{given[0]} is of the audit; add --audit.")
@@ -66,35 +66,22 @@ def command(
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
         raise click.UsageError("--out is for the pictures of a dataset folder, and an audit draws none; leave it out.")
-    found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json) if ours else {}
-    if audited or not ours:
-        from symdata.inspection.source_audit import LIMIT, audit_source
-
-        most = LIMIT if limit is None else limit
-        audit = audit_source(
-            place, splits[0] if splits else None, group, most, upright=upright, size=size, resize=resize
-        )
-        if not as_json:
-            click.echo(f"\n{audit}" if ours else audit)
-        found |= {"audit": audit.to_dict()["audit"]} if ours else audit.to_dict()
-    if as_json:
-        print_json(found)
+    out = Path(f"{Path(place).resolve().name}-inspect") if out is None else out
+    if ours:
+        check_outside(out, place)
+    asked: dict[str, Any] = {"group": group, "limit": limit, "upright": upright, "size": size, "resize": resize}
+    found = inspect(place, splits or None, audit=audited and ours, **asked)
+    show(found, as_json)
+    if ours:
+        _draw(place, splits, out)
 
 
-def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> dict[str, Any]:
-    """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
+def _draw(folder: str, splits: tuple[str, ...], out: Path) -> None:
+    """Save the pictures of a dataset folder."""
     from symdata.inspection.drawing import pictures
-    from symdata.inspection.report import inspect
     from symdata.pictures.figure import png_bytes
     from symdata.store.files import write_together
 
-    place = Path(folder).resolve()
-    out = Path(f"{place.name}-inspect") if out is None else out
-    check_outside(out, place)
-    report = inspect(folder, splits or None)
-    if not quiet:
-        click.echo(report)
     drawn = pictures(folder, splits or None)
     for path in write_together({out / name: png_bytes(picture) for name, picture in drawn.items()}):
         click.echo(f"wrote {path}", err=True)
-    return report.to_dict()

@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from symdata.sources import Source, open_source
 from symdata.sources.fit import Fit
 from symdata.sources.memory import held
 from symdata.store import load, splits
-from symdata.store.manifest import MANIFEST
+from symdata.store.manifest import is_dataset
 
 LIMIT = 2000
 """Images of an audit: it then takes seconds, and finds differences that a classifier sees with 55 % accuracy."""
@@ -144,7 +143,7 @@ def _images(place: Any, split: str | None, limit: int, seed: int, fit: Fit) -> _
     """So many images of a place, drawn at random but always the same ones."""
     read: Callable[[np.ndarray], Tensor]
     resized, group = f"Resized to {fit.size}x{fit.size} ({fit.how})." if fit.size is not None else "", None
-    if isinstance(place, str | Path) and Path(place, MANIFEST).is_file():
+    if is_dataset(place):
         name = split if split is not None else splits(place)[0]
         dataset = load(place, name)
         classes, labels = dataset.classes, dataset.labels.numpy()

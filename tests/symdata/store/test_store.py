@@ -68,6 +68,16 @@ def test_a_wrong_spec_would_fail_the_same_test(default):
         assert p_value(counts, np.array([1 - weight] + [0.0] * 7) + weight / 8) < 0.001
 
 
+def test_a_loader_gives_transformed_tensors_and_hf_has_every_column(default):
+    dataset = load(default, "test", transform=lambda image: image.float() / 255)
+    images, labels = next(iter(DataLoader(dataset, batch_size=5)))
+    assert torch.equal(images, dataset.images(range(5)) / 255) and torch.equal(labels, dataset.labels[:5])
+    assert isinstance(dataset[0][1], torch.Tensor) and isinstance(dataset.elements.angle, torch.Tensor)
+    rows = dataset.hf()
+    assert rows["label"][:] == dataset.labels.tolist() and rows["angle"][:] == dataset.elements.angle.tolist()
+    assert torch.equal(rows.with_format("torch")[3]["image"], dataset.images([3])[0])
+
+
 def test_datasets_streams_and_formats_it(default):
     stream = datasets.load_dataset(str(default), split="test", streaming=True)
     first = next(iter(stream.with_format("torch")))
@@ -101,15 +111,15 @@ def test_load_gives_tensors_and_a_torch_dataset(default):
     dataset = load(default, "test")
     images, labels = dataset.images(), dataset.labels
     assert images.shape == (1000, 1, 28, 28) and images.dtype == torch.uint8 and images.is_contiguous()
-    assert labels.shape == (1000,) and labels.dtype == np.int64
-    assert dataset.element_index.dtype == dataset.index.dtype == np.int64
+    assert labels.shape == (1000,) and labels.dtype == torch.int64
+    assert dataset.element_index.dtype == dataset.index.dtype == torch.int64
     assert str(dataset.symmetry) == "d4-partial@0.5" and dataset.group.name == "d4"
     image, label = dataset[7]
     assert torch.equal(image, images[7]) and label == labels[7]
     assert torch.equal(dataset[-1][0], images[-1])
     batches = list(DataLoader(dataset, batch_size=300))
     assert torch.equal(torch.cat([batch[0] for batch in batches]), images)
-    assert torch.equal(torch.cat([batch[1] for batch in batches]), torch.from_numpy(labels))
+    assert torch.equal(torch.cat([batch[1] for batch in batches]), labels)
 
 
 def test_images_at_indices_or_under_a_mask(default):
@@ -146,15 +156,15 @@ def test_load_refuses_what_is_not_there(default, tmp_path):
 def test_elements_take_images_back(turned):
     dataset, source = load(turned, "train"), open_source("glyphs", size=21)
     assert torch.equal(dataset.images(), derived(dataset, source))
-    assert dataset.group.name == "so2" and set(dataset.element_index) == {-1}
+    assert dataset.group.name == "so2" and set(dataset.element_index.tolist()) == {-1}
 
 
 def test_drawn_elements_are_those_of_the_symmetry(tmp_path):
     folder = build(tmp_path / "d", recipe="updown45", count=400).folder
     dataset = load(folder)
-    angle = (dataset.drawn.angle + 180) % 360 - 180
+    angle = (dataset.drawn.angle.numpy() + 180) % 360 - 180
     assert np.abs(angle).max() <= 45.001
-    assert np.abs((dataset.elements.angle + 180) % 360 - 180).max() > 100
+    assert np.abs((dataset.elements.angle.numpy() + 180) % 360 - 180).max() > 100
 
 
 # The folder

@@ -89,7 +89,7 @@ def test_elements_follow_from_the_row(folder, symmetry, fill):
     served = Batches(c, open_data(c).train, make_preprocessing(c, 12, open_data(c).train), torch.device("cpu"), (0, 1))
     rows = torch.arange(100)
     split = load(folder)
-    images, labels = split.images(), torch.from_numpy(split.labels)
+    images, labels = split.images(), split.labels
     elements = Symmetry.parse(symmetry).sample(labels, split_keys(c.seed, "train", "augment-3", rows))
     how = {"resample": c.resample, "mask": "none", "padding": "border" if fill == "background" else "zeros"}
     unit = images.float() / 255

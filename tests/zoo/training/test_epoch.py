@@ -33,7 +33,7 @@ def test_validation_is_that_of_the_finished_network(data, tmp_path):
     held_out, checkpoint = load(data, "validation"), read_checkpoint(folder)
     with torch.no_grad():
         logits = checkpoint.model.eval()(checkpoint.preprocessing(held_out.images()))
-    labels = torch.from_numpy(held_out.labels)
+    labels = held_out.labels
     line = lines(folder)[-1]
     assert line["validation_loss"] == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-4)
     assert line["validation_accuracy"] == pytest.approx(float((logits.argmax(1) == labels).double().mean()))

@@ -1,6 +1,7 @@
 """`symdata inspect`: count, test and draw a dataset; audit the symmetry of any images."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 

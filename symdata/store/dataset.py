@@ -166,7 +166,7 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
             >>> import symdata
             >>> made = symdata.make("glyphs", "for-hf", symmetry="c4", count=16, size=8)
             >>> symdata.load("for-hf").hf().features["label"].names[:2]
-            ['A', 'B']
+            ['O', 'X']
         """
         from datasets import Dataset as Rows
         from datasets.table import InMemoryTable

@@ -256,7 +256,7 @@ def test_no_source_image_is_both_trained_on_and_held_out(tmp_path, count, limit)
     n = limit or count
     assert len(data.train) + len(data.validation) == n and n / 4 <= len(data.validation) <= n / 4 + count / 24
     rows = np.random.default_rng(0).permutation(count)  # negative control: divided by row, they share images
-    index = data.train.dataset.index
+    index = data.train.dataset.column("index")
     assert set(index[rows[: count // 4]]) & set(index[rows[count // 4 :]])
 
 

@@ -120,7 +120,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = shape_only(name, args)
         if out is None:
             out = func(*args, **kwargs)
-        self.grids.record(name, args, out, self.modules[-1][0])
+        self.grids.record(name, args, out, self.modules[-1][0], self.count)
         if name in READS:
             self.escape(name, "reads values of the image, on which its way may depend")
         if name not in FRESH:

@@ -1,6 +1,7 @@
 """Networks that try to fool an audit: what it proves is what is measured, and what it breaks is broken."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -182,6 +183,43 @@ def test_a_measurement_settles_what_is_unknown():
     broken = checked_audit(Net(UNKNOWN["padding by copying"][0]), 8)
     assert (broken.outcome, broken.settled, broken.agrees) == ("unknown", "approximate", True)
     assert "Measured, not proven: exact." in str(exact) and exact.to_dict()["measured"]["settled"] == "exact"
+
+
+def test_a_small_error_is_no_disagreement_where_something_is_broken():
+    slight = checked_audit(Net(lambda m, x: m.conv(x) + 1e-5 * m.map), 8)
+    assert 1e-9 < max(slight.errors.values()) < 1e-3 and slight.outcome == "approximate"
+    assert slight.agrees and "The two agree." in str(slight)
+    same = replace(slight, measured=checked_audit(Net(lambda m, x: m.conv(x)), 8).measured)
+    assert same.agrees is False and "The two DISAGREE." in str(same)
+
+
+def test_a_small_error_settles_what_is_unknown():
+    slight = checked_audit(Net(lambda m, x: m.conv(x) + 1e-5 * torch.fft.fft2(m.conv(x)).abs()), 8)
+    assert 1e-9 < max(slight.errors.values()) < 1e-3
+    assert (slight.outcome, slight.settled, slight.agrees) == ("unknown", "approximate", True)
+
+
+PLACED = {
+    "a constant, then a stride": (lambda m, x: m.conv(x + m.map[:, :3])[..., ::2, ::2], "add"),
+    "a stride, then a constant": (lambda m, x: m.conv(x)[..., ::2, ::2] + m.map[..., :4, :4], "slice"),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_the_verdict_names_what_breaks_first(case):
+    function, operation = PLACED[case]
+    report = audit(Net(function), 8)
+    assert report.verdict.startswith(f"approximate: at 8x8 the forward ({operation}"), report.verdict
+    assert report.first_broken.kind == "slice" and (report.first_loss.order < report.first_broken.order) == (
+        operation == "add"
+    )
+
+
+def test_exact_sizes_are_looked_for_as_far_as_asked():
+    net = nn.Conv2d(1, 1, 3, stride=8)
+    assert audit(net, 32).nearest == ((27, 27), (35, 35)) and audit(net, 32, reach=3).nearest == ((35, 35),)
+    nothing = audit(net, 32, reach=2)
+    assert nothing.nearest == () and "none within 2 pixels" in str(nothing)
 
 
 def test_the_verdict_says_whether_it_is_about_the_function():

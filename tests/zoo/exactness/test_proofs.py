@@ -222,6 +222,15 @@ def test_exact_sizes_are_looked_for_as_far_as_asked():
     assert nothing.nearest == () and "none within 2 pixels" in str(nothing)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 3), (3, 1), (2, 3)])
+def test_a_map_that_does_not_turn_its_sides_is_broken(height, width):
+    """One value, repeated: no position moves, and yet the map of the turned image would lie the other way round."""
+    report = audit(Net(lambda m, x: m.conv(x).amax((2, 3), True).expand(1, 4, height, width)), 8)
+    broken = {str(e) for e, loss in report.losses.items() if loss is not None and loss.broken}
+    assert broken == {"r90", "r270", "r90m", "r270m"}
+    assert audit(Net(lambda m, x: m.conv(x).amax((2, 3), True)), 8).exact
+
+
 def test_the_verdict_says_whether_it_is_about_the_function():
     blur = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     nn.init.ones_(blur.weight)

@@ -89,6 +89,13 @@ EXACT = {
     "bicubic": (lambda m, x: F.interpolate(m.conv(x), size=11, mode="bicubic"), 8),
     "a rectangle": (lambda m, x: F.avg_pool2d(m.conv(x), 2), (8, 10)),
     "tokens of a rectangle": (lambda m, x: m.attend(m.tokens(m.conv(x))).mean(1), (8, 10)),
+    "positions divided by their norm": (lambda m, x: F.normalize(m.conv(x).flatten(2), dim=-1).view(1, 4, 8, 8), 8),
+    "a mean, expanded": (lambda m, x: m.conv(x) * m.conv(x).mean((2, 3), True).expand(1, 4, 8, 8), 8),
+    "a mean, enlarged": (lambda m, x: m.conv(x) + F.interpolate(m.conv(x).mean((2, 3), True), size=(8, 8)), 8),
+    "a mean, enlarged bilinearly": (
+        lambda m, x: m.conv(x) + F.interpolate(m.conv(x).mean((2, 3), True), size=8, mode="bilinear"),
+        8,
+    ),
     "in place on a copy": (lambda m, x: m.conv(x).clone().mul_(2).relu_(), 8),
 }
 
@@ -122,6 +129,17 @@ BROKEN = {
 }
 
 UNKNOWN = {
+    "a mean in a corner": (lambda m, x: m.conv(x) + F.pad(m.conv(x).mean((2, 3), True), (0, 7, 0, 7)), 8, "add"),
+    "a mean in padding": (
+        lambda m, x: m.conv(x) + F.avg_pool2d(m.conv(x).mean((2, 3), True), 2, 1, 1).repeat(1, 1, 4, 4).cumsum(-1),
+        8,
+        "add",
+    ),
+    "a mean that grows": (
+        lambda m, x: m.conv(x) + m.conv(x).mean((2, 3), True).expand(1, 4, 8, 8).cumsum(-1),
+        8,
+        "add",
+    ),
     "padding by copying": (lambda m, x: m.conv(padded(x)), 8, "copy"),
     "a Fourier transform": (lambda m, x: torch.fft.fft2(m.conv(x)).abs(), 8, "_fft_c2c"),
     "a number that is read": (lambda m, x: m.conv(x) * m.conv(x)[0, 0, 0, 0].item(), 8, "_local_scalar_dense"),

@@ -66,10 +66,10 @@ def moved_by_noise(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def audited(model: nn.Module, channels: int, size: tuple[int, int]) -> tuple[Audit, Row]:
+def audited(model: nn.Module, channels: int, size: tuple[int, int], reach: int) -> tuple[Audit, Row]:
     """The audit at a size, and what it says and what is measured, as a row."""
     start = time.process_time()
-    report = audit(model, size, "d4", channels, reach=REACH)
+    report = audit(model, size, "d4", channels, reach=reach)
     measured = feature_error(model, size, "d4", images=1, in_chans=channels, output=True)
     report = replace(report, measured=measured)
     first, broken = report.first_loss, report.first_broken
@@ -104,7 +104,7 @@ def family_rows(timm: Any, family: str, name: str, send: Connection) -> None:
         tried.add(size)
         row: Row = about | {"size": list(size), "why": why}
         try:
-            report, found = audited(model, channels, size)
+            report, found = audited(model, channels, size, REACH if why == "own" else 0)
             row |= found
             if why == "own":
                 sizes += [(near, "nearest") for near in report.nearest]
@@ -165,7 +165,8 @@ def table(rows: list[Row]) -> Table:
             said = "refuses" if "refuses" in row else "not known"
             lines.append((*about, said, row.get("problem", ""), "", "", ""))
             continue
-        near = ", ".join(map(shown, row["nearest"])) or ("" if row["outcome"] == "exact" else "none")
+        looked = row["why"] == "own" and row["outcome"] != "exact"
+        near = ", ".join(map(shown, row["nearest"])) or ("none" if looked else "")
         left = "all" if len(row["survivors"]) == 8 else ", ".join(row["survivors"])
         agrees = "agrees" if row["agrees"] else "**disagrees**"
         if row["outcome"] == "unknown":

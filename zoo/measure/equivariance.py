@@ -193,7 +193,7 @@ def _compared(group: Group, inputs: Tensor, device: torch.device, maps: Callable
     """Compare the maps of images with those of the moved images, a few images at a time."""
 
     def made(x: Tensor) -> Maps:
-        with DoublePrecision():
+        with DoublePrecision():  # type: ignore[no-untyped-call]
             return maps(x)
 
     n, size = len(checked_inputs(inputs)), (inputs.shape[-2], inputs.shape[-1])

@@ -91,6 +91,8 @@ class Subsampling:
     """Whether both axes are treated alike; otherwise no element that swaps them survives."""
     note: str = ""
     """Why it breaks, if not by the remainder of a division: asymmetric padding, nearest interpolation, ..."""
+    order: int = 0
+    """Number of the operation in the run, to compare with that of a `Loss`."""
 
     @property
     def exact(self) -> bool:

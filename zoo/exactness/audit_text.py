@@ -25,19 +25,16 @@ def verdict(report: "Audit") -> str:
         if report.scope == "function":
             return f"exact: {at} its feature maps move with the image under {group}"
         return f"exact: {at} its sampling grids move with the image under {group}; this is about the grids alone"
-    lost = [loss for loss in report.losses.values() if loss is not None]
-    if not lost:
+    if (first := report.first_loss) is None:
         many = f"{len(report.relaxed)} layers are" if len(report.relaxed) > 1 else "1 layer is"
         kept = f"{many} relaxed, and keep it up to degree {report.degree:.2g}"
         return f"approximate: {at} the grids are exact under {group}; {kept}"
     alive = [str(e) for e in report.survivors]
     left = f"of {group} only {', '.join(alive)} survive{'s' if len(alive) == 1 else ''}"
     if report.outcome == "unknown":
-        first = min(lost, key=lambda loss: loss.order)
         return f"unknown: {at} {place(first)} {first.note}; of {group} only {', '.join(alive)} {_are(alive)} proven"
-    if (broken := report.first_broken) is not None:
+    if (broken := report.first_broken) is not None and broken.order <= first.order:
         return f"approximate: {at} {where(broken)}: {_cause(broken)}; {left}"
-    first = min((loss for loss in lost if loss.broken), key=lambda loss: loss.order)
     return f"approximate: {at} {place(first)} {first.note}; {left}"
 
 
@@ -121,7 +118,7 @@ def _summary(report: "Audit") -> str:
     if report.first_broken is not None:
         near = ", ".join(map(shown, report.nearest))
         lines.append(f"first broken  {_name(report.first_broken)}")
-        lines.append(f"exact sizes   {f'{near} are the nearest' if near else 'none within 64 pixels'}")
+        lines.append(f"exact sizes   {f'{near} are the nearest' if near else f'none within {report.reach} pixels'}")
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Element, Group
 from zoo.exactness import audit_text
-from zoo.exactness.arithmetic import BROKEN_ERROR, EXACT_ERROR, Subsampling
+from zoo.exactness.arithmetic import EXACT_ERROR, Subsampling
 from zoo.exactness.judge import Judge, misalignment
 from zoo.exactness.mends import Mend, mends
 from zoo.exactness.model_groups import checked_group, has_typed_layers, relaxed_layers
@@ -52,7 +52,7 @@ class Audit(Result):
     layers: tuple[Subsampling, ...]
     """Every subsampling, in the order in which it runs."""
     nearest: tuple[tuple[int, int], ...]
-    """The nearest exact sizes below and above, as far as there are some within `REACH` pixels."""
+    """The nearest exact sizes below and above, as far as there are some within `reach` pixels."""
     mends: tuple[Mend, ...]
     relaxed: tuple[str, ...] = ()
     """The layers whose filters have left the group, on whatever grid."""
@@ -71,6 +71,8 @@ class Audit(Result):
     """For every element of the group but the identity why it is not proven; None where it is."""
     weighs_orientations: bool = False
     """Whether logits are made of orientations by weights of their own: exact feature maps, and no invariant logits."""
+    reach: int = REACH
+    """How many pixels away from the input size an exact one was looked for."""
     measured: "FeatureError | None" = None
     """The error of its feature maps, if it was measured too; see `zoo.measure.checked_audit`."""
 
@@ -91,6 +93,13 @@ class Audit(Result):
         return next((layer for layer in self.layers if any(e not in layer.survivors(self.group) for e in broken)), None)
 
     @property
+    def first_loss(self) -> Loss | None:
+        """What loses an element first, and breaks it where some element is broken; None if all are proven."""
+        lost = [loss for loss in self.losses.values() if loss is not None]
+        broken = [loss for loss in lost if loss.broken]
+        return min(broken or lost, key=lambda loss: loss.order, default=None)
+
+    @property
     def outcome(self) -> str:
         """`exact` (proven), `approximate` (some element is broken, or a layer relaxed), or `unknown`."""
         lost = [loss for loss in self.losses.values() if loss is not None]
@@ -105,7 +114,7 @@ class Audit(Result):
 
     @property
     def agrees(self) -> bool | None:
-        """Whether errors are at rounding where elements survive, and far above elsewhere; None if not measured.
+        """Whether errors are at rounding where elements survive, and above it elsewhere; None if not measured.
 
         Elements of which nothing is known cannot disagree.
         """
@@ -113,7 +122,7 @@ class Audit(Result):
             return None
         errors = self.errors
         broken = [e for e in self.group.elements if e not in self.survivors and e not in self.undecided]
-        return all(errors[e] < EXACT_ERROR for e in self.survivors) and all(errors[e] > BROKEN_ERROR for e in broken)
+        return all(errors[e] < EXACT_ERROR for e in self.survivors) and all(errors[e] > EXACT_ERROR for e in broken)
 
     @property
     def errors(self) -> dict[Element, float]:
@@ -133,7 +142,7 @@ class Audit(Result):
         if self.outcome != "unknown" or self.measured is None:
             return self.outcome
         errors = [self.errors[e] for e in self.undecided]
-        if any(error > BROKEN_ERROR for error in errors):
+        if any(error > EXACT_ERROR for error in errors):
             return "approximate"
         return "exact" if all(error < EXACT_ERROR for error in errors) and not self.relaxed else "unknown"
 
@@ -185,6 +194,7 @@ def audit(
     in_chans: int | None = None,
     *,
     name: str = "",
+    reach: int = REACH,
 ) -> Audit:
     """Trace `model` at `size` and predict under which elements it is exactly equivariant.
 
@@ -195,6 +205,7 @@ def audit(
             model without any.
         in_chans: C; by default read from the first convolution.
         name: of the model, for the text.
+        reach: how many pixels away from the input size an exact one is looked for, in one run each; 0 looks for none.
 
     Raises:
         ModelError: if the model cannot run at this size, cannot be copied, or is built on a group without this one.
@@ -209,7 +220,7 @@ def audit(
     judge = Judge(model, group, in_chans)
     trace, scope = judge.scoped(shape)
     lost = [loss for loss in trace.losses.values() if loss is not None]
-    nearest = _nearest(judge, shape) if any(loss.broken for loss in lost) else ()
+    nearest = _nearest(judge, shape, reach) if any(loss.broken for loss in lost) else ()
     loose = relaxed_layers(model)
     return Audit(
         type(model).__name__,
@@ -226,6 +237,7 @@ def audit(
         scope=scope,
         losses=trace.losses,
         weighs_orientations=trace.weighs_orientations,
+        reach=reach,
     )
 
 
@@ -243,19 +255,19 @@ def exact_sizes(
     return tuple(n for n in sizes if judge.is_exact((n, n)))
 
 
-def _nearest(judge: Judge, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+def _nearest(judge: Judge, size: tuple[int, int], reach: int) -> tuple[tuple[int, int], ...]:
     """Each axis has its own condition, so a rectangle grows or shrinks along the nearest square sizes of its sides."""
     found = []
     for sign in (-1, 1):
-        sides = {side: _next_exact(judge, side, sign) for side in set(size)}
+        sides = {side: _next_exact(judge, side, sign, reach) for side in set(size)}
         h, w = (sides[side] for side in size)
         if h and w and judge.is_exact((h, w)):
             found.append((h, w))
     return tuple(found)
 
 
-def _next_exact(judge: Judge, side: int, sign: int) -> int | None:
-    sizes = (side + sign * step for step in range(REACH + 1) if side + sign * step > 0)
+def _next_exact(judge: Judge, side: int, sign: int, reach: int) -> int | None:
+    sizes = (side + sign * step for step in range(reach + 1) if side + sign * step > 0)
     return next((n for n in sizes if judge.is_exact((n, n))), None)
 
 

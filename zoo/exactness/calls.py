@@ -90,7 +90,7 @@ class Call:
         losses = tuple(old or (lost or {}).get(k) for k, old in enumerate(before.losses))
         gone = [k for k, loss in enumerate(losses) if loss is not None]
         kept = tuple(part.without(gone) for part in parts) if gone else tuple(parts)
-        more = {} if base is None else {"base": base}
+        more: dict[str, Any] = {} if base is None else {"base": base}
         return Sites(tuple(part for part in kept if part.is_moving), losses, before.flips, **more)
 
     def lose(self, note: str, broken: bool = False, elements: Iterable[int] | None = None) -> Sites:

@@ -106,3 +106,9 @@ class Axes:
 
 
 Effect = Step | Border | Axes | None
+
+
+def last_two(value: Any) -> Pair:
+    """The numbers of height and width from an argument of one, two or three numbers."""
+    values = [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)]
+    return values[-2] if len(values) > 1 else values[-1], values[-1]

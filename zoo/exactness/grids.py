@@ -24,10 +24,12 @@ class Grids:
 
     def __init__(self, image: Tensor) -> None:
         self.found: list[Subsampling] = []
+        self.order = 0
         self._grids = WeakTensorKeyDictionary({image: SamplingGrid()})
 
-    def record(self, name: str, args: Sequence[Any], out: Any, path: str) -> None:
-        """Follow one call of an operation."""
+    def record(self, name: str, args: Sequence[Any], out: Any, path: str, order: int) -> None:
+        """Follow one call of an operation, the one with this number in the run."""
+        self.order = order
         inputs = [t for t in tensors(args) if t in self._grids]
         if not inputs:
             return
@@ -60,13 +62,15 @@ class Grids:
     def finish(self, outputs: Any) -> None:
         """Record padding that no window has read: it misaligns the output itself."""
         grids = [self._grids[tensor] for tensor in tensors([outputs]) if tensor in self._grids]
-        self.found += [grid.as_subsampling() for grid in grids if grid.axes and not grid.is_centred]
+        for grid in grids:
+            if grid.axes and not grid.is_centred:
+                self._list(grid.as_subsampling())
 
     def _record(self, path: str, step: Step, grid: SamplingGrid) -> SamplingGrid:
         """Append the subsampling of a step, if it is worth a line; returns the grid after it."""
         if not (grid.is_centred or any(step.residue) or step.one_axis):
             # The window leaves nothing over by itself, so it does not undo the border before it.
-            self.found.append(grid.as_subsampling())
+            self._list(grid.as_subsampling())
             grid = grid.misaligned()
         r = pair(abs(round(r - o, 6)) for r, o in zip(step.residue, grid.offset, strict=True))
         phi = grid.phi_after(r)
@@ -79,8 +83,11 @@ class Grids:
         alike = step.isotropic and grid.is_square
         if step.is_listed or any(r) or not alike:
             note = step.note or grid.note if any(r) else ""
-            self.found.append(grid.subsampling(path, step, r, alike, note))
+            self._list(grid.subsampling(path, step, r, alike, note))
         return after
+
+    def _list(self, layer: Subsampling) -> None:
+        self.found.append(replace(layer, order=self.order))
 
 
 def _joined(

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from zoo.exactness.arithmetic import residue
-from zoo.exactness.effects import Axes, Border, Effect, GridCall, Pair, Step
+from zoo.exactness.effects import Axes, Border, Effect, GridCall, Pair, Step, last_two
 
 
 def effect_of(call: GridCall) -> Effect:
@@ -30,23 +30,23 @@ def _convolution(call: GridCall) -> Step | None:
     weight, _, stride, padding, dilation, transposed, output_padding = call.args[:7]
     if weight.ndim < 4:
         return None
-    kernel, stride, padding, dilation = (_last(v) for v in (weight.shape[2:], stride, padding, dilation))
+    kernel, stride, padding, dilation = (last_two(v) for v in (weight.shape[2:], stride, padding, dilation))
     if transposed:
-        return _transposed(call, kernel, stride, padding, dilation, _last(output_padding))
+        return _transposed(call, kernel, stride, padding, dilation, last_two(output_padding))
     return _windows(call, "conv", kernel, stride, padding, dilation)
 
 
 def _pool(call: GridCall, kind: str) -> Step:
     args = call.args
-    kernel = _last(args[0])
-    stride = _last(args[1]) if len(args) > 1 and args[1] else kernel
-    padding = _last(args[2]) if len(args) > 2 else (0, 0)
-    dilation = _last(args[3]) if len(args) > 3 and kind == "max pool" else (1, 1)
+    kernel = last_two(args[0])
+    stride = last_two(args[1]) if len(args) > 1 and args[1] else kernel
+    padding = last_two(args[2]) if len(args) > 2 else (0, 0)
+    dilation = last_two(args[3]) if len(args) > 3 and kind == "max pool" else (1, 1)
     return _windows(call, kind, kernel, stride, padding, dilation)
 
 
 def _unfolded_image(call: GridCall) -> Step:
-    kernel, dilation, padding, stride = (_last(v) for v in call.args[:4])
+    kernel, dilation, padding, stride = (last_two(v) for v in call.args[:4])
     return _windows(call, "unfold", kernel, stride, padding, dilation)
 
 
@@ -179,12 +179,6 @@ def _permuted(call: GridCall) -> Axes:
         order[a], order[b] = order[b], order[a]
     h, w = (order.index(a % n) - n for a in call.axes or ())
     return Axes((h, w))
-
-
-def _last(value: Any) -> Pair:
-    """The numbers of height and width from an argument of one, two or three numbers."""
-    values = [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)]
-    return values[-2] if len(values) > 1 else values[-1], values[-1]
 
 
 WINDOWS: Mapping[str, Callable[[GridCall], Effect]] = {

@@ -25,7 +25,7 @@ from zoo.exactness.calls import Call, tensors
 from zoo.exactness.grids import Grids
 from zoo.exactness.known import Known
 from zoo.exactness.rectangles import OTHERWISE, same
-from zoo.exactness.rules import RULES
+from zoo.exactness.rules import RULES, STRETCHES
 from zoo.exactness.rules.windows import grid_part
 from zoo.exactness.shape_only import shape_only
 from zoo.exactness.sites import Loss, Sites
@@ -120,7 +120,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = shape_only(name, args)
         if out is None:
             out = func(*args, **kwargs)
-        self.grids.record(name, args, out, self.modules[-1][0])
+        self.grids.record(name, args, out, self.modules[-1][0], self.count)
         if name in READS:
             self.escape(name, "reads values of the image, on which its way may depend")
         if name not in FRESH:
@@ -188,7 +188,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return [merged] * count
         if self.escaped is not None:
             return [call.answer((), dict.fromkeys(range(len(self.elements)), self.escaped))] * count
-        if not any(state.parts or any(state.losses) for state in call.states.values()):
+        moves = any(state.parts or any(state.losses) for state in call.states.values())
+        if not moves and call.operation not in STRETCHES:
             return [merged] * count
         rule = RULES.get(call.operation)
         if rule is None or len(call.twin.outs) != count:

@@ -88,6 +88,8 @@ class Sites:
     """How often the map was reversed on purpose: what is lost on two such ways may be restored by their sum."""
     base: object = field(default_factory=object)
     """Tensors that share it show sites of one and the same tensor."""
+    equal: frozenset[int] = frozenset()
+    """Axes along which all entries are known to be equal, as those that a tensor has been expanded on."""
 
     @property
     def alive(self) -> list[int]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from symdata.groups import Element, Group
-from zoo.exactness.arithmetic import Subsampling
+from zoo.exactness.arithmetic import D4, Subsampling
 from zoo.exactness.calls import tensors
 from zoo.exactness.recorder import Recorder
 from zoo.exactness.rules.windows import moved_grid
@@ -101,7 +101,8 @@ def _map_loss(tensor: Tensor, state: Sites, k: int, e: Element, recorder: Record
     whole = [*parts, *([] if still is None else [still])]
     if not whole or (both := product(whole)).dims != (2, 3) or (move := both.moves[k]) is None:
         return last("does not move like the image", False)
-    if tuple(both.there.shape) != there:
+    moved = (there[1], there[0]) if D4.index(e) % 2 else there
+    if tuple(both.there.shape) != there or moved != (h, w):
         return last("does not turn its sides with those of the image", True)
     same = torch.equal(move[both.ids.flatten()], both.there.flatten()[moved_grid(e, *there)])
     return None if same else last("does not move like the image", bool(parts))

@@ -29,6 +29,7 @@ from zoo.exactness.trace import outputs_of
 from zoo.exactness.tracer import FAILURES
 from zoo.inference.forward import compute, device_of
 from zoo.layers.regular import act_on_features, lattice_group, move
+from zoo.measure.double_precision import DoublePrecision
 from zoo.measure.estimates import Estimate, relative, squared
 from zoo.measure.maps import LayerGrid, Layouts, ToGrid, layer_grid
 from zoo.measure.model_copy import Measurable, checked_inputs, copied
@@ -190,6 +191,11 @@ def has_other_fields(model: nn.Module) -> bool:
 
 def _compared(group: Group, inputs: Tensor, device: torch.device, maps: Callable[[Tensor], Maps]) -> FeatureError:
     """Compare the maps of images with those of the moved images, a few images at a time."""
+
+    def made(x: Tensor) -> Maps:
+        with DoublePrecision():  # type: ignore[no-untyped-call]
+            return maps(x)
+
     n, size = len(checked_inputs(inputs)), (inputs.shape[-2], inputs.shape[-1])
     squares: dict[str, Tensor] = {}  # squared norms (1 + |G|, n): of the map, then of its difference per element
     misshapen: set[tuple[str, int]] = set()
@@ -197,12 +203,12 @@ def _compared(group: Group, inputs: Tensor, device: torch.device, maps: Callable
     for start in range(0, n, step):
         rows = slice(start, start + step)
         x = inputs[rows].to(device, torch.float64)
-        before = {name: found for name, found in maps(_plain(x)).items() if len(found[0]) == len(x)}
+        before = {name: found for name, found in made(_plain(x)).items() if len(found[0]) == len(x)}
         for name, (features, _) in before.items():
             empty = torch.zeros(1 + len(group.elements), n, dtype=torch.float64)
             squares.setdefault(name, empty)[0, rows] = squared(features)
         for k, e in enumerate(group.elements):
-            after = maps(_plain(move(x, e)))
+            after = made(_plain(move(x, e)))
             for name, (features, act) in before.items():
                 expected, found = act(features, e), after[name][0]
                 if expected.shape == found.shape:

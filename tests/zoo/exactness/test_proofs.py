@@ -1,6 +1,7 @@
 """Networks that try to fool an audit: what it proves is what is measured, and what it breaks is broken."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,6 +89,13 @@ EXACT = {
     "bicubic": (lambda m, x: F.interpolate(m.conv(x), size=11, mode="bicubic"), 8),
     "a rectangle": (lambda m, x: F.avg_pool2d(m.conv(x), 2), (8, 10)),
     "tokens of a rectangle": (lambda m, x: m.attend(m.tokens(m.conv(x))).mean(1), (8, 10)),
+    "positions divided by their norm": (lambda m, x: F.normalize(m.conv(x).flatten(2), dim=-1).view(1, 4, 8, 8), 8),
+    "a mean, expanded": (lambda m, x: m.conv(x) * m.conv(x).mean((2, 3), True).expand(1, 4, 8, 8), 8),
+    "a mean, enlarged": (lambda m, x: m.conv(x) + F.interpolate(m.conv(x).mean((2, 3), True), size=(8, 8)), 8),
+    "a mean, enlarged bilinearly": (
+        lambda m, x: m.conv(x) + F.interpolate(m.conv(x).mean((2, 3), True), size=8, mode="bilinear"),
+        8,
+    ),
     "in place on a copy": (lambda m, x: m.conv(x).clone().mul_(2).relu_(), 8),
 }
 
@@ -121,6 +129,17 @@ BROKEN = {
 }
 
 UNKNOWN = {
+    "a mean in a corner": (lambda m, x: m.conv(x) + F.pad(m.conv(x).mean((2, 3), True), (0, 7, 0, 7)), 8, "add"),
+    "a mean in padding": (
+        lambda m, x: m.conv(x) + F.avg_pool2d(m.conv(x).mean((2, 3), True), 2, 1, 1).repeat(1, 1, 4, 4).cumsum(-1),
+        8,
+        "add",
+    ),
+    "a mean that grows": (
+        lambda m, x: m.conv(x) + m.conv(x).mean((2, 3), True).expand(1, 4, 8, 8).cumsum(-1),
+        8,
+        "add",
+    ),
     "padding by copying": (lambda m, x: m.conv(padded(x)), 8, "copy"),
     "a Fourier transform": (lambda m, x: torch.fft.fft2(m.conv(x)).abs(), 8, "_fft_c2c"),
     "a number that is read": (lambda m, x: m.conv(x) * m.conv(x)[0, 0, 0, 0].item(), 8, "_local_scalar_dense"),
@@ -182,6 +201,52 @@ def test_a_measurement_settles_what_is_unknown():
     broken = checked_audit(Net(UNKNOWN["padding by copying"][0]), 8)
     assert (broken.outcome, broken.settled, broken.agrees) == ("unknown", "approximate", True)
     assert "Measured, not proven: exact." in str(exact) and exact.to_dict()["measured"]["settled"] == "exact"
+
+
+def test_a_small_error_is_no_disagreement_where_something_is_broken():
+    slight = checked_audit(Net(lambda m, x: m.conv(x) + 1e-5 * m.map), 8)
+    assert 1e-9 < max(slight.errors.values()) < 1e-3 and slight.outcome == "approximate"
+    assert slight.agrees and "The two agree." in str(slight)
+    same = replace(slight, measured=checked_audit(Net(lambda m, x: m.conv(x)), 8).measured)
+    assert same.agrees is False and "The two DISAGREE." in str(same)
+
+
+def test_a_small_error_settles_what_is_unknown():
+    slight = checked_audit(Net(lambda m, x: m.conv(x) + 1e-5 * torch.fft.fft2(m.conv(x)).abs()), 8)
+    assert 1e-9 < max(slight.errors.values()) < 1e-3
+    assert (slight.outcome, slight.settled, slight.agrees) == ("unknown", "approximate", True)
+
+
+PLACED = {
+    "a constant, then a stride": (lambda m, x: m.conv(x + m.map[:, :3])[..., ::2, ::2], "add"),
+    "a stride, then a constant": (lambda m, x: m.conv(x)[..., ::2, ::2] + m.map[..., :4, :4], "slice"),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_the_verdict_names_what_breaks_first(case):
+    function, operation = PLACED[case]
+    report = audit(Net(function), 8)
+    assert report.verdict.startswith(f"approximate: at 8x8 the forward ({operation}"), report.verdict
+    assert report.first_broken.kind == "slice" and (report.first_loss.order < report.first_broken.order) == (
+        operation == "add"
+    )
+
+
+def test_exact_sizes_are_looked_for_as_far_as_asked():
+    net = nn.Conv2d(1, 1, 3, stride=8)
+    assert audit(net, 32).nearest == ((27, 27), (35, 35)) and audit(net, 32, reach=3).nearest == ((35, 35),)
+    nothing = audit(net, 32, reach=2)
+    assert nothing.nearest == () and "none within 2 pixels" in str(nothing)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 3), (3, 1), (2, 3)])
+def test_a_map_that_does_not_turn_its_sides_is_broken(height, width):
+    """One value, repeated: no position moves, and yet the map of the turned image would lie the other way round."""
+    report = audit(Net(lambda m, x: m.conv(x).amax((2, 3), True).expand(1, 4, height, width)), 8)
+    broken = {str(e) for e, loss in report.losses.items() if loss is not None and loss.broken}
+    assert broken == {"r90", "r270", "r90m", "r270m"}
+    assert audit(Net(lambda m, x: m.conv(x).amax((2, 3), True)), 8).exact
 
 
 def test_the_verdict_says_whether_it_is_about_the_function():

@@ -158,3 +158,26 @@ def test_a_number_does_not_hide_how_a_map_transforms():
 
     found = feature_error(nn.Sequential(LiftingConv2d("c4", 1, 2, 3), Scale()), 8)
     assert set(found.errors) == {"0", "1"} and found.worst < 1e-12
+
+
+class Single(nn.Module):
+    """A strided convolution, and a softmax in float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, stride=2)
+
+    def forward(self, x):
+        y = (10 * self.conv(x)).float()
+        return y.flatten(2).softmax(-1, dtype=torch.float32).view(y.shape).to(x.dtype)
+
+
+def test_a_network_that_computes_in_float32_inside_is_measured_in_float64():
+    net = Single()
+    assert feature_error(net, 33, images=2, output=True).worst < EXACT
+    assert feature_error(net, 32, images=2, output=True).worst > BROKEN
+    isotropise(net.double())
+    x = torch.randn(1, 1, 33, 33, dtype=torch.float64)
+    with torch.no_grad():
+        rounding = [float((net(move(x, e)) - move(net(x), e)).norm() / net(x).norm()) for e in D4.elements]
+    assert max(rounding) > EXACT, "or there would be nothing to test"

@@ -9,7 +9,10 @@ from zoo.exactness.rules.movement import MOVEMENT
 from zoo.exactness.rules.pointwise import POINTWISE
 from zoo.exactness.rules.products import PRODUCTS
 from zoo.exactness.rules.reductions import REDUCTIONS
-from zoo.exactness.rules.windows import WINDOWS
+from zoo.exactness.rules.windows import PROBES, WINDOWS
 
 RULES: dict[str, Rule] = {**MOVEMENT, **POINTWISE, **REDUCTIONS, **PRODUCTS, **WINDOWS, **FOLDING}
 """Operation -> rule."""
+
+STRETCHES = {"expand", "repeat", *PROBES}
+"""Operations whose rules have something to say even of a tensor that does not move: that entries are equal."""

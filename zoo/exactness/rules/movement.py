@@ -141,6 +141,10 @@ def _selection(call: Call, state: Sites, here: Tensor, there: Tensor) -> Sites:
     for group in groups:
         group.look(padded)
     base = state.base if not padded and all(g.moves or g.keeps_order for g in groups) else None
+    varies = padded.union(*(group.axes for group in groups))
+    equal = frozenset(
+        d for d, n in enumerate(here.shape) if n > 1 and d not in varies and not (depends(here, d) or depends(there, d))
+    )
     parts, lost = [], {}
     while groups:
         together = [groups.pop(0)]
@@ -162,7 +166,7 @@ def _selection(call: Call, state: Sites, here: Tensor, there: Tensor) -> Sites:
         for k in state.alive:  # one single position is left
             if arrangement(part, k) is None:
                 lost[k] = call.loss("shows one position of many that move", broken=True)
-    return call.answer(parts, lost, base)
+    return replace(call.answer(parts, lost, base), equal=equal)
 
 
 def _untouched(state: Sites, source: Tensor, there: Tensor, elements: int) -> list[SiteMap]:

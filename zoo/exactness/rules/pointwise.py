@@ -56,7 +56,9 @@ class Operand:
         shape = (1,) * shift
         seen = tensor.reshape(shape + tuple(tensor.shape))
         seen_there = seen if there is tensor else there.reshape(shape + tuple(there.shape))
-        return cls(parts, seen, seen_there, state is None)
+        operand = cls(parts, seen, seen_there, state is None)
+        operand.wide -= {d + shift for d in state.equal} if state else set()
+        return operand
 
     def part(self, axes: tuple[int, ...], elements: int) -> SiteMap | None:
         """The entries on some axes as one part; None if it is stretched on all of them, or is lost."""

@@ -106,7 +106,7 @@ def _normalised(call: Call, axes: set[int], constants: Sequence[Tensor]) -> Site
     state = call.states[id(source)]
     _, lost = over(call, source, axes)
     kept = replace(state, losses=tuple(old or lost.get(k) for k, old in enumerate(state.losses)))
-    kept = replace(kept, parts=tuple(p.without(lost) for p in kept.parts), base=object())
+    kept = replace(kept, parts=tuple(p.without(lost) for p in kept.parts), base=object(), equal=frozenset())
     if not constants:
         return kept
     return _scaled(call, source, kept, constants)

@@ -11,8 +11,8 @@ and then the output moves by h, and the filters of a convolution have to equal t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from torch import Tensor
 from symdata.groups import Element
 from zoo.exactness.arithmetic import D4
 from zoo.exactness.calls import Answer, Call
+from zoo.exactness.effects import last_two
 from zoo.exactness.rules.matching import matched
 from zoo.exactness.rules.products import ORIENTATIONS, separated
 from zoo.exactness.sites import OUT_OF_STEP, Loss, SiteMap, arrangement, identity_part, product
@@ -119,8 +120,17 @@ def pooled(call: Call) -> Answer:
         return call.lose("moves each image of the batch in its own way")
     probes = [PROBES[call.operation](c) for c in (call, call.twin)]
     parts, _, lost = windows(call, probes[0], probes[1], None)
-    first = call.answer(parts, lost)
+    first = replace(call.answer(parts, lost), equal=_enlarged(call, *probes))
     return [first] + [call.lose("gives places, which move") for _ in call.outs[1:]]
+
+
+def _enlarged(call: Call, *probes: Probe) -> frozenset[int]:
+    """The last two axes, if the map was a single pixel that now fills them."""
+    if any(c.args[0].shape[-2:].numel() > 1 for c in (call, call.twin)):
+        return frozenset()
+    made = [probe(torch.ones(1, 1, 1, 1, dtype=torch.float64), None) for probe in probes]
+    n = call.outs[0].ndim
+    return frozenset({n - 2, n - 1} if all((m == m.flatten()[0]).all() for m in made) else ())
 
 
 def _again(call: Call) -> Probe:
@@ -163,12 +173,6 @@ def _sampled(call: Call) -> Probe:
     """`grid_sample` at positions that do not depend on the image."""
     _, places, *rest = call.args
     return lambda x, taps: call.function(x, places[:1].double(), *rest)
-
-
-def last_two(value: Any) -> tuple[int, int]:
-    """The numbers of height and width from an argument of one, two or three numbers."""
-    values = [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)]
-    return values[-2] if len(values) > 1 else values[-1], values[-1]
 
 
 def convolved(call: Call) -> Answer:

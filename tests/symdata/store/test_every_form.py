@@ -47,10 +47,10 @@ def test_a_dataset_of_every_form_verifies_and_agrees_with_its_law_alone(text, tm
     assert verify(made.folder, samples=8).passed
     dataset = load(made.folder, "train")
     assert dataset.symmetry == Symmetry(text).resolve(dataset.classes)
-    tests = goodness_by_class(dataset.symmetry, dataset.drawn, dataset.labels, 4)
+    tests = goodness_by_class(dataset.symmetry, dataset.drawn.cpu(), dataset.labels.numpy(), 4)
     assert combine(tests).p_value > 1e-3
     other = Symmetry(FORMS[text]).resolve(dataset.classes)
-    assert combine(goodness_by_class(other, dataset.drawn, dataset.labels, 4)).p_value < 1e-6
+    assert combine(goodness_by_class(other, dataset.drawn.cpu(), dataset.labels.numpy(), 4)).p_value < 1e-6
 
 
 def test_inspection_tells_a_law_of_ones_own(tmp_path):

@@ -15,7 +15,7 @@ from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
 from symdata.transforms.lattice import not_square
 from symdata.transforms.resampling import Resampling
-from symdata.transforms.warp import turn_and_mirror
+from symdata.transforms.warp import forward_matrix
 
 Params = dict[str, Tensor]
 """What Kornia passes from the draw to the action."""
@@ -147,11 +147,10 @@ class RandomSymmetry(Augmentation):
     def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel, r(a) m^f about the centre."""
         h, w = input.shape[-2:]
-        cos, sin, mirror = turn_and_mirror(Elements(params["angle"], params["flip"]).to(input.device))
+        matrix = forward_matrix(Elements(params["angle"], params["flip"]).to(input.device))
         cx, cy = (w - 1) / 2, (h - 1) / 2
-        # With y down, r(a) maps (x, y) to (c x + s y, -s x + c y); before it, the mirror negates x.
-        a, b, c, d = cos * mirror, sin, -sin * mirror, cos
-        zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+        a, b, c, d = matrix.flatten(1).unbind(1)
+        zero, one = torch.zeros_like(a), torch.ones_like(a)
         rows = [a, b, cx - a * cx - b * cy, c, d, cy - c * cx - d * cy, zero, zero, one]
         # bfloat16 cannot represent the coordinates of pixels beyond 256.
         return torch.stack(rows, -1).view(-1, 3, 3).to(torch.promote_types(input.dtype, torch.float32))

@@ -53,7 +53,8 @@ class Schema:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Schema":
         """The schema with these fields, as `to_dict` gives them."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        names = {name: tuple(fields[name]) for name in ("categories", "keypoints")}
+        return cls(fields["masks"], fields["void"], **names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,7 +69,7 @@ class Objects:
         return len(self.image)
 
     def take(self, rows: np.ndarray) -> "Objects":
-        """The objects in these rows, or where a mask (m,) is true."""
+        """The objects in these rows."""
         arrays = (self.image, self.boxes, self.category, self.area, self.crowd, self.keypoints)
         return Objects(*(array[rows] for array in arrays))
 
@@ -128,7 +128,7 @@ class Objects:
         boxes[off], points[off] = _cut(boxes[off], extent), points[off].round(DECIMALS)
         visible = _visible(points, self.keypoints[..., 2], size, mask)
         moved = replace(self, boxes=boxes, keypoints=_labelled(points, visible))
-        return moved.take((boxes[:, 2:] > 0).all(axis=1))
+        return moved.take(np.flatnonzero((boxes[:, 2:] > 0).all(axis=1)))
 
 
 def _cut(boxes: np.ndarray, extent: np.ndarray) -> np.ndarray:

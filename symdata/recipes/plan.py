@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from symdata.annotations import Annotations
 from symdata.display import Result, Table
 from symdata.errors import RecipeError, ShapeError, SourceError, SymmetryError
 from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
+from symdata.recipes.annotated import annotation_facts, check_annotations, moved_annotations
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
@@ -47,6 +49,8 @@ class SampleBatch:
     """m batches of n: the element that moved each source image, pose included."""
     quadrant: np.ndarray | None
     """(n,) int64, if the canvas has quadrants."""
+    annotations: Annotations | None = None
+    """Moved with the images, if the source is annotated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class DatasetPlan(Result):
             "shape": list(self.shape),
             "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in self.poses],
             "resampling": self.how.to_dict(),
-        }
+        } | annotation_facts(self.source)
 
     def split_facts(self, split: str) -> dict[str, Any]:
         """What the manifest says about a split, except for its shards."""
@@ -168,7 +172,9 @@ class DatasetPlan(Result):
             move(upright[:, part].contiguous(), each.to(upright.device), self.how) for part, each in enumerate(elements)
         ]
         images, labels = compose(self.recipe.canvas, moved, quadrant), self.labels(split, rows)
-        return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
+        index = samples.index[rows]
+        annotations = moved_annotations(self.source, samples.origin, index, elements, self.how)
+        return SampleBatch(images, labels, index, samples.pose[rows], elements, quadrant, annotations)
 
 
 def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
@@ -218,6 +224,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
         symmetry.check_classes(len(classes))
     plan = DatasetPlan(spec, source, recipe, samples, symmetries, _resampling(spec, recipe, (train, test)), classes)
     _check_square(plan)
+    check_annotations(source, recipe.name, plan.how, spec)
     return plan
 
 

@@ -32,6 +32,8 @@ class SourceInfo(NamedTuple):
     example: str
     files: str = ""
     """What the files of the format are called in messages; empty if it is not found at a path."""
+    covers: tuple[str, ...] = ()
+    """Schemes that would find files of this format too, and are not asked where it is found."""
 
 
 _FORMATS = (
@@ -43,6 +45,9 @@ _FORMATS = (
         "data/flowers",
         "class folders of images",
     ),
+    SourceInfo("masks", "folder `images` or class folders, and folder `masks`", "data/cells", "masks", ("folder",)),
+    SourceInfo("coco", "COCO's instances_<split>.json beside images", "data/coco", "instances of COCO", ("folder",)),
+    SourceInfo("yolo", "images and labels of YOLO with data.yaml", "data/yolo", "labels of YOLO", ("folder",)),
     SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet files"),
     SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved", "a datasets.save_to_disk folder"),
     SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
@@ -55,7 +60,7 @@ def list_sources() -> list[SourceInfo]:
     Example:
         >>> from symdata import list_sources
         >>> [kind.scheme for kind in list_sources()]
-        ['glyphs', 'idx', 'folder', 'parquet', 'saved', 'hub']
+        ['glyphs', 'idx', 'folder', 'masks', 'coco', 'yolo', 'parquet', 'saved', 'hub']
     """
     return list(_FORMATS)
 
@@ -65,13 +70,14 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or parquet file, or "hub:user/name[@revision]"; options may
-            follow: `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`.
+            follow: `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,void=255`, `,config=NAME`, `,splits=train+test`.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
 
     Raises:
-        SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
+        SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes. Sources
+            with masks or boxes may be unlabelled.
 
     Example:
         >>> from symdata import open_source
@@ -90,17 +96,20 @@ def _reader(place: str) -> Any:
     if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
         return import_module(f"{__name__}.{scheme}")
     path = Path(place)
-    readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
-    found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
+    readers = {kind: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
+    found = [kind for kind, reader in readers.items() if reader.found_at(path)]
+    covered = {scheme for kind in found for scheme in kind.covers}
+    found = [kind for kind in found if kind.scheme not in covered]
     if len(found) > 1:
-        raise SourceError(f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that")
+        held = " and ".join(kind.files for kind in found)
+        raise SourceError(f"{place!r} holds {held}; move one kind to a folder of its own and name that")
     if found:
-        return next(iter(found.values()))
+        return readers[found[0]]
     from symdata.sources import folder
 
     if path.is_dir() and any(folder.image_files(path, depth=1)):
         return folder  # its error says that images need class folders
-    raise SourceError(_nothing_found(place, list(readers)))
+    raise SourceError(_nothing_found(place, [kind.files for kind in readers]))
 
 
 def _nothing_found(place: str, kinds: list[str]) -> str:

@@ -23,12 +23,15 @@ SPLIT_WORDS = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "t10k", "testing"),
 }
-REF_OPTIONS = ("image", "label", "config", "splits", "stream")
+REF_OPTIONS = ("image", "label", "config", "splits", "stream", "mask", "void")
 
 
 @runtime_checkable
 class Source(Protocol):
     """Upright labelled images; any object with these members is a source.
+
+    A source with masks, boxes or keypoints has two more: `annotation_schema`, a `symdata.annotations.Schema`, and
+    `annotations(split, indices)`, the `Annotations` of the images that `read` gives.
 
     Example:
         >>> from symdata.sources import Source, open_source
@@ -81,6 +84,8 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Ref:
     """A reference in parts: `PLACE[,image=COLUMN][,label=COLUMN][,config=NAME][,splits=A+B][,stream=ROWS]`.
+
+    Of sources with masks also `[,mask=COLUMN][,void=NUMBER]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

@@ -12,9 +12,12 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from symdata.errors import StoreError, first_line
+from symdata.annotations import Annotations, Schema
+from symdata.errors import SourceError, StoreError, first_line
 from symdata.groups import Element, Elements, Group
 from symdata.sources.decode import decode_images
+from symdata.store.annotation_columns import MASK, OBJECTS, read_annotations, targets
+from symdata.store.export import to_coco, to_yolo
 from symdata.store.manifest import read_manifest
 from symdata.symmetry import Symmetry
 
@@ -93,6 +96,53 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
                     raise StoreError(f"{found}, its manifest says {(h, w)}; build the dataset again")
                 out[row] = image.reshape(h, w, c).transpose(2, 0, 1)
         return torch.from_numpy(out)
+
+    @property
+    def annotated(self) -> Schema | None:
+        """What is annotated in the images: masks, the names of categories and keypoints; None if nothing is."""
+        found = self.manifest.get("annotations")
+        return None if found is None else Schema.from_dict(found)
+
+    def annotations(self, indices: Sequence[int] | np.ndarray | None = None) -> Annotations:
+        """Masks and objects of all images, of those at `indices`, or of those where a mask (n,) is true.
+
+        Convention:
+            Boxes are (x, y, width, height) in pixels from the top left corner, the centre of a pixel being at halves.
+
+        Raises:
+            StoreError: if the images have no annotations.
+        """
+        schema, rows = self.annotated, np.arange(len(self)) if indices is None else self._rows(indices)
+        if schema is None:
+            raise StoreError(
+                f"{str(self.folder)!r} has no masks, boxes or keypoints; make it from a source that has them"
+            )
+        columns = self._table.select([name for name in (MASK, OBJECTS) if name in self._table.column_names])
+        parts = [rows[start : start + CHUNK] for start in range(0, max(1, len(rows)), CHUNK)]
+        try:
+            return Annotations.joined(
+                [read_annotations(columns.take(pa.array(part)), schema, self.shape[1:]) for part in parts]
+            )
+        except (KeyError, TypeError, ValueError, SourceError) as error:
+            where = f"the annotations of split {self.split!r} in {str(self.folder)!r}"
+            raise StoreError(f"{where} cannot be read ({first_line(error)}); build the dataset again") from None
+
+    def targets(self, indices: Sequence[int] | np.ndarray | None = None) -> list[dict[str, torch.Tensor]]:
+        """The annotations of each image as a dictionary of tensors, with the names and boxes of torchvision.
+
+        `mask` (H, W) uint8; and of k objects `boxes` (k, 4), float32 x0, y0, x1, y1 in pixels from the top left corner,
+        `labels` (k,) categories from 0, `area`, `iscrowd`, and `keypoints` (k, K, 3), x, y and visibility, the centre
+        of a pixel being at halves. `torch.utils.data.StackDataset(dataset.images(), dataset.targets())` pairs them.
+        """
+        return targets(self.annotations(indices))
+
+    def to_coco(self, folder: Path | str) -> Path:
+        """Write the split as `<split>/*.png` and `instances_<split>.json`, which COCO's tools read; see `export`."""
+        return to_coco(self, Path(folder))
+
+    def to_yolo(self, folder: Path | str) -> Path:
+        """Write the split as `images/<split>/*.png`, `labels/<split>/*.txt` and `data.yaml`; see `export`."""
+        return to_yolo(self, Path(folder))
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Row numbers in 0..n-1, from a sequence of numbers (negative ones count from the end) or a mask."""

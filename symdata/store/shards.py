@@ -24,10 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import StoreError
+from symdata.recipes.annotated import annotation_schema
 from symdata.recipes.plan import DatasetPlan, SampleBatch
+from symdata.store.annotation_columns import annotation_arrays, annotation_features, image_array
 from symdata.store.files import UNFINISHED
 from symdata.store.interrupts import interrupts_delayed
-from symdata.store.png import encode_pngs
 
 BLOCK_BYTES = 8 << 20
 """Pixels of one row group."""
@@ -79,20 +80,19 @@ def features(plan: DatasetPlan) -> Any:
         columns |= {f"flip{suffix}": Value("bool"), f"index{suffix}": Value("int64")}
     columns |= {"pose": Value("int32")} if len(plan.poses) > 1 else {}
     columns |= {"quadrant": Value("int32")} if plan.recipe.canvas.startswith("quadrant") else {}
-    return Features(columns)
+    return Features(columns | annotation_features(annotation_schema(plan.source)))
 
 
 def table_of(plan: DatasetPlan, split: str, batch: SampleBatch) -> pa.Table:
     """A batch as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
-    pngs = pa.array(encode_pngs(batch.images.cpu().numpy()), pa.binary())
-    image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
+    schema, image = features(plan).arrow_schema, image_array(batch.images.cpu().numpy())
     columns: dict[str, Any] = {"image": image, "label": batch.labels, "pose": batch.pose, "quadrant": batch.quadrant}
     group = plan.group(split)
     for part, (suffix, elements) in enumerate(zip(_suffixes(plan), batch.elements, strict=True)):
         columns[f"element{suffix}"] = group.indices(elements) if group.is_finite else np.full(len(elements), -1)
         columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
         columns[f"index{suffix}"] = batch.index[:, part]
-    schema = features(plan).arrow_schema
+    columns |= annotation_arrays(batch.annotations, schema)
     return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
 
 

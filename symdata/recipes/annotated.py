@@ -35,16 +35,20 @@ def moved_annotations(
     return upright.moved(moves, how)
 
 
-def check_annotations(source: Source, recipe: str, how: Resampling, spec: Spec) -> None:
-    """Refuse a recipe over an annotated source, and masks in which void could be mistaken for a class."""
-    schema = annotation_schema(source)
-    if schema is None:
-        return
-    if recipe:
+def check_recipe(source: Source, recipe: str) -> None:
+    """Refuse a recipe over an annotated source."""
+    if recipe and (schema := annotation_schema(source)) is not None:
         raise RecipeError(
             f"recipe {recipe!r} moves images alone, and source {source.ref!r} has {', '.join(schema.kinds)}; "
             f"leave the recipe out, as in `symdata make {source.ref} --symmetry d4`"
         )
+
+
+def check_void(source: Source, how: Resampling, spec: Spec) -> None:
+    """Refuse masks in which void could be mistaken for a class."""
+    schema = annotation_schema(source)
+    if schema is None:
+        return
     pads = spec.size is not None and spec.resize == "pad"
     shows_nothing = pads or how.mask == "disk" or (how.padding == "zeros" and not how.is_exact)
     binary = getattr(source, "binary_masks", False) and schema.void in (0, 255)

@@ -18,7 +18,7 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, ShapeError, SourceError, SymmetryError
 from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
-from symdata.recipes.annotated import annotation_facts, check_annotations, moved_annotations
+from symdata.recipes.annotated import annotation_facts, check_recipe, check_void, moved_annotations
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
@@ -215,6 +215,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     train = Symmetry.parse(spec.symmetry or recipe.symmetry)
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
     source = _open(spec, recipe, device)
+    check_recipe(source, recipe.name)
     validation = recipe.validation if spec.validation is None else spec.validation
     samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
     _check_splits(spec, source, recipe, samples)
@@ -224,7 +225,7 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
         symmetry.check_classes(len(classes))
     plan = DatasetPlan(spec, source, recipe, samples, symmetries, _resampling(spec, recipe, (train, test)), classes)
     _check_square(plan)
-    check_annotations(source, recipe.name, plan.how, spec)
+    check_void(source, plan.how, spec)
     return plan
 
 

@@ -36,6 +36,15 @@ def void_of(ref: Ref) -> int:
     return int(text)
 
 
+def open_masked(ref: Ref, facts: Facts, labels: Labels, store: Store, fit: Fit, masks: Store | None) -> EncodedSource:
+    """The source over the images of a table, with masks if there are any."""
+    if masks is not None:
+        return AnnotatedSource(facts, labels, store, fit, Schema(masks=True, void=void_of(ref)), masks=masks)
+    if "void" in ref.options:
+        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
+    return EncodedSource(facts, labels, store, fit)
+
+
 class AnnotatedSource(EncodedSource):
     """A source whose images have annotations: `annotations(split, indices)` gives them, resized as the images are.
 

@@ -1,4 +1,4 @@
-"""The columns of a table that hold images and labels, and the names of the classes."""
+"""The columns of a table that hold images, labels and masks, and the names of the classes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,21 +14,26 @@ from symdata.sources.base import Ref, refusal
 from symdata.sources.files import Labels
 
 IMAGE_NAMES = ("image", "img")
+MASK_NAME = "mask"
+"""Column of masks in a table without labels; beside labels it is named by the reference."""
 LABEL_NAMES = ("label", "labels", "fine_label")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of images and labels."""
+    """The columns of images, labels and masks."""
 
     image: str
-    label: str
+    label: str | None
+    """None if there are masks and no labels."""
     names: tuple[str, ...] | None
     """Class names of a ClassLabel column, else None."""
+    mask: str | None = None
 
     def __str__(self) -> str:
         classes = "unnamed classes" if self.names is None else f"classes {', '.join(self.names)}"
-        return f"image {self.image!r}, label {self.label!r}, {classes}"
+        masks = f", mask {self.mask!r}" if self.mask else ""
+        return f"image {self.image!r}, label {self.label!r}, {classes}{masks}"
 
 
 def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
@@ -37,16 +42,25 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     Raises:
         SourceError: with all columns, if there is none or more than one to choose from.
     """
-    features = _features(schema)
+    features, named = _features(schema), ref.options.get("mask")
     images = [field.name for field in schema if _is_image(field, features)]
-    image = _pick(ref, schema, "image", images, IMAGE_NAMES)
-    labels = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
-    label = _pick(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
+    image = _pick(ref, schema, "image", [name for name in images if name != named], IMAGE_NAMES)
+    found = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
+    labels = [name for name in found if name not in (image, named)]
+    masks = [name for name in images if name != image]
+    mask = MASK_NAME if MASK_NAME in masks and not labels and "label" not in ref.options else None
+    if named is not None:
+        mask = _pick(ref, schema, "mask", masks, ())
+        if mask not in masks:
+            raise refusal(ref.text, f"column {mask!r} holds no images beside {image!r}; name another with ,mask=COLUMN")
+    if mask is not None and not labels and "label" not in ref.options:
+        return Columns(image, None, None, mask)
+    label = _pick(ref, schema, "label", labels, LABEL_NAMES)
     kind = schema.field(label).type
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
         raise refusal(ref.text, f"column {label!r} is of type {kind}; {mend}")
-    return Columns(image, label, _names(features, label))
+    return Columns(image, label, _names(features, label), mask)
 
 
 def encode_labels(ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns) -> Labels:

@@ -2,7 +2,8 @@
 
 One file works as well. Memory is bounded: at most `CACHE_BYTES` of decoded row groups are kept, one at least. Class
 names come from the "huggingface" metadata of the schema (ClassLabel) if there are any, otherwise from the sorted
-distinct labels. `,image=NAME` and `,label=NAME` in the reference name the columns; `columns.py` finds them otherwise.
+distinct labels. `,image=NAME`, `,label=NAME` and `,mask=NAME` in the reference name the columns; `columns.py` finds
+them otherwise.
 """
 
 from collections import OrderedDict
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import SourceError, first_line
+from symdata.sources.annotated import open_masked, unlabelled
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
@@ -105,15 +107,19 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one parquet file or a folder of them."""
-    ref.only("splits", "image", "label")
+    ref.only("splits", "image", "label", "mask", "void")
     root = Path(ref.place)
     files = ref.select(find_parquet(root))
     paths = [path for found in files.values() for path in found]
     folder = root if root.is_dir() else root.parent
     columns = _common_columns(ref, paths)
-    raw = {split: _label_column(found, columns.label) for split, found in files.items()}
-    labels = encode_labels(ref.text, raw, columns)
-    return EncodedSource(Facts.at(ref, root, paths), labels, ParquetStore(folder, files, columns.image), fit)
+    label, store = columns.label, partial(ParquetStore, folder, files)
+    if label is None:
+        labels = unlabelled({split: sum(_metadata(path).num_rows for path in own) for split, own in files.items()})
+    else:
+        labels = encode_labels(ref.text, {split: _label_column(own, label) for split, own in files.items()}, columns)
+    masks = store(columns.mask) if columns.mask else None
+    return open_masked(ref, Facts.at(ref, root, paths), labels, store(columns.image), fit, masks)
 
 
 def _common_columns(ref: Ref, paths: list[Path]) -> Columns:

@@ -129,7 +129,9 @@ def _lines(objects: Objects, size: tuple[int, int]) -> list[str]:
     centres = (objects.boxes[:, :2] + objects.boxes[:, 2:] / 2) / extent
     points = objects.keypoints.copy()
     points[..., :2] /= extent
-    numbers = np.concatenate([centres, objects.boxes[:, 2:] / extent, points.reshape(len(objects), -1)], axis=1)
+    numbers = np.concatenate(
+        [centres, objects.boxes[:, 2:] / extent, points.reshape(len(objects), 3 * points.shape[1])], axis=1
+    )
     return [
         " ".join([str(category), *(f"{number:.{DIGITS}g}" for number in own)])
         for category, own in zip(objects.category.tolist(), numbers.tolist(), strict=True)

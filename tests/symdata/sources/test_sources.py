@@ -179,7 +179,17 @@ def test_the_license_is_in_the_card_or_beside_it(tmp_path: Path, data: Path) -> 
 
 
 def test_every_kind_is_listed_with_an_example() -> None:
-    assert [row.scheme for row in list_sources()] == ["glyphs", "idx", "folder", "parquet", "saved", "hub"]
+    assert [row.scheme for row in list_sources()] == [
+        "glyphs",
+        "idx",
+        "folder",
+        "masks",
+        "coco",
+        "yolo",
+        "parquet",
+        "saved",
+        "hub",
+    ]
     assert all(row.reads and row.example for row in list_sources())
 
 

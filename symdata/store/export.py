@@ -24,7 +24,7 @@ BATCH = 256
 """Images in memory at a time."""
 HALF = 0.5
 """What COCO's keypoints are smaller by."""
-DIGITS = 15
+DIGITS = 12
 """Significant digits in the text files of YOLO."""
 
 

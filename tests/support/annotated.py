@@ -70,7 +70,7 @@ def write_yolo(root: Path, splits: tuple[str, ...] = ("train",), data: str = "")
         for k, (image, (x, y, w, h)) in enumerate(zip(images, boxes.tolist(), strict=True)):
             (root / "images" / split / f"{k:06d}.png").write_bytes(encoded(image))
             if k != 1:
-                row = f"{k % 3} {(x + w / 2) / SIDE:.15g} {(y + h / 2) / SIDE:.15g} {w / SIDE:.15g} {h / SIDE:.15g}\n"
+                row = f"{k % 3} {(x + w / 2) / SIDE:.12g} {(y + h / 2) / SIDE:.12g} {w / SIDE:.12g} {h / SIDE:.12g}\n"
                 (root / "labels" / split / f"{k:06d}.txt").write_text(row)
 
 

@@ -101,7 +101,8 @@ def test_yolo_is_the_same_after_make_none(tmp_path):
     for split, word in (("train", "train"), ("validation", "val")):
         load(made.folder, split).to_yolo(tmp_path / "again")
         for path in (tmp_path / "yolo" / "labels" / word).iterdir():
-            assert (tmp_path / "again" / "labels" / split / path.name).read_text() == path.read_text()
+            wanted, found = np.loadtxt(path), np.loadtxt(tmp_path / "again" / "labels" / split / path.name)
+            assert np.allclose(wanted, found, atol=1e-11, rtol=0)  # a box that ends beyond 1 by rounding is cut off
     assert (tmp_path / "again" / "labels" / "train" / "000001.txt").read_text() == ""
     again = make(str(tmp_path / "again"), tmp_path / "d2", symmetry="none")
     for split in ("train", "validation"):

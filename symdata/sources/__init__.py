@@ -70,7 +70,8 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or parquet file, or "hub:user/name[@revision]"; options may
-            follow: `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,void=255`, `,config=NAME`, `,splits=train+test`.
+            follow: `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,objects=COLUMN`, `,void=255`, `,config=NAME`,
+            `,splits=train+test`.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.

@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from symdata.annotations import VOID, Annotations, Objects, Schema
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, check_indices, refusal
+from symdata.sources.columns import Columns
 from symdata.sources.decode import decode_mask
 from symdata.sources.encoded import EncodedSource, Store
 from symdata.sources.files import Facts, Labels
 from symdata.sources.fit import Fit
+from symdata.sources.object_column import read_objects
 
 SLACK = 1.0
 """Pixels by which a box or keypoint may lie beyond the border: rounding, or counting from 1; it is cut off."""
@@ -36,13 +39,38 @@ def void_of(ref: Ref) -> int:
     return int(text)
 
 
-def open_masked(ref: Ref, facts: Facts, labels: Labels, store: Store, fit: Fit, masks: Store | None) -> EncodedSource:
-    """The source over the images of a table, with masks if there are any."""
-    if masks is not None:
-        return AnnotatedSource(facts, labels, store, fit, Schema(masks=True, void=void_of(ref)), masks=masks)
-    if "void" in ref.options:
+def open_table(
+    ref: Ref,
+    facts: Facts,
+    labels: Labels,
+    fit: Fit,
+    columns: Columns,
+    store: Callable[[str], Store],
+    values: Callable[[str], Mapping[str, pa.ChunkedArray]],
+) -> EncodedSource:
+    """The source over a table, with annotations if it has columns of them.
+
+    Args:
+        ref, facts, labels, fit: of the source.
+        columns: which columns are read.
+        store: the encoded images in a column.
+        values: the values of a column, by split.
+    """
+    images = store(columns.image)
+    if "void" in ref.options and not columns.mask:
         raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
-    return EncodedSource(facts, labels, store, fit)
+    if not any(columns.annotations.values()):
+        return EncodedSource(facts, labels, images, fit)
+    schema, objects = Schema(), None
+    if columns.objects:
+        schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
+    masks = store(columns.mask) if columns.mask else None
+    schema = replace(schema, masks=masks is not None, void=void_of(ref))
+
+    def name(split: str, row: int) -> str:
+        return images.name(split, int(objects[split].image[row]) if objects else row)
+
+    return AnnotatedSource(facts, labels, images, fit, schema, masks=masks, objects=objects, name=name)
 
 
 class AnnotatedSource(EncodedSource):

@@ -23,7 +23,7 @@ SPLIT_WORDS = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "t10k", "testing"),
 }
-REF_OPTIONS = ("image", "label", "config", "splits", "stream", "mask", "void")
+REF_OPTIONS = ("image", "label", "config", "splits", "stream", "mask", "objects", "void")
 
 
 @runtime_checkable
@@ -85,7 +85,7 @@ class Source(Protocol):
 class Ref:
     """A reference in parts: `PLACE[,image=COLUMN][,label=COLUMN][,config=NAME][,splits=A+B][,stream=ROWS]`.
 
-    Of sources with masks also `[,mask=COLUMN][,void=NUMBER]`.
+    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, and of masks `[,void=NUMBER]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

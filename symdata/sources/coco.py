@@ -15,6 +15,7 @@ Convention:
 import json
 import math
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -214,7 +215,7 @@ class _Reader(NamedTuple):
         if len(given) != count or not all(
             isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in given
         ):
-            self.refuse(f"{what} is {str(values)[:60]}, expected {count} finite numbers; mend or remove it")
+            self.refuse(f"{what} is {short(values)}, expected {count} finite numbers; mend or remove it")
         return [float(value) for value in given]
 
 

@@ -12,10 +12,9 @@ import pyarrow as pa
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, refusal
 from symdata.sources.files import Labels
+from symdata.sources.object_column import category_names, is_objects
 
 IMAGE_NAMES = ("image", "img")
-MASK_NAME = "mask"
-"""Column of masks in a table without labels; beside labels it is named by the reference."""
 LABEL_NAMES = ("label", "labels", "fine_label")
 
 
@@ -25,42 +24,62 @@ class Columns:
 
     image: str
     label: str | None
-    """None if there are masks and no labels."""
+    """None if there are annotations and no labels."""
     names: tuple[str, ...] | None
     """Class names of a ClassLabel column, else None."""
     mask: str | None = None
+    objects: str | None = None
+    categories: tuple[str, ...] = ()
+    """Names of the categories of objects, if the table has them."""
 
     def __str__(self) -> str:
         classes = "unnamed classes" if self.names is None else f"classes {', '.join(self.names)}"
-        masks = f", mask {self.mask!r}" if self.mask else ""
-        return f"image {self.image!r}, label {self.label!r}, {classes}{masks}"
+        more = "".join(f", {role} {name!r}" for role, name in self.annotations.items() if name)
+        return f"image {self.image!r}, label {self.label!r}, {classes}{more}"
+
+    @property
+    def annotations(self) -> dict[str, str | None]:
+        """The columns of annotations."""
+        return {"mask": self.mask, "objects": self.objects}
 
 
 def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     """The columns that the reference names, else those of the right type with a usual name.
 
+    Columns `mask` and `objects` are taken of a table without labels; beside labels only those that the reference names,
+    because such tables had been read without them.
+
     Raises:
         SourceError: with all columns, if there is none or more than one to choose from.
     """
-    features, named = _features(schema), ref.options.get("mask")
+    features, named = _features(schema), {role: ref.options.get(role) for role in ("mask", "objects")}
     images = [field.name for field in schema if _is_image(field, features)]
-    image = _pick(ref, schema, "image", [name for name in images if name != named], IMAGE_NAMES)
+    image = _pick(ref, schema, "image", [name for name in images if name != named["mask"]], IMAGE_NAMES)
     found = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
-    labels = [name for name in found if name not in (image, named)]
-    masks = [name for name in images if name != image]
-    mask = MASK_NAME if MASK_NAME in masks and not labels and "label" not in ref.options else None
-    if named is not None:
-        mask = _pick(ref, schema, "mask", masks, ())
-        if mask not in masks:
-            raise refusal(ref.text, f"column {mask!r} holds no images beside {image!r}; name another with ,mask=COLUMN")
-    if mask is not None and not labels and "label" not in ref.options:
-        return Columns(image, None, None, mask)
+    labels = [name for name in found if name not in (image, *named.values())]
+    unlabelled = not labels and "label" not in ref.options
+    able = {
+        "mask": [name for name in images if name != image],
+        "objects": [field.name for field in schema if is_objects(field.type)],
+    }
+    picked: dict[str, str | None] = {
+        role: role if unlabelled and role in names else None for role, names in able.items()
+    }
+    for role, name in named.items():
+        if name is not None:
+            picked[role] = _pick(ref, schema, role, able[role], ())
+            if name not in able[role]:
+                what = f"images beside {image!r}" if role == "mask" else "lists of bbox and category"
+                raise refusal(ref.text, f"column {name!r} does not hold {what}; name another with ,{role}=COLUMN")
+    categories = category_names(features.get(picked["objects"] or "", {}))
+    if unlabelled and any(picked.values()):
+        return Columns(image, None, None, picked["mask"], picked["objects"], categories)
     label = _pick(ref, schema, "label", labels, LABEL_NAMES)
     kind = schema.field(label).type
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
         raise refusal(ref.text, f"column {label!r} is of type {kind}; {mend}")
-    return Columns(image, label, _names(features, label), mask)
+    return Columns(image, label, _names(features, label), picked["mask"], picked["objects"], categories)
 
 
 def encode_labels(ref: str, raw: Mapping[str, pa.ChunkedArray], columns: Columns) -> Labels:

@@ -2,8 +2,8 @@
 
 One file works as well. Memory is bounded: at most `CACHE_BYTES` of decoded row groups are kept, one at least. Class
 names come from the "huggingface" metadata of the schema (ClassLabel) if there are any, otherwise from the sorted
-distinct labels. `,image=NAME`, `,label=NAME` and `,mask=NAME` in the reference name the columns; `columns.py` finds
-them otherwise.
+distinct labels. `,image=NAME`, `,label=NAME`, `,mask=NAME` and `,objects=NAME` in the reference name the columns;
+`columns.py` finds them otherwise.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.annotated import open_masked, unlabelled
+from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
@@ -107,19 +107,18 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one parquet file or a folder of them."""
-    ref.only("splits", "image", "label", "mask", "void")
+    ref.only("splits", "image", "label", "mask", "objects", "void")
     root = Path(ref.place)
     files = ref.select(find_parquet(root))
     paths = [path for found in files.values() for path in found]
     folder = root if root.is_dir() else root.parent
     columns = _common_columns(ref, paths)
-    label, store = columns.label, partial(ParquetStore, folder, files)
-    if label is None:
+    if columns.label is None:
         labels = unlabelled({split: sum(_metadata(path).num_rows for path in own) for split, own in files.items()})
     else:
-        labels = encode_labels(ref.text, {split: _label_column(own, label) for split, own in files.items()}, columns)
-    masks = store(columns.mask) if columns.mask else None
-    return open_masked(ref, Facts.at(ref, root, paths), labels, store(columns.image), fit, masks)
+        labels = encode_labels(ref.text, _column(files, columns.label), columns)
+    facts, store = Facts.at(ref, root, paths), partial(ParquetStore, folder, files)
+    return open_table(ref, facts, labels, fit, columns, store, partial(_column, files))
 
 
 def _common_columns(ref: Ref, paths: list[Path]) -> Columns:
@@ -133,12 +132,16 @@ def _common_columns(ref: Ref, paths: list[Path]) -> Columns:
     return picked[first]
 
 
-def _label_column(paths: list[Path], name: str) -> pa.ChunkedArray:
-    chunks = []
-    for path in paths:
-        with _errors_named(path):
-            chunks.extend(pq.read_table(path, columns=[name], partitioning=None).column(0).chunks)
-    return pa.chunked_array(chunks) if chunks else pa.chunked_array([[]], pa.int64())
+def _column(files: dict[str, list[Path]], name: str) -> dict[str, pa.ChunkedArray]:
+    """The values of a column other than the images, by split."""
+    found = {}
+    for split, paths in files.items():
+        chunks = []
+        for path in paths:
+            with _errors_named(path):
+                chunks.extend(pq.read_table(path, columns=[name], partitioning=None).column(0).chunks)
+        found[split] = pa.chunked_array(chunks) if chunks else pa.chunked_array([[]], pa.int64())
+    return found
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from symdata.errors import SourceError
-from symdata.sources.annotated import open_masked, unlabelled
+from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split
 from symdata.sources.columns import encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
@@ -46,7 +46,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder that `datasets.save_to_disk` wrote."""
-    ref.only("splits", "image", "label", "mask", "void")
+    ref.only("splits", "image", "label", "mask", "objects", "void")
     import datasets
 
     root = Path(ref.place)
@@ -80,10 +80,13 @@ def open_datasets(
     if not splits:
         raise SourceError(f"source {ref.text!r} holds no images: every split is empty")
     columns = pick_columns(ref, next(iter(splits.values())).features.arrow_schema)
+
+    def values(name: str) -> dict[str, pa.ChunkedArray]:
+        arrow = {split: rows.select_columns([name]).with_format("arrow") for split, rows in splits.items()}
+        return {split: rows[:].column(0) for split, rows in arrow.items()}
+
     if columns.label is None:
         labels = unlabelled({split: len(rows) for split, rows in splits.items()})
     else:
-        arrow = {split: rows.select_columns([columns.label]).with_format("arrow") for split, rows in splits.items()}
-        labels = encode_labels(ref.text, {split: rows[:].column(0) for split, rows in arrow.items()}, columns)
-    masks = ArrowStore(splits, columns.mask, folder) if columns.mask else None
-    return open_masked(ref, facts, labels, ArrowStore(splits, columns.image, folder), fit, masks)
+        labels = encode_labels(ref.text, values(columns.label), columns)
+    return open_table(ref, facts, labels, fit, columns, lambda name: ArrowStore(splits, name, folder), values)

@@ -9,6 +9,7 @@ data.yaml the K keypoints follow. An image without a text file, or with an empty
 
 import math
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int]]:
         )
     shape = content.get("kpt_shape", [0, 0])
     if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) for n in shape)):
-        raise refusal(ref.text, f"{DATA} has kpt_shape {str(shape)[:60]}, expected [K, 2] or [K, 3]")
+        raise refusal(ref.text, f"{DATA} has kpt_shape {short(shape)}, expected [K, 2] or [K, 3]")
     if shape != [0, 0] and not (1 <= shape[0] <= 10_000 and shape[1] in (2, 3)):
         raise refusal(ref.text, f"{DATA} has kpt_shape {shape}, expected [K, 2] or [K, 3]")
     return tuple(map(str, names)), (shape[0], shape[1])

@@ -141,7 +141,7 @@ def test_beside_labels_a_column_of_masks_is_named(tmp_path: Path) -> None:
     source = open_source(f"{path},mask=mask")
     assert source.classes == ("a", "b") and np.array_equal(source.annotations("train", EVERY).masks, masks)
     for options, message in (
-        (",mask=label", "column 'label' holds no images beside 'image'"),
+        (",mask=label", "column 'label' does not hold images beside 'image'"),
         (",mask=none", "no column 'none'; it has"),
         (",void=3", "void= is for masks, and there are none"),
     ):

@@ -17,6 +17,7 @@ import torch
 from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
+from symdata.pictures.outlines import outlined
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
 from symdata.recipes.spec import MAX_COUNT, Spec
@@ -181,5 +182,5 @@ def preview(plan: DatasetPlan) -> Any:
     columns = max(2, min(12, PREVIEW_BYTES // (10 * math.prod(plan.shape))))
     rows = choose(plan.labels(split, range(len(samples))), len(plan.classes), rows=10, columns=columns)
     batch = plan.batch(split, rows)
-    images = batch.images.cpu().numpy()
+    images = outlined(batch.images.cpu().numpy(), batch.annotations)
     return contact_sheet(images, batch.labels, plan.classes, batch.elements[0], rows=10, columns=columns)

@@ -186,7 +186,7 @@ def audit(
     *,
     name: str = "",
 ) -> Audit:
-    """RunTrace `model` at `size` and predict under which elements it is exactly equivariant.
+    """Trace `model` at `size` and predict under which elements it is exactly equivariant.
 
     Args:
         model: any module that takes an image batch (B, C, H, W); it is copied, never changed.

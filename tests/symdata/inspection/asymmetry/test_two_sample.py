@@ -29,12 +29,12 @@ def images_of(symmetry, count=2000, seed=1, size=20, **more):
 
 @pytest.mark.parametrize("group", ["c4", "d4"])
 def test_the_degree_of_our_own_builds_is_recovered(group):
-    degrees = (0.0, 0.25, 0.5, 0.75, 1.0)
+    degrees = (0.0, 0.5, 1.0)
     found = [audit(*images_of(f"{group}-partial@{p}"), group) for p in degrees]
     values = [one.degree.bound for one in found]
     assert values == sorted(values)
     np.testing.assert_allclose(values, degrees, atol=0.1)
-    assert [one.is_symmetric for one in found] == [False] * 4 + [True]
+    assert [one.is_symmetric for one in found] == [False] * 2 + [True]
     assert all(one.degree.lower <= one.degree.bound for one in found)
 
 
@@ -57,10 +57,11 @@ def test_the_verdict_does_not_depend_on_the_degree(denials, monkeypatch):
 
 
 def test_full_symmetry_is_seldom_denied(denials):
-    assert denials("d4", range(12), 240, 12) <= 3  # at 5 %, more than 3 of 12 has probability 0.002
+    """At 5 %, more than 3 of 12 has probability 0.002; 100 seeds are tried with `-m exhaustive`."""
+    assert denials("d4", range(12), 240, 12) <= 3
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("group", ["c4", "d4"])
 def test_full_symmetry_is_denied_by_at_most_8_of_100_seeds(group, denials):
     assert denials(group, range(100), 400, 16) <= 8

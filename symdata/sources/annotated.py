@@ -109,7 +109,7 @@ class AnnotatedSource(EncodedSource):
         self._objects = None if objects is None else {split: objects[split] for split in self.splits}
         for split, own in dict(self._objects or {}).items():
             assert self._objects is not None
-            extent = self._sizes[split][:, ::-1].astype(np.float64)  # (n, 2): width, height
+            extent = self._stored_sizes[split][:, ::-1].astype(np.float64)  # (n, 2): width, height
             placed = own.fitted(extent, 0 * extent) if in_shares else own
             self._objects[split] = self._checked(split, placed, extent[own.image], name)
         self.binary_masks = masks is not None and self._mask_values() == {0, 255}
@@ -121,14 +121,14 @@ class AnnotatedSource(EncodedSource):
         masks = None if self._masks is None else self._read_masks(split, wanted)
         objects = None
         if self._objects is not None:
-            sizes = self._sizes[split][wanted].reshape(-1, 2)
+            sizes = self._stored_sizes[split][wanted].reshape(-1, 2)
             placed = np.array([self._fit.placement(*size) for size in sizes.tolist()]).reshape(-1, 2, 2)
             objects = self._objects[split].of_images(wanted).fitted(placed[:, 0], placed[:, 1])
         return Annotations(self.annotation_schema, len(wanted), self.shape[1:], masks, objects)
 
     def stored_sizes(self, split: str) -> np.ndarray:
         """Height and width of each image before it is resized, (n, 2)."""
-        return self._sizes[split]
+        return self._stored_sizes[split]
 
     def _read_masks(self, split: str, indices: np.ndarray) -> torch.Tensor:
         """Masks (n, H, W) uint8, resized."""
@@ -147,8 +147,8 @@ class AnnotatedSource(EncodedSource):
                 mask = decode_mask(blob)
             except SourceError as error:
                 raise refusal(self.ref, f"mask {name} cannot be used: {error}; replace or remove it") from None
-            if mask.shape != tuple(self._sizes[split][index]):
-                (height, width), own = self._sizes[split][index], "x".join(map(str, mask.shape))
+            if mask.shape != tuple(self._stored_sizes[split][index]):
+                (height, width), own = self._stored_sizes[split][index], "x".join(map(str, mask.shape))
                 image = self._store.name(split, index)
                 raise refusal(
                     self.ref, f"mask {name} is {own}, its image {image} is {height}x{width}; make them of one size"

@@ -40,7 +40,7 @@ class EncodedSource(FileSource):
     def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit) -> None:
         super().__init__(facts, labels, fit)
         self._store = store
-        self._sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width of each image as it is stored
+        self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width of each image as it is stored
         headers, digests = self._survey()
         self.fingerprint = facts.fingerprint or fingerprint(digests)
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
@@ -74,12 +74,12 @@ class EncodedSource(FileSource):
         headers: dict[Header, tuple[str, int]] = {}
         digests = []
         for split, count in self.splits.items():
-            self._sizes[split] = np.empty((count, 2), np.int32)
+            self._stored_sizes[split] = np.empty((count, 2), np.int32)
             for start in range(0, count, _BATCH):
                 batch = np.arange(start, min(start + _BATCH, count))
                 for index, (header, digest) in zip(batch.tolist(), self._each(self._look, split, batch), strict=True):
                     headers.setdefault(header, (split, index))
-                    self._sizes[split][index] = header.height, header.width
+                    self._stored_sizes[split][index] = header.height, header.width
                     if digest:
                         digests.append(f"{split} {self._store.name(split, index)} {digest}")
         return headers, digests

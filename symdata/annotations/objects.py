@@ -100,7 +100,8 @@ class Objects:
         On the lattice this is exact. Off the lattice, coordinates are rounded to a millionth of a pixel, and a box
         becomes the smallest upright box around its moved corners, cut at the border of the image: it may be wider
         than the object. An object whose box lies outside the image altogether is left out; a keypoint outside it
-        becomes (0, 0, 0), not annotated. A keypoint on a pixel that the disk `mask` blackens becomes hidden, 1.
+        becomes (0, 0, 0), not annotated. With the disk `mask`, so is an object whose box lies outside the disk, for
+        every element alike, and a keypoint on a black pixel becomes hidden, 1.
 
         A mirror does not exchange names: what was annotated as the left hand keeps that name.
 
@@ -128,7 +129,7 @@ class Objects:
         boxes[off], points[off] = _cut(boxes[off], extent), points[off].round(DECIMALS)
         visible = _visible(points, self.keypoints[..., 2], size, mask)
         moved = replace(self, boxes=boxes, keypoints=_labelled(points, visible))
-        return moved.take(np.flatnonzero((boxes[:, 2:] > 0).all(axis=1)))
+        return moved.take(np.flatnonzero(_seen(boxes, extent, mask)))
 
 
 def _cut(boxes: np.ndarray, extent: np.ndarray) -> np.ndarray:
@@ -136,6 +137,13 @@ def _cut(boxes: np.ndarray, extent: np.ndarray) -> np.ndarray:
     near = boxes[:, :2].clip(0, extent).round(DECIMALS)
     far = (boxes[:, :2] + boxes[:, 2:]).clip(0, extent).round(DECIMALS)
     return np.concatenate([near, (far - near).round(DECIMALS)], axis=1)
+
+
+def _seen(boxes: np.ndarray, extent: np.ndarray, mask: str) -> np.ndarray:
+    """Which boxes (m, 4) show something: they have an area, and reach into the disk if there is one."""
+    nearest = (extent / 2).clip(boxes[:, :2], boxes[:, :2] + boxes[:, 2:])
+    away = np.hypot(*(nearest - extent / 2).T)  # of the disk's centre
+    return np.asarray((boxes[:, 2:].min(axis=1) > 0) & ((mask != "disk") | (away < extent.min() / 2)))
 
 
 def _visible(points: np.ndarray, visible: np.ndarray, size: tuple[int, int], mask: str) -> np.ndarray:

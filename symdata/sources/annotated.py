@@ -16,7 +16,7 @@ from symdata.sources.base import Ref, check_indices, refusal
 from symdata.sources.columns import Columns
 from symdata.sources.decode import decode_mask
 from symdata.sources.encoded import EncodedSource, Store
-from symdata.sources.files import Facts, Labels
+from symdata.sources.files import Facts, Labels, fingerprint
 from symdata.sources.fit import Fit
 from symdata.sources.object_column import read_objects
 
@@ -92,6 +92,7 @@ class AnnotatedSource(EncodedSource):
         masks: Store | None = None,
         objects: Mapping[str, Objects] | None = None,
         in_shares: bool = False,
+        hashed: str = "",
         name: Callable[[str, int], str] = lambda split, row: f"{split} object {row}",
     ) -> None:
         """Open the source.
@@ -102,9 +103,12 @@ class AnnotatedSource(EncodedSource):
             masks: the encoded masks, one for each image.
             objects: of each split, in pixels of the images as they are stored.
             in_shares: whether the objects are in shares of the width and height instead.
+            hashed: fingerprint of the files of the annotations, if that of the facts does not cover them.
             name: of an object in a split, for messages.
         """
         super().__init__(facts, labels, store, fit)
+        if hashed:
+            self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
         self.annotation_schema, self._masks = schema, masks
         self._objects = None if objects is None else {split: objects[split] for split in self.splits}
         for split, own in dict(self._objects or {}).items():

@@ -24,7 +24,7 @@ from symdata.annotations import Objects, Schema
 from symdata.errors import SourceError, first_line
 from symdata.sources.annotated import AnnotatedSource, unlabelled
 from symdata.sources.base import Ref, known_split, refusal, split_name
-from symdata.sources.files import Facts
+from symdata.sources.files import Facts, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore
 
@@ -53,13 +53,13 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         if (other.categories, other.keypoints) != (first.categories, first.keypoints):
             raise refusal(ref.text, f"{first.file!r} and {other.file!r} have different categories; give them the same")
     images = {split: _located(ref, root, files[split], split, table) for split, table in tables.items()}
-    paths = [*files.values(), *(root / name for own in images.values() for name in own)]
     source = AnnotatedSource(
-        Facts.at(ref, root, paths),
+        Facts.at(ref, root),
         unlabelled({split: len(own) for split, own in images.items()}),
         FileStore(root, images),
         fit,
         Schema(categories=tuple(first.categories.values()), keypoints=first.keypoints),
+        hashed=fingerprint_files(root, files.values()),
         objects={split: table.objects for split, table in tables.items()},
         name=lambda split, row: f"{tables[split].file}, annotation {tables[split].ids[row]!r}",
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from symdata.annotations import Schema
 from symdata.sources.annotated import AnnotatedSource, unlabelled, void_of
 from symdata.sources.base import Ref, known_split, refusal, split_name
-from symdata.sources.files import Facts, Labels
+from symdata.sources.files import Facts, Labels, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore, image_files
 
@@ -55,9 +55,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
             masks[split].append(f"{MASKS}/{twins[_stem(file.parts)]}")
     names = {split: [file.parts[-2] for file in own] for split, own in by_split.items() if own[0].depth}
     labels = Labels.of(names) if names else unlabelled({split: len(own) for split, own in by_split.items()})
-    facts = Facts.at(ref, root, [root / name for found in (images, masks) for own in found.values() for name in own])
-    schema = Schema(masks=True, void=void_of(ref))
-    return AnnotatedSource(facts, labels, FileStore(root, images), fit, schema, masks=FileStore(root, masks))
+    hashed = fingerprint_files(root, [root / name for own in masks.values() for name in own])
+    stores, schema = (FileStore(root, images), FileStore(root, masks)), Schema(masks=True, void=void_of(ref))
+    return AnnotatedSource(Facts.at(ref, root), labels, stores[0], fit, schema, masks=stores[1], hashed=hashed)
 
 
 class _File(NamedTuple):

@@ -4,7 +4,8 @@
     ROOT/data.yaml    ROOT/<split>/images/NAME.jpg      ROOT/<split>/labels/NAME.txt
 
 A row is `class x y width height`, the centre and size of a box in shares of the image; with `kpt_shape: [K, 2 or 3]` in
-data.yaml the K keypoints follow. An image without a text file, or with an empty one, has no objects.
+data.yaml the K keypoints follow. An image without a text file, or with an empty one, has no objects. Paths in
+data.yaml are not followed.
 """
 
 import math
@@ -19,7 +20,7 @@ from symdata.annotations import Objects, Schema
 from symdata.errors import first_line
 from symdata.sources.annotated import AnnotatedSource, unlabelled
 from symdata.sources.base import Ref, known_split, refusal, split_name
-from symdata.sources.files import Facts
+from symdata.sources.files import Facts, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore, image_files
 
@@ -45,10 +46,9 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     images = {split: [pair.image for pair in own] for split, own in by_split.items()}
     rows = {split: _rows(ref, root, own, len(names), shape) for split, own in by_split.items()}
     texts = [root / pair.text for own in by_split.values() for pair in own if (root / pair.text).is_file()]
-    paths = [root / DATA, *texts, *(root / name for own in images.values() for name in own)]
     labels = unlabelled({split: len(own) for split, own in images.items()})
     return AnnotatedSource(
-        Facts.at(ref, root, paths),
+        Facts.at(ref, root),
         labels,
         FileStore(root, images),
         fit,
@@ -56,6 +56,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         objects={split: _Shares.objects(own, shape) for split, own in rows.items()},
         name=lambda split, row: rows[split][row].where,
         in_shares=True,
+        hashed=fingerprint_files(root, [root / DATA, *texts]),
     )
 
 

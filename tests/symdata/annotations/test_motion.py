@@ -171,6 +171,15 @@ def test_an_object_that_leaves_the_image_is_left_out_and_its_neighbour_is_not():
     assert len(objects.moved(Elements.of(Element(90)), (10, 10))) == 2
 
 
+@pytest.mark.parametrize("element", [*D4, Element(30)])
+def test_an_object_in_a_black_corner_is_left_out(element):
+    objects = Objects.boxed(np.array([[0.0, 0.0, 1.0, 1.0], [0.0, 4.0, 1.0, 2.0]]), category=np.array([0, 1]))
+    batch = Elements.of(element)
+    assert objects.moved(batch, (10, 10), "disk").category.tolist() == [1]
+    if element in D4:
+        assert objects.moved(batch, (10, 10)).category.tolist() == [0, 1]
+
+
 def test_keypoints_that_leave_are_not_annotated_and_those_under_the_disk_are_hidden():
     points = np.array([[[0.5, 0.5, 2.0], [5.5, 5.5, 2.0], [0.0, 0.0, 0.0]]])
     objects = objects_of(np.array([[0.0, 0.0, 9.0, 9.0]]), points)

@@ -1,6 +1,7 @@
 """Detection datasets in COCO's format: layouts, convention, resizing and damage."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,21 @@ def test_images_without_objects_are_kept(tmp_path: Path) -> None:
     (tmp_path / "instances_train.json").write_text(json.dumps(content))
     found = open_source(str(tmp_path)).annotations("train", np.arange(7))
     assert found.count == 7 and found.objects.image.tolist() == [0]
+
+
+def test_a_source_travels_to_worker_processes(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    source = open_source(str(tmp_path))
+    copy = pickle.loads(pickle.dumps(source))
+    assert np.array_equal(copy.annotations("train", [3]).objects.boxes, source.annotations("train", [3]).objects.boxes)
+
+
+def test_the_fingerprint_covers_images_and_boxes(tmp_path: Path) -> None:
+    content = write_coco(tmp_path)["train"]
+    before = open_source(str(tmp_path)).fingerprint
+    assert open_source(str(tmp_path)).fingerprint == before
+    content["annotations"][0]["area"] += 1
+    (tmp_path / "instances_train.json").write_text(json.dumps(content))
+    second = open_source(str(tmp_path)).fingerprint
+    (tmp_path / "train" / "000000.png").write_bytes(encoded(noise(SIDE, SIDE, 3)))
+    assert len({before, second, open_source(str(tmp_path)).fingerprint}) == 3

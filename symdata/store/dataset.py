@@ -101,7 +101,11 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     def annotated(self) -> Schema | None:
         """What is annotated in the images: masks, the names of categories and keypoints; None if nothing is."""
         found = self.manifest.get("annotations")
-        return None if found is None else Schema.from_dict(found)
+        try:
+            return None if found is None else Schema.from_dict(found)
+        except (KeyError, TypeError):
+            place = f"the manifest of {str(self.folder)!r}"
+            raise StoreError(f"{place} says nothing sensible about annotations; build the dataset again") from None
 
     def annotations(self, indices: Sequence[int] | np.ndarray | None = None) -> Annotations:
         """Masks and objects of all images, of those at `indices`, or of those where a mask (n,) is true.

@@ -161,7 +161,7 @@ def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    pairs = {key: (manifest[key], value) for key, value in plan.facts().items()}
+    pairs = {key: (manifest.get(key), value) for key, value in plan.facts().items()}
     for split, entry in manifest["splits"].items():
         pairs |= {f"{split} {key}": (entry[key], value) for key, value in plan.split_facts(split).items()}
     for key, (said, wanted) in pairs.items():

@@ -14,7 +14,7 @@ from symdata.groups import Elements
 from symdata.store import load, make, verify
 from symdata.transforms.action import act
 from tests.support.annotated import CATEGORIES, SIDE, painted, write_coco, write_masks, write_yolo
-from tests.support.folders import contents, failures, rewrite
+from tests.support.folders import change, contents, failures, rewrite
 from tests.support.images import encoded
 
 
@@ -241,3 +241,30 @@ def test_elements_off_by_one_are_another_dataset(tmp_path):
     assert np.array_equal(objects.moved(elements, (SIDE, SIDE)).boxes, dataset.annotations().objects.boxes)
     shifted = Elements(np.roll(elements.angle, 1), np.roll(elements.flip, 1))
     assert not np.array_equal(objects.moved(shifted, (SIDE, SIDE)).boxes, dataset.annotations().objects.boxes)
+
+
+@pytest.mark.parametrize("forged", [None, 3, {}, {"masks": True, "void": 255, "categories": 3, "keypoints": []}])
+def test_a_forged_manifest_is_found(forged, tmp_path):
+    write_masks(tmp_path / "s")
+    made = make(str(tmp_path / "s"), tmp_path / "d")
+    change(made.folder, "annotations", to=forged)
+    assert [check.name for check in failures(made.folder)] == ["manifest"]
+    with pytest.raises(StoreError, match=r"says nothing sensible about annotations|has no masks, boxes or keypoints"):
+        load(made.folder).targets()
+
+
+def test_a_mask_that_is_damaged_or_missing_in_a_shard_is_named(tmp_path):
+    write_masks(tmp_path / "s")
+    made = make(str(tmp_path / "s"), tmp_path / "d")
+    shard = "train-00000-of-00001.parquet"
+    table = pq.read_table(made.folder / shard)
+    for blob in (None, b"x", encoded(np.zeros((3, 4), np.uint8))):
+        column = pa.array([{"bytes": blob, "path": None}] * 6, table.schema.field("mask").type)
+        rewrite(
+            made.folder, shard, table.set_column(table.column_names.index("mask"), table.schema.field("mask"), column)
+        )
+        assert [check.name for check in failures(made.folder)] == ["train"]
+        with pytest.raises(
+            StoreError, match=r"the annotations of split 'train' in .* cannot be read \(.*build the dataset"
+        ):
+            load(made.folder).targets()

@@ -10,8 +10,8 @@ from cli.options.fields import field_options
 from symdata.recipes.spec import MAX_SIZE, Spec
 
 DESCRIBE = (
-    "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "seed",
-    "resample", "mask", "padding", "supersample",
+    "source", "symmetry", "test_symmetry", "size", "resize", "count", "validation", "test", "group_by",
+    "seed", "resample", "mask", "padding", "supersample",
 )  # fmt: skip
 """The options that describe the dataset: fields of its `Spec`."""
 
@@ -21,6 +21,7 @@ TYPES = {
     "size": click.IntRange(2, MAX_SIZE),
     "count": click.IntRange(1),
     "validation": click.FloatRange(0, 1, max_open=True),
+    "test": click.FloatRange(0, 1, max_open=True),
     "supersample": click.IntRange(1, 16),
 }
 """Of those with a form or with bounds that the help shows."""

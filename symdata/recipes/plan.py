@@ -15,14 +15,17 @@ import torch
 
 from symdata.annotations import Annotations
 from symdata.display import Result, Table
-from symdata.errors import RecipeError, ShapeError, SourceError, SymmetryError
+from symdata.errors import RecipeError, ShapeError, SymmetryError
 from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
 from symdata.recipes.annotated import annotation_facts, check_recipe, check_void, moved_annotations
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
+from symdata.recipes.extras import NO_EXTRAS, Extras
 from symdata.recipes.sampling import Samples, Sampling, copies_per_image, plan_samples, poses_of, scaled
 from symdata.recipes.spec import Spec
+from symdata.recipes.splitting import check_splits, division, groups_of, repeats
+from symdata.recipes.splitting import notes as split_notes
 from symdata.sources import Source, open_source
 from symdata.sources.base import Ref, check_device
 from symdata.symmetry import Symmetry
@@ -64,6 +67,9 @@ class DatasetPlan(Result):
     symmetries: dict[str, Symmetry]
     how: Resampling
     classes: tuple[str, ...]
+    extras: Extras = NO_EXTRAS
+    groups: Mapping[str, np.ndarray] | None = None
+    """Split of the source -> group of each image, if `group_by` is given."""
 
     def parts(self) -> Iterable[Table]:
         return [splits_table(self.outline())]
@@ -83,7 +89,10 @@ class DatasetPlan(Result):
             "shape": list(self.shape),
             "poses": [{"angle": pose.angle, "flip": pose.flip} for pose in self.poses],
             "resampling": self.how.to_dict(),
-        } | annotation_facts(self.source)
+            **self.extras.facts(),
+            **division(self.spec, self.source, self.samples, self.groups),
+            **annotation_facts(self.source),
+        }
 
     def split_facts(self, split: str) -> dict[str, Any]:
         """What the manifest says about a split, except for its shards."""
@@ -94,6 +103,7 @@ class DatasetPlan(Result):
             "group": self.group(split).name,
             "from": list(self.samples[split].origin),
             "num_examples": len(self.samples[split]),
+            **repeats(self.samples[split]),
         }
 
     @property
@@ -184,7 +194,8 @@ def splits_table(manifest: Mapping[str, Any], notes: Sequence[str] = ()) -> Tabl
         (name, f"{split['num_examples']:,}", f"{h}x{w}x{c}", split["symmetry"], f"{split['degree']:.3f}")
         for name, split in manifest["splits"].items()
     ]
-    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=notes)
+    said = [*split_notes(manifest), *notes]
+    return Table(("split", "images", "size", "symmetry", "degree"), rows, notes=said)
 
 
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,14 +227,17 @@ def resolve(spec: Spec, device: str = "cpu") -> DatasetPlan:
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
     source = _open(spec, recipe, device)
     check_recipe(source, recipe.name)
-    validation = recipe.validation if spec.validation is None else spec.validation
-    samples = plan_samples(source, Sampling(recipe, spec.seed, spec.count, validation))
-    _check_splits(spec, source, recipe, samples)
+    extras, validation = Extras.of(source), recipe.validation if spec.validation is None else spec.validation
+    groups = groups_of(spec, source, extras)
+    sampling = Sampling(recipe, spec.seed, spec.count, validation, spec.test or 0.0, groups)
+    samples = plan_samples(source, sampling)
+    check_splits(spec, source, recipe, samples)
     classes = recipe.class_names or canvas_classes(recipe.canvas, source.classes)
     symmetries = {split: test if split == "test" else train for split in samples}
     for symmetry in symmetries.values():
         symmetry.check_classes(len(classes))
-    plan = DatasetPlan(spec, source, recipe, samples, symmetries, _resampling(spec, recipe, (train, test)), classes)
+    how = _resampling(spec, recipe, (train, test))
+    plan = DatasetPlan(spec, source, recipe, samples, symmetries, how, classes, extras, groups)
     _check_square(plan)
     check_void(source, plan.how, spec)
     return plan
@@ -246,20 +260,6 @@ def _counts(spec: Spec, recipe: Recipe, source: Source) -> dict[str, int]:
         return scaled(shares, spec.count)
     rounds = math.ceil(spec.count / (n * copies_per_image(recipe, source.classes)))  # each has an image of every class
     return {split: n * share for split, share in scaled(shares, rounds).items()}
-
-
-def _check_splits(spec: Spec, source: Source, recipe: Recipe, samples: dict[str, Samples]) -> None:
-    """Refuse options without effect, and splits without samples."""
-    if spec.test_symmetry is not None and "test" not in samples:
-        raise RecipeError(f"there is no test split for --test-symmetry, only {', '.join(samples)}; leave it out")
-    if spec.validation and recipe.pool:
-        raise RecipeError(f"recipe {recipe.name!r} has a validation split of its own; leave --validation out")
-    if spec.validation and "validation" in source.splits:
-        raise RecipeError(f"source {source.ref!r} has a validation split of its own; leave --validation out")
-    if spec.validation and "train" not in source.splits:
-        raise RecipeError(f"source {source.ref!r} has no training split to hold images out of; leave --validation out")
-    if empty := [split for split, planned in samples.items() if not len(planned)]:
-        raise SourceError(f"split {empty[0]!r} comes out empty; use a larger --count or another source")
 
 
 def _resampling(spec: Spec, recipe: Recipe, symmetries: tuple[Symmetry, ...]) -> Resampling:

@@ -3,7 +3,8 @@
 Splits are divided over source images, so no two splits share one, even if a recipe makes several copies of it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from symdata.groups import Element
 from symdata.keys import permutation, split_keys, uniforms
 from symdata.recipes.canvas import PAIRED
 from symdata.recipes.catalog import PLAIN, Recipe
+from symdata.recipes.stratified import hold_out
 from symdata.sources.base import Source, split_order
 
 
@@ -48,6 +50,10 @@ class Sampling:
     splits keep their proportion to it. None: all."""
     validation: float = 0.0
     """Share of the source's training images that become the validation split, if the source has none."""
+    test: float = 0.0
+    """Likewise the test split. With this or `groups`, what is held out has its share of every class."""
+    groups: Mapping[str, np.ndarray] | None = field(default=None, compare=False)
+    """Split of the source -> group of each image, (n,) int64; no group is divided."""
 
 
 def poses_of(recipe: Recipe) -> tuple[Element, ...]:
@@ -95,9 +101,15 @@ class _Part(NamedTuple):
 
 
 def _held_out(labels: dict[str, np.ndarray], sampling: Sampling) -> dict[str, _Part]:
-    """The splits of the source; a validation split is taken out of the training split if there is none."""
+    """The splits of the source; validation and test splits are taken out of the training split if there are none."""
     parts = {split: _Part((split,), np.arange(len(own)), own) for split, own in labels.items()}
-    if "train" in parts and "validation" not in parts and sampling.validation > 0.0:
+    asked = {"test": sampling.test, "validation": sampling.validation} if "train" in parts else {}
+    shares = {split: share for split, share in asked.items() if share > 0.0 and split not in parts}
+    if "test" in shares or (shares and sampling.groups is not None):
+        own, groups = labels["train"], None if sampling.groups is None else sampling.groups["train"]
+        divided = hold_out(own, shares, sampling.seed, groups)
+        parts |= {split: _Part(("train",), ids, own[ids]) for split, ids in divided.items()}
+    elif shares:
         own = labels["train"]
         order = permutation(sampling.seed, "train", "validation", len(own))
         n = round(len(own) * sampling.validation)

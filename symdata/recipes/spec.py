@@ -14,6 +14,8 @@ from symdata.transforms.resampling import KERNELS, MASKS, PADDINGS
 MAX_SIZE = 4096
 MAX_COUNT = 10**9
 """Largest training split; the indices of a larger one would not fit into memory."""
+LATER = ("test", "group_by")
+"""Fields that older manifests do not have; a manifest without them stays the same, byte for byte."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,14 @@ class Spec:
         None, real(0.0, 1.0), "Share of training images held out.", none="recipes 1/6, else 0"
     )
     """Share of training images held out if the source has no validation split; None: that of the recipe, or 0."""
+    test: float | None = declare(
+        None, real(0.0, 1.0), "Share of training images for a test split.", none="that of the source"
+    )
+    """Share of training images that become the test split if the source has none; None: the source's own, or none."""
+    group_by: str | None = declare(
+        None, text(), "Column, such as patient: images of one value stay in one split.", none="by image"
+    )
+    """Column of the source whose values, such as patients or slides, are never divided between two splits."""
     resample: str = declare(
         "auto",
         one_of("auto", "exact", *KERNELS),
@@ -73,12 +83,13 @@ class Spec:
         for field in dataclasses.fields(self):
             if field.name in ("size", "count"):  # the source and `act` read the others
                 read(field, getattr(self, field.name), RecipeError)
-        if self.validation is not None and not 0.0 <= self.validation < 1.0:
-            raise RecipeError(f"validation share {self.validation:g} is outside [0, 1); 0.1 holds out a tenth")
+        for name in ("validation", "test"):
+            if (share := getattr(self, name)) is not None and not 0.0 <= share < 1.0:
+                raise RecipeError(f"{name} share {share:g} is outside [0, 1); 0.1 holds out a tenth")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data for JSON."""
-        return dataclasses.asdict(self)
+        """The fields as plain data for JSON; of those in `LATER`, the ones that are given."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in LATER or v is not None}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Spec":

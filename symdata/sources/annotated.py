@@ -16,6 +16,7 @@ from symdata.sources.base import Ref, check_indices, refusal
 from symdata.sources.columns import Columns
 from symdata.sources.decode import decode_mask
 from symdata.sources.encoded import EncodedSource, Store
+from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
 from symdata.sources.files import Facts, Labels, fingerprint
 from symdata.sources.fit import Fit
 from symdata.sources.object_column import read_objects
@@ -47,6 +48,7 @@ def open_table(
     columns: Columns,
     store: Callable[[str], Store],
     values: Callable[[str], Mapping[str, pa.ChunkedArray]],
+    extra: ExtraColumns,
 ) -> EncodedSource:
     """The source over a table, with annotations if it has columns of them.
 
@@ -55,12 +57,13 @@ def open_table(
         columns: which columns are read.
         store: the encoded images in a column.
         values: the values of a column, by split.
+        extra: the other columns, which a dataset keeps.
     """
     images = store(columns.image)
     if "void" in ref.options and not columns.mask:
         raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
     if not any(columns.annotations.values()):
-        return EncodedSource(facts, labels, images, fit)
+        return EncodedSource(facts, labels, images, fit, extra)
     schema, objects = Schema(), None
     if columns.objects:
         schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
@@ -70,7 +73,7 @@ def open_table(
     def name(split: str, row: int) -> str:
         return images.name(split, int(objects[split].image[row]) if objects else row)
 
-    return AnnotatedSource(facts, labels, images, fit, schema, masks=masks, objects=objects, name=name)
+    return AnnotatedSource(facts, labels, images, fit, schema, masks=masks, objects=objects, name=name, extra=extra)
 
 
 class AnnotatedSource(EncodedSource):
@@ -94,6 +97,7 @@ class AnnotatedSource(EncodedSource):
         in_shares: bool = False,
         hashed: str = "",
         name: Callable[[str, int], str] = lambda split, row: f"{split} object {row}",
+        extra: ExtraColumns = NO_EXTRA_COLUMNS,
     ) -> None:
         """Open the source.
 
@@ -105,8 +109,9 @@ class AnnotatedSource(EncodedSource):
             in_shares: whether the objects are in shares of the width and height instead.
             hashed: fingerprint of the files of the annotations, if that of the facts does not cover them.
             name: of an object in a split, for messages.
+            extra: columns that a dataset keeps.
         """
-        super().__init__(facts, labels, store, fit)
+        super().__init__(facts, labels, store, fit, extra)
         if hashed:
             self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
         self.annotation_schema, self._masks = schema, masks

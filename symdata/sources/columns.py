@@ -38,6 +38,11 @@ class Columns:
         return f"image {self.image!r}, label {self.label!r}, {classes}{more}"
 
     @property
+    def taken(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return tuple(name for name in (self.image, self.label, self.mask, self.objects) if name is not None)
+
+    @property
     def annotations(self) -> dict[str, str | None]:
         """The columns of annotations."""
         return {"mask": self.mask, "objects": self.objects}

@@ -7,11 +7,13 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from symdata.errors import SourceError
-from symdata.sources.base import check_indices, refusal
+from symdata.sources.base import check_indices, check_split, refusal
 from symdata.sources.decode import Header, decode, probe
+from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
 from symdata.sources.files import Facts, FileSource, Labels, fingerprint
 from symdata.sources.fit import Fit
 
@@ -37,9 +39,11 @@ class EncodedSource(FileSource):
     It can be pickled: worker processes need not open it again.
     """
 
-    def __init__(self, facts: Facts, labels: Labels, store: Store, fit: Fit) -> None:
+    def __init__(
+        self, facts: Facts, labels: Labels, store: Store, fit: Fit, extra: ExtraColumns = NO_EXTRA_COLUMNS
+    ) -> None:
         super().__init__(facts, labels, fit)
-        self._store = store
+        self._store, self._extra = store, extra
         self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width of each image as it is stored
         headers, digests = self._survey()
         self.fingerprint = facts.fingerprint or fingerprint(digests)
@@ -59,6 +63,16 @@ class EncodedSource(FileSource):
             stack = torch.from_numpy(np.stack([images[i] for i in positions])).permute(0, 3, 1, 2)  # (k, C, h, w)
             out[positions] = self._fit(stack)
         return out
+
+    def extra_columns(self, split: str) -> pa.Table:
+        """The columns of a split beside image and label that a dataset keeps; row i belongs to image i."""
+        check_split(self, split)
+        return self._extra.table(split)
+
+    @property
+    def left_out_columns(self) -> dict[str, str]:
+        """Columns that a dataset does not keep -> the reason."""
+        return dict(self._extra.left_out)
 
     def _each(self, function: Callable[[bytes], T], split: str, indices: np.ndarray) -> Iterator[T]:
         """A function of the encoded bytes of some images; its SourceError is completed by the image's name."""

@@ -7,7 +7,7 @@ distinct labels. `,image=NAME`, `,label=NAME`, `,mask=NAME` and `,objects=NAME` 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split, split_name
 from symdata.sources.columns import Columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
@@ -117,8 +118,10 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
         labels = unlabelled({split: sum(_metadata(path).num_rows for path in own) for split, own in files.items()})
     else:
         labels = encode_labels(ref.text, _column(files, columns.label), columns)
+    schemas = [_metadata(path).schema.to_arrow_schema() for path in paths]
+    extra = extra_columns(schemas, columns.taken, partial(_read_columns, files))
     facts, store = Facts.at(ref, root, paths), partial(ParquetStore, folder, files)
-    return open_table(ref, facts, labels, fit, columns, store, partial(_column, files))
+    return open_table(ref, facts, labels, fit, columns, store, partial(_column, files), extra)
 
 
 def _common_columns(ref: Ref, paths: list[Path]) -> Columns:
@@ -142,6 +145,15 @@ def _column(files: dict[str, list[Path]], name: str) -> dict[str, pa.ChunkedArra
                 chunks.extend(pq.read_table(path, columns=[name], partitioning=None).column(0).chunks)
         found[split] = pa.chunked_array(chunks) if chunks else pa.chunked_array([[]], pa.int64())
     return found
+
+
+def _read_columns(files: dict[str, list[Path]], split: str, names: Sequence[str]) -> pa.Table:
+    """Some columns of a split; null in the rows of a file that lacks one."""
+    tables = []
+    for path in files[split]:
+        with _errors_named(path), pq.ParquetFile(path) as file:
+            tables.append(file.read(columns=[name for name in names if name in file.schema_arrow.names]))
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

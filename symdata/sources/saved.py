@@ -1,5 +1,6 @@
 """Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split
 from symdata.sources.columns import encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts
 from symdata.sources.fit import Fit
 
@@ -89,4 +91,13 @@ def open_datasets(
         labels = unlabelled({split: len(rows) for split, rows in splits.items()})
     else:
         labels = encode_labels(ref.text, values(columns.label), columns)
-    return open_table(ref, facts, labels, fit, columns, lambda name: ArrowStore(splits, name, folder), values)
+    schemas = [rows.features.arrow_schema for rows in splits.values()]
+    extra = extra_columns(schemas, columns.taken, partial(_read_columns, splits))
+    return open_table(ref, facts, labels, fit, columns, lambda name: ArrowStore(splits, name, folder), values, extra)
+
+
+def _read_columns(splits: "dict[str, datasets.Dataset]", split: str, names: Sequence[str]) -> pa.Table:
+    """Those of some columns that a split has."""
+    rows = splits[split]
+    own = [name for name in names if name in rows.column_names]
+    return rows.select_columns(own).with_format("arrow")[:] if own else pa.table({"": pa.nulls(len(rows))})

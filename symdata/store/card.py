@@ -8,6 +8,7 @@ import yaml
 
 from symdata.display import template
 from symdata.recipes.plan import DatasetPlan
+from symdata.recipes.splitting import notes
 from symdata.store.manifest import shard_entries
 from symdata.store.shards import features, plan_shards
 
@@ -23,6 +24,8 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
         as_published=recipe is not None and plan.spec.symmetry is None and plan.spec.test_symmetry is None,
         command=command(plan, manifest),
         canvas=plan.recipe.canvas,
+        notes=notes(manifest),
+        columns=manifest.get("columns", {"kept": {}, "left_out": {}}),
         total=sum(entry["num_examples"] for entry in manifest["splits"].values()),
     )
 
@@ -36,7 +39,8 @@ def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     for field in fields(spec):
         value = getattr(spec, field.name)
         if field.name not in ("source", "recipe") and value != field.default:
-            words += [f"--{field.name.replace('_', '-')} {value}"]
+            said = shlex.quote(value) if field.name == "group_by" else value
+            words += [f"--{field.name.replace('_', '-')} {said}"]
     if [shard["file"] for shard in shard_entries(manifest)] != [shard.file for shard in plan_shards(plan)]:
         words += [f"--num-shards {max(len(entry['shards']) for entry in manifest['splits'].values())}"]
     return " ".join(words)

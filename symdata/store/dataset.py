@@ -200,6 +200,11 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         fields: list[dict[str, Any]] = self._table.drop_columns("image").take(pa.array(indices)).to_pylist()
         return fields
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return tuple(self._table.column_names)
+
     def column(self, name: str) -> np.ndarray:
         """Values of a column other than the image; integers become int64."""
         if name not in (names := self._table.column_names):

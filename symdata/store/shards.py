@@ -80,6 +80,9 @@ def features(plan: DatasetPlan) -> Any:
         columns |= {f"flip{suffix}": Value("bool"), f"index{suffix}": Value("int64")}
     columns |= {"pose": Value("int32")} if len(plan.poses) > 1 else {}
     columns |= {"quadrant": Value("int32")} if plan.recipe.canvas.startswith("quadrant") else {}
+    kept = Features.from_arrow_schema(plan.extras.schema)
+    for suffix in _suffixes(plan):
+        columns |= {new: kept[name] for name, new in plan.extras.names(suffix).items()}
     return Features(columns | annotation_features(annotation_schema(plan.source)))
 
 
@@ -92,6 +95,7 @@ def table_of(plan: DatasetPlan, split: str, batch: SampleBatch) -> pa.Table:
         columns[f"element{suffix}"] = group.indices(elements) if group.is_finite else np.full(len(elements), -1)
         columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
         columns[f"index{suffix}"] = batch.index[:, part]
+        columns |= plan.extras.columns(plan.samples[split].origin, batch.index[:, part], suffix)
     columns |= annotation_arrays(batch.annotations, schema)
     return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from symdata.display import Result
 from symdata.errors import SymdataError
 from symdata.keys import permutation
+from symdata.recipes.extras import NO_EXTRAS
 from symdata.recipes.plan import DatasetPlan, resolve
 from symdata.recipes.spec import Spec
 from symdata.sources.files import sha256
@@ -137,6 +138,8 @@ def _check_source(folder: Path, manifest: dict[str, Any], samples: int, seed: in
         mend = "" if source else "; if the source has moved, name its place with --source"
         return [Check("source", False, f"{error}{mend}")]
     plan = _as_made(plan, manifest["resampling"])
+    if "columns" not in manifest:  # older datasets have no extra columns
+        plan = replace(plan, extras=NO_EXTRAS)
     expected, found = str(said["fingerprint"]), plan.source.fingerprint
     if expected != found:
         detail = f"{plan.source.ref} has fingerprint {found[:19]}..., the dataset was built from {expected[:19]}..."
@@ -161,9 +164,10 @@ def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    pairs = {key: (manifest.get(key), value) for key, value in plan.facts().items()}
+    missing = {"annotations": None}  # older manifests say less, but always what is annotated
+    pairs = {key: (manifest.get(key, missing.get(key, value)), value) for key, value in plan.facts().items()}
     for split, entry in manifest["splits"].items():
-        pairs |= {f"{split} {key}": (entry[key], value) for key, value in plan.split_facts(split).items()}
+        pairs |= {f"{split} {key}": (entry.get(key, value), value) for key, value in plan.split_facts(split).items()}
     for key, (said, wanted) in pairs.items():
         if not _equal(said, wanted):
             return Check("manifest", False, f"{key} is {said!r}, its spec gives {wanted!r}; {AGAIN}")
@@ -196,5 +200,6 @@ def _differences(dataset: ImageDataset, plan: DatasetPlan, rows: np.ndarray) -> 
     batch = plan.batch(dataset.split, rows)
     table = table_of(plan, dataset.split, batch).drop_columns("image")
     off: np.ndarray = (batch.images.cpu().int() - dataset.images(rows).int()).abs().amax((1, 2, 3)).numpy()
-    same = [a == b for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
+    # By their text as well, because NaN is not equal to itself.
+    same = [a == b or repr(a) == repr(b) for a, b in zip(table.to_pylist(), dataset.rows(rows), strict=True)]
     return np.where(same, off, 256)

@@ -42,6 +42,11 @@ class Share:
         """(n,) int64."""
         return torch.from_numpy(self.dataset.labels[self.rows])
 
+    @property
+    def source_images(self) -> int:
+        """How many source images these are of; fewer than images if some repeat."""
+        return len(np.unique(self.dataset.index[self.rows]))
+
     @cached_property
     def images(self) -> Tensor:
         """(n, C, H, W) uint8, as stored; decoded at the first use."""
@@ -77,23 +82,54 @@ def open_data(config: TrainConfig) -> TrainingData:
         )
     Symmetry.parse(config.symmetry).check_classes(len(dataset.classes))
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
-    held = 0 if "validation" in splits(config.data) else round(config.validation * len(order))
-    if len(order) - held < config.batch_size:
+    own = "validation" in splits(config.data)
+    held = order[:0] if own else _held_out(dataset, order, round(config.validation * len(order)))
+    rest = order[~np.isin(order, held)]
+    if len(rest) < config.batch_size:
         raise ModelError(
-            f"{config.data!r} has {len(order) - held} images to train on, fewer than a batch of {config.batch_size}; "
-            f"use --batch-size {max(2, len(order) - held)} or smaller, or a larger dataset"
+            f"{config.data!r} has {len(rest)} images to train on, fewer than a batch of {config.batch_size}; "
+            f"use --batch-size {max(2, len(rest))} or smaller, or a larger dataset"
         )
-    train = Share(dataset, np.sort(order[held:]))
+    train = Share(dataset, np.sort(rest))
     if config.validation == 0.0:
         return TrainingData(train, None)
-    if held:
-        return TrainingData(train, Share(dataset, np.sort(order[:held])))
-    if "validation" not in splits(config.data):
+    if len(held):
+        return TrainingData(train, Share(dataset, np.sort(held)))
+    if not own:
         raise ModelError(
             f"a share of {config.validation:g} of {len(order)} images is none; use --validation 0 for no validation"
         )
-    own = _opened(config.data, "validation")
-    return TrainingData(train, Share(own, np.arange(len(own))))
+    given = _opened(config.data, "validation")
+    return TrainingData(train, Share(given, np.arange(len(given))))
+
+
+def _held_out(dataset: ImageDataset, order: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` rows of `order`, and as many more as make up whole source images, or groups of `group_by`.
+
+    Raises:
+        ModelError: if nothing would be left, or if pairs share images with others.
+    """
+    by = dataset.manifest["spec"].get("group_by")
+    column = "index" if by is None else dataset.manifest["columns"]["kept"][by]
+    _, first, inverse, sizes = np.unique(
+        dataset.column(column)[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.argsort(np.argsort(first))[inverse]  # of the image of each row, by where it first occurs
+    whole = int(np.searchsorted(np.cumsum(sizes[np.argsort(first)]), count)) + 1 if count else 0
+    held = order[rank < whole]
+    if count and whole == len(sizes):
+        raise ModelError(
+            f"{str(dataset.folder)!r} has {len(order)} training images of {len(sizes)} different values of column "
+            f"{column!r}, which are not divided, and holding out {count} leaves none; use --validation 0"
+        )
+    if len(held) and "index_right" in dataset.columns:
+        images = np.stack([dataset.index, dataset.column("index_right")])
+        if np.isin(images[:, held], images[:, np.setdiff1d(order, held)]).any():
+            raise ModelError(
+                f"the pairs of {str(dataset.folder)!r} share source images, so none can be held out of them; make the "
+                "dataset with a validation split, as in `symdata make ... --validation 0.1`, or use --validation 0"
+            )
+    return held
 
 
 def _opened(folder: str, split: str) -> ImageDataset:

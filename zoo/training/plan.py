@@ -68,7 +68,8 @@ class TrainingPlan(Result):
         """The network, the images, and whether it is exact, on two lines."""
         train, held_out = self.data.train, self.data.validation
         c, h, w = train.dataset.shape
-        images = f"{len(train):,} images {h}x{w}x{c}" + (f", {len(held_out):,} held out" if held_out else "")
+        of = f" of {train.source_images:,} source images" if train.source_images < len(train) else ""
+        images = f"{len(train):,} images {h}x{w}x{c}{of}" + (f", {len(held_out):,} held out" if held_out else "")
         free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
         yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}"
 

@@ -71,7 +71,7 @@ def test_a_device_that_is_not_there_is_refused(device):
 
 def test_options_without_effect_are_refused(tmp_path):
     only_train = str(write_folder(tmp_path / "pets"))
-    with pytest.raises(RecipeError, match=r"there is no test split for --test-symmetry, only train; leave it out"):
+    with pytest.raises(RecipeError, match=r"there is no test split for --test-symmetry, only train; hold one out"):
         resolve(Spec(source=only_train, test_symmetry="d4"))
     write_folder(tmp_path / "tests" / "test")
     with pytest.raises(RecipeError, match=r"has no training split to hold images out of; leave --validation out"):

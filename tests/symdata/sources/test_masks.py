@@ -18,6 +18,7 @@ from symdata.errors import SourceError
 from symdata.sources import open_source
 from symdata.sources.decode import decode_mask
 from symdata.sources.fit import Fit
+from symdata.store import load, make, verify
 from tests.support.annotated import painted, write_masks
 from tests.support.images import encoded, noise
 
@@ -154,3 +155,13 @@ def test_saved_datasets_have_masks_too(tmp_path: Path) -> None:
     rows = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
     rows.cast_column("image", datasets.Image()).cast_column("mask", datasets.Image()).save_to_disk(tmp_path / "saved")
     assert np.array_equal(open_source(str(tmp_path / "saved")).annotations("train", EVERY).masks, masks)
+
+
+def test_other_columns_are_kept_beside_masks(tmp_path: Path) -> None:
+    path, masks = _table(tmp_path, patient=["p", "p", "q", "q", "r", "r"], objects=["x"] * 6)
+    made = make(str(path), tmp_path / "d", symmetry="none", test=0.34, group_by="patient")
+    train, test = (load(made.folder, split) for split in ("train", "test"))
+    assert not set(train.column("patient")) & set(test.column("patient"))
+    assert np.array_equal(test.annotations().masks, masks[test.index])
+    assert train.column("source_objects").tolist() == ["x"] * len(train)
+    assert verify(made.folder).passed

@@ -112,6 +112,9 @@ class AnnotatedSource(EncodedSource):
             extra: columns that a dataset keeps.
         """
         super().__init__(facts, labels, store, fit, extra)
+        if len(set(schema.categories)) < len(schema.categories):
+            twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
+            raise refusal(self.ref, f"two categories are called {twice!r}; give each a name of its own")
         if hashed:
             self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
         self.annotation_schema, self._masks = schema, masks

@@ -13,7 +13,7 @@ Convention:
 """
 
 import json
-import math
+import os
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NamedTuple, NoReturn
@@ -30,6 +30,8 @@ from symdata.sources.folder import FileStore
 
 ALONE, BESIDE, ANNOTATIONS = "annotations.json", "_annotations.coco.json", "annotations"
 PREFIXES = ("instances", "person_keypoints")
+LARGEST = 1e9
+"""No number of an annotation is larger; NaN is not smaller either."""
 HALF = 0.5
 """What is added to COCO's keypoints."""
 
@@ -76,7 +78,7 @@ def _files(place: Path) -> dict[str, Path]:
         return {"train": place / ALONE}
     for prefix in PREFIXES:
         for folder in (place, place / ANNOTATIONS):
-            if found := sorted(folder.glob(f"{prefix}*.json")):
+            if found := sorted(path for path in folder.glob(f"{prefix}*.json") if path.is_file()):
                 named: dict[str, Path] = {}
                 for path in found:
                     other = named.setdefault(_split_of(path.stem), path)
@@ -86,7 +88,7 @@ def _files(place: Path) -> dict[str, Path]:
                             f"{_split_of(path.stem)!r}; open one of them by its own path"
                         )
                 return named
-    beside = sorted(place.glob(f"*/{BESIDE}"))
+    beside = sorted(path for path in place.glob(f"*/{BESIDE}") if path.is_file())
     return {split_name(path.parent.name): path for path in beside}
 
 
@@ -139,7 +141,7 @@ class _Instances(NamedTuple):
         categories = reader.by_id(rows["categories"], "category")
         ordered = dict(sorted(categories.items(), key=lambda item: (str(type(item[0])), item[0])))
         names = {key: reader.text(row, "name", f"category {key!r}") for key, row in ordered.items()}
-        points = {tuple(map(str, row["keypoints"])) for row in ordered.values() if row.get("keypoints")}
+        points = {tuple(reader.texts(row, "keypoints", f"category {key!r}")) for key, row in ordered.items()} - {()}
         if len(points) > 1:
             reader.refuse("categories have different keypoints; split them into one file for each")
         if not names:
@@ -189,6 +191,13 @@ class _Reader(NamedTuple):
             self.refuse(f"{what} has {key} {value!r}, expected a text")
         return value
 
+    def texts(self, row: dict[str, Any], key: str, what: str) -> list[str]:
+        """A list of texts of an entry, which may lack it."""
+        value = row.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            self.refuse(f"{what} has {key} {short(value)}, expected a list of texts")
+        return value
+
     def annotation(
         self, row: dict[str, Any], images: dict[Any, int], categories: dict[Any, int], keypoints: int
     ) -> tuple[Any, ...]:
@@ -213,7 +222,7 @@ class _Reader(NamedTuple):
         """Finite numbers of an entry."""
         given = values if isinstance(values, list) else []
         if len(given) != count or not all(
-            isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in given
+            isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < LARGEST for v in given
         ):
             self.refuse(f"{what} is {short(values)}, expected {count} finite numbers; mend or remove it")
         return [float(value) for value in given]
@@ -246,7 +255,7 @@ def _located(ref: Ref, root: Path, file: Path, split: str, table: _Instances) ->
             raise refusal(
                 ref.text, f"{table.file}: file_name {image.name!r} leaves the folder; write it below the root"
             )
-        place = next((folder for folder in folders if (folder / image.name).is_file()), None)
+        place = next((folder for folder in folders if os.path.isfile(folder / image.name)), None)
         if place is None:
             raise refusal(
                 ref.text, f"{table.file}: no file {image.name!r} in {str(root)!r}; add it or remove its entry"

@@ -122,6 +122,8 @@ def _check_strangers(ref: Ref, root: Path, by_split: dict[str, list[_Pair]]) -> 
 
 def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int]]:
     """Names of the classes, and the shape of the keypoints: (0, 0) without any."""
+    if not path.is_file():
+        raise refusal(ref.text, f"{DATA} is missing; it names the classes, as in `names: [cat, dog]`")
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
@@ -131,10 +133,9 @@ def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int]]:
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, dict) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
         names = [names.get(k, names.get(str(k))) for k in range(len(names))]
-    if not isinstance(names, list) or not names:
+    if not isinstance(names, list) or not names or not all(isinstance(name, str | int | float) for name in names):
         raise refusal(
-            ref.text,
-            f"{DATA} has names {str(names)[:60]}, expected the names of all classes, as in `names: [cat, dog]`",
+            ref.text, f"{DATA} has names {short(names)}, expected the names of all classes, as in `names: [cat, dog]`"
         )
     shape = content.get("kpt_shape", [0, 0])
     if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) for n in shape)):

@@ -1,6 +1,7 @@
 """Detection datasets in COCO's format: layouts, convention, resizing and damage."""
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,11 @@ def _set(key: str, value: Any, entry: str = "annotations") -> Any:
     [
         (_set("bbox", [1, 2, float("nan"), 4]), r"annotation 5: bbox is \[1, 2, nan, 4\], expected 4 finite numbers"),
         (_set("bbox", [1, 2, 4]), r"annotation 5: bbox is \[1, 2, 4\], expected 4 finite numbers"),
+        (_set("bbox", [1, 2, 3, 10**400]), r"annotation 5: bbox is \[1, 2, 3, 1000"),
+        (_set("file_name", "x" * 999, "images"), r"no file 'xxx"),
+        (_set("file_name", "\ud800\0", "images"), r"no file '.*' in"),
+        (lambda content: content["categories"][1].update(keypoints=5), r"category 2 has keypoints 5, expected a list"),
+        (lambda content: content["categories"][1].update(name=7), r"category 2 has name 7, expected a text"),
         (_set("bbox", None), r"annotation 5: bbox is None"),
         (_set("bbox", [1, 2, 0, 4]), r"annotation 5: box \(1, 2, 0, 4\) has no area, train/000004.png of 12x12 pixels"),
         (_set("bbox", [1, 2, 40, 4]), r"annotation 5: box \(1, 2, 40, 4\) leaves its image, train/000004.png of 12x12"),
@@ -169,3 +175,17 @@ def test_the_fingerprint_covers_images_and_boxes(tmp_path: Path) -> None:
     second = open_source(str(tmp_path)).fingerprint
     (tmp_path / "train" / "000000.png").write_bytes(encoded(noise(SIDE, SIDE, 3)))
     assert len({before, second, open_source(str(tmp_path)).fingerprint}) == 3
+
+
+def test_two_categories_of_one_name_are_refused(tmp_path: Path) -> None:
+    content = write_coco(tmp_path)["train"]
+    content["categories"][1]["name"] = "cat"
+    (tmp_path / "instances_train.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match="two categories are called 'cat'; give each a name of its own"):
+        open_source(str(tmp_path))
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    os.mkfifo(tmp_path / "instances_val.json")
+    assert open_source(str(tmp_path)).splits == {"train": 6}

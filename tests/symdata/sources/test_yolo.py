@@ -95,5 +95,13 @@ def test_a_text_file_needs_an_image_and_the_names_a_file(tmp_path: Path) -> None
     with pytest.raises(SourceError, match=r"labels/train/lost.txt has no image of its name"):
         open_source(str(tmp_path))
     (tmp_path / "data.yaml").unlink()
-    with pytest.raises(SourceError, match=r"data.yaml cannot be read"):
+    with pytest.raises(SourceError, match=r"data.yaml is missing; it names the classes"):
+        open_source(str(tmp_path))
+
+
+def test_names_that_refer_to_themselves_are_refused_at_once(tmp_path: Path) -> None:
+    """Written out, this list would not fit into any memory."""
+    lines = ["a0: &a0 [x, x]", *(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]" for k in range(1, 60)), "names: [*a59]"]
+    write_yolo(tmp_path, data="\n".join(lines))
+    with pytest.raises(SourceError, match=r"data.yaml has names .*, expected the names of all classes"):
         open_source(str(tmp_path))

@@ -126,6 +126,16 @@ def suggest(word: Any, known: Collection[str], cutoff: float = 0.5) -> str:
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
+def one_line(text: str) -> str:
+    """A text for a picture or a table: line breaks and other characters that cannot be printed are escaped.
+
+    Example:
+        >>> print(one_line("two\\nlines"))
+        two\\nlines
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def is_whole(value: Any, low: float, high: float) -> bool:
     """Whether `value` is an integer of Python or numpy from `low` to `high`, and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high

@@ -28,8 +28,9 @@ def pictures(folder: Path | str, names: Sequence[str] | None = None) -> dict[str
         raise StoreError("no split to draw; leave splits out for all of them")
     opened = [load(folder, split) for split in (splits(folder) if names is None else names)]
     first = opened[0]
-    rows = choose(first.labels, len(first.classes))
-    sheet = contact_sheet(first.images(rows), first.labels[rows], first.classes, first.elements[rows])
+    labels = first.labels.numpy()
+    rows = choose(labels, len(first.classes))
+    sheet = contact_sheet(first.images(rows), labels[rows], first.classes, first.elements[rows])
     return {"contact-sheet.png": sheet, "polar.png": as_picture(elements_figure(opened))}
 
 
@@ -44,9 +45,10 @@ def dials(dataset: ImageDataset) -> list[Panel]:
     """What the symmetry of a split drew: one dial, or one for each set of classes with the same measure."""
     split, symmetry = dataset.split, dataset.symmetry
     if not symmetry.is_per_class:
-        return [Panel(f"{split}: {symmetry}", dataset.drawn, symmetry.rest)]
+        return [Panel(f"{split}: {symmetry}", dataset.drawn.cpu(), symmetry.rest)]
+    drawn, labels = dataset.drawn.cpu(), dataset.labels.numpy()
     return [
-        Panel(f"{split} {name}: {measure}", dataset.drawn[np.isin(dataset.labels, members)], measure)
+        Panel(f"{split} {name}: {measure}", drawn[np.isin(labels, members)], measure)
         for name, members, measure in _clauses(symmetry, len(dataset.classes))
     ]
 

@@ -60,11 +60,11 @@ class Histogram:
 
 def element_counts(dataset: ImageDataset, most: int | None = None) -> Histogram:
     """Count how often each element moved the images of each class; arcs if there are more than `most` elements."""
-    n, labels = len(dataset.classes), np.asarray(dataset.labels)
+    n, labels, elements = len(dataset.classes), dataset.labels.numpy(), dataset.elements.cpu()
     if dataset.group.is_finite and (most is None or dataset.group.order <= most):
-        names, column = tuple(map(str, dataset.group.elements)), dataset.group.indices(dataset.elements)
+        names, column = tuple(map(str, dataset.group.elements)), dataset.group.indices(elements)
     else:
-        names, column = _arcs(dataset.elements, dataset.group.flips)
+        names, column = _arcs(elements, dataset.group.flips)
     counts = np.bincount(labels * len(names) + column, minlength=n * len(names))
     return Histogram(names, counts.reshape(n, len(names)))
 

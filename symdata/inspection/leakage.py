@@ -92,7 +92,8 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
     """
     n = len(dataset)
     rows = np.sort(permutation(0, dataset.split, "leakage", n)[:most])
-    labels, asked = dataset.labels[rows], questions(dataset.drawn[rows], dataset.labels[rows])
+    labels = dataset.labels.numpy()[rows]
+    asked = questions(dataset.drawn.cpu()[rows], labels)
     if not asked:
         return ()
     step = max(16, _CHUNK_BYTES // max(1, dataset.images(rows[:1]).nbytes))
@@ -102,7 +103,7 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
         found.append(traces(images))
         power.append(radial_power(images))
     values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    spectrum, source, out = np.concatenate(power), dataset.index[rows], []
+    spectrum, source, out = np.concatenate(power), dataset.index.numpy()[rows], []
     for question, (answer, among) in asked.items():
         said, classes = answer[among], labels[among]
         out += [measure_trace(question, name, value[among], said, classes) for name, value in values.items()]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symdata.display import Result, Table
+from symdata.errors import one_line
 from symdata.inspection.drawing import elements_figure
 from symdata.inspection.goodness import ChiSquare, Histogram, combine, element_counts, goodness_by_class, sidak
 from symdata.inspection.leakage import Trace, leakage, strongest
@@ -84,7 +85,7 @@ class SplitReport(Result):
             counts = np.stack([identity, counts.sum(1) - identity - mirrored, mirrored], axis=1)
         shown = sorted(range(len(self.classes)), key=lambda c: self.tests[c].p_value)[:MAX_ROWS]
         rows = [
-            (self.classes[c], str(self.class_counts[c]), *map(str, counts[c]), str(self.tests[c]))
+            (one_line(self.classes[c]), str(self.class_counts[c]), *map(str, counts[c]), str(self.tests[c]))
             for c in sorted(shown)
         ]
         total = ("all", str(self.count), *map(str, counts.sum(0)), str(self.overall))
@@ -202,6 +203,6 @@ def inspect_split(dataset: ImageDataset) -> SplitReport:
         group=dataset.group.name,
         degree=dataset.symmetry.degree,
         histogram=element_counts(dataset),
-        tests=goodness_by_class(dataset.symmetry, dataset.drawn, dataset.labels, len(dataset.classes)),
+        tests=goodness_by_class(dataset.symmetry, dataset.drawn.cpu(), dataset.labels.numpy(), len(dataset.classes)),
         traces=leakage(dataset),
     )

@@ -124,7 +124,7 @@ def _images(place: Path | str, split: str | None, limit: int, seed: int) -> _Ima
     if Path(place, MANIFEST).is_file():
         name = split if split is not None else splits(place)[0]
         dataset = load(place, name)
-        classes, shape, labels, read = dataset.classes, dataset.shape, dataset.labels, dataset.images
+        classes, shape, labels, read = dataset.classes, dataset.shape, dataset.labels.numpy(), dataset.images
     else:
         source: Source = open_source(str(place))
         name = split if split is not None else next(iter(source.splits))

@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, one_line
 from symdata.groups import Element, Elements, Group
 from symdata.pictures.figure import INK, LINE, MIRRORED, PALE, PAPER, TURNED, Picture
 from symdata.transforms.action import act
@@ -64,7 +64,7 @@ def contact_sheet(
             f"{len(images)} images, {len(labels)} labels and {len(batch)} elements; pass one of each per image"
         )
     picked = choose(labels, len(classes), rows, columns)
-    by_class = [(classes[c], picked[labels[picked] == c]) for c in dict.fromkeys(labels[picked].tolist())]
+    by_class = [(one_line(classes[c]), picked[labels[picked] == c]) for c in dict.fromkeys(labels[picked].tolist())]
     w, h = _tile(images.new_zeros(images.shape[1:])).size
     left = MARGIN + min(LABEL, max((_width(name, 14) for name, _ in by_class), default=0)) + 14
     lead = 0 if originals is None else w + 3 * GAP

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import Any
 
 from symdata.errors import RecipeError
@@ -80,12 +82,35 @@ class Spec:
         for name in ("symmetry", "test_symmetry"):  # only canonical text is stored
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Symmetry.parse(text)))
+        for name in ("source", "recipe", "group_by"):
+            if isinstance(given := getattr(self, name), str) and not given.strip():
+                raise RecipeError(f"{name} is empty; name one, or leave it out (is a variable of the shell unset?)")
         for field in dataclasses.fields(self):
-            if field.name in ("size", "count"):  # the source and `act` read the others
-                read(field, getattr(self, field.name), RecipeError)
+            if field.name in ("size", "count", "seed"):  # the source and `act` read the others
+                value = read(field, getattr(self, field.name), RecipeError)
+                object.__setattr__(self, field.name, None if value is None else int(value))
         for name in ("validation", "test"):
-            if (share := getattr(self, name)) is not None and not 0.0 <= share < 1.0:
-                raise RecipeError(f"{name} share {share:g} is outside [0, 1); 0.1 holds out a tenth")
+            share: Any = getattr(self, name)
+            number = isinstance(share, int | float) and not isinstance(share, bool)
+            if share is not None and not (number and 0.0 <= share < 1.0):
+                raise RecipeError(
+                    f"{name} share {f'{share:g}' if number else short(share)} is outside [0, 1); 0.1 holds out a tenth"
+                )
+
+    def command(self, source: str | None = None) -> str:
+        """The `symdata make` line of this spec, from `source` in place of its own."""
+        source, words = (
+            self.source if source is None else source,
+            ["symdata make", *([self.recipe] if self.recipe else [])],
+        )
+        if source:
+            words += [f"--source {shlex.quote(source)}" if self.recipe else shlex.quote(source)]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in ("source", "recipe") and value != field.default:
+                said = shlex.quote(value) if field.name == "group_by" else value
+                words += [f"--{field.name.replace('_', '-')} {said}"]
+        return " ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain data for JSON; of those in `LATER`, the ones that are given."""

@@ -15,7 +15,7 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, Source
 from symdata.sources.fit import RESIZES, Fit
 
-__all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "open_source"]
+__all__ = ["RESIZES", "Source", "SourceInfo", "list_sources", "local_path", "open_source"]
 
 
 class SourceInfo(NamedTuple):
@@ -86,15 +86,35 @@ def open_source(ref: str, *, size: int | None = None, resize: str = "bilinear", 
         >>> source.shape, "".join(source.classes), source.splits
         ((1, 20, 20), '0123456789', {'train': 6000, 'validation': 1000, 'test': 1000})
     """
+    if not ref.strip():
+        raise SourceError("the source is empty; name one, such as 'glyphs' (is a variable of the shell unset?)")
     parsed, fit = Ref.parse(ref), Fit(size, resize)
     source: Source = _reader(parsed.place).open_ref(parsed, fit, device)
     return source
 
 
+def local_path(ref: str) -> Path | None:
+    """The file or folder that a reference names; None if it is not on this disk.
+
+    Example:
+        >>> from symdata.sources import local_path
+        >>> local_path("glyphs"), local_path("data/table.parquet,label=kind").name
+        (None, 'table.parquet')
+    """
+    place = Ref.parse(ref).place
+    return None if _scheme(place) else Path(place)
+
+
+def _scheme(place: str) -> str | None:
+    """The scheme that a place begins with, of sources that are not found at a path."""
+    scheme, colon, _ = place.partition(":")
+    named = (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]
+    return scheme if named else None
+
+
 def _reader(place: str) -> Any:
     """The module that opens a place: of the scheme that it begins with, or the only one that finds files there."""
-    scheme, colon, _ = place.partition(":")
-    if (colon or place == "glyphs") and scheme in [kind.scheme for kind in _FORMATS if not kind.files]:
+    if scheme := _scheme(place):
         return import_module(f"{__name__}.{scheme}")
     path = Path(place)
     readers = {kind: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}

@@ -5,6 +5,7 @@ of an index does not depend on the others that are read with it.
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -160,7 +161,11 @@ def check_device(device: str, kind: type[SymdataError] = SourceError) -> None:
 def check_split(source: Source, split: str) -> None:
     """Raise SourceError unless the source has this split."""
     if split not in source.splits:
-        raise SourceError(f"source {source.ref!r} has no split {split!r}; it has {', '.join(source.splits)}")
+        mend = ""
+        if split == "test" and "train" in source.splits:
+            line = f"symdata make {shlex.quote(source.ref)} --test 0.2 --out {source.name}-with-test"
+            mend = f"; make a dataset with one, and use that: `{line}`"
+        raise SourceError(f"source {source.ref!r} has no split {split!r}; it has {', '.join(source.splits)}{mend}")
 
 
 def check_indices(source: Source, split: str, indices: np.ndarray) -> np.ndarray:

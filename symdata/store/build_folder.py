@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from symdata.errors import StoreError, SymdataError
+import torch
+
+from symdata.errors import StoreError
 from symdata.store.files import UNFINISHED, read_json, write_json
 from symdata.store.lock import LOCK, locked
 from symdata.store.manifest import read_manifest, shard_entries
@@ -61,9 +63,9 @@ def build_folder(folder: Path, identity: dict[str, Any], overwrite: bool, resume
                 _empty(partial)
             write_json(partial / SPEC, identity)
             yield partial
-        except WorkerDiedError:
+        except (WorkerDiedError, torch.OutOfMemoryError, MemoryError):  # what is done is kept: another run goes on
             raise
-        except (SymdataError, OSError) as error:
+        except Exception as error:
             if not begun:
                 shutil.rmtree(partial, ignore_errors=True)
             if isinstance(error, OSError):

@@ -1,7 +1,5 @@
 """The card of a dataset, README.md: numbers from the manifest, the YAML header from the classes of `datasets`."""
 
-import shlex
-from dataclasses import fields
 from typing import Any
 
 import yaml
@@ -32,15 +30,7 @@ def render_card(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
 
 def command(plan: DatasetPlan, manifest: dict[str, Any]) -> str:
     """The `symdata make` line that builds the same files again, from the same revision and into as many shards."""
-    spec, source, words = plan.spec, plan.pinned, ["symdata make"]
-    words += [spec.recipe] if spec.recipe else []
-    if source:
-        words += [f"--source {shlex.quote(source)}" if spec.recipe else shlex.quote(source)]
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        if field.name not in ("source", "recipe") and value != field.default:
-            said = shlex.quote(value) if field.name == "group_by" else value
-            words += [f"--{field.name.replace('_', '-')} {said}"]
+    words = [plan.spec.command(plan.pinned)]
     if [shard["file"] for shard in shard_entries(manifest)] != [shard.file for shard in plan_shards(plan)]:
         words += [f"--num-shards {max(len(entry['shards']) for entry in manifest['splits'].values())}"]
     return " ".join(words)

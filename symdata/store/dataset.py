@@ -1,6 +1,8 @@
 """Read a dataset folder: tensors, or a torch Dataset that decodes on demand."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from torch.utils.data import Dataset
 from symdata.annotations import Annotations, Schema
 from symdata.errors import SourceError, StoreError, first_line
 from symdata.groups import Element, Elements, Group
+from symdata.recipes.spec import Spec
 from symdata.sources.decode import decode_images
 from symdata.store.annotation_columns import MASK, OBJECTS, read_annotations, targets
 from symdata.store.export import to_coco, to_yolo
@@ -25,11 +28,12 @@ CHUNK = 4096
 """Images decoded at a time."""
 
 
-class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
-    """One split of a dataset folder; a map-style torch Dataset of (image uint8 (C, H, W), label).
+class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
+    """One split of a dataset folder; a map-style torch Dataset of (image uint8 (C, H, W), label int64).
 
     The images stay encoded in memory; `images()` decodes all of them, or some, at once, and a DataLoader fetches whole
-    batches. For training, decode once and slice: `dataset.images()`, `dataset.labels`.
+    batches. For training, decode once and slice: `dataset.images()`, `dataset.labels`. All of these are torch tensors;
+    `column(name)` gives any other column as a numpy array, and `hf()` everything as a `datasets.Dataset`.
 
     Example:
         >>> import symdata
@@ -48,11 +52,13 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     shape: tuple[int, int, int]
     """(C, H, W)."""
 
-    def __init__(self, folder: Path | str, split: str = "train") -> None:
-        self.folder, self.split = Path(folder), split
+    def __init__(
+        self, folder: Path | str, split: str = "train", transform: Callable[[torch.Tensor], Any] | None = None
+    ) -> None:
+        self.folder, self.split, self.transform = Path(folder), split, transform
         self.manifest = read_manifest(folder)
         if split not in self.manifest["splits"]:
-            raise StoreError(f"{str(folder)!r} has no split {split!r}; it has {', '.join(self.manifest['splits'])}")
+            raise StoreError(_no_split(self.folder, split, self.manifest))
         entry = self.manifest["splits"][split]
         self.classes, self.shape = tuple(self.manifest["classes"]), tuple(self.manifest["shape"])
         self.symmetry, self.group = Symmetry.parse(entry["symmetry"]), Group.parse(entry["group"])
@@ -75,13 +81,15 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self._table)
 
-    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, item: int) -> tuple[Any, torch.Tensor]:
         return self.__getitems__([item])[0]
 
-    def __getitems__(self, items: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
-        """A batch at once, which torch's DataLoader asks for."""
-        rows = np.asarray(items, dtype=np.int64)
-        return list(zip(self.images(rows), self.labels[rows].tolist(), strict=True))
+    def __getitems__(self, items: Sequence[int]) -> list[tuple[Any, torch.Tensor]]:
+        """A batch at once, which torch's DataLoader asks for; `transform` is applied to each image."""
+        rows = self._rows(np.asarray(items, dtype=np.int64))
+        images = self.images(rows)
+        ready = images if self.transform is None else map(self.transform, images)
+        return list(zip(ready, self.labels[rows], strict=True))
 
     def images(self, indices: Sequence[int] | np.ndarray | None = None) -> torch.Tensor:
         """Decode images, (m, C, H, W) uint8: all of them, those at `indices`, or those where a mask (n,) is true."""
@@ -168,14 +176,14 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return pc.struct_field(self._table["image"], "bytes")
 
     @cached_property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> torch.Tensor:
         """(n,) int64."""
-        return self.column("label")
+        return self._whole_numbers("label")
 
     @cached_property
     def elements(self) -> Elements:
-        """The element that moved each image, its pose included."""
-        return Elements(self.column("angle").astype(np.float64), self.column("flip"))
+        """The element that moved each image, its pose included, as tensors."""
+        return Elements(self.column("angle").astype(np.float64), self.column("flip")).to("cpu")
 
     @cached_property
     def drawn(self) -> Elements:
@@ -183,17 +191,34 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         if "pose" not in self._table.column_names:
             return self.elements
         poses = Elements.of([Element(pose["angle"], pose["flip"]) for pose in self.manifest["poses"]])
-        return self.elements @ ~poses[self.column("pose")]
+        return (self.elements.cpu() @ ~poses[self.column("pose")]).to("cpu")
 
     @cached_property
-    def element_index(self) -> np.ndarray:
+    def element_index(self) -> torch.Tensor:
         """(n,) int64: index of each element in `group`; -1 if the group is continuous."""
-        return self.column("element")
+        return self._whole_numbers("element")
 
     @cached_property
-    def index(self) -> np.ndarray:
+    def index(self) -> torch.Tensor:
         """(n,) int64: the source image of each sample."""
-        return self.column("index")
+        return self._whole_numbers("index")
+
+    def hf(self) -> Any:
+        """The split as a `datasets.Dataset` in memory, with all columns; its images are decoded by Pillow.
+
+        Example:
+            >>> import symdata
+            >>> made = symdata.make("glyphs", "for-hf", symmetry="c4", count=16, size=8)
+            >>> symdata.load("for-hf").hf().features["label"].names[:2]
+            ['A', 'B']
+        """
+        from datasets import Dataset as Rows
+        from datasets.table import InMemoryTable
+
+        return Rows(InMemoryTable(self._table))
+
+    def _whole_numbers(self, name: str) -> torch.Tensor:
+        return torch.tensor(self.column(name))
 
     def rows(self, indices: np.ndarray) -> list[dict[str, Any]]:
         """All columns but the image, one dictionary per sample."""
@@ -213,20 +238,32 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 
-def load(folder: Path | str, split: str = "train") -> ImageDataset:
+def load(
+    folder: Path | str, split: str = "train", transform: Callable[[torch.Tensor], Any] | None = None
+) -> ImageDataset:
     """Load one split of a dataset folder.
+
+    Args:
+        folder: the dataset.
+        split: its name.
+        transform: applied to each image (C, H, W) uint8 of `dataset[i]` and of a DataLoader; `images()` has them as
+            they are stored.
 
     Raises:
         StoreError: if the folder is not a complete dataset, or has no such split.
 
     Example:
-        >>> import symdata
+        >>> import symdata, torch
         >>> made = symdata.make("glyphs", "glyphs", symmetry="d4", count=16, size=8)
         >>> dataset = symdata.load("glyphs", "train")
         >>> dataset.images().shape, dataset.labels.shape
-        (torch.Size([16, 1, 8, 8]), (16,))
+        (torch.Size([16, 1, 8, 8]), torch.Size([16]))
+        >>> ready = symdata.load("glyphs", "train", transform=lambda image: image.float() / 255)
+        >>> images, labels = next(iter(torch.utils.data.DataLoader(ready, batch_size=4)))
+        >>> images.dtype, labels.dtype
+        (torch.float32, torch.int64)
     """
-    return ImageDataset(folder, split)
+    return ImageDataset(folder, split, transform)
 
 
 def splits(folder: Path | str) -> list[str]:
@@ -239,6 +276,20 @@ def splits(folder: Path | str) -> list[str]:
         ['train', 'validation', 'test']
     """
     return list(read_manifest(folder)["splits"])
+
+
+def _no_split(folder: Path, split: str, manifest: dict[str, Any]) -> str:
+    """The message for a split that a dataset lacks; for a test split, with the line that makes the dataset with one."""
+    found = manifest["splits"]
+    said = f"{str(folder)!r} has no split {split!r}; it has {', '.join(found)}"
+    return f"{said}; {make_with_test(folder, manifest)}" if split == "test" and "train" in found else said
+
+
+def make_with_test(folder: Path | str, manifest: dict[str, Any]) -> str:
+    """How to get a test split: the line that makes the dataset again with one."""
+    line = replace(Spec.from_dict(manifest["spec"]), test=0.2).command()
+    out = shlex.quote(f"{Path(folder).resolve().name}-with-test")
+    return f"make it again with one and train on that: `{line} --out {out}`"
 
 
 def _read(path: Path) -> pa.Table:

@@ -5,22 +5,25 @@
 `resume=True` finishes what a killed build left, with the same bytes; what a failed build wrote is removed.
 """
 
+import dataclasses
+import hashlib
 import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
 
 from symdata.display import Result, Table
-from symdata.errors import RecipeError, StoreError, whole
+from symdata.errors import RecipeError, StoreError, suggest, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.pictures.outlines import outlined
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.plan import DatasetPlan, resolve, splits_table, summary
 from symdata.recipes.spec import MAX_COUNT, Spec
+from symdata.sources import local_path
 from symdata.store.build_folder import SPEC, build_folder, build_identity, identity_in, put_in_place
 from symdata.store.card import render_card
 from symdata.store.files import write_file, write_json
@@ -28,6 +31,8 @@ from symdata.store.manifest import MANIFEST, describe, outline, read_manifest
 from symdata.store.shards import plan_shards, write_shards
 
 CARD, PREVIEW = "README.md", "preview.png"
+LONGEST = 120
+"""Characters of a folder name that is made up; file systems end at 255 bytes."""
 PREVIEW_BYTES = 256 << 20
 """Pixels that are made for the picture, at most."""
 
@@ -71,9 +76,13 @@ class Made(Result):
         return {"folder": str(self.folder), **summary(self.manifest)}
 
 
-def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
+def plan_dataset(what: Spec | DatasetPlan | PurePath | str, device: str = "cpu", **fields: Any) -> DatasetPlan:
     """Open the source and make every choice that is left; the arguments are those of `make`."""
+    what = str(what) if isinstance(what, PurePath) else what
     if isinstance(what, str):
+        known = [field.name for field in dataclasses.fields(Spec) if field.name != "recipe"]
+        if unknown := [name for name in fields if name not in known]:
+            raise RecipeError(f"make has no argument {unknown[0]!r}; {suggest(unknown[0], known)}")
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
     elif fields:
         raise RecipeError(f"{', '.join(fields)} would change a finished {type(what).__name__}; put it in there instead")
@@ -81,7 +90,7 @@ def plan_dataset(what: Spec | DatasetPlan | str, device: str = "cpu", **fields: 
 
 
 def make(
-    what: Spec | DatasetPlan | str = "glyphs",
+    what: Spec | DatasetPlan | PurePath | str = "glyphs",
     out: Path | str | None = None,
     *,
     num_shards: int | None = None,
@@ -126,7 +135,8 @@ def make(
     if batch_size is not None:
         whole("batch_size", batch_size, 1, MAX_COUNT, StoreError, "; leave it out for whole blocks")
     plan = plan_dataset(what, device, **fields)
-    folder = Path(plan.name if out is None else out)
+    folder = Path(folder_name(plan) if out is None else out)
+    _check_apart(plan, folder)
     if dry_run:
         check_target(folder, overwrite)
         return Made(folder, plan.outline(), written=False)
@@ -149,6 +159,28 @@ def make(
         ) from None
     put_in_place(partial, folder)
     return Made(folder, manifest)
+
+
+def folder_name(plan: DatasetPlan) -> str:
+    """The folder of a dataset that is given none: named after the source and the symmetries, so that sweeps differ."""
+    symmetries = dict.fromkeys(plan.symmetries.values())
+    name = "-test-".join([plan.name, *(symmetry.slug for symmetry in list(symmetries)[1:])])
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 13].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _check_apart(plan: DatasetPlan, folder: Path) -> None:
+    """Refuse an output inside of its source, which would change it, and one that would replace its source."""
+    ref = plan.spec.source or plan.recipe.source
+    if not isinstance(ref, str) or (named := local_path(ref)) is None or not named.exists():
+        return
+    source, place = named.resolve(), folder.resolve()
+    if place.is_relative_to(source) or source.is_relative_to(place):
+        raise StoreError(
+            f"the output {str(folder)!r} and its source {str(named)!r} are one inside the other, and the source must "
+            "stay as it is; name a folder beside it with --out"
+        )
 
 
 def check_target(folder: Path, overwrite: bool) -> None:

@@ -71,6 +71,8 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
         >>> read_manifest("few")["splits"]["train"]["symmetry"]
         'd4'
     """
+    if folder == "":
+        raise StoreError("the folder is empty; name one (is a variable of the shell unset?)")
     path = Path(folder) / MANIFEST
     manifest = read_json(path)
     if manifest is None:

@@ -72,7 +72,7 @@ def p_value(counts: np.ndarray, probabilities: np.ndarray) -> float:
     return float(stats.chisquare(counts, counts.sum() * probabilities).pvalue)
 
 
-class StopBuild(Exception):  # noqa: N818
+class StopBuild(BaseException):
     """What `stop_after` raises."""
 
 

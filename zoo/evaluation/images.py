@@ -113,7 +113,7 @@ def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> ImageS
         name=f"{dataset.manifest['name']}, {dataset.split}",
         split=dataset.split,
         manifest_sha256=digest,
-        drawn=dataset.drawn[rows],
+        drawn=dataset.drawn.cpu()[rows],
         posed=len(dataset.manifest["poses"]) > 1 or canvas != "plain",
     )
 

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from symdata.display import PlainData, Result, Table, plain, plain_fields
+from symdata.errors import one_line
 from symdata.groups import Group
 from zoo.errors import ModelError
 from zoo.evaluation.structure import Structure
@@ -229,7 +230,7 @@ class Report(Result):
         shown = [known[k] for k in _lowest([rate for _, rate in known], MAX_ROWS)]
         return Table(
             ("class", "images", "upright %"),
-            [(name, f"{rate.count:,}", f"{100 * rate.value:.2f}") for name, rate in shown],
+            [(one_line(name), f"{rate.count:,}", f"{100 * rate.value:.2f}") for name, rate in shown],
             notes=[f"({len(known)} classes; the worst)"] if len(known) > len(shown) else [],
         )
 

@@ -40,7 +40,7 @@ class Share:
     @property
     def labels(self) -> Tensor:
         """(n,) int64."""
-        return torch.from_numpy(self.dataset.labels[self.rows])
+        return self.dataset.labels[self.rows]
 
     @property
     def source_images(self) -> int:
@@ -123,7 +123,7 @@ def _held_out(dataset: ImageDataset, order: np.ndarray, count: int) -> np.ndarra
             f"{column!r}, which are not divided, and holding out {count} leaves none; use --validation 0"
         )
     if len(held) and "index_right" in dataset.columns:
-        images = np.stack([dataset.index, dataset.column("index_right")])
+        images = np.stack([dataset.column("index"), dataset.column("index_right")])
         if np.isin(images[:, held], images[:, np.setdiff1d(order, held)]).any():
             raise ModelError(
                 f"the pairs of {str(dataset.folder)!r} share source images, so none can be held out of them; make the "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from symdata.display import Result, Table
-from symdata.errors import ShapeError, SymmetryError
+from symdata.errors import ShapeError, SymmetryError, one_line
 from symdata.groups import Group
 from symdata.inspection.asymmetry.degree import Degree, estimate
 from symdata.inspection.asymmetry.exact import holm, orbit_p_value
@@ -123,7 +123,7 @@ class AsymmetryAudit(Result):
     def _labels_table(self) -> Table:
         rows = []
         for t in self.labels:
-            cycles = ", ".join("/".join(self.classes[c].name for c in cycle) for cycle in t.cycles)
+            cycles = ", ".join("/".join(one_line(self.classes[c].name) for c in cycle) for cycle in t.cycles)
             loss = f"{t.drop_low:+.3f} to {t.drop_high:+.3f}"
             rows.append((t.element, f"{t.unmoved:.3f}", f"{t.moved:.3f}", loss, cycles or "-"))
         title = "Accuracy of a kernel classifier of images as they came"
@@ -162,7 +162,7 @@ class AsymmetryAudit(Result):
 
 def _class_row(name: str, images: int, degree: Degree | None, differs: Iterable[str]) -> tuple[str, ...]:
     interval, bound = ("-", "-") if degree is None else (degree.interval, f"{degree.bound:.2f}")
-    return name, str(images), interval, bound, ", ".join(differs) or "-"
+    return one_line(name), str(images), interval, bound, ", ".join(differs) or "-"
 
 
 def _p(value: float) -> str:

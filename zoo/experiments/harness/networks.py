@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from symdata.groups import Group
@@ -44,7 +43,7 @@ class TrainedNetwork:
         """The first `count` images of its dataset's test split, uint8 (n, C, H, W), and their labels (n,)."""
         dataset = load(self.config.data, "test")
         rows = range(len(dataset) if count is None else min(count, len(dataset)))
-        return dataset.images(rows), torch.from_numpy(dataset.labels[: len(rows)])
+        return dataset.images(rows), dataset.labels[: len(rows)]
 
 
 def trained(job: Job, setting: Setting, data: str) -> TrainedNetwork:

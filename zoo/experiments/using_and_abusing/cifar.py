@@ -70,7 +70,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     data = net.config.data
     others = [load(data, split) for split in splits(data) if split != "train"]
     images = torch.cat([other.images() for other in others])
-    labels = torch.cat([torch.from_numpy(other.labels) for other in others])
+    labels = torch.cat([other.labels for other in others])
     answers = predictions(net.model, images, setting.device)
     hits = (answers == labels).double().mean(1) * 100
     return {

@@ -138,4 +138,4 @@ def test_images(folder: Path, count: int) -> tuple[Tensor, Tensor]:
     """The first `count` test images of a seeded shuffle, uint8 (n, 1, 28, 28), and their labels."""
     dataset = load(folder, "test")
     rows = np.asarray(permutation(TEST_SEED, "test", "experiment", len(dataset)))[:count]
-    return dataset.images(rows), torch.from_numpy(dataset.labels[rows])
+    return dataset.images(rows), dataset.labels[rows]

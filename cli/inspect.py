@@ -1,11 +1,10 @@
 """`symdata inspect`: count, test and draw a dataset; audit the symmetry of any images."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from cli.options.basic import FOLDER, check_outside, json_option, print_json
+from cli.options.basic import FOLDER, check_outside, json_option, show
 
 
 @click.command("inspect")
@@ -45,42 +44,31 @@ def command(
       symdata inspect hub:user/name --group c4 --limit 5000
       symdata inspect data/mixed --upright data/mnist
     """
-    from symdata.store.manifest import MANIFEST
+    from symdata.inspection.any_images import inspect
+    from symdata.store.manifest import is_dataset
 
-    ours = Path(place, MANIFEST).is_file()
+    ours = is_dataset(place)
     if ours and not audited and any(option is not None for option in (group, limit, upright)):
         raise click.UsageError("--group, --limit and --upright are of the audit; add --audit.")
     if not ours and len(splits) > 1:
         raise click.UsageError(f"an audit is of one split, and {len(splits)} were named; run it once for each.")
     if not ours and out is not None:
         raise click.UsageError("--out is for the pictures of a dataset folder, and an audit draws none; leave it out.")
-    found: dict[str, Any] = _inspect(place, splits, out, quiet=as_json) if ours else {}
-    if audited or not ours:
-        from symdata.inspection.source_audit import LIMIT, audit_source
-
-        most = LIMIT if limit is None else limit
-        audit = audit_source(place, splits[0] if splits else None, group, most, upright=upright)
-        if not as_json:
-            click.echo(f"\n{audit}" if ours else audit)
-        found |= {"audit": audit.to_dict()["audit"]} if ours else audit.to_dict()
-    if as_json:
-        print_json(found)
+    out = Path(f"{Path(place).resolve().name}-inspect") if out is None else out
+    if ours:
+        check_outside(out, place)
+    found = inspect(place, splits or None, audit=audited and ours, group=group, limit=limit, upright=upright)
+    show(found, as_json)
+    if ours:
+        _draw(place, splits, out)
 
 
-def _inspect(folder: str, splits: tuple[str, ...], out: Path | None, quiet: bool) -> dict[str, Any]:
-    """Inspect a dataset folder, print the report unless `quiet`, and save its pictures."""
+def _draw(folder: str, splits: tuple[str, ...], out: Path) -> None:
+    """Save the pictures of a dataset folder."""
     from symdata.inspection.drawing import pictures
-    from symdata.inspection.report import inspect
     from symdata.pictures.contact_sheet import save
 
-    place = Path(folder).resolve()
-    out = Path(f"{place.name}-inspect") if out is None else out
-    check_outside(out, place)
-    report = inspect(folder, splits or None)
-    if not quiet:
-        click.echo(report)
     drawn = pictures(folder, splits or None)
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         click.echo(f"wrote {save(picture, out / name)}", err=True)
-    return report.to_dict()

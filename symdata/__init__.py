@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symdata.groups import Group as Group
     from symdata.hub import publish as publish
     from symdata.hub import pull as pull
-    from symdata.inspection.report import inspect as inspect
+    from symdata.inspection.any_images import inspect as inspect
     from symdata.keys import split_keys as split_keys
     from symdata.recipes.catalog import Recipe as Recipe
     from symdata.recipes.catalog import list_recipes as list_recipes

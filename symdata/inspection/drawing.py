@@ -28,7 +28,7 @@ def pictures(folder: Path | str, names: Sequence[str] | None = None) -> dict[str
         raise StoreError("no split to draw; leave splits out for all of them")
     opened = [load(folder, split) for split in (splits(folder) if names is None else names)]
     first = opened[0]
-    labels = first.labels.numpy()
+    labels = np.asarray(first.labels)
     rows = choose(labels, len(first.classes))
     sheet = contact_sheet(first.images(rows), labels[rows], first.classes, first.elements[rows])
     return {"contact-sheet.png": sheet, "polar.png": as_picture(elements_figure(opened))}
@@ -46,7 +46,7 @@ def dials(dataset: ImageDataset) -> list[Panel]:
     split, symmetry = dataset.split, dataset.symmetry
     if not symmetry.is_per_class:
         return [Panel(f"{split}: {symmetry}", dataset.drawn.cpu(), symmetry.rest)]
-    drawn, labels = dataset.drawn.cpu(), dataset.labels.numpy()
+    drawn, labels = dataset.drawn.cpu(), np.asarray(dataset.labels)
     return [
         Panel(f"{split} {name}: {measure}", drawn[np.isin(labels, members)], measure)
         for name, members, measure in _clauses(symmetry, len(dataset.classes))

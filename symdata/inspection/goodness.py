@@ -60,7 +60,7 @@ class Histogram:
 
 def element_counts(dataset: ImageDataset, most: int | None = None) -> Histogram:
     """Count how often each element moved the images of each class; arcs if there are more than `most` elements."""
-    n, labels, elements = len(dataset.classes), dataset.labels.numpy(), dataset.elements.cpu()
+    n, labels, elements = len(dataset.classes), np.asarray(dataset.labels), dataset.elements.cpu()
     if dataset.group.is_finite and (most is None or dataset.group.order <= most):
         names, column = tuple(map(str, dataset.group.elements)), dataset.group.indices(elements)
     else:

@@ -92,7 +92,7 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
     """
     n = len(dataset)
     rows = np.sort(permutation(0, dataset.split, "leakage", n)[:most])
-    labels = dataset.labels.numpy()[rows]
+    labels = np.asarray(dataset.labels)[rows]
     asked = questions(dataset.drawn.cpu()[rows], labels)
     if not asked:
         return ()
@@ -103,7 +103,7 @@ def leakage(dataset: ImageDataset, most: int = MOST) -> tuple[Trace, ...]:
         found.append(traces(images))
         power.append(radial_power(images))
     values = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    spectrum, source, out = np.concatenate(power), dataset.index.numpy()[rows], []
+    spectrum, source, out = np.concatenate(power), np.asarray(dataset.index)[rows], []
     for question, (answer, among) in asked.items():
         said, classes = answer[among], labels[among]
         out += [measure_trace(question, name, value[among], said, classes) for name, value in values.items()]

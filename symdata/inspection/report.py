@@ -12,6 +12,7 @@ from symdata.errors import one_line
 from symdata.inspection.drawing import elements_figure
 from symdata.inspection.goodness import ChiSquare, Histogram, combine, element_counts, goodness_by_class, sidak
 from symdata.inspection.leakage import Trace, leakage, strongest
+from symdata.inspection.source_audit import SourceAudit
 from symdata.pictures.figure import Figure
 from symdata.store import ImageDataset, load, read_manifest
 
@@ -151,6 +152,8 @@ class InspectionReport(Result):
     shape: tuple[int, int, int]
     """(C, H, W)."""
     splits: tuple[SplitReport, ...]
+    audit: SourceAudit | None = None
+    """Of the pixels, if it was asked for."""
 
     @property
     def agrees(self) -> bool:
@@ -165,14 +168,18 @@ class InspectionReport(Result):
     def parts(self) -> list[str | Table]:
         c, h, w = self.shape
         head = f"{self.name}: {len(self.classes)} classes, images {c} x {h} x {w} (channels, height, width)"
-        return [head, *(part for split in self.splits for part in split.parts())]
+        audited = [] if self.audit is None else self.audit.parts()
+        return [head, *(part for split in self.splits for part in split.parts()), *audited]
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | ({} if self.audit is None else {"audit": self.audit.to_dict()["audit"]})
 
     def plot(self) -> Figure:
         """Polar histogram of the elements of every split; the folder is read again for it."""
         return elements_figure([load(self.folder, split.split) for split in self.splits])
 
 
-def inspect(folder: Path | str, splits: Sequence[str] | None = None) -> InspectionReport:
+def inspect_folder(folder: Path | str, splits: Sequence[str] | None = None) -> InspectionReport:
     """Count a dataset, test its elements against the spec, and look for traces of resampling.
 
     Args:
@@ -185,7 +192,7 @@ def inspect(folder: Path | str, splits: Sequence[str] | None = None) -> Inspecti
     Example:
         >>> import symdata
         >>> made = symdata.make("glyphs", "turned", symmetry="c4", count=160, size=8)
-        >>> report = symdata.inspect("turned", ["train"])
+        >>> report = inspect_folder("turned", ["train"])
         >>> report.agrees, report.splits[0].degree
         (True, 1.0)
     """
@@ -196,6 +203,7 @@ def inspect(folder: Path | str, splits: Sequence[str] | None = None) -> Inspecti
 
 def inspect_split(dataset: ImageDataset) -> SplitReport:
     """Inspect one split."""
+    labels = np.asarray(dataset.labels)
     return SplitReport(
         split=dataset.split,
         classes=dataset.classes,
@@ -203,6 +211,6 @@ def inspect_split(dataset: ImageDataset) -> SplitReport:
         group=dataset.group.name,
         degree=dataset.symmetry.degree,
         histogram=element_counts(dataset),
-        tests=goodness_by_class(dataset.symmetry, dataset.drawn.cpu(), dataset.labels.numpy(), len(dataset.classes)),
+        tests=goodness_by_class(dataset.symmetry, dataset.drawn.cpu(), labels, len(dataset.classes)),
         traces=leakage(dataset),
     )

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from symdata.keys import permutation
 from symdata.pictures.figure import Figure
 from symdata.sources import Source, open_source
 from symdata.store import load, splits
-from symdata.store.manifest import MANIFEST
+from symdata.store.manifest import is_dataset
 
 LIMIT = 2000
 """Images of an audit: it then takes seconds, and finds differences that a classifier sees with 55 % accuracy."""
@@ -121,12 +121,12 @@ class _Images:
 def _images(place: Path | str, split: str | None, limit: int, seed: int) -> _Images:
     """So many images of a place, drawn at random but always the same ones."""
     read: Callable[[np.ndarray], Tensor]
-    if Path(place, MANIFEST).is_file():
+    if is_dataset(place):
         name = split if split is not None else splits(place)[0]
         dataset = load(place, name)
-        classes, shape, labels, read = dataset.classes, dataset.shape, dataset.labels.numpy(), dataset.images
+        classes, shape, labels, read = dataset.classes, dataset.shape, np.asarray(dataset.labels), dataset.images
     else:
-        source: Source = open_source(str(place))
+        source: Source = open_source(str(place) if isinstance(place, PurePath) else place)
         name = split if split is not None else next(iter(source.splits))
         classes, shape, labels, read = source.classes, source.shape, source.labels(name), partial(source.read, name)
     rows = np.sort(permutation(seed, name, "audit", len(labels))[:limit])

@@ -3,7 +3,7 @@
 import platform
 import re
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from symdata._version import __version__
@@ -86,6 +86,11 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
     if missing := _missing(manifest):
         raise StoreError(f"{str(path)!r} does not say {missing!r}, so it was changed; build the dataset again")
     return manifest
+
+
+def is_dataset(place: Any) -> bool:
+    """Whether a place is a folder that `make` wrote."""
+    return isinstance(place, str | PurePath) and place != "" and (Path(place) / MANIFEST).is_file()
 
 
 def shard_entries(manifest: dict[str, Any]) -> list[dict[str, Any]]:

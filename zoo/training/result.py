@@ -1,11 +1,15 @@
 """A finished model, as a person reads about it."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from symdata.display import Result
+from symdata.store import read_manifest, splits
+from symdata.store.dataset import make_with_test
+from symdata.store.manifest import is_dataset
 from zoo.checkpoint.manifest import read_config
 
 
@@ -43,8 +47,16 @@ class TrainedModel(Result):
         if "validation_accuracy" in training:
             rows["validation"] = f"{training['validation_accuracy']:.2%}"
         rows |= {"equivariant": config["exactness"]["verdict"]}
-        rows |= {"next": f"symdata evaluate {self.folder} --data {self.data}"}
+        rows |= {"next": self._next()}
         yield "\n".join(f"{name:<11}  {value}" for name, value in rows.items())
+
+    def _next(self) -> str:
+        """The command that evaluates the model on images that it has not seen, or the one that makes such images."""
+        found = splits(self.data) if is_dataset(self.data) else ["test"]
+        if "test" not in found and "validation" not in found:
+            return make_with_test(self.data, read_manifest(self.data))
+        split = "" if "test" in found else " --split validation"
+        return f"symdata evaluate {shlex.quote(str(self.folder))} --data {shlex.quote(self.data)}{split}"
 
     def to_dict(self) -> dict[str, Any]:
         """The folder and the model's config.json."""

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from symdata.errors import StoreError
+from symdata.errors import SourceError, StoreError
+from symdata.inspection.any_images import inspect
 from symdata.inspection.drawing import pictures
 from symdata.inspection.goodness import ChiSquare
 from symdata.inspection.leakage import Trace
-from symdata.inspection.report import InspectionReport, inspect
+from symdata.inspection.report import InspectionReport, inspect_folder
 from symdata.pictures.figure import as_picture
 from symdata.recipes.spec import Spec
 from symdata.store import load, make
@@ -134,8 +135,10 @@ def test_a_report_is_json(built):
 
 
 def test_what_is_not_a_dataset_is_refused(built, tmp_path):
-    with pytest.raises(StoreError, match="not a symdata dataset"):
+    with pytest.raises(SourceError, match="is an empty folder"):
         inspect(tmp_path)
+    with pytest.raises(StoreError, match="not a symdata dataset"):
+        inspect_folder(tmp_path)
     with pytest.raises(StoreError, match="no split 'holdout'"):
         inspect(built(symmetry="d4-partial"), ["holdout"])
 

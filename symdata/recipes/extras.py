@@ -17,7 +17,9 @@ from symdata.sources import Source
 PER_IMAGE = ("element", "angle", "flip", "index")
 """Columns that a pair has twice."""
 SUFFIXES = ("", "_right")
-RESERVED = {"image", "label", "pose", "quadrant"} | {f"{name}{suffix}" for name in PER_IMAGE for suffix in SUFFIXES}
+RESERVED = {"image", "label", "pose", "quadrant", "mask", "objects"} | {
+    f"{name}{suffix}" for name in PER_IMAGE for suffix in SUFFIXES
+}
 """Columns of datasets, whether or not this one has them."""
 
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from symdata.annotations import Annotations
 from symdata.display import Result, Table
 from symdata.errors import RecipeError, ShapeError, SymmetryError
 from symdata.groups import Element, Elements, Group
 from symdata.keys import split_keys, uniforms
+from symdata.recipes.annotated import annotation_facts, check_recipe, check_void, moved_annotations
 from symdata.recipes.canvas import QUADRANTS, canvas_classes, canvas_shape, compose
 from symdata.recipes.catalog import PLAIN, Recipe, find_recipe
 from symdata.recipes.extras import NO_EXTRAS, Extras
@@ -51,6 +53,8 @@ class SampleBatch:
     """m batches of n: the element that moved each source image, pose included."""
     quadrant: np.ndarray | None
     """(n,) int64, if the canvas has quadrants."""
+    annotations: Annotations | None = None
+    """Moved with the images, if the source is annotated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +93,7 @@ class DatasetPlan(Result):
             "resampling": self.how.to_dict(),
             **self.extras.facts(),
             **division(self.spec, self.source, self.samples, self.groups),
+            **annotation_facts(self.source),
         }
 
     def split_facts(self, split: str) -> dict[str, Any]:
@@ -184,7 +189,9 @@ class DatasetPlan(Result):
             move(upright[:, part].contiguous(), each.to(upright.device), self.how) for part, each in enumerate(elements)
         ]
         images, labels = compose(self.recipe.canvas, moved, quadrant), self.labels(split, rows)
-        return SampleBatch(images, labels, samples.index[rows], samples.pose[rows], elements, quadrant)
+        index = samples.index[rows]
+        annotations = moved_annotations(self.source, samples.origin, index, elements, self.how)
+        return SampleBatch(images, labels, index, samples.pose[rows], elements, quadrant, annotations)
 
 
 def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetPlan:
@@ -209,6 +216,7 @@ def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetP
     train = Symmetry.parse(spec.symmetry or recipe.symmetry)
     test = Symmetry.parse(spec.test_symmetry or recipe.test_symmetry or train)
     source = _open(spec, recipe, device, check)
+    check_recipe(source, recipe.name)
     extras, validation = Extras.of(source), recipe.validation if spec.validation is None else spec.validation
     groups = groups_of(spec, source, extras)
     sampling = Sampling(recipe, spec.seed, spec.count, validation, spec.test or 0.0, groups)
@@ -219,6 +227,7 @@ def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetP
     how = _resampling(spec, recipe, (train, test))
     plan = DatasetPlan(spec, source, recipe, samples, symmetries, how, classes, extras, groups)
     _check_square(plan)
+    check_void(source, plan.how, spec)
     return plan
 
 

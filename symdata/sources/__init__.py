@@ -33,6 +33,8 @@ class SourceInfo(NamedTuple):
     example: str
     files: str = ""
     """What the files of the format are called in messages; empty if it is not found at a path."""
+    covers: tuple[str, ...] = ()
+    """Schemes that would find files of this format too, and are not asked where it is found."""
 
 
 _FORMATS = (
@@ -56,6 +58,9 @@ _FORMATS = (
     SourceInfo(
         "webdataset", "WebDataset: .tar shards, 0001.jpg beside 0001.cls or 0001.json", "data/shards", "tar files"
     ),
+    SourceInfo("masks", "folder `images` or class folders, and folder `masks`", "data/cells", "masks", ("folder",)),
+    SourceInfo("coco", "COCO's instances_<split>.json beside images", "data/coco", "instances of COCO", ("folder",)),
+    SourceInfo("yolo", "images and labels of YOLO with data.yaml", "data/yolo", "labels of YOLO", ("folder",)),
     SourceInfo("parquet", "parquet file, or a folder of <split>-*.parquet", "data/cifar10", "parquet files"),
     SourceInfo("saved", "folder written by datasets.save_to_disk", "data/saved", "a datasets.save_to_disk folder"),
     SourceInfo("hub", "dataset of the Hugging Face Hub", "hub:ylecun/mnist@main"),
@@ -70,8 +75,8 @@ def list_sources() -> list[SourceInfo]:
 
     Example:
         >>> from symdata import list_sources
-        >>> [kind.scheme for kind in list_sources()]
-        ['glyphs', 'idx', 'folder', 'npz', 'csv', 'webdataset', 'parquet', 'saved', 'hub', 'memory']
+        >>> [kind.scheme for kind in list_sources()][:6]
+        ['glyphs', 'idx', 'folder', 'npz', 'csv', 'webdataset']
     """
     return list(_FORMATS)
 
@@ -89,8 +94,9 @@ def open_source(
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or file, or "hub:user/name[@revision]"; options may follow:
-            `,image=COLUMN`, `,label=COLUMN`, `,config=NAME`, `,splits=train+test`; `,bits=12` scales images of that
-            depth to 8 bits; `,background=white` (or black, alpha, none) says what is seen through transparency. Or
+            `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,objects=COLUMN`, `,void=255`, `,config=NAME`,
+            `,splits=train+test`; `,bits=12` scales images of that depth to 8 bits; `,background=white` (or black,
+            alpha, none) says what is seen through transparency. Or
             `(images, labels)` as arrays or tensors, uint8 (n, H, W) or (n, H, W, 3), or `{"train": (images, labels)}`;
             a dataset of torch or `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.
@@ -100,7 +106,8 @@ def open_source(
         skip_bad: how many images that cannot be used are left out, and listed in `omitted`, before there is an error.
 
     Raises:
-        SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes.
+        SourceError: for a source that is missing, empty, corrupt, unlabelled, of one class, or of mixed sizes. Sources
+            with masks or boxes may be unlabelled.
 
     Example:
         >>> from symdata import open_source
@@ -149,24 +156,25 @@ def _reader(ref: Ref) -> Any:
     if scheme := _scheme(place):
         return import_module(f"{__name__}.{scheme}")
     path = Path(place)
-    readers = {kind.files: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
-    found = {files: reader for files, reader in readers.items() if reader.found_at(path)}
+    readers = {kind: import_module(f"{__name__}.{kind.scheme}") for kind in _FORMATS if kind.files}
+    found = [kind for kind, reader in readers.items() if reader.found_at(path)]
+    covered = {scheme for kind in found for scheme in kind.covers}
+    found = [kind for kind in found if kind.scheme not in covered]
     if len(found) > 1:
-        from symdata.sources import folder, parquet
-
-        tables = list(found.values()) == [folder, parquet]
-        if tables and parquet.lists_files(ref):
-            return parquet  # the images that the tables list lie in folders beside them
-        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if tables else ""
-        problem = f"{place!r} holds {' and '.join(found)}; move one kind to a folder of its own and name that"
-        raise SourceError(problem + mend)
+        schemes = [kind.scheme for kind in found]
+        if schemes == ["folder", "parquet"] and readers[found[1]].lists_files(ref):
+            return readers[found[1]]  # the images that the tables list lie in folders beside them
+        listed = schemes == ["folder", "parquet"]
+        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if listed else ""
+        held = " and ".join(kind.files for kind in found)
+        raise SourceError(f"{place!r} holds {held}; move one kind to a folder of its own and name that{mend}")
     from symdata.sources import folder
 
-    if found and not (folder in found.values() and _listed_in_a_table(path)):
-        return next(iter(found.values()))
+    if found and not (found[0].scheme == "folder" and _listed_in_a_table(path)):
+        return readers[found[0]]
     if path.is_dir() and any(folder.image_files(path, depth=1)) and not _tables(path):
         return folder  # its error says that images need class folders
-    raise SourceError(_nothing_found(place, list(readers)))
+    raise SourceError(_nothing_found(place, [kind.files for kind in readers]))
 
 
 def _nothing_found(place: str, kinds: list[str]) -> str:

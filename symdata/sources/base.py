@@ -24,12 +24,17 @@ SPLIT_WORDS = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "t10k", "testing"),
 }
-REF_OPTIONS = ("image", "label", "config", "splits", "stream", "bits", "background")
+REF_OPTIONS = (
+    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void"
+)  # fmt: skip
 
 
 @runtime_checkable
 class Source(Protocol):
     """Upright labelled images; any object with these members is a source.
+
+    A source with masks, boxes or keypoints has two more: `annotation_schema`, a `symdata.annotations.Schema`, and
+    `annotations(split, indices)`, the `Annotations` of the images that `read` gives.
 
     Example:
         >>> from symdata.sources import Source, open_source
@@ -82,6 +87,8 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Ref:
     """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
+
+    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, and of masks `[,void=NUMBER]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

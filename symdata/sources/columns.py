@@ -1,4 +1,4 @@
-"""The columns of a table that hold images and labels, and the names of the classes."""
+"""The columns of a table that hold images, labels and masks, and the names of the classes."""
 
 import json
 from collections import Counter
@@ -13,6 +13,7 @@ import pyarrow as pa
 from symdata.errors import SourceError, first_line
 from symdata.sources.base import Ref, refusal
 from symdata.sources.files import Labels, check_labelled, check_regular, composed, printable
+from symdata.sources.object_column import category_names, is_objects
 
 IMAGE_NAMES = ("image", "img")
 LABEL_NAMES = ("label", "labels", "fine_label")
@@ -20,18 +21,34 @@ LABEL_NAMES = ("label", "labels", "fine_label")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of images and labels."""
+    """The columns of images, labels and masks."""
 
     image: str
-    label: str
+    label: str | None
+    """None if there are annotations and no labels."""
     names: tuple[str, ...] | None
     """Class names of a ClassLabel column, else None."""
+    mask: str | None = None
+    objects: str | None = None
+    categories: tuple[str, ...] = ()
+    """Names of the categories of objects, if the table has them."""
     paths: bool = False
     """Whether the image column is text: paths of files."""
 
     def __str__(self) -> str:
         classes = "unnamed classes" if self.names is None else f"classes {', '.join(self.names)}"
-        return f"image {self.image!r}, label {self.label!r}, {classes}"
+        more = "".join(f", {role} {name!r}" for role, name in self.annotations.items() if name)
+        return f"image {self.image!r}, label {self.label!r}, {classes}{more}"
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return tuple(name for name in (self.image, self.label, self.mask, self.objects) if name is not None)
+
+    @property
+    def annotations(self) -> dict[str, str | None]:
+        """The columns of annotations."""
+        return {"mask": self.mask, "objects": self.objects}
 
 
 def common_columns(ref: Ref, schemas: Mapping[str, pa.Schema]) -> Columns:
@@ -50,17 +67,27 @@ def common_columns(ref: Ref, schemas: Mapping[str, pa.Schema]) -> Columns:
 def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     """The columns that the reference names, else those of the right type with a usual name.
 
+    Columns `mask` and `objects` are taken of a table without labels; beside labels only those that the reference names,
+    because such tables had been read without them.
+
     Raises:
         SourceError: with all columns, if there is none or more than one to choose from.
     """
-    features = _features(schema)
+    features, named = _features(schema), {role: ref.options.get(role) for role in ("mask", "objects")}
     images = [field.name for field in schema if _is_image(field, features)]
     images = images or [field.name for field in schema if field.name in IMAGE_NAMES and _is_text(field.type)]
-    image = pick_column(ref, schema, "image", images, IMAGE_NAMES)
+    image = pick_column(ref, schema, "image", [name for name in images if name != named["mask"]], IMAGE_NAMES)
     if (problem := _no_image(schema.field(image).type)) is not None:
         raise refusal(ref.text, f"column {image!r} is of type {schema.field(image).type}; {problem}")
-    labels = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
-    label = pick_column(ref, schema, "label", [name for name in labels if name != image], LABEL_NAMES)
+    found = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
+    labels = [name for name in found if name not in (image, *named.values())]
+    unlabelled = not labels and "label" not in ref.options
+    picked = _annotations(ref, schema, [name for name in images if name != image], unlabelled)
+    categories = category_names(features.get(picked["objects"] or "", {}))
+    paths = _is_text(schema.field(image).type)
+    if unlabelled and any(picked.values()):
+        return Columns(image, None, None, picked["mask"], picked["objects"], categories, paths)
+    label = pick_column(ref, schema, "label", labels, LABEL_NAMES)
     kind = _inner(schema.field(label).type)
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
         mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
@@ -68,7 +95,20 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     names = _names(features, label)
     if names is not None and (twice := [name for name, count in Counter(names).items() if count > 1]):
         raise refusal(ref.text, f"column {label!r} has two classes called {twice[0]!r}; give each a name of its own")
-    return Columns(image, label, names, _is_text(schema.field(image).type))
+    return Columns(image, label, names, picked["mask"], picked["objects"], categories, paths)
+
+
+def _annotations(ref: Ref, schema: pa.Schema, masks: list[str], unlabelled: bool) -> dict[str, str | None]:
+    """The columns of annotations: those that the reference names; without labels also `mask` and `objects`."""
+    able = {"mask": masks, "objects": [field.name for field in schema if is_objects(field.type)]}
+    picked: dict[str, str | None] = {role: role if unlabelled and role in own else None for role, own in able.items()}
+    for role, own in able.items():
+        if (name := ref.options.get(role)) is not None:
+            picked[role] = pick_column(ref, schema, role, own, ())
+            if name not in own:
+                what = "images beside those" if role == "mask" else "lists of bbox and category"
+                raise refusal(ref.text, f"column {name!r} does not hold {what}; name another with ,{role}=COLUMN")
+    return picked
 
 
 def encode_labels(ref: str, raw: Mapping[str, Iterable[pa.Array]], columns: Columns) -> Labels:
@@ -76,6 +116,7 @@ def encode_labels(ref: str, raw: Mapping[str, Iterable[pa.Array]], columns: Colu
 
     Chunks may differ in type, as files of one dataset do: integers of any width, and texts of any kind, go together.
     """
+    assert columns.label is not None
     chunks = {split: [_plain(chunk) for chunk in values] for split, values in raw.items()}
     kind = _common_type(ref, columns.label, {chunk.type for values in chunks.values() for chunk in values})
     found = {split: pa.chunked_array(_cast(ref, columns.label, values, kind), kind) for split, values in chunks.items()}

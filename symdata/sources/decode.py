@@ -120,6 +120,34 @@ def decode(blob: bytes, channels: int | None = None, how: Decoding = PLAIN) -> n
     raise SourceError("it is a colour image where a gray one was expected")
 
 
+def decode_mask(blob: bytes) -> np.ndarray:
+    """Decode a mask to uint8 (H, W): gray levels, indices of a palette, or 0 and 1 of 1-bit images.
+
+    Gray PNGs of 2 and 4 bits give the numbers that are stored. EXIF orientation is applied, as in `decode`.
+
+    Raises:
+        SourceError: with the reason alone, to which callers add the name.
+    """
+    header = _plain_png(blob)
+    fast = _decode_fast(blob, header) if header and not header.colour else None
+    found: np.ndarray
+    if fast is not None:
+        found = fast[..., 0]
+        return found
+    with _pillow(blob) as image:
+        _depth(image, blob, PLAIN)  # refuses more than 8 bits a channel
+        _has_colour(image)
+        upright = ImageOps.exif_transpose(image)
+        found = np.array(upright if upright.mode in ("1", "L", "P", "RGB") else upright.convert("RGB")).astype(np.uint8)
+    if found.ndim == 3:
+        if (found != found[..., :1]).any():
+            raise SourceError("it has colours, and a mask has one number a pixel (save it gray or with a palette)")
+        found = found[..., 0]
+    if upright.mode == "L" and blob.startswith(_PNG) and blob[25] == 0 and blob[24] in (2, 4):
+        found = found // (255 // (2 ** blob[24] - 1))  # Pillow stretches the numbers to 0..255
+    return found
+
+
 def decode_images(blobs: Sequence[bytes], channels: int | None = None, how: Decoding = PLAIN) -> list[np.ndarray]:
     """Decode images, each to uint8 (H, W, C); raises SourceError with the position of a bad one."""
     images = []

@@ -51,6 +51,7 @@ class EncodedSource(FileSource):
         self._store, self._how, self._extra = store, Decoding.of(ref), extra
         self._kept: dict[str, np.ndarray] = {}
         self._sizes: Counter[tuple[int, int]] = Counter()
+        self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width of each image as it is stored
         headers, digests = self._survey(facts, ref)
         self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
@@ -103,12 +104,14 @@ class EncodedSource(FileSource):
         digests, faults, thorough = [], {}, ref.check or ref.skip_bad > 0
         look = partial(_look, how=self._how, hashed=facts.apart or not facts.fingerprint, whole=thorough)
         for split, count in self.splits.items():
+            self._stored_sizes[split] = np.empty((count, 2), np.int32)
             for start in range(0, count, _BATCH):
                 batch = np.arange(start, min(start + _BATCH, count))
                 found = self._all(look, split, batch) if thorough else self._each(look, split, batch)
                 for index, (header, digest) in zip(batch.tolist(), found, strict=True):
                     if isinstance(header, Header):
                         headers.setdefault(header, (split, index))
+                        self._stored_sizes[split][index] = header.height, header.width
                         self._sizes[header.height, header.width] += 1
                     else:
                         faults[split, index] = header

@@ -67,9 +67,10 @@ class FileSource(ABC):
     shape: tuple[int, int, int]
     omitted: Mapping[str, Any] = {}
     """What was left out, for manifests: `skipped`, images by name with the reason; `passed_over`, files by suffix."""
+    fewest_classes = 2
 
     def __init__(self, facts: Facts, labels: Labels, fit: Fit) -> None:
-        check_labels(facts.ref, *labels)
+        check_labels(facts.ref, *labels, self.fewest_classes)
         self.ref, self.name, self.license, self.classes = facts.ref, facts.name, facts.license, labels.classes
         self.fingerprint, self.revision = facts.fingerprint, facts.revision
         found = labels.by_split
@@ -87,14 +88,14 @@ class FileSource(ABC):
         """Images at `indices`, uint8 (n, C, H, W)."""
 
 
-def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.ndarray]) -> None:
-    """Raise SourceError unless there are images, every label is that of a class, and two classes or more occur."""
+def check_labels(ref: str, classes: tuple[str, ...], labels: Mapping[str, np.ndarray], fewest: int = 2) -> None:
+    """Raise SourceError unless there are images, every label is that of a class, and `fewest` classes or more occur."""
     wrong = {split: values[(values < 0) | (values >= len(classes))] for split, values in labels.items()}
     _refuse_unlabelled(ref, labels, wrong, f"0..{len(classes) - 1}")
     present = np.unique(np.concatenate([np.empty(0, np.int64), *labels.values()]))
     if not present.size:
         raise SourceError(f"source {ref!r} holds no images")
-    if present.size < 2:
+    if present.size < fewest:
         raise SourceError(
             f"source {ref!r} holds one class only ({classes[int(present[0])]!r}); a labelled dataset needs two or "
             "more: add images of another class"

@@ -41,6 +41,26 @@ class Fit:
             self._check_padding(height, width)
         return self.size, self.size
 
+    def placement(self, height: int, width: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Scale and shift of (x, y) from a `height` x `width` image to the resized one, in pixels from the corner."""
+        rows, columns = self.shape(height, width)
+        if self.how == "pad":
+            return (1.0, 1.0), ((columns - width) // 2, (rows - height) // 2)
+        return (columns / width, rows / height), (0.0, 0.0)
+
+    def masks(self, masks: "torch.Tensor", void: int) -> "torch.Tensor":
+        """Resize masks (n, H, W) uint8 by the nearest pixel; pixels that padding adds are `void`."""
+        import torch
+
+        height, width = masks.shape[-2:]
+        target = self.shape(height, width)
+        if target == (height, width):
+            return masks
+        if self.how == "pad":
+            side, top = (target[1] - width) // 2, (target[0] - height) // 2
+            return torch.nn.functional.pad(masks, (side, side, top, top), value=void)
+        return torch.nn.functional.interpolate(masks[:, None], target, mode="nearest-exact")[:, 0]
+
     def _check_padding(self, height: int, width: int) -> None:
         size = self.size or 0
         if size < max(height, width):

@@ -2,7 +2,8 @@
 
 One file works as well. Memory is bounded: at most `CACHE_BYTES` of decoded row groups are kept, one at least. Class
 names come from the "huggingface" metadata of the schema (ClassLabel) if there are any, otherwise from the sorted
-distinct labels. `,image=NAME` and `,label=NAME` in the reference name the columns; `columns.py` finds them otherwise.
+distinct labels. `,image=NAME`, `,label=NAME`, `,mask=NAME` and `,objects=NAME` in the reference name the columns;
+`columns.py` finds them otherwise.
 """
 
 from collections import OrderedDict
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import SourceError, first_line
+from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split, name_splits, split_name
 from symdata.sources.columns import common_columns, encode_labels, image_bytes, pick_columns
 from symdata.sources.encoded import EncodedSource
@@ -125,27 +127,37 @@ def lists_files(ref: Ref) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one parquet file or a folder of them."""
-    ref.only("splits", "image", "label", "bits", "background")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void")
     root = Path(ref.place)
     files = ref.select(find_parquet(root))
     paths = [path for found in files.values() for path in found]
     folder = root if root.is_dir() else root.parent
     named = {printable(path.relative_to(folder).as_posix()): path for path in paths}
     columns = common_columns(ref, {name: _metadata(path).schema.to_arrow_schema() for name, path in named.items()})
-    raw = {split: _label_chunks(found, columns.label) for split, found in files.items()}
-    labels = encode_labels(ref.text, raw, columns)
-    facts = replace(Facts.at(ref, root, paths), apart=columns.paths)
+    if columns.label is None:
+        labels = unlabelled({split: sum(_metadata(path).num_rows for path in own) for split, own in files.items()})
+    else:
+        labels = encode_labels(ref.text, _chunks(files, columns.label), columns)
+    facts, store = replace(Facts.at(ref, root, paths), apart=columns.paths), partial(ParquetStore, folder, files)
     schemas = [_metadata(path).schema.to_arrow_schema() for path in paths]
-    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, files))
-    return EncodedSource(facts, labels, ParquetStore(folder, files, columns.image), fit, ref, extra)
+    extra = extra_columns(schemas, columns.taken, partial(_read_columns, files))
+    return open_table(ref, facts, labels, fit, columns, store, partial(_column, files), extra)
 
 
-def _label_chunks(paths: list[Path], name: str) -> list[pa.Array]:
-    chunks: list[pa.Array] = []
-    for path in paths:
-        with _errors_named(path), path.open("rb") as file:
-            chunks.extend(pq.ParquetFile(file).read(columns=[name]).column(0).chunks)
-    return chunks
+def _chunks(files: dict[str, list[Path]], name: str) -> dict[str, list[pa.Array]]:
+    """The values of a column by split, in chunks that may differ in type."""
+    found: dict[str, list[pa.Array]] = {}
+    for split, paths in files.items():
+        found[split] = []
+        for path in paths:
+            with _errors_named(path), path.open("rb") as file:
+                found[split].extend(pq.ParquetFile(file).read(columns=[name]).column(0).chunks)
+    return found
+
+
+def _column(files: dict[str, list[Path]], name: str) -> dict[str, pa.ChunkedArray]:
+    """The values of a column other than the images, by split."""
+    return {split: pa.chunked_array(own or [[]]) for split, own in _chunks(files, name).items()}
 
 
 def _read_columns(files: dict[str, list[Path]], split: str, names: Sequence[str]) -> pa.Table:

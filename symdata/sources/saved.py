@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from symdata.errors import SourceError
+from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, refusal
 from symdata.sources.columns import common_columns, encode_labels, image_bytes
 from symdata.sources.encoded import EncodedSource
@@ -48,7 +49,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder that `datasets.save_to_disk` wrote."""
-    ref.only("splits", "image", "label", "bits", "background")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void")
     import datasets
 
     root = Path(ref.place)
@@ -85,15 +86,19 @@ def open_datasets(
     columns = common_columns(ref, {split: rows.features.arrow_schema for split, rows in splits.items()})
     if columns.paths and facts.revision is not None:
         raise refusal(ref.text, f"column {columns.image!r} is text, and a path leads nowhere on the Hub; name another")
-    raw = {
-        split: rows.select_columns([columns.label]).with_format("arrow")[:].column(0).chunks
-        for split, rows in splits.items()
-    }
-    labels = encode_labels(ref.text, raw, columns)
-    facts, store = replace(facts, apart=columns.paths), ArrowStore(splits, columns.image, folder)
-    schemas = [rows.features.arrow_schema for rows in splits.values()]
-    extra = extra_columns(schemas, (columns.image, columns.label), partial(_read_columns, splits))
-    return EncodedSource(facts, labels, store, fit, ref, extra)
+
+    def values(name: str) -> dict[str, pa.ChunkedArray]:
+        arrow = {split: rows.select_columns([name]).with_format("arrow") for split, rows in splits.items()}
+        return {split: rows[:].column(0) for split, rows in arrow.items()}
+
+    if columns.label is None:
+        labels = unlabelled({split: len(rows) for split, rows in splits.items()})
+    else:
+        raw = {split: column.chunks for split, column in values(columns.label).items()}
+        labels = encode_labels(ref.text, raw, columns)
+    facts, schemas = replace(facts, apart=columns.paths), [rows.features.arrow_schema for rows in splits.values()]
+    extra = extra_columns(schemas, columns.taken, partial(_read_columns, splits))
+    return open_table(ref, facts, labels, fit, columns, lambda name: ArrowStore(splits, name, folder), values, extra)
 
 
 def _read_columns(splits: "dict[str, datasets.Dataset]", split: str, names: Sequence[str]) -> pa.Table:

@@ -55,7 +55,7 @@ def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:
     data = DatasetCardData(
         license=_license_id(manifest["source"]["license"]),
         pretty_name=manifest["name"],
-        task_categories=["image-classification"],
+        task_categories=_tasks(manifest),
         size_categories=[_size_category(sum(entry["num_examples"] for entry in entries.values()))],
         tags=["symdata", "symmetry", "equivariance", *sorted({entry["group"] for entry in entries.values()})],
     )
@@ -64,6 +64,18 @@ def _front(plan: DatasetPlan, manifest: dict[str, Any]) -> dict[str, Any]:
     MetadataConfigs({"default": {"data_files": data_files}}).to_dataset_card_data(data)
     front: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
     return front
+
+
+def _tasks(manifest: dict[str, Any]) -> list[str]:
+    """The Hub's names of what the dataset is for."""
+    found = manifest.get("annotations") or {}
+    tasks = {
+        "image-classification": len(manifest["classes"]) > 1,
+        "image-segmentation": found.get("masks"),
+        "object-detection": found.get("categories"),
+        "keypoint-detection": found.get("keypoints"),
+    }
+    return [task for task, fits in tasks.items() if fits]
 
 
 def _license_id(text: str) -> str:

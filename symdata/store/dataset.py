@@ -1,9 +1,7 @@
 """Read a dataset folder: tensors, or a torch Dataset that decodes on demand."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,14 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
-from symdata.errors import StoreError, UnregisteredLawError, first_line
+from symdata.annotations import Annotations, Schema
+from symdata.errors import SourceError, StoreError, UnregisteredLawError, first_line
 from symdata.groups import Element, Elements, Group
-from symdata.recipes.spec import Spec
 from symdata.sources.decode import decode_images
+from symdata.store.annotation_columns import MASK, OBJECTS, read_annotations, targets
+from symdata.store.export import to_coco, to_yolo
 from symdata.store.manifest import read_manifest
+from symdata.store.remake import no_split
 from symdata.symmetry import Symmetry
 
 CHUNK = 4096
@@ -54,7 +55,7 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
         self.folder, self.split, self.transform = Path(folder), split, transform
         self.manifest = read_manifest(folder)
         if split not in self.manifest["splits"]:
-            raise StoreError(_no_split(self.folder, split, self.manifest))
+            raise StoreError(no_split(self.folder, split, self.manifest))
         entry = self.manifest["splits"][split]
         self.classes, self.shape = tuple(self.manifest["classes"]), tuple(self.manifest["shape"])
         self.group = Group.parse(entry["group"])
@@ -102,6 +103,57 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
                     raise StoreError(f"{found}, its manifest says {(h, w)}; build the dataset again")
                 out[row] = image.reshape(h, w, c).transpose(2, 0, 1)
         return torch.from_numpy(out)
+
+    @property
+    def annotated(self) -> Schema | None:
+        """What is annotated in the images: masks, the names of categories and keypoints; None if nothing is."""
+        found = self.manifest.get("annotations")
+        try:
+            return None if found is None else Schema.from_dict(found)
+        except (KeyError, TypeError):
+            place = f"the manifest of {str(self.folder)!r}"
+            raise StoreError(f"{place} says nothing sensible about annotations; build the dataset again") from None
+
+    def annotations(self, indices: Sequence[int] | np.ndarray | None = None) -> Annotations:
+        """Masks and objects of all images, of those at `indices`, or of those where a mask (n,) is true.
+
+        Convention:
+            Boxes are (x, y, width, height) in pixels from the top left corner, the centre of a pixel being at halves.
+
+        Raises:
+            StoreError: if the images have no annotations.
+        """
+        schema, rows = self.annotated, np.arange(len(self)) if indices is None else self._rows(indices)
+        if schema is None:
+            raise StoreError(
+                f"{str(self.folder)!r} has no masks, boxes or keypoints; make it from a source that has them"
+            )
+        columns = self._table.select([name for name in (MASK, OBJECTS) if name in self._table.column_names])
+        parts = [rows[start : start + CHUNK] for start in range(0, max(1, len(rows)), CHUNK)]
+        try:
+            return Annotations.joined(
+                [read_annotations(columns.take(pa.array(part)), schema, self.shape[1:]) for part in parts]
+            )
+        except (KeyError, TypeError, ValueError, SourceError) as error:
+            where = f"the annotations of split {self.split!r} in {str(self.folder)!r}"
+            raise StoreError(f"{where} cannot be read ({first_line(error)}); build the dataset again") from None
+
+    def targets(self, indices: Sequence[int] | np.ndarray | None = None) -> list[dict[str, torch.Tensor]]:
+        """The annotations of each image as a dictionary of tensors, with the names and boxes of torchvision.
+
+        `mask` (H, W) uint8; and of k objects `boxes` (k, 4), float32 x0, y0, x1, y1 in pixels from the top left corner,
+        `labels` (k,) categories from 0, `area`, `iscrowd`, and `keypoints` (k, K, 3), x, y and visibility, the centre
+        of a pixel being at halves. `torch.utils.data.StackDataset(dataset.images(), dataset.targets())` pairs them.
+        """
+        return targets(self.annotations(indices))
+
+    def to_coco(self, folder: Path | str) -> Path:
+        """Write the split as `<split>/*.png` and `instances_<split>.json`, which COCO's tools read; see `export`."""
+        return to_coco(self, Path(folder))
+
+    def to_yolo(self, folder: Path | str) -> Path:
+        """Write the split as `images/<split>/*.png`, `labels/<split>/*.txt` and `data.yaml`; see `export`."""
+        return to_yolo(self, Path(folder))
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Row numbers in 0..n-1, from a sequence of numbers (negative ones count from the end) or a mask."""
@@ -232,20 +284,6 @@ def splits(folder: Path | str) -> list[str]:
         ['train', 'validation', 'test']
     """
     return list(read_manifest(folder)["splits"])
-
-
-def _no_split(folder: Path, split: str, manifest: dict[str, Any]) -> str:
-    """The message for a split that a dataset lacks; for a test split, with the line that makes the dataset with one."""
-    found = manifest["splits"]
-    said = f"{str(folder)!r} has no split {split!r}; it has {', '.join(found)}"
-    return f"{said}; {make_with_test(folder, manifest)}" if split == "test" and "train" in found else said
-
-
-def make_with_test(folder: Path | str, manifest: dict[str, Any]) -> str:
-    """How to get a test split: the line that makes the dataset again with one."""
-    line = replace(Spec.from_dict(manifest["spec"]), test=0.2).command()
-    out = shlex.quote(f"{Path(folder).resolve().name}-with-test")
-    return f"make it again with one and train on that: `{line} --out {out}`"
 
 
 def _read(path: Path) -> pa.Table:

@@ -20,6 +20,7 @@ from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, suggest, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
 from symdata.pictures.figure import png_bytes
+from symdata.pictures.outlines import outlined
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.outline import splits_table, summary
 from symdata.recipes.plan import DatasetPlan, resolve
@@ -228,5 +229,5 @@ def preview(plan: DatasetPlan) -> Any:
     columns = max(2, min(12, PREVIEW_BYTES // (10 * math.prod(plan.shape))))
     rows = choose(plan.labels(split, range(len(samples))), len(plan.classes), rows=10, columns=columns)
     batch = plan.batch(split, rows)
-    images = batch.images.cpu().numpy()
+    images = outlined(batch.images.cpu().numpy(), batch.annotations)
     return contact_sheet(images, batch.labels, plan.classes, batch.elements[0], rows=10, columns=columns)

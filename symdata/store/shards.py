@@ -25,10 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symdata.errors import StoreError, first_line
+from symdata.recipes.annotated import annotation_schema
 from symdata.recipes.plan import DatasetPlan, SampleBatch
+from symdata.store.annotation_columns import annotation_arrays, annotation_features, image_array
 from symdata.store.files import UNFINISHED
 from symdata.store.interrupts import interrupts_delayed
-from symdata.store.png import encode_pngs
 
 BLOCK_BYTES = 8 << 20
 """Pixels of one row group."""
@@ -83,13 +84,12 @@ def features(plan: DatasetPlan) -> Any:
     kept = Features.from_arrow_schema(plan.extras.schema)
     for suffix in _suffixes(plan):
         columns |= {new: kept[name] for name, new in plan.extras.names(suffix).items()}
-    return Features(columns)
+    return Features(columns | annotation_features(annotation_schema(plan.source)))
 
 
 def table_of(plan: DatasetPlan, split: str, batch: SampleBatch) -> pa.Table:
     """A batch as a table: PNG bytes, label, and for each source image its element, angle, flip and index."""
-    pngs = pa.array(encode_pngs(batch.images.cpu().numpy()), pa.binary())
-    image = pa.StructArray.from_arrays([pngs, pa.nulls(len(pngs), pa.string())], ["bytes", "path"])
+    schema, image = features(plan).arrow_schema, image_array(batch.images.cpu().numpy())
     columns: dict[str, Any] = {"image": image, "label": batch.labels, "pose": batch.pose, "quadrant": batch.quadrant}
     group = plan.group(split)
     for part, (suffix, elements) in enumerate(zip(_suffixes(plan), batch.elements, strict=True)):
@@ -97,7 +97,7 @@ def table_of(plan: DatasetPlan, split: str, batch: SampleBatch) -> pa.Table:
         columns |= {f"angle{suffix}": elements.angle, f"flip{suffix}": elements.flip}
         columns[f"index{suffix}"] = batch.index[:, part]
         columns |= plan.extras.columns(plan.samples[split].origin, batch.index[:, part], suffix)
-    schema = features(plan).arrow_schema
+    columns |= annotation_arrays(batch.annotations, schema)
     return pa.Table.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in schema], schema=schema)
 
 

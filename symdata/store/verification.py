@@ -165,7 +165,8 @@ def _check_facts(manifest: dict[str, Any], plan: DatasetPlan) -> Check:
     if manifest["splits"].keys() != plan.samples.keys():
         found, given = ", ".join(manifest["splits"]), ", ".join(plan.samples)
         return Check("manifest", False, f"it has splits {found}, its spec gives {given}; {AGAIN}")
-    pairs = {key: (manifest.get(key, value), value) for key, value in plan.facts().items()}  # older: without some
+    missing = {"annotations": None}  # older manifests say less, but always what is annotated
+    pairs = {key: (manifest.get(key, missing.get(key, value)), value) for key, value in plan.facts().items()}
     for split, entry in manifest["splits"].items():
         pairs |= {f"{split} {key}": (entry.get(key, value), value) for key, value in plan.split_facts(split).items()}
     for key, (said, wanted) in pairs.items():

@@ -15,12 +15,12 @@ from symdata.measures import Measure
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import move
 from symdata.transforms.arguments import check_generator, check_names, listed
-from symdata.transforms.image_kinds import LAYOUTS, tv_kind
+from symdata.transforms.image_kinds import LAYOUTS, is_float_tensor
 from symdata.transforms.lattice import needs_square, not_square
 from symdata.transforms.precise_matrix import PreciseMatrices
 from symdata.transforms.resampling import Resampling
 from symdata.transforms.samples import Sample
-from symdata.transforms.warp import turn_and_mirror
+from symdata.transforms.warp import forward_matrix
 
 Params = dict[str, Tensor]
 """What Kornia passes from the draw to the action."""
@@ -224,7 +224,7 @@ class RandomSymmetry(Augmentation):
             return self._forward(input, rest, params, kwargs)
 
     def _forward(self, input: Any, rest: tuple[Any, ...], params: Params | None, kwargs: dict[str, Any]) -> Any:
-        if not rest and _is_kornias(input):
+        if not rest and is_float_tensor(input):
             return super().forward(input, params, **kwargs)
         self._check_names(kwargs)
         sample = self._sample(input, rest)
@@ -240,7 +240,7 @@ class RandomSymmetry(Augmentation):
         """What came, moved by the inverses of the elements of the last call, or of `params`."""
         if len(rest) == 1 and isinstance(rest[0], dict) and "batch_prob" in rest[0]:
             params, rest = rest[0], ()
-        if not rest and _is_kornias(input):
+        if not rest and is_float_tensor(input):
             return super().inverse(input, params, **kwargs)
         params = self._params if params is None else params
         return self._moved_sample(self._sample(input, rest), params, inverse=True)
@@ -276,11 +276,10 @@ class RandomSymmetry(Augmentation):
     def compute_transformation(self, input: Tensor, params: Params, flags: dict[str, Any]) -> Tensor:
         """(B, 3, 3): input pixel (x, y, 1) to output pixel, r(a) m^f about the centre."""
         h, w = input.shape[-2:]
-        cos, sin, mirror = turn_and_mirror(Elements(params["angle"], params["flip"]).to(input.device))
+        matrix = forward_matrix(Elements(params["angle"], params["flip"]).to(input.device))
         cx, cy = (w - 1) / 2, (h - 1) / 2
-        # With y down, r(a) maps (x, y) to (c x + s y, -s x + c y); before it, the mirror negates x.
-        a, b, c, d = cos * mirror, sin, -sin * mirror, cos
-        zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+        a, b, c, d = matrix.flatten(1).unbind(1)
+        zero, one = torch.zeros_like(a), torch.ones_like(a)
         rows = [a, b, cx - a * cx - b * cy, c, d, cy - c * cx - d * cy, zero, zero, one]
         return torch.stack(rows, -1).view(-1, 3, 3).to(torch.promote_types(input.dtype, torch.float32))
 
@@ -291,13 +290,6 @@ class RandomSymmetry(Augmentation):
         if not how.is_exact and kernel != how.kernel:
             how = Resampling(kernel, how.mask, how.padding, 1 if kernel == "nearest" else how.supersample)
         return move(images, (~elements if inverse else elements).to(images.device), how)
-
-
-def _is_kornias(value: Any) -> bool:
-    """Whether it is a plain tensor of floating point, which is all that Kornia takes."""
-    if type(value) is not Tensor and (not isinstance(value, Tensor) or tv_kind(value)):
-        return False
-    return value.is_floating_point()
 
 
 def _kernel(flags: dict[str, Any]) -> str:

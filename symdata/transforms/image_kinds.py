@@ -56,6 +56,11 @@ def is_pil(value: Any) -> bool:
     return any(kind.__module__ == "PIL.Image" and kind.__name__ == "Image" for kind in type(value).__mro__)
 
 
+def is_float_tensor(value: Any) -> bool:
+    """Whether it is a plain tensor of floating point, which is all that Kornia takes."""
+    return isinstance(value, Tensor) and not tv_kind(value) and value.is_floating_point()
+
+
 def hold(images: Any, layout: str = "auto", averaged: bool = False) -> Held:
     """Images of any kind as a batch.
 

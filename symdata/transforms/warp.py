@@ -105,6 +105,15 @@ def _matrix(elements: Elements) -> Tensor:
     return torch.stack([mirror * cos, -mirror * sin, sin, cos], -1).view(-1, 2, 2)
 
 
+def forward_matrix(elements: Elements) -> Tensor:
+    """(B, 2, 2) float64: source pixel to output pixel about the centre, g = r(a) m^f.
+
+    With y down, r(a) maps (x, y) to (c x + s y, -s x + c y).
+    """
+    cos, sin, mirror = turn_and_mirror(elements)
+    return torch.stack([mirror * cos, sin, -mirror * sin, cos], -1).view(-1, 2, 2)
+
+
 def turn_and_mirror(elements: Elements) -> tuple[Tensor, Tensor, Tensor]:
     """Cosine and sine of the angle, exact at multiples of 90 degrees, and -1 for a mirror, else 1; (B,) float64.
 

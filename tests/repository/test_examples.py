@@ -18,6 +18,7 @@ from tests.support.steerable import require_escnn
 
 FACES = (
     "symdata",
+    "symdata.annotations",
     "symdata.display",
     "symdata.hub",
     "symdata.sources",

@@ -73,6 +73,13 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     _check_folder(Path(config.data))
     dataset = _opened(config.data, "train")
+    if len(dataset.classes) < 2:
+        kinds = (
+            "" if dataset.annotated is None else f", and has {', '.join(dataset.annotated.kinds)} for your own training"
+        )
+        raise ModelError(
+            f"{config.data!r} has one class, {dataset.classes[0]!r}, and a classifier tells two or more apart{kinds}"
+        )
     Symmetry.parse(config.symmetry).resolve(dataset.classes)
     order = permutation(config.seed, "train", "limit", len(dataset))[: config.limit]
     own = "validation" in splits(config.data)

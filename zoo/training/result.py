@@ -8,8 +8,8 @@ from typing import Any
 
 from symdata.display import Result
 from symdata.store import read_manifest, splits
-from symdata.store.dataset import make_with_test
 from symdata.store.manifest import is_dataset
+from symdata.store.remake import make_with_test
 from zoo.checkpoint.manifest import read_config
 
 

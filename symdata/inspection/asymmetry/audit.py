@@ -74,6 +74,7 @@ class AsymmetryAudit(Result):
     classes: tuple[ClassAudit, ...]
     tests: tuple[Test, ...]
     labels: tuple[LabelTest, ...]
+    """Empty if there is one class only."""
     degree: Degree
     """Bounds of how full the symmetry of the shapes is, in the view `gray`."""
     by_view: dict[str, Degree]
@@ -110,7 +111,7 @@ class AsymmetryAudit(Result):
         return next((name for name in NAMES if kept.issuperset(map(str, Group.parse(name).elements))), "none")
 
     def parts(self) -> list[str | Table]:
-        return [self._tests_table(), self._labels_table(), self._classes_table()]
+        return [self._tests_table(), *([self._labels_table()] if self.labels else []), self._classes_table()]
 
     def _tests_table(self) -> Table:
         rows = []
@@ -216,7 +217,7 @@ def audit(
     degree, by_class = by_view[SHAPES]
     compared = None if upright is None else _compared(seen, labels, upright, acting, indices, seed)
     content = [part for view in ("gray", "colour") for part in seen.get(view, [])]
-    moves = label_tests(content, labels, len(classes), acting, indices, halves)
+    moves = label_tests(content, labels, len(classes), acting, indices, halves) if len(classes) > 1 else ()
     lost = _differing_by_class(guesses, labels[halves[1]], len(classes), acting)
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     rows = tuple(ClassAudit(name, counts[c], by_class[c], lost[c]) for c, name in enumerate(classes))

@@ -10,6 +10,7 @@ from cli.main import main
 from symdata.inspection.source_audit import audit_source
 from symdata.recipes.spec import Spec
 from symdata.store import load, make
+from tests.support.annotated import write_masks
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,10 @@ def test_refusals_are_a_sentence(built, pictures, arguments, code, sentence):
     assert "Traceback" not in result.output
     assert code == 2 or result.stderr.count("\n") == 1
     assert not result.stdout
+
+
+def test_images_without_labels_get_no_verdict_about_labels(tmp_path):
+    write_masks(tmp_path, 80)
+    found = audit_source(str(tmp_path), group="c4")
+    assert found.audit.labels == () and "The labels" not in str(found)
+    assert run(tmp_path, "--group", "c4").exit_code == 0

@@ -179,7 +179,7 @@ def test_the_license_is_in_the_card_or_beside_it(tmp_path: Path, data: Path) -> 
 
 
 def test_every_kind_is_listed_with_an_example() -> None:
-    known = "glyphs idx folder npz csv webdataset parquet saved hub memory"
+    known = "glyphs idx folder npz csv webdataset masks coco yolo parquet saved hub memory"
     assert [row.scheme for row in list_sources()] == known.split()
     assert all(row.reads and row.example for row in list_sources())
 

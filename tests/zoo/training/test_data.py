@@ -13,6 +13,7 @@ from symdata.keys import split_keys
 from symdata.store import load
 from symdata.symmetry import Symmetry
 from symdata.transforms.action import act
+from tests.support.annotated import write_masks
 from tests.support.folders import change
 from tests.support.images import write_folder
 from tests.support.tables import write_cells
@@ -238,6 +239,15 @@ def test_a_size_that_does_not_fit(folder):
         prepare(config(folder, model="p4cnn_2"))
     with pytest.raises(ModelError, match="did you mean p4cnn_28"):
         prepare(config(folder, model="p4cnnn_28"))
+
+
+def test_boxes_without_labels_train_no_classifier(tmp_path):
+    write_masks(tmp_path / "cells")
+    made = make(str(tmp_path / "cells"), tmp_path / "d", symmetry="d4")
+    with pytest.raises(
+        ModelError, match="has one class, 'image', and a classifier tells two or more apart, and has mask"
+    ):
+        open_data(config(made.folder))
 
 
 # Images that repeat

@@ -1,0 +1,210 @@
+"""Sources of encoded images with masks, boxes or keypoints.
+
+Such a source needs no labels: without them every image has the label 0, of the single class "image".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from symdata.annotations import VOID, Annotations, Objects, Schema
+from symdata.errors import SourceError
+from symdata.sources.base import Ref, check_indices, refusal
+from symdata.sources.columns import Columns
+from symdata.sources.decode import decode_mask
+from symdata.sources.encoded import EncodedSource, Store
+from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
+from symdata.sources.files import Facts, Labels, fingerprint
+from symdata.sources.fit import Fit
+from symdata.sources.object_column import read_objects
+
+SLACK = 1.0
+"""Pixels by which a box or keypoint may lie beyond the border: rounding, or counting from 1; it is cut off."""
+_BATCH = 256
+"""Masks that are in memory at a time while all of them are checked."""
+
+
+def unlabelled(counts: Mapping[str, int]) -> Labels:
+    """The labels of images that have none: all are 0, of the class "image"."""
+    return Labels(("image",), {split: np.zeros(count, np.int64) for split, count in counts.items()})
+
+
+def void_of(ref: Ref) -> int:
+    """The value of `,void=N`, by default `VOID`; raises SourceError unless it is from 0 to 255."""
+    text = ref.options.get("void", str(VOID))
+    if not (text.isascii() and text.isdigit() and int(text) <= 255):
+        raise refusal(ref.text, f"void={text}, expected a number of a mask from 0 to 255, as in void=255")
+    return int(text)
+
+
+def open_table(
+    ref: Ref,
+    facts: Facts,
+    labels: Labels,
+    fit: Fit,
+    columns: Columns,
+    store: Callable[[str], Store],
+    values: Callable[[str], Mapping[str, pa.ChunkedArray]],
+    extra: ExtraColumns,
+) -> EncodedSource:
+    """The source over a table, with annotations if it has columns of them.
+
+    Args:
+        ref, facts, labels, fit: of the source.
+        columns: which columns are read.
+        store: the encoded images in a column.
+        values: the values of a column, by split.
+        extra: the other columns, which a dataset keeps.
+    """
+    images = store(columns.image)
+    if "void" in ref.options and not columns.mask:
+        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
+    if not any(columns.annotations.values()):
+        return EncodedSource(facts, labels, images, fit, ref, extra)
+    schema, objects = Schema(), None
+    if columns.objects:
+        schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
+    masks = store(columns.mask) if columns.mask else None
+    schema = replace(schema, masks=masks is not None, void=void_of(ref))
+
+    def name(split: str, row: int) -> str:
+        return images.name(split, int(objects[split].image[row]) if objects else row)
+
+    return AnnotatedSource(
+        facts, labels, images, fit, ref, schema, masks=masks, objects=objects, name=name, extra=extra
+    )
+
+
+class AnnotatedSource(EncodedSource):
+    """A source whose images have annotations: `annotations(split, indices)` gives them, resized as the images are.
+
+    Opening it decodes every mask and checks every object, so that bad ones are found at once.
+    """
+
+    fewest_classes = 1
+
+    def __init__(
+        self,
+        facts: Facts,
+        labels: Labels,
+        store: Store,
+        fit: Fit,
+        ref: Ref,
+        schema: Schema,
+        *,
+        masks: Store | None = None,
+        objects: Mapping[str, Objects] | None = None,
+        in_shares: bool = False,
+        hashed: str = "",
+        name: Callable[[str, int], str] = lambda split, row: f"{split} object {row}",
+        extra: ExtraColumns = NO_EXTRA_COLUMNS,
+    ) -> None:
+        """Open the source.
+
+        Args:
+            facts, labels, store, fit, ref: of the images.
+            schema: what is annotated.
+            masks: the encoded masks, one for each image.
+            objects: of each split, in pixels of the images as they are stored.
+            in_shares: whether the objects are in shares of the width and height instead.
+            hashed: fingerprint of the files of the annotations, if that of the facts does not cover them.
+            name: of an object in a split, for messages.
+            extra: columns that a dataset keeps.
+        """
+        super().__init__(facts, labels, store, fit, ref, extra)
+        if self._kept:
+            problem = "images were left out (--skip-bad), and their masks or boxes cannot be"
+            raise refusal(self.ref, f"{problem}; mend or remove these images, which --check lists")
+        if len(set(schema.categories)) < len(schema.categories):
+            twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
+            raise refusal(self.ref, f"two categories are called {twice!r}; give each a name of its own")
+        if hashed:
+            self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
+        self.annotation_schema, self._masks = schema, masks
+        self._objects = None if objects is None else {split: objects[split] for split in self.splits}
+        for split, own in dict(self._objects or {}).items():
+            assert self._objects is not None
+            extent = self._stored_sizes[split][:, ::-1].astype(np.float64)  # (n, 2): width, height
+            placed = own.fitted(extent, 0 * extent) if in_shares else own
+            self._objects[split] = self._checked(split, placed, extent[own.image], name)
+        self.binary_masks = masks is not None and self._mask_values() == {0, 255}
+        """Whether all pixels of masks are 0 or 255, so that 255 may be a class or void."""
+
+    def annotations(self, split: str, indices: np.ndarray) -> Annotations:
+        """The annotations of the images that `read(split, indices)` gives."""
+        wanted = check_indices(self, split, indices)
+        masks = None if self._masks is None else self._read_masks(split, wanted)
+        objects = None
+        if self._objects is not None:
+            sizes = self._stored_sizes[split][wanted].reshape(-1, 2)
+            placed = np.array([self._fit.placement(*size) for size in sizes.tolist()]).reshape(-1, 2, 2)
+            objects = self._objects[split].of_images(wanted).fitted(placed[:, 0], placed[:, 1])
+        return Annotations(self.annotation_schema, len(wanted), self.shape[1:], masks, objects)
+
+    def stored_sizes(self, split: str) -> np.ndarray:
+        """Height and width of each image before it is resized, (n, 2)."""
+        return self._stored_sizes[split]
+
+    def _read_masks(self, split: str, indices: np.ndarray) -> torch.Tensor:
+        """Masks (n, H, W) uint8, resized."""
+        out = torch.empty((len(indices), *self.shape[1:]), dtype=torch.uint8)
+        for position, mask in enumerate(self._each_mask(split, indices)):
+            out[position] = self._fit.masks(torch.from_numpy(mask)[None], self.annotation_schema.void)[0]
+        return out
+
+    def _each_mask(self, split: str, indices: np.ndarray) -> list[np.ndarray]:
+        """Masks (h, w) of some images, as they are stored."""
+        assert self._masks is not None
+        found = []
+        for index, blob in zip(indices.tolist(), self._masks.fetch(split, indices), strict=True):
+            name = self._masks.name(split, index)
+            try:
+                mask = decode_mask(blob)
+            except SourceError as error:
+                raise refusal(self.ref, f"mask {name} cannot be used: {error}; replace or remove it") from None
+            if mask.shape != tuple(self._stored_sizes[split][index]):
+                (height, width), own = self._stored_sizes[split][index], "x".join(map(str, mask.shape))
+                image = self._store.name(split, index)
+                raise refusal(
+                    self.ref, f"mask {name} is {own}, its image {image} is {height}x{width}; make them of one size"
+                )
+            found.append(mask)
+        return found
+
+    def _mask_values(self) -> set[int]:
+        """The numbers that occur in the masks; reads all of them."""
+        seen = np.zeros(256, bool)
+        for split, count in self.splits.items():
+            for start in range(0, count, _BATCH):
+                for mask in self._each_mask(split, np.arange(start, min(start + _BATCH, count))):
+                    seen[np.unique(mask)] = True
+        return set(np.flatnonzero(seen).tolist())
+
+    def _checked(self, split: str, own: Objects, extent: np.ndarray, name: Callable[[str, int], str]) -> Objects:
+        """The objects, cut off where they leave their images (m, 2) by `SLACK` or less; raises SourceError for more."""
+        near, far = own.boxes[:, :2], own.boxes[:, :2] + own.boxes[:, 2:]
+        points, visible = own.keypoints[..., :2], own.keypoints[..., 2:] > 0
+        beyond = (points < -SLACK) | (points > extent[:, None] + SLACK)
+        cut = (near < 0).any(1) | (far > extent).any(1)
+        start, stop = near.clip(0, extent), far.clip(0, extent)
+        boxes = np.where(cut[:, None], np.concatenate([start, stop - start], axis=1), own.boxes)
+        problems = (
+            (~np.isfinite(own.boxes).all(1), "is not four finite numbers"),
+            ((near < -SLACK).any(1) | (far > extent + SLACK).any(1), "leaves its image"),
+            ((own.boxes[:, 2:] <= 0).any(1) | (boxes[:, 2:] <= 0).any(1), "has no area"),
+            (~np.isfinite(own.keypoints).all((1, 2)), "has keypoints that are not finite"),
+            ((beyond & visible).any((1, 2)), "has keypoints outside its image"),
+        )
+        for wrong, problem in problems:
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                (width, height), image = extent[row], self._store.name(split, int(own.image[row]))
+                box = ", ".join(f"{value:g}" for value in own.boxes[row])
+                place = f"{image} of {width:g}x{height:g} pixels"
+                raise refusal(self.ref, f"{name(split, row)}: box ({box}) {problem}, {place}; mend or remove it")
+        placed = np.where(visible, points.clip(0, extent[:, None]), 0.0)
+        keypoints = np.concatenate([placed, own.keypoints[..., 2:]], axis=-1)
+        return replace(own, boxes=boxes, keypoints=keypoints)

@@ -82,7 +82,7 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     found = [name for name in schema.names if name in LABEL_NAMES or _names(features, name)]
     labels = [name for name in found if name not in (image, *named.values())]
     unlabelled = not labels and "label" not in ref.options
-    picked = _annotations(ref, schema, [name for name in images if name != image], unlabelled)
+    picked = _annotations(ref, schema, image, [name for name in images if name != image], unlabelled)
     categories = category_names(features.get(picked["objects"] or "", {}))
     paths = _is_text(schema.field(image).type)
     if unlabelled and any(picked.values()):
@@ -98,7 +98,7 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     return Columns(image, label, names, picked["mask"], picked["objects"], categories, paths)
 
 
-def _annotations(ref: Ref, schema: pa.Schema, masks: list[str], unlabelled: bool) -> dict[str, str | None]:
+def _annotations(ref: Ref, schema: pa.Schema, image: str, masks: list[str], unlabelled: bool) -> dict[str, str | None]:
     """The columns of annotations: those that the reference names; without labels also `mask` and `objects`."""
     able = {"mask": masks, "objects": [field.name for field in schema if is_objects(field.type)]}
     picked: dict[str, str | None] = {role: role if unlabelled and role in own else None for role, own in able.items()}
@@ -106,7 +106,7 @@ def _annotations(ref: Ref, schema: pa.Schema, masks: list[str], unlabelled: bool
         if (name := ref.options.get(role)) is not None:
             picked[role] = pick_column(ref, schema, role, own, ())
             if name not in own:
-                what = "images beside those" if role == "mask" else "lists of bbox and category"
+                what = f"images beside {image!r}" if role == "mask" else "lists of bbox and category"
                 raise refusal(ref.text, f"column {name!r} does not hold {what}; name another with ,{role}=COLUMN")
     return picked
 

@@ -39,7 +39,7 @@ class Piece(NamedTuple):
     size: int
 
 
-class Sample(NamedTuple):
+class TarSample(NamedTuple):
     """The members of one name."""
 
     file: Path
@@ -117,13 +117,13 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     return EncodedSource(facts, labels, TarStore(places), fit, ref, columns_of(extra))
 
 
-def read_index(path: Path) -> list[Sample]:
+def read_index(path: Path) -> list[TarSample]:
     """The samples of a tar file, in its order.
 
     Raises:
         SourceError: for a file that is damaged, cut or compressed, and for members that are not plain files.
     """
-    found: dict[str, Sample] = {}
+    found: dict[str, TarSample] = {}
     check_regular(path)
     with _errors_named(path), tarfile.open(path, "r:") as tar:
         for member in tar:
@@ -137,7 +137,7 @@ def read_index(path: Path) -> list[Sample]:
                 raise SourceError(
                     f"{str(path)!r}: member {member.name!r} has no ending such as .jpg or .cls; leave it out"
                 )
-            members = found.setdefault(key, Sample(path, key, {})).members
+            members = found.setdefault(key, TarSample(path, key, {})).members
             if extension in members:
                 raise SourceError(f"{str(path)!r} holds the member {member.name!r} twice; {_MEND}")
             members[extension] = Piece(member.offset_data, member.size)
@@ -191,7 +191,7 @@ def _read(path: Path, piece: Piece) -> bytes:
         return file.read(piece.size)
 
 
-def _object(sample: Sample) -> dict[str, Any]:
+def _object(sample: TarSample) -> dict[str, Any]:
     """The JSON object of a sample; empty if it has none."""
     if OBJECT not in sample.members:
         return {}
@@ -204,7 +204,7 @@ def _object(sample: Sample) -> dict[str, Any]:
     return found
 
 
-def _image(ref: Ref, sample: Sample) -> tuple[Path, Piece, str]:
+def _image(ref: Ref, sample: TarSample) -> tuple[Path, Piece, str]:
     """File, place and name of the image of a sample."""
     endings = list(sample.members)
     chosen = [ref.options["image"]] if "image" in ref.options else list(filter(_is_image, endings))
@@ -219,12 +219,12 @@ def _is_image(ending: str) -> bool:
     return f".{ending.rpartition('.')[2]}" in folder.suffixes()
 
 
-def _is_key(ref: Ref, sample: Sample) -> bool:
+def _is_key(ref: Ref, sample: TarSample) -> bool:
     """Whether the label of a sample is a value of its JSON object."""
     return ref.options.get("label", CLASS) not in sample.members
 
 
-def _label(ref: Ref, sample: Sample, row: dict[str, Any]) -> Any:
+def _label(ref: Ref, sample: TarSample, row: dict[str, Any]) -> Any:
     name = ref.options.get("label", CLASS)
     if name in sample.members:
         try:

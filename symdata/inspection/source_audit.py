@@ -17,7 +17,7 @@ from symdata.keys import permutation
 from symdata.pictures.figure import Figure
 from symdata.sources import Source, open_source
 from symdata.sources.fit import Fit
-from symdata.sources.memory import held
+from symdata.sources.memory import MemoryData
 from symdata.store import load, splits
 from symdata.store.manifest import is_dataset
 
@@ -110,9 +110,8 @@ def audit_source(
         reference = given.chosen(np.asarray(number)[given.labels])
     batches = (images.read(part) for part in _parts(images.rows))
     found = audit(batches, images.labels, images.classes, group or images.group, seed, reference)
-    return SourceAudit(
-        str(getattr(held(place), "ref", place)), images.split, images.classes, images.shape, found, images.resized
-    )
+    name = str(place) if isinstance(place, str | Path) else MemoryData(place).ref
+    return SourceAudit(name, images.split, images.classes, images.shape, found, images.resized)
 
 
 @dataclass(frozen=True)

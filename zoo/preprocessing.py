@@ -14,6 +14,7 @@ from symdata.sources.fit import RESIZES, Fit
 from zoo.errors import ModelError
 from zoo.files import MAX_SIZE
 
+GRAY = "the images have one channel, which is repeated for the three that the model takes"
 LARGEST, SMALLEST = 1e6, 1e-6
 """Bounds of means and deviations; those of values in [0, 1] are far from both, and float32 overflows beyond them."""
 

@@ -17,6 +17,7 @@ from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import check_width, predictions, spread, sweep
 from zoo.inference.views import Views, turns
 from zoo.measure.estimates import Estimate, Rate
+from zoo.preprocessing import GRAY
 
 KEPT = 8
 """Images whose upright logits a report keeps."""
@@ -26,7 +27,6 @@ POSED = (
     "the labels of this dataset depend on the pose; a moved image keeps its label here, so the accuracies under "
     "elements say how far the model tells the poses apart"
 )
-GRAY = "the images have one channel, which is repeated for the three that the model takes"
 
 
 def run_evaluation(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as short
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from symdata.transforms.affine import AffineRange, read_generators
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
 from zoo.models.spec import BOUNDS, NetworkSpec, check_keys
+
+if TYPE_CHECKING:
+    from zoo.inference.predictions import Predictions
 
 FORM = "averaged"
 AVERAGES = ("log_prob", "logits", "prob")
@@ -110,6 +113,12 @@ class InvarianceAverage(nn.Module):
         """Replace the classifier of the network by one with fresh weights."""
         whole("num_classes", num_classes, 1, BOUNDS["num_classes"], ModelError, "; an average needs logits")
         self.network.reset_classifier(num_classes)  # type: ignore[operator]
+
+    def predict(self, images: Any) -> "Predictions":
+        """Labels and probabilities of one image or several, as of any network of the zoo."""
+        from zoo.inference.predictions import predict
+
+        return predict(self, images)
 
     def features(self, images: Tensor) -> Tensor:
         """The last feature map of the network for the images as they are; `ShapeError` for those that do not fit."""

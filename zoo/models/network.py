@@ -1,6 +1,6 @@
 """The base of all networks: a trunk of feature maps, pooling over space and group, a classifier."""
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -11,6 +11,9 @@ from zoo.layers import GroupPool
 from zoo.layers.regular import order
 from zoo.layers.subsampling.downsampling import on_torus
 from zoo.models.spec import BOUNDS, KEYS, NetworkSpec
+
+if TYPE_CHECKING:
+    from zoo.inference.predictions import Predictions
 
 
 class Network(nn.Module):
@@ -127,6 +130,12 @@ class Network(nn.Module):
 
     def _classifier(self) -> nn.Module:
         return nn.Linear(self.num_features, self.num_classes) if self.num_classes else nn.Identity()
+
+    def predict(self, images: Any) -> "Predictions":
+        """Labels and probabilities of one image or several: paths, pictures, arrays, tensors; see `zoo.inference`."""
+        from zoo.inference.predictions import predict
+
+        return predict(self, images)
 
     # The registry calls these for the description of a network; all but the first allocate nothing.
 

@@ -159,14 +159,45 @@ class AffineRange(nn.Module):
             raise ShapeError(
                 f"{got}, expected one, or one for each, of floats (B, C, H, W); divide uint8 images by 255"
             )
-        # The value at p comes from g^-1 p, and exp(-A) is the inverse of exp(A). The look-up is in float32 at least, as
-        # in `warp`: half precision cannot hold the position of a pixel.
+        # The value at p comes from g^-1 p, and exp(-A) is the inverse of exp(A).
+        return self.look_up(images, self.matrices(draws if inverse else -draws), resample)
+
+    def look_up(self, images: Tensor, source: Tensor, resample: str | None = None) -> Tensor:
+        """Read images (B, C, H, W) at the positions to which `source`, (B, 3, 3) or (1, 3, 3), takes their pixels."""
+        # In float32 at least, as in `warp`: half precision cannot hold the position of a pixel.
         dtype = _wide(images.dtype)
-        source = self.matrices(draws if inverse else -draws).to(dtype)
+        source = source.to(dtype)
         grid = _grid(source, images.shape[-2], images.shape[-1]).expand(images.shape[0], -1, -1, -1)
         kernel = self.resample if resample is None else resample
         moved = F.grid_sample(images.to(dtype), grid, mode=kernel, padding_mode=self.padding, align_corners=False)
         return apply_mask(moved, self.mask).to(images.dtype)
+
+
+class FixedMaps(nn.Module):
+    """The maps of `AffineRange.spread` as numbers, for exporters that have no matrix exponential.
+
+    Example:
+        >>> affine = AffineRange("rotation")
+        >>> images, fixed = torch.rand(2, 1, 8, 8), FixedMaps(affine, copies=4)
+        >>> moved, wanted = fixed(images, fixed.spread(4)[1:2]), affine(images, affine.spread(4)[1:2])
+        >>> bool(torch.allclose(moved, wanted))
+        True
+    """
+
+    maps: Tensor
+
+    def __init__(self, affine: AffineRange, copies: int) -> None:
+        super().__init__()
+        self.settings = [affine]  # in a list, so that its parameters are not those of this module
+        self.register_buffer("maps", affine.matrices(-affine.spread(copies)).detach())
+
+    def spread(self, copies: int) -> Tensor:
+        """(copies, 1): the number of each map."""
+        return torch.arange(copies, device=self.maps.device)[:, None]
+
+    def forward(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Move all images (B, C, H, W) by the map of this number, (1, 1)."""
+        return self.settings[0].look_up(images, self.maps.index_select(0, draws[:, 0]))
 
 
 def to_pixels(matrices: Tensor, height: int, width: int) -> Tensor:

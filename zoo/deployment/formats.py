@@ -20,6 +20,7 @@ from zoo.checkpoint.atomic_write import write_files
 from zoo.deployment.pipeline import Pipeline, pipeline
 from zoo.errors import ModelError, describe_error
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.averaged import InvarianceAverage
 
 TOLERANCE = 1e-5
 """Largest difference between the logits of the file and those of the model, as a fraction of the largest logit."""
@@ -80,6 +81,8 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
         mend = f"name one of {', '.join(FORMATS)}, as in {out.with_suffix('.onnx')}"
         raise ModelError(f"the format {kind!r} of {str(out)!r} is not known; {mend}")
     whole = pipeline(model)
+    if isinstance(whole.network, InvarianceAverage):
+        whole.network = whole.network.fixed()
     known = whole.preprocessing
     shape = (known.channels, known.size, known.size)
     images = torch.randint(0, 256, (5, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -9,6 +9,7 @@ deterministic. With half-width 0 it is the network itself, within the inscribed 
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from symdata.errors import SymmetryError, one_of, whole
 from symdata.groups import Group
-from symdata.transforms.affine import AffineRange, read_generators
+from symdata.transforms.affine import AffineRange, FixedMaps, read_generators
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
 from zoo.models.spec import BOUNDS, NetworkSpec, check_keys
@@ -89,6 +90,12 @@ class InvarianceAverage(nn.Module):
         if network is self.network:
             return self
         return InvarianceAverage(network, self.range, self.copies, self.average).train(self.training)
+
+    def fixed(self) -> "InvarianceAverage":
+        """A copy for evaluation alone, whose maps are numbers: what it learned is no parameter any more."""
+        twin = copy(self)
+        twin._modules = self._modules | {"range": FixedMaps(self.range, self.copies)}
+        return twin.eval()
 
     def half_widths(self, size: int | None = None) -> dict[str, float]:
         """What was learned, by generator: degrees (180 is full rotation), pixels, or the logarithm of a factor.

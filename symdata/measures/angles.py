@@ -105,7 +105,8 @@ class Gaussian(AroundMean):
     def below(self, angle_deg: np.ndarray) -> np.ndarray:
         if self.std == 0.0:
             return np.asarray(angle_deg > self.mean, dtype=np.float64)
-        z = (angle_deg - self.mean) / (self.std * math.sqrt(2.0))
+        with np.errstate(over="ignore"):  # a deviation next to 0 gives infinity, whose erf is 1
+            z = (angle_deg - self.mean) / (self.std * math.sqrt(2.0))
         return 0.5 * (1.0 + np.array([math.erf(value) for value in z]))
 
 

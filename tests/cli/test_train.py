@@ -102,7 +102,9 @@ def test_every_option_arrives(here, monkeypatch):
     config = json.loads(result.stdout)["config"]
     default = TrainConfig(data="data", model="p4cnn_12").to_dict()
     same = {name for name, value in config.items() if value == default[name]}
-    assert same == {"data", "model", "tracker", "average", "copies", "path"}, "everything else is as given"
+    assert same == {"data", "model", "init", "freeze", "tracker", "average", "copies", "path"}, (
+        "everything else is as given"
+    )
     assert (
         config["mean"] == [0.1, 0.2, 0.3] and config["symmetry"] == "d4-partial@0.5" and config["coset_pool"] is False
     )

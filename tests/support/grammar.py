@@ -1,5 +1,7 @@
 """Hypothesis strategies for the grammar of symmetry: texts of every form, canonical or not."""
 
+import math
+
 from hypothesis import strategies as st
 
 from symdata import Group
@@ -14,7 +16,7 @@ def numbers(draw: st.DrawFn, low: float, high: float) -> str:
     """A number between `low` and `high`, in one of the spellings that the grammar accepts."""
     nice = st.integers(int(low), int(high)).map(float)
     value = draw(nice | st.floats(low, high, allow_subnormal=True) | st.sampled_from([low, high]))
-    spellings = [repr(value), f"+{value!r}" if value >= 0 else repr(value)]
+    spellings = [repr(value), f"+{value!r}" if math.copysign(1.0, value) > 0 else repr(value)]
     if value == int(value):
         spellings += [
             str(int(value)),

@@ -274,3 +274,7 @@ def test_group_and_lattice(text, group, lattice):
 )
 def test_the_degree_of_classes_is_their_mean(text, degree):
     assert Symmetry.parse(text).degree == pytest.approx(degree, abs=1e-12)
+
+
+def test_a_deviation_next_to_zero_is_a_point():
+    assert Symmetry.parse("c2@0~5e-324").degree == 0.0

@@ -10,7 +10,7 @@ from PIL import Image
 
 from symdata import Element, Elements, Group, LearnableAffine, RandomSymmetry, Symmetry, act, load, make, verify
 from symdata.errors import ShapeError
-from symdata.inspection.report import inspect
+from symdata.inspection.any_images import inspect
 from symdata.inspection.source_audit import audit_source
 from symdata.sources import open_source
 from symdata.transforms.lattice import needs_square

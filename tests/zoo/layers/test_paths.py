@@ -189,7 +189,7 @@ HOSTILE = [
     ({"width": 10**9}, "width is 1000000000, expected a whole number from 1 to 4096"),
     ({"width": True}, "width is True"),
     ({"width": [8]}, r"width is \[8\], expected 4 numbers of fields, one per stage, or one"),
-    ({"classes": 0}, "num_classes is 0"),
+    ({"classes": -1}, "num_classes is -1"),
     ({"channels": "1"}, "in_chans is '1'"),
     ({"path": "dense", "width": 1024}, "parameters, at most 67,108,864 are built"),
     ({"path": "dense", "name": "z2pathcnn_4096"}, "parameters, at most"),

@@ -159,7 +159,7 @@ BAD = [
     {"name": "c8cnn_9"},
     {"name": 7},
     {"name": "__import__('os')"},
-    {"classes": 0},
+    {"classes": -1},
     {"classes": 2.0},
     {"classes": True},
     {"channels": "3"},

@@ -98,7 +98,7 @@ HOSTILE = [
     ({"width": "10"}, "width is '10', expected a whole number"),
     ({"width": None}, "width is None"),
     ({"classes": 10**9}, "num_classes is 1000000000"),
-    ({"classes": 0}, "num_classes is 0"),
+    ({"classes": -1}, "num_classes is -1"),
     ({"channels": 10**6}, "in_chans is 1000000"),
     ({"coset_pool": 1}, "coset_pool is 1, expected true or false"),
     ({"dropout": 1.0}, "dropout is 1.0, expected a rate"),

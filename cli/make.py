@@ -47,8 +47,8 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 def command(what: str, source: str | None, out: Path | None, check: bool, as_json: bool, **given: Any) -> None:
     """Build a dataset whose symmetry is known.
 
-    SOURCE is glyphs (the default), a folder or file of images, or hub:user/name[@revision]; `symdata sources` lists them.
-    RECIPE is a dataset of the literature; `symdata recipes` lists them.
+    SOURCE is glyphs (the default), a folder or file of images, or hub:user/name[@revision]; `symdata sources` lists
+    them. RECIPE is a dataset of the literature; `symdata recipes` lists them.
 
     \b
       symdata make --symmetry d4-partial

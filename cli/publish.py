@@ -14,7 +14,7 @@ from cli.options.basic import folder_argument, json_option, show
 @click.option("--private", is_flag=True, help="If the repository is created now.")
 @click.option("--tag", help="Name the uploaded revision, such as v1.")
 @click.option("--dataset", metavar="USER/NAME", help="Of a model: the repository of the dataset it was trained on.")
-@click.option("--license", help="Of a model's weights, such as mit.  [apache-2.0]")
+@click.option("--license", help="Of a model's weights, such as mit.  [that of its data, or unknown]")
 @click.option("--dry-run", is_flag=True, help="Check the folder and list what would be sent; send nothing.")
 @json_option
 def command(folder: str, repo_id: str, dataset: str | None, license: str | None, as_json: bool, **options: Any) -> None:
@@ -37,10 +37,9 @@ def command(folder: str, repo_id: str, dataset: str | None, license: str | None,
                 raise HubError(f"{folder!r} is a dataset, whose card says that itself; leave {option} {value} out")
         show(publish(folder, repo_id, **options), as_json)
     elif (Path(folder) / "config.json").is_file():
-        from zoo.checkpoint.card import LICENSE
         from zoo.hub.repository import push
 
-        show(push(folder, repo_id, dataset=dataset, license=license or LICENSE, **options), as_json)
+        show(push(folder, repo_id, dataset=dataset, license=license, **options), as_json)
     else:
         raise StoreError(
             f"{folder!r} is neither a dataset (symdata.json) nor a model (config.json); "

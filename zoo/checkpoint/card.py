@@ -17,8 +17,13 @@ from zoo.errors import ModelError
 from zoo.evaluation.report import Report, percent
 from zoo.measure.estimates import Rate
 
-LICENSE = "apache-2.0"
-"""Of weights, unless their owner names another."""
+LICENSES = (
+    "afl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "mit", "odbl", "ofl-1.1", "pddl",
+    "unlicense",
+)  # fmt: skip
+"""Licenses of data that weights inherit, by their identifiers on the Hub."""
+UNKNOWN = "unknown"
 SHOWN_CLASSES = 12
 SHOWN_ELEMENTS = 16
 """Of a larger group the elements with the lowest accuracy are shown."""
@@ -31,7 +36,7 @@ def render_card(
     *,
     repo: str | None = None,
     dataset: Mapping[str, Any] | None = None,
-    license: str = LICENSE,
+    license: str | None = None,
 ) -> str:
     """README.md of a model folder, as text; it shows polar.png if there is a curve in the evaluation.
 
@@ -40,7 +45,8 @@ def render_card(
         evaluation: evaluation.json, or None if the model was not evaluated.
         repo: `user/name` or `user/name@v1`, where the model will be found; None for a folder.
         dataset: `id` and `revision` of the repository that holds the dataset the model was trained on.
-        license: of the weights, an identifier of the Hub such as `mit`.
+        license: of the weights, an identifier of the Hub such as `mit`; by default that of the data that the model was
+            trained on, and `unknown` if that is not known.
 
     Raises:
         ModelError: if a value that the card shows is missing in one of the two.
@@ -49,7 +55,7 @@ def render_card(
     filters = {"plain": plain, "line": _line, "numbers": _numbers}
     ref = repo or "PATH"
     try:
-        front = _front(config, report, dataset, license)
+        front = _front(config, report, dataset, license or _inherited(config))
         return template("model.md.j2", filters, keep_trailing_newline=True).render(
             front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf),
             ref=ref,
@@ -72,6 +78,12 @@ def render_card(
 def on_training_data(config: Mapping[str, Any], report: Report) -> bool:
     """Whether a model was evaluated on the dataset it was trained on, proven by the hash of the manifest."""
     return report.manifest_sha256 is not None and report.manifest_sha256 == config["dataset"].get("manifest_sha256")
+
+
+def _inherited(config: Mapping[str, Any]) -> str:
+    """The license of the data; `unknown` if it is not one that the Hub names."""
+    found = str((config["dataset"].get("source") or {}).get("license")).lower()
+    return found if found in LICENSES else UNKNOWN
 
 
 def _front(

@@ -14,7 +14,7 @@ from torch import nn
 from symdata.errors import HubError
 from symdata.hub import Address, Published, fetching, place, snapshot, upload
 from symdata.sources.files import sha256
-from zoo.checkpoint.card import LICENSE, render_card
+from zoo.checkpoint.card import render_card
 from zoo.checkpoint.eval_results import eval_results
 from zoo.checkpoint.folder import read_checkpoint, read_evaluation, save_checkpoint
 from zoo.checkpoint.manifest import read_config
@@ -36,7 +36,7 @@ def push(
     tag: str | None = None,
     token: str | None = None,
     dataset: str | None = None,
-    license: str = LICENSE,
+    license: str | None = None,
     dry_run: bool = False,
     **parts: Any,
 ) -> Published:
@@ -50,7 +50,7 @@ def push(
         token: an access token; by default that of `hf auth login`.
         dataset: the repository, `user/name[@revision]`, of the dataset that the model was trained on: the hash of its
             manifest must be the one in config.json. Card and results then link to it.
-        license: of the weights, an identifier of the Hub such as `mit`.
+        license: of the weights, an identifier of the Hub such as `mit`; None: that of the training data, or `unknown`.
         dry_run: check everything here and return what would be sent, without asking the Hub anything.
         parts: of a module, what `zoo.save_checkpoint` needs beside it; by default what `zoo.load` has found.
 
@@ -82,7 +82,7 @@ def push(
 
 
 def _files(
-    folder: Path, config: Mapping[str, Any], repo: str, license: str, dataset: str | None
+    folder: Path, config: Mapping[str, Any], repo: str, license: str | None, dataset: str | None
 ) -> dict[str, Path | bytes]:
     """The files of a model folder, with a card and results that name repositories."""
     link = None if dataset is None else _linked(dataset, config)

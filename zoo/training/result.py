@@ -23,11 +23,11 @@ class TrainedModel(Result):
         >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=16), "letters")
         >>> config = TrainConfig(data="letters", model="p4cnn_12", epochs=1, width=2, batch_size=8, out="model")
         >>> print(TrainedModel(train(config), "letters"))
-        model        model
-        parameters   1,048
-        validation   ...%
-        equivariant  exact: at 12x12 its feature maps move with the image under c4
-        next         symdata evaluate model --data letters
+        model       model
+        parameters  1,048
+        validation  ...%
+        audit       exact: at 12x12 its feature maps move with the image under c4
+        next        symdata evaluate model --data letters
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class TrainedModel(Result):
         rows = {"model": str(self.folder), "parameters": f"{training['parameters']:,}"}
         if "validation_accuracy" in training:
             rows["validation"] = f"{training['validation_accuracy']:.2%}"
-        rows |= {"equivariant": config["exactness"]["verdict"]}
+        rows |= {"audit": config["exactness"]["verdict"]}
         rows |= {"next": self._next()}
         yield "\n".join(f"{name:<11}  {value}" for name, value in rows.items())
 

@@ -15,6 +15,6 @@ def test_the_plan_and_the_model_show_themselves(tmp_path):
     assert plan.to_dict()["steps"] == plan.steps == 20 and plan.to_dict()["held_out"] == 27
     model = TrainedModel(train(plan), str(data))
     rows = [line.split()[0] for line in str(model).splitlines()]
-    assert rows == ["model", "parameters", "validation", "equivariant", "next"]
+    assert rows == ["model", "parameters", "validation", "audit", "next"]
     assert model.to_dict() == {"folder": out, "config": json.loads(Path(out, "config.json").read_text())}
     assert all(line in plan._repr_html_() for line in (head, verdict)) and "symdata evaluate" in model._repr_html_()

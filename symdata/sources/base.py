@@ -254,7 +254,9 @@ def check_split(source: Source, split: str) -> None:
     if split not in source.splits:
         mend = ""
         if split == "test" and "train" in source.splits:
-            line = f"symdata make {shlex.quote(source.ref)} --test 0.2 --out {source.name}-with-test"
+            _, h, w = source.shape
+            size = f" --size {h}" if h == w else ""  # as it was opened: its files may differ in size
+            line = f"symdata make {shlex.quote(source.ref)}{size} --test 0.2 --out {source.name}-with-test"
             mend = f"; make a dataset with one, and use that: `{line}`"
         raise SourceError(f"source {source.ref!r} has no split {split!r}; it has {', '.join(source.splits)}{mend}")
 

@@ -1,11 +1,14 @@
 """What `train` prints as the next command works, whatever splits the dataset has."""
 
+import re
 import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from symdata import load, make
+from symdata import load, make, open_source
+from symdata.errors import SourceError
 from tests.support import commands
 from tests.support.tables import write_cells
 from tests.support.training import config
@@ -38,3 +41,16 @@ def test_a_source_without_a_test_split_says_the_line_that_makes_one(tmp_path, mo
     line = said.split("`")[1]
     assert "has no split 'test'" in said and "--test 0.2" in line
     assert commands.run(*shlex.split(line)[1:]).exit_code == 0 and len(load("cells-with-test", "test")) == 10
+
+
+def test_the_line_for_a_source_of_several_sizes_says_the_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for k in range(40):
+        place = tmp_path / "mixed" / "ab"[k % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8 + k % 3, 9), k).save(place / f"{k}.png")
+    with pytest.raises(SourceError) as refused:
+        open_source("mixed", size=10).labels("test")
+    line = re.search(r"`(.+)`", str(refused.value))[1]
+    assert commands.run(*shlex.split(line)[1:]).exit_code == 0
+    assert load("mixed-with-test", "test").shape == (1, 10, 10)

@@ -191,8 +191,9 @@ class Report(Result):
     def parts(self) -> Iterator[str | Table]:
         """Accuracy upright, under elements and over angles; predicted and measured equivariance; classes."""
         low, high = self.upright.interval
+        place = f" on {self.data}" if self.data else ""
         yield (
-            f"{self.name} on {self.data}: {self.count:,} images at {self.size}x{self.size}, {len(self.classes)} "
+            f"{self.name}{place}: {self.count:,} images at {self.size}x{self.size}, {len(self.classes)} "
             f"classes\nupright {percent(self.upright.value)} (95 %: {100 * low:.2f} to {100 * high:.2f})"
         )
         yield self._element_table()

@@ -25,6 +25,7 @@ from zoo.exactness.judge import Judge, misalignment
 from zoo.exactness.mends import Mend, mends
 from zoo.exactness.model_groups import checked_group, has_typed_layers, relaxed_layers
 from zoo.exactness.sites import Loss
+from zoo.exactness.tracer import known_size
 
 if TYPE_CHECKING:
     from zoo.measure.equivariance import FeatureError
@@ -189,7 +190,7 @@ class Audit(Result):
 
 def audit(
     model: nn.Module,
-    size: int | tuple[int, int],
+    size: int | tuple[int, int] | None = None,
     group: Group | str | None = None,
     in_chans: int | None = None,
     *,
@@ -200,7 +201,7 @@ def audit(
 
     Args:
         model: any module that takes an image batch (B, C, H, W); it is copied, never changed.
-        size: pixels, or (height, width).
+        size: pixels, or (height, width); by default the one that the model says.
         group: subgroup of d4 to analyse; by default what it has in common with the model's own group, and d4 for a
             model without any.
         in_chans: C; by default read from the first convolution.
@@ -216,7 +217,7 @@ def audit(
         >>> print(audit(zoo.create("p4cnn_28", width=2), 27).verdict)
         approximate: at 27x27 trunk.pool2 (max pool 2x2, stride 2): its input is 27x27, which leaves r = 1 pixel ...
     """
-    group, shape = checked_group(model, group), _shape(size)
+    group, shape = checked_group(model, group), _shape(known_size(model) if size is None else size)
     judge = Judge(model, group, in_chans)
     trace, scope = judge.scoped(shape)
     lost = [loss for loss in trace.losses.values() if loss is not None]

@@ -5,7 +5,7 @@ and products of what depends on the image are not computed.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -121,6 +121,27 @@ def duplicate(model: nn.Module) -> nn.Module:
         raise ModelError(
             f"{type(model).__name__} cannot be copied: {describe_error(error)}; give a model made of parameters"
         ) from error
+
+
+def known_size(model: nn.Module) -> int | tuple[int, int]:
+    """The input size that a model says: of its preprocessing, of its name in the zoo, or as timm and transformers do.
+
+    Raises:
+        ModelError: for a model that says none.
+    """
+    made = getattr(model, "architecture", None) or {}
+    name = str(made.get("network", made).get("name", ""))  # an average names its network
+    timm = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {}
+    said = (
+        getattr(getattr(model, "preprocessing", None), "size", None),
+        int(name.rpartition("_")[2]) if name.rpartition("_")[2].isdigit() else None,
+        tuple(timm["input_size"][1:]) if isinstance(timm, Mapping) and "input_size" in timm else None,
+        getattr(getattr(model, "config", None), "image_size", None),
+    )
+    found: int | tuple[int, int] | None = next((size for size in said if size is not None), None)
+    if found is None:
+        raise ModelError(f"{type(model).__name__} does not say its input size; give it, as in size=32")
+    return found
 
 
 def input_channels(model: nn.Module) -> int:

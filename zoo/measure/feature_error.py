@@ -60,7 +60,7 @@ def feature_error(
 
 def checked_audit(
     model: nn.Module,
-    size: int | tuple[int, int],
+    size: int | tuple[int, int] | None = None,
     group: Group | str | None = None,
     in_chans: int | None = None,
     *,
@@ -80,7 +80,9 @@ def checked_audit(
         (True, True)
     """
     prediction = audit(model, size, group, in_chans, name=name)
-    return replace(prediction, measured=_measured(model, size, prediction.group, 8, in_chans, 0, None, output=True))
+    return replace(
+        prediction, measured=_measured(model, prediction.size, prediction.group, 8, in_chans, 0, None, output=True)
+    )
 
 
 def _measured(

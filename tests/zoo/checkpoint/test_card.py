@@ -290,14 +290,3 @@ def test_nothing_that_draws_is_loaded_for_a_model_that_was_not_evaluated(folder)
     )
     words = [sys.executable, "-c", code, str(folder), json.dumps(evaluation())]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "False\nTrue\n"
-
-
-@pytest.mark.parametrize(
-    ("of_data", "of_weights"),
-    [("mit", "mit"), ("CC0-1.0", "cc0-1.0"), ("unknown", "unknown"), ("see LICENSE", "unknown"), (None, "unknown")],
-)
-def test_weights_have_the_license_of_their_data(whole, of_data, of_weights):
-    config = read_config(whole)
-    config["dataset"] = config["dataset"] | {"source": {"ref": "x", "license": of_data}}
-    assert yaml.safe_load(render_card(config, None).split("---")[1])["license"] == of_weights
-    assert yaml.safe_load(render_card(config, None, license="gpl-3.0").split("---")[1])["license"] == "gpl-3.0"

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import zoo
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Group
 from tests.support.nets import BROKEN, EXACT, cnn, knight, resnet
@@ -258,3 +259,14 @@ def test_the_worse_of_two_branches_counts(first):
 
     assert not audit(Branches(), 8).exact
     assert max(audit(Branches(), 8).phi) == 3.0
+
+
+def test_the_size_is_that_of_the_model_where_none_is_given():
+    named, plain = zoo.create("p4cnn_27", width=2), torch.nn.Conv2d(3, 4, 3)
+    assert zoo.audit(named).size == (27, 27) and not zoo.audit(named).exact
+    assert zoo.audit(zoo.create("z2cnn_28", average="rotation", width=2)).size == (28, 28)
+    assert zoo.audit(zoo.load("p4cnn_28.mnist-none")).size == (28, 28)
+    plain.default_cfg = {"input_size": (3, 9, 11)}
+    assert zoo.audit(plain).size == (9, 11)
+    with pytest.raises(ModelError, match="does not say its input size; give it, as in size=32"):
+        zoo.audit(torch.nn.Conv2d(3, 4, 3))

@@ -6,7 +6,9 @@ import torch
 import zoo
 from symdata.groups import Group
 from symdata.transforms.action import act
+from tests.support.steerable import require_escnn
 from zoo.errors import ModelError
+from zoo.models.family import STEERABLE_WORDS
 from zoo.models.registry import list_models
 from zoo.references.transfer import transfer
 
@@ -80,6 +82,8 @@ def test_no_classifier_gives_the_features_that_it_reads():
 
 @pytest.mark.parametrize("name", [n for n in list_models() if n.endswith(("_28", "_29", "_33", "_16"))][::5])
 def test_every_family_has_the_manners_of_timm(name):
+    if name.startswith(STEERABLE_WORDS):
+        require_escnn()
     net = zoo.create(name, seed=0).eval()
     size = int(name.split("_")[1])
     x = images(size, net.in_chans, 2)

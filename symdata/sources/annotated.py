@@ -115,21 +115,22 @@ class AnnotatedSource(EncodedSource):
             extra: columns that a dataset keeps.
         """
         super().__init__(facts, labels, store, fit, ref, extra)
-        if self._kept:
-            problem = "images were left out (--skip-bad), and their masks or boxes cannot be"
-            raise refusal(self.ref, f"{problem}; mend or remove these images, which --check lists")
         if len(set(schema.categories)) < len(schema.categories):
             twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
             raise refusal(self.ref, f"two categories are called {twice!r}; give each a name of its own")
         if hashed:
             self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
         self.annotation_schema, self._masks = schema, masks
-        self._objects = None if objects is None else {split: objects[split] for split in self.splits}
-        for split, own in dict(self._objects or {}).items():
-            assert self._objects is not None
+        self._objects: dict[str, Objects] | None = None if objects is None else {}
+        for split, given in (objects or {}).items():
+            if self._objects is None or split not in self.splits:
+                continue
+            images = self.stored_rows(split, np.arange(self.splits[split]))
+            rows = np.flatnonzero(np.isin(given.image, images))  # without those of images that were left out
+            own = given.of_images(images)
             extent = self._stored_sizes[split][:, ::-1].astype(np.float64)  # (n, 2): width, height
             placed = own.fitted(extent, 0 * extent) if in_shares else own
-            self._objects[split] = self._checked(split, placed, extent[own.image], name)
+            self._objects[split] = self._checked(split, placed, extent[own.image], name, rows)
         self.binary_masks = masks is not None and self._mask_values() == {0, 255}
         """Whether all pixels of masks are 0 or 255, so that 255 may be a class or void."""
 
@@ -159,15 +160,16 @@ class AnnotatedSource(EncodedSource):
         """Masks (h, w) of some images, as they are stored."""
         assert self._masks is not None
         found = []
-        for index, blob in zip(indices.tolist(), self._masks.fetch(split, indices), strict=True):
-            name = self._masks.name(split, index)
+        stored = self.stored_rows(split, indices)
+        for index, row, blob in zip(indices, stored.tolist(), self._masks.fetch(split, stored), strict=True):
+            name = self._masks.name(split, row)
             try:
                 mask = decode_mask(blob)
             except SourceError as error:
                 raise refusal(self.ref, f"mask {name} cannot be used: {error}; replace or remove it") from None
             if mask.shape != tuple(self._stored_sizes[split][index]):
                 (height, width), own = self._stored_sizes[split][index], "x".join(map(str, mask.shape))
-                image = self._store.name(split, index)
+                image = self._store.name(split, row)
                 raise refusal(
                     self.ref, f"mask {name} is {own}, its image {image} is {height}x{width}; make them of one size"
                 )
@@ -183,7 +185,9 @@ class AnnotatedSource(EncodedSource):
                     seen[np.unique(mask)] = True
         return set(np.flatnonzero(seen).tolist())
 
-    def _checked(self, split: str, own: Objects, extent: np.ndarray, name: Callable[[str, int], str]) -> Objects:
+    def _checked(
+        self, split: str, own: Objects, extent: np.ndarray, name: Callable[[str, int], str], rows: np.ndarray
+    ) -> Objects:
         """The objects, cut off where they leave their images (m, 2) by `SLACK` or less; raises SourceError for more."""
         near, far = own.boxes[:, :2], own.boxes[:, :2] + own.boxes[:, 2:]
         points, visible = own.keypoints[..., :2], own.keypoints[..., 2:] > 0
@@ -201,10 +205,12 @@ class AnnotatedSource(EncodedSource):
         for wrong, problem in problems:
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                (width, height), image = extent[row], self._store.name(split, int(own.image[row]))
+                (width, height), at = extent[row], self.stored_rows(split, own.image[row : row + 1])[0]
                 box = ", ".join(f"{value:g}" for value in own.boxes[row])
-                place = f"{image} of {width:g}x{height:g} pixels"
-                raise refusal(self.ref, f"{name(split, row)}: box ({box}) {problem}, {place}; mend or remove it")
+                place = f"{self._store.name(split, int(at))} of {width:g}x{height:g} pixels"
+                raise refusal(
+                    self.ref, f"{name(split, int(rows[row]))}: box ({box}) {problem}, {place}; mend or remove it"
+                )
         placed = np.where(visible, points.clip(0, extent[:, None]), 0.0)
         keypoints = np.concatenate([placed, own.keypoints[..., 2:]], axis=-1)
         return replace(own, boxes=boxes, keypoints=keypoints)

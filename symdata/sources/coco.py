@@ -67,7 +67,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         name=lambda split, row: f"{tables[split].file}, annotation {tables[split].ids[row]!r}",
     )
     for split in source.splits:
-        _check_sizes(ref, tables[split], images[split], source.stored_sizes(split))
+        rows = source.stored_rows(split, np.arange(source.splits[split]))
+        _check_sizes(ref, tables[split], rows, images[split], source.stored_sizes(split))
     return source
 
 
@@ -265,9 +266,10 @@ def _located(ref: Ref, root: Path, file: Path, split: str, table: _Instances) ->
     return found
 
 
-def _check_sizes(ref: Ref, table: _Instances, names: list[str], sizes: np.ndarray) -> None:
+def _check_sizes(ref: Ref, table: _Instances, rows: np.ndarray, names: list[str], sizes: np.ndarray) -> None:
     """Raise SourceError for an image of another size than the file says: its boxes would be wrong."""
-    for image, name, (height, width) in zip(table.images, names, sizes.tolist(), strict=True):
+    for row, (height, width) in zip(rows.tolist(), sizes.tolist(), strict=True):
+        image, name = table.images[row], names[row]
         said = tuple(own if value is None else value for value, own in zip(image.size, (height, width), strict=True))
         if said != (height, width):
             raise refusal(

@@ -135,7 +135,11 @@ def decode_mask(blob: bytes) -> np.ndarray:
         found = fast[..., 0]
         return found
     with _pillow(blob) as image:
-        _depth(image, blob, PLAIN)  # refuses more than 8 bits a channel
+        if depth(image, blob) > 8:  # `bits` scales images, and the numbers of a mask are classes
+            raise SourceError(
+                f"it has {depth(image, blob)} bits, and a mask has numbers from 0 to 255 (save it in 8 bits)"
+            )
+        _depth(image, blob, PLAIN)
         _has_colour(image)
         upright = ImageOps.exif_transpose(image)
         found = np.array(upright if upright.mode in ("1", "L", "P", "RGB") else upright.convert("RGB")).astype(np.uint8)

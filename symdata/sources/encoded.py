@@ -51,7 +51,7 @@ class EncodedSource(FileSource):
         self._store, self._how, self._extra = store, Decoding.of(ref), extra
         self._kept: dict[str, np.ndarray] = {}
         self._sizes: Counter[tuple[int, int]] = Counter()
-        self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width of each image as it is stored
+        self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width, as stored, of each image
         headers, digests = self._survey(facts, ref)
         self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
@@ -59,7 +59,7 @@ class EncodedSource(FileSource):
     def read(self, split: str, indices: np.ndarray) -> torch.Tensor:
         """Images at `indices`, uint8 (n, C, H, W); raises SourceError for an image that cannot be decoded."""
         wanted = check_indices(self, split, indices)
-        stored = self._kept[split][wanted] if split in self._kept else wanted
+        stored = self.stored_rows(split, wanted)
         images, by_size = list(self._each(self._decode, split, stored)), defaultdict(list)
         for position, image in enumerate(images):
             by_size[image.shape[:2]].append(position)
@@ -71,6 +71,10 @@ class EncodedSource(FileSource):
             stack = torch.from_numpy(np.stack([images[i] for i in positions])).permute(0, 3, 1, 2)  # (k, C, h, w)
             out[positions] = self._fit(stack)
         return out
+
+    def stored_rows(self, split: str, indices: np.ndarray) -> np.ndarray:
+        """Where the store has the images at `indices`: further on, if images before them were left out."""
+        return self._kept[split][indices] if split in self._kept else indices
 
     def _decode(self, blob: bytes) -> np.ndarray:
         return decode(blob, self.shape[0], self._how)
@@ -147,8 +151,9 @@ class EncodedSource(FileSource):
         for split in {split for split, _ in faults}:
             good = np.array([(split, index) not in faults for index in range(self.splits[split])], bool)
             self._kept[split] = np.flatnonzero(good)
+            self._stored_sizes[split] = self._stored_sizes[split][good]
         labels = {split: own[self._kept[split]] if split in self._kept else own for split, own in self._labels.items()}
-        check_labels(self.ref, self.classes, labels)
+        check_labels(self.ref, self.classes, labels, self.fewest_classes)
         self._labels = {split: own for split, own in labels.items() if len(own)}
         self.splits = {split: len(own) for split, own in self._labels.items()}
 

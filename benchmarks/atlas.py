@@ -6,10 +6,10 @@
     python -m benchmarks.atlas --out atlas.jsonl --table                   # the table alone
 
 A family is a module of timm, and its smallest model (by parameters) stands for it, untrained: at the size that timm
-gives for it, one pixel more, and the nearest exact sizes within 32 pixels. Each verdict is held against the error of
-the feature maps and of the output on an image of noise in float64. Parameters are moved by noise first, so that nothing
-is zero, or alike, by its initialisation alone. Every family runs in a process of its own, with limits of time and
-memory.
+gives for it, one pixel more, and the nearest exact sizes within 32 pixels. Each verdict is compared with the error
+measured in float64, of the feature maps and of the output on an image of noise. Parameters are moved by noise first, so
+that nothing is zero, or alike, by its initialisation alone. Every family runs in a process of its own, with limits of
+time and memory.
 """
 
 import argparse

@@ -232,8 +232,14 @@ def resolve(spec: Spec, device: str = "cpu", *, check: bool = False) -> DatasetP
 
 
 def _open(spec: Spec, recipe: Recipe, device: str, check: bool) -> Source:
-    given, opening = recipe.source if spec.source is None else spec.source, {"device": device, "check": check}
-    source = open_source(given, size=spec.size, resize=spec.resize, skip_bad=spec.skip_bad, **opening)  # type: ignore[arg-type]
+    source = open_source(
+        recipe.source if spec.source is None else spec.source,
+        size=spec.size,
+        resize=spec.resize,
+        skip_bad=spec.skip_bad,
+        device=device,
+        check=check,
+    )
     counts = _counts(spec, recipe, source)
     return source.with_counts(**counts) if counts and hasattr(source, "with_counts") else source
 

@@ -161,11 +161,10 @@ def _reader(ref: Ref) -> Any:
     covered = {scheme for kind in found for scheme in kind.covers}
     found = [kind for kind in found if kind.scheme not in covered]
     if len(found) > 1:
-        schemes = [kind.scheme for kind in found]
-        if schemes == ["folder", "parquet"] and readers[found[1]].lists_files(ref):
+        tables = [kind.scheme for kind in found] == ["folder", "parquet"]
+        if tables and readers[found[1]].lists_files(ref):
             return readers[found[1]]  # the images that the tables list lie in folders beside them
-        listed = schemes == ["folder", "parquet"]
-        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if listed else ""
+        mend = "; if the tables list these images, name the column of their paths with ,image=COLUMN" if tables else ""
         held = " and ".join(kind.files for kind in found)
         raise SourceError(f"{place!r} holds {held}; move one kind to a folder of its own and name that{mend}")
     from symdata.sources import folder

@@ -3,6 +3,7 @@
 Such a source needs no labels: without them every image has the label 0, of the single class "image".
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -118,6 +119,8 @@ class AnnotatedSource(EncodedSource):
         if len(set(schema.categories)) < len(schema.categories):
             twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
             raise refusal(self.ref, f"two categories are called {twice!r}; give each a name of its own")
+        if masks is not None and masks.apart:
+            hashed = self._hash_masks(masks)
         if hashed:
             self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
         self.annotation_schema, self._masks = schema, masks
@@ -175,6 +178,15 @@ class AnnotatedSource(EncodedSource):
                 )
             found.append(mask)
         return found
+
+    def _hash_masks(self, masks: Store) -> str:
+        """Fingerprint of the bytes of all masks."""
+        lines = []
+        for split, count in self.splits.items():
+            for row in self.stored_rows(split, np.arange(count)):
+                (blob,) = masks.fetch(split, np.array([row]))
+                lines.append(f"{split} {masks.name(split, row)} {hashlib.sha256(blob).hexdigest()}")
+        return fingerprint(lines)
 
     def _mask_values(self) -> set[int]:
         """The numbers that occur in the masks; reads all of them."""

@@ -33,7 +33,7 @@ PREFIXES = ("instances", "person_keypoints")
 LARGEST = 1e9
 """No number of an annotation is larger; NaN is not smaller either."""
 HALF = 0.5
-"""What is added to COCO's keypoints."""
+"""What is added to COCO's keypoints, and taken off when they are written."""
 
 
 def found_at(place: Path) -> bool:

@@ -75,7 +75,7 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     """
     features, named = _features(schema), {role: ref.options.get(role) for role in ("mask", "objects")}
     images = [field.name for field in schema if _is_image(field, features)]
-    images = images or [field.name for field in schema if field.name in IMAGE_NAMES and _is_text(field.type)]
+    images = images or [field.name for field in schema if field.name in IMAGE_NAMES and is_text(field.type)]
     image = pick_column(ref, schema, "image", [name for name in images if name != named["mask"]], IMAGE_NAMES)
     if (problem := _no_image(schema.field(image).type)) is not None:
         raise refusal(ref.text, f"column {image!r} is of type {schema.field(image).type}; {problem}")
@@ -84,12 +84,12 @@ def pick_columns(ref: Ref, schema: pa.Schema) -> Columns:
     unlabelled = not labels and "label" not in ref.options
     picked = _annotations(ref, schema, image, [name for name in images if name != image], unlabelled)
     categories = category_names(features.get(picked["objects"] or "", {}))
-    paths = _is_text(schema.field(image).type)
+    paths = is_text(schema.field(image).type)
     if unlabelled and any(picked.values()):
         return Columns(image, None, None, picked["mask"], picked["objects"], categories, paths)
     label = pick_column(ref, schema, "label", labels, LABEL_NAMES)
     kind = _inner(schema.field(label).type)
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or is_text(kind)):
         mend = "a label is one integer, boolean or text an image: name another with ,label=COLUMN"
         raise refusal(ref.text, f"column {label!r} is of type {kind}; {mend}")
     names = _names(features, label)
@@ -125,7 +125,7 @@ def encode_labels(ref: str, raw: Mapping[str, Iterable[pa.Array]], columns: Colu
             problem = f"{values.null_count} of {len(values)} labels in split {split!r} are missing (null)"
             raise refusal(ref, f"{problem}; fill them or drop those rows")
     if columns.names is not None:
-        if _is_text(kind):
+        if is_text(kind):
             problem = f"column {columns.label!r} holds text, and its metadata names {len(columns.names)} classes"
             raise refusal(ref, f"{problem}, which fit whole numbers only; write the numbers, or drop the metadata")
         return Labels(columns.names, {split: values.to_numpy().astype(np.int64) for split, values in found.items()})
@@ -147,7 +147,7 @@ def _common_type(ref: str, column: str, kinds: set[pa.DataType]) -> pa.DataType:
     """The type that labels of several types are cast to."""
     if len(kinds) == 1:
         return next(iter(kinds))
-    if all(_is_text(kind) for kind in kinds) and kinds:
+    if all(is_text(kind) for kind in kinds) and kinds:
         return pa.large_string()
     if all(pa.types.is_integer(kind) or pa.types.is_boolean(kind) for kind in kinds):
         return pa.int64()
@@ -208,8 +208,11 @@ def _is_image(field: pa.Field, features: dict[str, dict[str, Any]]) -> bool:
     feature, kind = features.get(field.name, {}), field.type
     if "_type" in feature:
         return bool(feature["_type"] == "Image")
-    inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-    return _is_binary(inner)
+    if not pa.types.is_struct(kind):
+        return _is_binary(kind)
+    parts = {part.name: part.type for part in kind}
+    data = parts.get("bytes", pa.null())  # of type null, too, if every image is a path
+    return _is_binary(data) or (pa.types.is_null(data) and parts.keys() <= {"bytes", "path"} and is_text(parts["path"]))
 
 
 def _is_binary(kind: pa.DataType) -> bool:
@@ -217,7 +220,8 @@ def _is_binary(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is text, also if its values are stored in a dictionary."""
     inner = _inner(kind)
     return any(check(inner) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
@@ -226,7 +230,7 @@ def _no_image(kind: pa.DataType) -> str | None:
     """What to do about a column of a type that holds no images; None for one that does."""
     if pa.types.is_struct(kind) and {"bytes", "path"} & {field.name for field in kind}:
         return None
-    if _is_binary(kind) or _is_text(kind):
+    if _is_binary(kind) or is_text(kind):
         return None
     expected = "an image is an encoded file (PNG, JPEG ...) as binary, the path of one as text, or a struct of both"
     numbers = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind

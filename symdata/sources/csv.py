@@ -6,7 +6,6 @@ unless it is one of class folders. `,image=NAME` and `,label=NAME` in the refere
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ SPLIT = "split"
 
 class RowStore:
     """Image files that the rows of tables name."""
+
+    apart = True
 
     def __init__(self, files: dict[str, list[tuple[str, Path, str]]]) -> None:
         """For every split the name of each row, the folder of its table, and the path of its image."""
@@ -82,7 +83,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     }
     cells = {split: [t.columns[label][row] for t, row in own] for split, own in rows.items()}
     labels = labels_of(ref.text, cells, lambda split, row: paths[split][row][0], tables[0].textual)
-    facts = replace(Facts.at(ref, root, [table.file for table in tables]), apart=True)
+    facts = Facts.at(ref, root, [table.file for table in tables])
     return EncodedSource(facts, labels, RowStore(paths), fit, ref, columns_of(_extra(rows, {image, label, SPLIT})))
 
 

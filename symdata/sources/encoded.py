@@ -29,6 +29,9 @@ _BATCH = 256
 class Store(Protocol):
     """Encoded images by split and index."""
 
+    apart: bool
+    """Whether images lie in files beside those of the source's own fingerprint, so that their bytes are hashed too."""
+
     def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
         """Encoded bytes of the images at `indices`, in that order."""
 
@@ -106,7 +109,7 @@ class EncodedSource(FileSource):
         """Each kind of header with the first image that has it, and lines `name digest` if they are needed."""
         headers: dict[Header, tuple[str, int]] = {}
         digests, faults, thorough = [], {}, ref.check or ref.skip_bad > 0
-        look = partial(_look, how=self._how, hashed=facts.apart or not facts.fingerprint, whole=thorough)
+        look = partial(_look, how=self._how, hashed=self._store.apart or not facts.fingerprint, whole=thorough)
         for split, count in self.splits.items():
             self._stored_sizes[split] = np.empty((count, 2), np.int32)
             for start in range(0, count, _BATCH):

@@ -31,8 +31,6 @@ class Facts:
     fingerprint: str = ""
     """Empty: of the names and bytes of the images."""
     revision: str | None = None
-    apart: bool = False
-    """Whether the images lie in files of their own, beside those that are hashed; their bytes are then hashed too."""
 
     @classmethod
     def at(cls, ref: Ref, root: Path, files: Iterable[Path] = ()) -> "Facts":

@@ -25,6 +25,8 @@ _LAYOUT = "expected ROOT/<class>/*.png or ROOT/<split>/<class>/*.png"
 class FileStore:
     """Image files by their path relative to the root."""
 
+    apart = False
+
     def __init__(self, root: Path, files: dict[str, list[str]]) -> None:
         self.root, self.files = root, files
 

@@ -9,7 +9,6 @@ distinct labels. `,image=NAME`, `,label=NAME`, `,mask=NAME` and `,objects=NAME` 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 from symdata.errors import SourceError, first_line
 from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, known_split, name_splits, split_name
-from symdata.sources.columns import common_columns, encode_labels, image_bytes, pick_columns
+from symdata.sources.columns import common_columns, encode_labels, image_bytes, is_text, pick_columns
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts, check_regular, printable
@@ -38,6 +37,7 @@ class ParquetStore:
         self._groups: dict[str, list[tuple[Path, int]]] = {}
         self._starts: dict[str, np.ndarray] = {}  # first row of each group, and the end: (groups + 1,)
         self._metadata = {path: _metadata(path) for paths in files.values() for path in paths}
+        self.apart = any(_apart(found, column) for found in self._metadata.values())
         self._cache: OrderedDict[tuple[str, int], Any] = OrderedDict()
         for split, paths in files.items():
             self._groups[split] = [(p, g) for p in paths for g in range(self._metadata[p].num_row_groups)]
@@ -120,7 +120,8 @@ def lists_files(ref: Ref) -> bool:
     """Whether the images of the tables at a path lie in files beside them."""
     try:
         paths = [path for found in find_parquet(Path(ref.place)).values() for path in found]
-        return pick_columns(ref, _metadata(paths[0]).schema.to_arrow_schema()).paths
+        found = _metadata(paths[0])
+        return _apart(found, pick_columns(ref, found.schema.to_arrow_schema()).image)
     except SourceError:
         return False
 
@@ -138,7 +139,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
         labels = unlabelled({split: sum(_metadata(path).num_rows for path in own) for split, own in files.items()})
     else:
         labels = encode_labels(ref.text, _chunks(files, columns.label), columns)
-    facts, store = replace(Facts.at(ref, root, paths), apart=columns.paths), partial(ParquetStore, folder, files)
+    facts, store = Facts.at(ref, root, paths), partial(ParquetStore, folder, files)
     schemas = [_metadata(path).schema.to_arrow_schema() for path in paths]
     extra = extra_columns(schemas, columns.taken, partial(_read_columns, files))
     return open_table(ref, facts, labels, fit, columns, store, partial(_column, files), extra)
@@ -167,6 +168,19 @@ def _read_columns(files: dict[str, list[Path]], split: str, names: Sequence[str]
         with _errors_named(path), pq.ParquetFile(path) as file:
             tables.append(file.read(columns=[name for name in names if name in file.schema_arrow.names]))
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _apart(found: pq.FileMetaData, column: str) -> bool:
+    """Whether images of a column lie in files of their own, or may do so: not every cell is known to have its bytes."""
+    kind = found.schema.to_arrow_schema().field(column).type
+    if not pa.types.is_struct(kind):
+        return is_text(kind)
+    leaves = [found.schema.column(k).path for k in range(len(found.schema))]
+    if f"{column}.bytes" not in leaves:
+        return True
+    leaf = leaves.index(f"{column}.bytes")
+    known = (found.row_group(group).column(leaf).statistics for group in range(found.num_row_groups))
+    return any(one is None or not one.has_null_count or one.null_count for one in known)
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

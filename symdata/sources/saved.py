@@ -1,7 +1,6 @@
 """Folders that `datasets.save_to_disk` wrote, and anything else that the library `datasets` has loaded."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import pyarrow as pa
 from symdata.errors import SourceError
 from symdata.sources.annotated import open_table, unlabelled
 from symdata.sources.base import Ref, refusal
-from symdata.sources.columns import common_columns, encode_labels, image_bytes
+from symdata.sources.columns import common_columns, encode_labels, image_bytes, is_text
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.extra import extra_columns
 from symdata.sources.files import Facts, check_regular
@@ -27,6 +26,7 @@ class ArrowStore:
 
     def __init__(self, splits: "dict[str, datasets.Dataset]", column: str, folder: Path) -> None:
         self.column, self.folder = column, folder
+        self.apart = any(_apart(rows.data.column(column)) for rows in splits.values())
         self._splits = {split: rows.select_columns([column]).with_format("arrow") for split, rows in splits.items()}
 
     def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
@@ -96,9 +96,18 @@ def open_datasets(
     else:
         raw = {split: column.chunks for split, column in values(columns.label).items()}
         labels = encode_labels(ref.text, raw, columns)
-    facts, schemas = replace(facts, apart=columns.paths), [rows.features.arrow_schema for rows in splits.values()]
+    schemas = [rows.features.arrow_schema for rows in splits.values()]
     extra = extra_columns(schemas, columns.taken, partial(_read_columns, splits))
     return open_table(ref, facts, labels, fit, columns, lambda name: ArrowStore(splits, name, folder), values, extra)
+
+
+def _apart(cells: pa.ChunkedArray) -> bool:
+    """Whether images lie in files of their own: not every cell has its bytes."""
+    if not pa.types.is_struct(cells.type):
+        return is_text(cells.type)
+    if cells.type.get_field_index("bytes") < 0:
+        return True
+    return any(chunk.field("bytes").null_count for chunk in cells.chunks)
 
 
 def _read_columns(splits: "dict[str, datasets.Dataset]", split: str, names: Sequence[str]) -> pa.Table:

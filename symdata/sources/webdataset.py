@@ -54,6 +54,8 @@ class TarSample(NamedTuple):
 class TarStore:
     """Images at their places in tar files."""
 
+    apart = False
+
     def __init__(self, places: dict[str, list[tuple[Path, Piece, str]]]) -> None:
         """For every split the file, place and name of each image."""
         self.places = places

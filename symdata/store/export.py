@@ -14,6 +14,7 @@ import yaml
 
 from symdata.annotations import Annotations, Objects, Schema
 from symdata.errors import StoreError
+from symdata.sources.coco import HALF
 from symdata.store.files import write_file
 from symdata.store.png import encode_pngs
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Images in memory at a time."""
-HALF = 0.5
-"""What COCO's keypoints are smaller by."""
 DIGITS = 12
 """Significant digits in the text files of YOLO."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from symdata.errors import ShapeError
 from symdata.groups import Element, Elements
 from symdata.transforms.lattice import not_square
-from symdata.transforms.warp import turn_and_mirror
+from symdata.transforms.warp import forward_matrix
 
 
 def act_points(points: Tensor, elements: Element | Elements, size: tuple[int, int], *, edges: bool = False) -> Tensor:
@@ -40,12 +40,10 @@ def act_points(points: Tensor, elements: Element | Elements, size: tuple[int, in
         raise ShapeError(f"{len(batch)} elements for points {tuple(points.shape)}; pass one, or one for each image")
     if bool((batch.lattice_index() % 2 == 1).any()) and size[0] != size[1]:
         raise not_square(size)
-    cos, sin, mirror = (value.view(-1, *[1] * max(0, points.ndim - 2)) for value in turn_and_mirror(batch))
-    if points.ndim == 1:
-        cos, sin, mirror = cos[0], sin[0], mirror[0]
-    cx, cy = ((n if edges else n - 1) / 2 for n in (size[1], size[0]))
-    x, y = (points[..., 0].double() - cx) * mirror, points[..., 1].double() - cy
-    moved = torch.stack([cos * x + sin * y + cx, cos * y - sin * x + cy], -1)
+    matrix = forward_matrix(batch).view(-1, *[1] * max(0, points.ndim - 2), 2, 2)
+    h, w = size
+    centre = torch.tensor([w, h], dtype=torch.float64, device=points.device).sub(0 if edges else 1) / 2
+    moved = (matrix * (points.double() - centre)[..., None, :]).sum(-1).view(points.shape) + centre
     return (moved if points.is_floating_point() else moved.round()).to(points.dtype)
 
 

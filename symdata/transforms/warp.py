@@ -101,7 +101,7 @@ def _matrix(elements: Elements) -> Tensor:
 
     With y down, r(-a) maps (x, y) to (c x - s y, s x + c y).
     """
-    cos, sin, mirror = turn_and_mirror(elements)
+    cos, sin, mirror = _turn_and_mirror(elements)
     return torch.stack([mirror * cos, -mirror * sin, sin, cos], -1).view(-1, 2, 2)
 
 
@@ -110,11 +110,11 @@ def forward_matrix(elements: Elements) -> Tensor:
 
     With y down, r(a) maps (x, y) to (c x + s y, -s x + c y).
     """
-    cos, sin, mirror = turn_and_mirror(elements)
+    cos, sin, mirror = _turn_and_mirror(elements)
     return torch.stack([mirror * cos, sin, -mirror * sin, cos], -1).view(-1, 2, 2)
 
 
-def turn_and_mirror(elements: Elements) -> tuple[Tensor, Tensor, Tensor]:
+def _turn_and_mirror(elements: Elements) -> tuple[Tensor, Tensor, Tensor]:
     """Cosine and sine of the angle, exact at multiples of 90 degrees, and -1 for a mirror, else 1; (B,) float64.
 
     Angles are float32 values: only at multiples of 90 degrees is a cosine or sine below 1e-8.

@@ -52,13 +52,13 @@ def _preprocessing(known: Preprocessing, size: int, channels: int | None) -> Pre
 
 
 @torch.no_grad()
-def transfer(source: nn.Module, target: nn.Module, *, classifier: bool = True) -> tuple[str, ...]:
+def transfer(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
     """Copy the weights and statistics of `source` to `target`, which has the same layers.
 
     Args:
         source: a trained network.
-        target: a network of the same family, group and width; its number of classes and channels may differ.
-        classifier: whether the classifier is copied too, if it has the same size.
+        target: a network of the same family, group and width; its number of channels may differ, and its number of
+            classes: then its classifier stays as it is.
 
     Returns:
         Names of the tensors of `target` that were not copied.
@@ -76,7 +76,7 @@ def transfer(source: nn.Module, target: nn.Module, *, classifier: bool = True) -
     head = tuple(f"{name}." for name, module in target.named_modules() if module is _head(target))
     for key, tensor in own.items():
         found = given.get(key)
-        if head and key.startswith(head) and (not classifier or found is None or found.shape != tensor.shape):
+        if head and key.startswith(head) and (found is None or found.shape != tensor.shape):
             fresh.append(key)
         elif found is None:
             raise ModelError(f"the trained network has no {key!r}; {_MEND}")

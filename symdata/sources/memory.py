@@ -157,9 +157,15 @@ def _of_datasets(ref: Ref, value: Any, fit: Fit) -> Source:
 
 
 class ResizedSource:
-    """Another source with its images at one size."""
+    """Another source with its images at one size; raises SourceError if they have annotations, which have their own."""
 
     def __init__(self, source: Source, fit: Fit) -> None:
+        if hasattr(source, "annotation_schema"):
+            h, w = source.shape[1:]
+            raise refusal(source.ref, f"its annotations are for {h}x{w} images; open the source itself with that size=")
+        for name in ("extra_columns", "left_out_columns", "omitted"):
+            if hasattr(source, name):
+                setattr(self, name, getattr(source, name))
         self.source, self._fit = source, fit
         self.ref, self.name, self.classes, self.license = source.ref, source.name, source.classes, source.license
         self.fingerprint, self.revision, self.splits = source.fingerprint, source.revision, source.splits
@@ -186,7 +192,8 @@ def _checked(source: Source, fit: Fit) -> Source:
         if labels[split].shape != (count,) or labels[split].dtype.kind not in "iu":
             found = f"{labels[split].shape} {labels[split].dtype}"
             raise refusal(source.ref, f"the labels of split {split!r} are {found}, expected ({count},) int64")
-    check_labels(source.ref, tuple(source.classes), labels)
+    fewest = 1 if hasattr(source, "annotation_schema") else 2
+    check_labels(source.ref, tuple(source.classes), labels, fewest)
     return source if fit.shape(*source.shape[1:]) == source.shape[1:] else ResizedSource(source, fit)
 
 

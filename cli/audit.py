@@ -5,6 +5,7 @@ import re
 import click
 
 from cli.options.basic import Parsed, json_option, print_json
+from cli.options.model import code_option
 from symdata.errors import ShapeError
 
 MAX_SIZE = 4096
@@ -38,6 +39,7 @@ def _sizes(text: str) -> range:
 @click.option("--sizes", type=Parsed("sizes", _sizes), help="List the exact sizes of a range, as in 20..100.")
 @click.option("--group", help="Subgroup of d4 to analyse.  [that of its layers, else d4]")
 @click.option("--channels", type=click.IntRange(1, 4096), help="Of the input.  [those of the first convolution]")
+@code_option
 @click.option("--measure", is_flag=True, help="Measure the feature maps in float64 beside the prediction.")
 @click.option("--check", is_flag=True, help="Exit with 1 if it is not exact, with 3 if that is unknown.")
 @json_option
@@ -47,6 +49,7 @@ def command(
     sizes: range | None,
     group: str | None,
     channels: int | None,
+    arch: str | None,
     measure: bool,
     check: bool,
     as_json: bool,
@@ -74,7 +77,7 @@ def command(
     from zoo.measure.feature_error import checked_audit
     from zoo.references.opening import foreign, open_model
 
-    opened = open_model(model)
+    opened = open_model(model, arch=arch)
     size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
     if size is None and sizes is not None and check:
         raise click.UsageError("--check needs one size and --sizes gives many; add --size 32, or leave --check out.")

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli.options.basic import FILE, json_option, show
+from cli.options.model import code_option
 
 
 @click.command("degree")
@@ -13,8 +14,9 @@ from cli.options.basic import FILE, json_option, show
 @click.option("--data", help="A dataset folder to compare it with.  [the law that the model was trained on]")
 @click.option("--split", default="train", show_default=True, help="Of --data.")
 @click.option("--plot", type=FILE, help="Draw it into this PNG file.")
+@code_option
 @json_option
-def command(model: str, data: str | None, split: str, plot: Path | None, as_json: bool) -> None:
+def command(model: str, data: str | None, split: str, plot: Path | None, arch: str | None, as_json: bool) -> None:
     """Say how much of its symmetry a model has kept, beside what its data has.
 
     MODEL is a name of `symdata models`, a folder, user/repo of the Hub, or package.module:callable. The degree of a
@@ -33,7 +35,7 @@ def command(model: str, data: str | None, split: str, plot: Path | None, as_json
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise click.UsageError(f"--plot {str(plot)!r} is no picture; name it {str(plot.with_suffix('.png'))!r}.")
-    opened = open_model(model)
+    opened = open_model(model, arch=arch)
     law, classes = _of_data(data, split) if data is not None else (_of_config(opened.config), opened.classes)
     found = learned_degree(opened.model, opened.name, law, classes, _grids(opened.config))
     if plot is not None:

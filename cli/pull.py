@@ -5,14 +5,16 @@ from pathlib import Path
 import click
 
 from cli.options.basic import json_option, print_json
+from cli.options.model import code_option
 
 
 @click.command("pull")
 @click.argument("ref", metavar="USER/NAME[@REVISION]")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder.  [the NAME]")
 @click.option("--type", "kind", type=click.Choice(["model", "dataset"]), help="If both have that name.  [the model]")
+@code_option
 @json_option
-def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None:
+def command(ref: str, out: Path | None, kind: str | None, arch: str | None, as_json: bool) -> None:
     """Fetch a model or a dataset that symdata made, and check its files against their hashes.
 
     A revision is a branch, a tag or a commit. Files in the cache are not fetched again. A model need not be pulled to
@@ -31,10 +33,12 @@ def command(ref: str, out: Path | None, kind: str | None, as_json: bool) -> None
     place = out or Path(address.repo_id.split("/")[1])
     kind = kind or address.kind
     if kind == "dataset":
+        if arch is not None:
+            raise click.UsageError(f"--arch {arch} is for models, and a dataset has no network; leave it out.")
         folder = pull_dataset(ref, place)
     else:
         try:
-            folder, kind = pull_model(ref, place), "model"
+            folder, kind = pull_model(ref, place, arch=arch), "model"
         except NotOnHubError:
             if kind == "model":
                 raise

@@ -57,9 +57,10 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
     screen and paper; the numbers stand beside it as JSON.
 
     MODEL is what `symdata measure` takes: a bundled name, a folder, user/repo, hf:folder or hf:user/model, timm:name, a
-    .safetensors file with --arch, or package.module:callable; --weights and --arch are for one model alone. A MODEL
-    that is the JSON of an earlier report is not measured again: so pages are made anew, and models of several runs put
-    side by side. Of more than eight models the best eight are drawn.
+    .safetensors file with --arch, or package.module:callable. --weights is for one model alone; of several models,
+    --arch is the code of the folders that hold a network of your own. A MODEL that is the JSON of an earlier report is
+    not measured again: so pages are made anew, and models of several runs put side by side. Of more than eight models
+    the best eight are drawn.
 
     \b
       symdata report p4cnn_28.mnist-none p4cnn_27.mnist-none --data data/mnist
@@ -85,7 +86,8 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
 
 def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tuple[str | None, ...]:
     """The models for the page, after a check that nothing needed is missing; None is the network of --weights."""
-    if given["weights"] or given["arch"]:
+    own = given["arch"] and len(models) > 1 and any(map(_is_own, models))
+    if given["weights"] or (given["arch"] and not own):
         if len(models) > 1:
             raise click.UsageError(
                 "--weights and --arch are for one model; write a report of each, and then symdata report a.json b.json."
@@ -104,6 +106,14 @@ def _asked(models: tuple[str, ...], compare: bool, given: dict[str, Any]) -> tup
     if given["data"] is None and not all(_is_saved(model) for model in asked):
         raise click.UsageError("Missing option '--data': a dataset folder, or any source, as in --data data/mnist.")
     return asked
+
+
+def _is_own(model: str) -> bool:
+    """Whether a model folder holds a network of one's own."""
+    from zoo.models.own import is_own
+    from zoo.references.loading import info
+
+    return Path(model, "config.json").is_file() and is_own(info(model)["architecture"])
 
 
 def _is_saved(model: str | None) -> bool:
@@ -134,6 +144,8 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
 
     if not alone and not _is_bare(str(model)):
         given = given | dict.fromkeys(OWN)
+    if not alone and not _is_own(str(model)):
+        given = given | {"arch": None}
     opened = open_given_model(model, given)
     images = open_images(opened, given["data"], given)
     report = evaluate_given(opened, images, given)

@@ -1,4 +1,4 @@
-"""`symdata train`: a network of the zoo, a dataset folder: a model folder."""
+"""`symdata train`: a network of the zoo or of one's own, a dataset folder: a model folder."""
 
 import os
 from dataclasses import fields
@@ -30,7 +30,7 @@ OPTIONS = tuple(field.name for field in fields(TrainConfig) if field.name != "da
 @click.option("--dry-run", is_flag=True, help="Check data, network and --out, and print the plan; write nothing.")
 @json_option
 def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Train a network on a dataset folder.
+    """Train a network on a dataset folder: one of the zoo by its name, or your own as package.module:callable.
 
     Says before training whether the network is exactly equivariant at its size. Never opens the test split. Several
     processes share a run with `torchrun --nproc_per_node 2 -m symdata train ...`.
@@ -38,6 +38,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     \b
       symdata train mnist-none --model p4cnn_28
       symdata train mnist-none --model p4cnn_27 --symmetry so2@45~20 --augment-per batch --epochs 50
+      symdata train mnist-none --model mynet:build
       symdata train mnist-none --config p4cnn_28.mnist-none/recipe.yaml --seed 1
       symdata train --resume --out p4cnn_28.mnist-none
     """
@@ -45,7 +46,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
     from zoo.training.run_folder import check_folder
 
     given = {name: value for name, value in options.items() if value is not None}
-    fields = (read_recipe(recipe) if recipe is not None else {}) | given
+    fields = (read_recipe(recipe, given.get("model")) if recipe is not None else {}) | given
     if resume and recipe is None and "out" in given and not {"data", "model"} <= given.keys():
         fields = _recorded(given)
     for name, mend in (("data", "symdata train DATA"), ("model", "--model p4cnn_28")):
@@ -63,7 +64,7 @@ def command(recipe: str | None, overwrite: bool, resume: bool, dry_run: bool, as
         return
     folder = _train(plan, resume, overwrite, is_first)
     if is_first:
-        show(TrainedModel(folder, plan.config.data), as_json)
+        show(TrainedModel(folder, plan.config.data, plan.config.model if plan.own else None), as_json)
 
 
 def _recorded(given: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _recorded(given: dict[str, Any]) -> dict[str, Any]:
     from zoo.training.run_folder import recorded
 
     out = given["out"]
-    fields: dict[str, Any] = recorded(Path(out)) | given
+    fields: dict[str, Any] = recorded(Path(out), given.get("model")) | given
     data = fields.get("data")
     if "data" not in given and isinstance(data, str) and not Path(data).exists():
         mend = f"symdata train DATA --resume --out {out}"

@@ -40,6 +40,6 @@ if TYPE_CHECKING:
     from zoo.references.opening import open_model as open_model
     from zoo.training import DivergedError as DivergedError
     from zoo.training import TrainConfig as TrainConfig
-    from zoo.training import train as train
+    from zoo.training.one_call import train as train
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

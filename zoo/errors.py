@@ -15,6 +15,16 @@ class ModelError(SymdataError):
     """
 
 
+class CodeNeededError(ModelError):
+    """A model whose network is made by code that nobody has named.
+
+    Example:
+        >>> from zoo.models.own import OwnArchitecture
+        >>> print(OwnArchitecture("Net", "mynet:build").needs_code("mine"))
+        'mine' is a network of somebody's own: its class Net was made by mynet:build, and the folder has no code; ...
+    """
+
+
 def describe_error(error: BaseException) -> str:
     """An exception in one line: the text of one of ours, the type and the text of any other.
 

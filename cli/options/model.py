@@ -27,7 +27,11 @@ GROUP = Parsed("group", _finite_group)
 
 MODEL_OPTIONS = (
     click.option("--weights", type=FILE, help="Your own, as safetensors, or their .safetensors.index.json."),
-    click.option("--arch", help="The network of --weights: package.module:callable, or a name of `symdata models`."),
+    click.option(
+        "--arch",
+        help="The network of --weights: package.module:callable, or a name of `symdata models`; or the code of MODEL, "
+        "if that is the folder of a network of your own.",
+    ),
     click.option("--size", type=click.IntRange(1, 4096), help="Side of its input in pixels.  [the model's own]"),
     click.option("--mean", type=TYPES["reals"], help="Of its input, of values in [0, 1].  [the model's own]"),
     click.option("--std", type=TYPES["reals"], help="As --mean.  [the model's own]"),
@@ -36,6 +40,9 @@ MODEL_OPTIONS = (
 )
 """What a model may not say about itself."""
 
+
+code_option = click.option("--arch", help="The code of a network of your own: package.module:callable.")
+"""For commands that take a model folder and no weights."""
 
 model_options = add_options(MODEL_OPTIONS)
 """Adds the options that `open_given_model` reads, but for --device."""

@@ -36,7 +36,7 @@ MAY_IMPORT = {
         "preprocessing": "errors files",
         "layers": "errors",
         "exactness": "errors layers",
-        "models": "errors files inference layers preprocessing",
+        "models": "errors exactness files inference layers preprocessing",
         "evidence": "errors layers",
         "objectives": "errors evidence layers models",
         "inference": "errors exactness layers preprocessing",

@@ -16,6 +16,7 @@ from zoo.checkpoint.manifest import innermost
 from zoo.errors import ModelError
 from zoo.evaluation.report import Report, percent
 from zoo.measure.estimates import Rate
+from zoo.models.own import OwnArchitecture, is_own
 
 LICENSES = (
     "afl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-4.0",
@@ -54,11 +55,16 @@ def render_card(
     report = None if evaluation is None else Report.from_dict(evaluation)
     filters = {"plain": plain, "line": _line, "numbers": _numbers}
     ref = repo or "PATH"
+    code = _code(config)
+    arch = f" --arch {code}" if code else ""
     try:
         front = _front(config, report, dataset, license or _inherited(config))
         return template("model.md.j2", filters, keep_trailing_newline=True).render(
             front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf),
             ref=ref,
+            arch=arch,
+            code=code,
+            outcome=_outcome(config["exactness"]),
             config=config,
             pooled=bool(innermost(config["architecture"]).get("coset_pool")),
             learned=list(_learned(config["exactness"].get("learned"), config["group"])),
@@ -66,7 +72,7 @@ def render_card(
             report=report,
             rows=[] if report is None else list(_rows(report)),
             alt="" if report is None else plain(_alt(report)),
-            again=None if report is None else _again(report, ref),
+            again=None if report is None else _again(report, ref, code),
             facts=[(key, _shown(value)) for key, value in _facts(config, dataset).items() if value is not None],
             shown_classes=SHOWN_CLASSES,
         )
@@ -91,7 +97,7 @@ def _front(
 ) -> dict[str, Any]:
     """The YAML head of the card, which the Hub reads."""
     exactness = config["exactness"]
-    kind = () if not exactness["tied"] else ("exact",) if exactness["exact"] else ("approximate",)
+    kind = () if not exactness["tied"] else (_outcome(exactness),)
     front: dict[str, Any] = {
         "library_name": "symdata",
         "license": license,
@@ -107,6 +113,18 @@ def _front(
         linked = dataset if on_training_data(config, report) else None
         front["model-index"] = [{"name": _line(config["name"]), "results": [_result(config["group"], report, linked)]}]
     return front
+
+
+def _outcome(exactness: Mapping[str, Any]) -> str:
+    """`exact`, `approximate` or `unknown`; older records have the first two alone."""
+    return str(exactness.get("outcome", "exact" if exactness["exact"] else "approximate"))
+
+
+def _code(config: Mapping[str, Any]) -> str | None:
+    """What makes a network of somebody's own, as a text to be pasted; None for a network of the zoo."""
+    if not is_own(config["architecture"]):
+        return None
+    return OwnArchitecture.from_dict(config["architecture"]).code or "package.module:callable"
 
 
 def _result(group: str, report: Report, dataset: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -194,7 +212,7 @@ def _alt(report: Report) -> str:
     )
 
 
-def _again(report: Report, ref: str) -> str | None:
+def _again(report: Report, ref: str, code: str | None) -> str | None:
     """The command that repeats the evaluation; None for angles that no option gives."""
     name, split = _data(report)
     angles = () if report.curve is None else report.curve.angles
@@ -202,6 +220,7 @@ def _again(report: Report, ref: str) -> str | None:
         return None
     words = ["symdata", "evaluate", ref, "--data", name, "--limit", str(report.count)]
     for option, value, usual in (
+        ("--arch", code, None),
         ("--split", split, "test"),
         ("--elements", report.group, "d4"),
         ("--angles", len(angles), 36),

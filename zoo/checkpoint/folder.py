@@ -21,10 +21,14 @@ from symdata import __version__
 from zoo.checkpoint.atomic_write import write_files
 from zoo.checkpoint.golden import check_golden, golden_noise, golden_tensors
 from zoo.checkpoint.manifest import EVALUATION_LIMIT, FORMAT, check_fields, quoted, read_config, read_json, sealed
+from zoo.checkpoint.own_network import check_attributes, own_copy, read_own
 from zoo.checkpoint.tensors import load_strictly, read_tensors, serialised
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, PICTURE, WEIGHTS
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.code import Arch
+from zoo.models.own import OwnArchitecture, is_own, own_group, zoo_architecture
+from zoo.models.registry import build, export, needs
 from zoo.preprocessing import Preprocessing
 
 PER_PARAMETER = 8
@@ -41,18 +45,21 @@ def save_checkpoint(
     training: Mapping[str, Any],
     dataset: Mapping[str, Any],
     golden_images: Tensor | None = None,
+    own: OwnArchitecture | None = None,
 ) -> Path:
     """Write a model folder. It replaces a model that is there already, whose evaluation is removed.
 
     Args:
         folder: where; a crash leaves it whole, or without config.json.
-        model: made by `zoo.create`; it is not changed.
+        model: any classifier; it is not changed. One that `zoo.create` made is loaded by its folder alone; any other
+            is a network of one's own, whose code is named again when it is loaded.
         name: of the checkpoint, for example `p4cnn_28.mnist-none`.
         preprocessing: from uint8 images to what the model takes.
         classes: a name for every logit.
         training: how it was trained, as plain data.
         dataset: what it was trained on, as plain data.
         golden_images: normalised float32 (n, C, H, W), of which the first 8 are kept; by default noise.
+        own: how config.json describes a network of one's own; by default by its class.
 
     Raises:
         ModelError: if the parts do not fit each other, or the folder cannot be written.
@@ -67,17 +74,15 @@ def save_checkpoint(
     """
     from zoo.checkpoint.card import render_card
     from zoo.exactness.record import exactness_record
-    from zoo.models.registry import export
 
     plain = export(model)
-    architecture = getattr(plain, "architecture", None)
-    if not architecture:
-        raise ModelError(
-            f"{type(model).__name__} cannot be saved: it was not made by name; make it with zoo.create(name)"
-        )
-    weights = {key: value.detach().cpu() for key, value in plain.state_dict().items()}
-    twin = _rebuilt(architecture)
-    load_strictly(twin, weights, f"the state of {name!r}")
+    architecture = None if own is not None else zoo_architecture(plain)
+    if architecture is None:
+        architecture, (twin, weights) = (own or OwnArchitecture(type(model).__name__)).to_dict(), own_copy(model)
+    else:
+        weights = {key: value.detach().cpu() for key, value in plain.state_dict().items()}
+        twin = _rebuilt(architecture)
+        load_strictly(twin, weights, f"the state of {name!r}")
     images = golden_noise(preprocessing) if golden_images is None else golden_images
     golden = golden_tensors(twin, images, preprocessing, len(classes), name)
     tensors = {WEIGHTS: serialised(weights), GOLDEN: serialised(golden)}
@@ -88,7 +93,7 @@ def save_checkpoint(
             "library_name": "symdata",
             "name": name,
             "architecture": architecture,
-            "group": str(plain.group),
+            "group": _group(twin),
             "input_size": [preprocessing.size, preprocessing.size],
             "preprocessing": preprocessing.to_dict(),
             "classes": list(classes),
@@ -105,11 +110,19 @@ def save_checkpoint(
     return Path(folder)
 
 
-def read_checkpoint(folder: Path | str) -> OpenedModel:
+def read_checkpoint(folder: Path | str, arch: Arch | None = None) -> OpenedModel:
     """Read a model folder; `ModelError` unless every file is as it was written and the golden logits come out.
 
     A folder of unknown origin cannot ask for memory: the bounds of `zoo.models.registry.build` hold, the weights are
     counted before the network is built, and its largest feature map, for one image, has at most 2**28 numbers (1 GiB).
+    Nor can it run code: a network of somebody's own is made by `arch`, and its weights are those of that network.
+
+    Args:
+        folder: what `save_checkpoint` wrote.
+        arch: of a network of one's own: `package.module:callable`, a callable or a module, which is copied.
+
+    Raises:
+        CodeNeededError: for a network of one's own, without `arch`.
 
     Returns:
         The model in eval mode on the CPU, with the attributes `preprocessing`, `classes` and `config`, and the same
@@ -120,26 +133,43 @@ def read_checkpoint(folder: Path | str) -> OpenedModel:
         >>> read_checkpoint(bundled_folder("p4cnn_28.mnist-none"))
         OpenedModel('p4cnn_28.mnist-none', 24,810 parameters, 28x28 pixels, 10 classes)
     """
-    from zoo.models.registry import needs
-
     folder = Path(folder)
-    config, path = read_config(folder), folder / WEIGHTS
+    config, classes = (found := read_config(folder)), tuple(found["classes"])
     try:
         preprocessing = Preprocessing.from_dict(config["preprocessing"])
-        parameters = needs(config["architecture"], preprocessing.size).parameters
+        own = OwnArchitecture.from_dict(config["architecture"]) if is_own(config["architecture"]) else None
+        parameters = 0 if own else needs(config["architecture"], preprocessing.size).parameters
     except ModelError as error:
         raise ModelError(f"{str(folder / CONFIG)!r} describes no model: {error}") from None
-    # Before the network is built: whoever asks for much memory must have sent as much.
-    weights = read_tensors(path, expected=config["weights"]["sha256"], limit=PER_PARAMETER * parameters)
-    if (numbers := sum(tensor.numel() for tensor in weights.values())) < parameters:
-        raise ModelError(f"{str(path)!r} holds {numbers:,} numbers, and its network has {parameters:,}; get it again")
-    model = _rebuilt(config["architecture"])
-    load_strictly(model, weights, repr(str(path)))
+    weights, expected = folder / WEIGHTS, config["weights"]["sha256"]
+    if own is not None:
+        if arch is None:
+            raise own.needs_code(config["name"])
+        model = read_own(arch, len(classes), preprocessing.channels, weights, expected)
+    elif arch is not None:
+        raise ModelError(f"{config['name']!r} is a network of the zoo and made by its name; leave out the code {arch}")
+    else:
+        model = _read_network(config["architecture"], parameters, weights, expected)
     _check_facts(folder, config, model, preprocessing)
-    classes = tuple(config["classes"])
     check_golden(model, folder / GOLDEN, config["golden"]["sha256"], preprocessing, len(classes))
     attach_metadata(model, preprocessing, classes, config)
     return OpenedModel(model, preprocessing, classes, config["name"], config, trained=True)
+
+
+def _read_network(architecture: Any, parameters: int, path: Path, expected: str) -> nn.Module:
+    """The network of the zoo with the weights in `path`, in eval mode."""
+    # Before the network is built: whoever asks for much memory must have sent as much.
+    weights = read_tensors(path, expected=expected, limit=PER_PARAMETER * parameters)
+    if (numbers := sum(tensor.numel() for tensor in weights.values())) < parameters:
+        raise ModelError(f"{str(path)!r} holds {numbers:,} numbers, and its network has {parameters:,}; get it again")
+    model = _rebuilt(architecture)
+    load_strictly(model, weights, repr(str(path)))
+    return model
+
+
+def _group(model: nn.Module) -> str:
+    """The group of a network; of one's own, that which ties its weights."""
+    return own_group(model) if zoo_architecture(model) is None else str(model.group)
 
 
 def refresh_card(folder: Path | str) -> Path:
@@ -201,7 +231,12 @@ def _json(value: Any) -> str:
 def attach_metadata(
     model: nn.Module, preprocessing: Preprocessing, classes: tuple[str, ...], config: dict[str, Any]
 ) -> None:
-    """Set the attributes of a model that are needed to use it: `preprocessing`, `classes`, `config`."""
+    """Set the attributes of a model that are needed to use it: `preprocessing`, `classes`, `config`.
+
+    Raises:
+        ModelError: if it has others of that name.
+    """
+    check_attributes(model)
     for name, value in (("preprocessing", preprocessing), ("classes", classes), ("config", config)):
         setattr(model, name, value)
 
@@ -209,7 +244,7 @@ def attach_metadata(
 def _check_facts(folder: Path, config: Mapping[str, Any], model: nn.Module, preprocessing: Preprocessing) -> None:
     """`ModelError` if config.json contradicts the network."""
     for key, stated, actual in (
-        ("group", config["group"], str(model.group)),
+        ("group", config["group"], _group(model)),
         ("input_size", config["input_size"], [preprocessing.size, preprocessing.size]),
         ("weights.parameters", config["weights"]["parameters"], sum(p.numel() for p in model.parameters())),
     ):
@@ -222,8 +257,6 @@ def _check_facts(folder: Path, config: Mapping[str, Any], model: nn.Module, prep
 
 def _rebuilt(architecture: Any) -> nn.Module:
     """A network of this architecture with random weights, in eval mode; torch's global generator is not changed."""
-    from zoo.models.registry import build
-
     with torch.random.fork_rng(devices=[]):
         model: nn.Module = build(architecture)
         return model.eval()

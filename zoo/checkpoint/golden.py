@@ -1,14 +1,14 @@
 """Golden logits: some inputs and what the model answers to them, so that every copy of it can be checked."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from zoo.checkpoint.largest_map import largest_map
 from zoo.checkpoint.tensors import read_tensors, short
 from zoo.errors import ModelError
+from zoo.exactness.tracer import FAILURES
 from zoo.preprocessing import Preprocessing
 
 GOLDEN_IMAGES = 8
@@ -50,10 +50,8 @@ def golden_tensors(
 
 
 def _logits(model: nn.Module, images: Tensor) -> Tensor:
-    from zoo.models.registry import needs
-
-    size, architecture = images.shape[-1], cast(Mapping[str, Any], model.architecture)
-    largest = needs(architecture, size).largest_map
+    size = images.shape[-1]
+    largest = largest_map(model, images.shape[1], size)
     if largest > LARGEST_MAP:
         raise ModelError(
             f"on an image of {size} pixels {type(model).__name__} has a feature map of {largest:,} numbers, at most "
@@ -62,7 +60,7 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         try:
             return torch.cat([model(part) for part in torch.split(images, max(1, LARGEST_MAP // largest))])
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except FAILURES as error:
             reason = short(error, 300)
             raise ModelError(f"{type(model).__name__} cannot run on images {tuple(images.shape)}: {reason}") from None
 

@@ -5,6 +5,7 @@ sent the folder is loaded strictly, so a folder that cannot be loaded is not pub
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,8 @@ from zoo.checkpoint.manifest import read_config
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, DATASET, EVALUATION, GOLDEN, METRICS, PICTURE, RECIPE, WEIGHTS
 from zoo.hub.snapshot import read_snapshot
+from zoo.models.code import Arch
+from zoo.models.own import OwnArchitecture, is_own
 
 RESULTS = ".eval_results/symdata.yaml"
 """The file in which the Hub looks for results on its datasets."""
@@ -38,12 +41,13 @@ def push(
     dataset: str | None = None,
     license: str | None = None,
     dry_run: bool = False,
+    arch: Arch | None = None,
     **parts: Any,
 ) -> Published:
     """Publish a model as `user/name`, in one commit; files that are there already and unchanged are not sent again.
 
     Args:
-        model: a model folder; or a module made by `zoo.create` or `zoo.load`.
+        model: a model folder; or a module, as `zoo.create` or `zoo.load` return it, or a network of your own.
         repo_id: `user/name`; the repository is created if there is none.
         private: whether a repository that is created now is private.
         tag: a name for the uploaded revision, such as `v1`.
@@ -52,6 +56,7 @@ def push(
             manifest must be the one in config.json. Card and results then link to it.
         license: of the weights, an identifier of the Hub such as `mit`; None: that of the training data, or `unknown`.
         dry_run: check everything here and return what would be sent, without asking the Hub anything.
+        arch: of the folder of a network of your own: its code, as for `zoo.load`; needed to check the golden logits.
         parts: of a module, what `zoo.save_checkpoint` needs beside it; by default what `zoo.load` has found.
 
     Raises:
@@ -70,12 +75,14 @@ def push(
     if isinstance(model, nn.Module):
         with TemporaryDirectory() as temporary:
             folder = save_checkpoint(Path(temporary) / "model", model, **_parts(model, parts))
-            return push(folder, repo_id, dataset=dataset, license=license, **options)
+            own = is_own(read_config(folder)["architecture"])
+            options |= {"dataset": dataset, "license": license, "arch": model if own else None}
+            return push(folder, repo_id, **options)
     if parts:
         raise ModelError(
             f"{next(iter(parts))} is given for a folder, which has its own; give a module, or leave it out"
         )
-    config = read_checkpoint(model).config
+    config = read_checkpoint(model, arch).config
     message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
     files = _files(Path(model), config, address.repo_id, license, dataset)
     return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)
@@ -101,6 +108,8 @@ def _parts(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(config, Mapping) and {"name", "training", "dataset"} <= config.keys():
         parts |= {key: config[key] for key in ("name", "training", "dataset")}
         parts |= {"preprocessing": model.preprocessing, "classes": model.classes}
+        if is_own(config.get("architecture")):
+            parts["own"] = OwnArchitecture.from_dict(config["architecture"])
     parts |= given
     if missing := [key for key in ("name", "preprocessing", "classes") if key not in parts]:
         raise ModelError(
@@ -124,12 +133,13 @@ def _linked(ref: str, config: Mapping[str, Any]) -> dict[str, str]:
     return {"id": asked.repo_id, "revision": folder.name}
 
 
-def pull(ref: str, out: Path | str) -> Path:
+def pull(ref: str, out: Path | str, *, arch: Arch | None = None) -> Path:
     """Fetch a model from the Hub into a new folder, after loading it strictly.
 
     Args:
         ref: `user/name` or `user/name@revision`.
         out: where; nothing must be there.
+        arch: of a network of somebody's own: its code, as for `zoo.load`.
 
     Raises:
         ModelError: if it is no model of symdata, or damaged.
@@ -144,7 +154,7 @@ def pull(ref: str, out: Path | str) -> Path:
     """
     address = Address.parse(ref)
     folder = snapshot(address, PARTS)
-    read_snapshot(folder, address, read_checkpoint)
+    read_snapshot(folder, address, partial(read_checkpoint, arch=arch))
     return place(folder, PARTS, Path(out))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo.errors import ModelError
+from zoo.errors import CodeNeededError, ModelError
 from zoo.files import CONFIG
 
 if TYPE_CHECKING:
@@ -21,5 +21,7 @@ def read_snapshot(folder: Path, address: "Address", read: Callable[[Path], T]) -
         )
     try:
         return read(folder)
+    except CodeNeededError:  # nothing is wrong with the repository
+        raise
     except ModelError as error:
         raise ModelError(f"{error} (from the Hub: {str(address)!r}; to fetch it anew: {address.clear})") from None

@@ -18,6 +18,7 @@ from zoo.files import bundled
 from zoo.models.averaged import COPIES, FORM, AveragedSpec, InvarianceAverage
 from zoo.models.family import families
 from zoo.models.names import ModelName
+from zoo.models.own import is_own
 from zoo.models.spec import NetworkSpec
 from zoo.models.steerable import export as export_steerable
 
@@ -152,6 +153,8 @@ def needs(architecture: Mapping[str, Any], size: int) -> Needs:
 def _read(architecture: Mapping[str, Any]) -> NetworkSpec | AveragedSpec:
     if isinstance(architecture, Mapping) and architecture.get("form") == FORM:
         return AveragedSpec.from_dict(architecture)
+    if is_own(architecture):
+        raise ModelError("the architecture is of a network of somebody's own; give its code to zoo.load, as arch=")
     return NetworkSpec.from_dict(architecture)
 
 

@@ -1,10 +1,8 @@
-"""Image classifiers of other libraries with our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`, escnn.
+"""Image classifiers of other libraries with our interface: `hf:user/model`, `hf:folder`, `timm:resnet18`.
 
     hf:    any AutoModelForImageClassification of transformers, from the Hub or a folder, with its own image processor.
            Weights are read from safetensors only, and no code of a repository runs.
     timm:  any model of timm by name, pretrained, with the size, mean and std that timm gives for it.
-    escnn  a module of typed fields, made by a function of the user: its images are given their type, its outputs are
-           plain tensors.
 
 Neither library is needed for anything else; if one is missing, the error gives the line that installs it.
 """
@@ -22,7 +20,6 @@ from torch import Tensor, nn
 
 from symdata.installation.hints import install_line
 from zoo.errors import ModelError
-from zoo.exactness.model_groups import is_typed
 from zoo.inference.opened_model import OpenedModel
 from zoo.preprocessing import Preprocessing
 
@@ -87,23 +84,6 @@ class Logits(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(pixel_values=images).logits
         return logits
-
-
-class Untyped(nn.Module):
-    """A module of escnn, as images (B, C, H, W) to logits (B, classes)."""
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, images: Tensor) -> Tensor:
-        out: Tensor = self.net(self.net.in_type(images)).tensor
-        return out.flatten(1) if out.shape[2:].numel() == 1 else out
-
-
-def untyped(module: nn.Module) -> nn.Module:
-    """A module of escnn, wrapped so that it takes and returns plain tensors; any other module as it is."""
-    return Untyped(module) if is_typed(module) else module
 
 
 def _transformers(ref: str, place: str) -> OpenedModel:

@@ -1,6 +1,7 @@
 """`zoo.evaluate`: any model and any images, by reference or as they are, to one report."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def evaluate(
         ...
         Feature maps agree with the prediction.
     """
-    opened = open_model(model) if isinstance(model, str | Path) else OpenedModel.of(model)
+    opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
     preprocessing = opened.require_preprocessing()
     if isinstance(data, str | Path):
         images = open_images(data, split, preprocessing, limit)

@@ -150,7 +150,7 @@ def _trained_row(name: str, config: Mapping[str, Any], weights: str) -> dict[str
         "name": name, "group": config["group"], "size": config["input_size"][0], "phi": max(exactness["phi"]),
         "classes": len(config["classes"]), "channels": len(config["preprocessing"]["mean"]),
         "width": architecture.get("width"), "parameters": config["weights"]["parameters"],
-        "exact": exactness["exact"], "weights": weights,
+        "exact": None if exactness.get("outcome") == "unknown" else exactness["exact"], "weights": weights,
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ With SYMDATA_HUB_NAMESPACE=user in the environment, the name of a trained model 
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ from zoo.errors import ModelError
 from zoo.files import CONFIG, GOLDEN, NAME, WEIGHTS, bundled, bundled_folder, is_bundled
 from zoo.hub.snapshot import read_snapshot
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.code import Arch
 from zoo.references.transfer import transferred
 
 if TYPE_CHECKING:
@@ -38,7 +40,12 @@ _MEND = "give a name of `symdata models`, a folder, or user/repo@revision"
 
 
 def load(
-    ref: str | Path, *, num_classes: int | None = None, in_chans: int | None = None, device: str = "cpu"
+    ref: str | Path,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    arch: Arch | None = None,
+    device: str = "cpu",
 ) -> nn.Module:
     """Load a trained model; its hashes and golden logits are checked.
 
@@ -47,6 +54,8 @@ def load(
         num_classes: another number of logits than it was trained for: the classifier is then new, the rest is kept.
             0 leaves the classifier out, and the output is its features (B, num_features).
         in_chans: another number of channels of the images; see `zoo.create`.
+        arch: of a network of your own, whose folder has no code: `package.module:callable`, a callable or a module,
+            which is copied. A callable gets `num_classes` and `in_chans` if it has such parameters.
         device: where the model is moved.
 
     Returns:
@@ -67,7 +76,7 @@ def load(
         >>> load("p4cnn_28.mnist-none", num_classes=0)(model.preprocessing(images)).shape
         torch.Size([2, 10])
     """
-    trained = read_trained(ref)
+    trained = read_trained(ref, arch)
     if num_classes is None and in_chans is None:
         return on_device(trained.model, device)
     return on_device(transferred(trained, num_classes=num_classes, in_chans=in_chans), device)
@@ -85,9 +94,9 @@ def info(ref: str | Path) -> dict[str, Any]:
     return _read(ref, (CONFIG,), read_config)
 
 
-def read_trained(ref: str | Path) -> OpenedModel:
+def read_trained(ref: str | Path, arch: Arch | None = None) -> OpenedModel:
     """A trained model with everything that is known about it; refuses what `load` refuses."""
-    return _read(ref, (CONFIG, WEIGHTS, GOLDEN), read_checkpoint)
+    return _read(ref, (CONFIG, WEIGHTS, GOLDEN), partial(read_checkpoint, arch=arch))
 
 
 def _read(ref: str | Path, files: tuple[str, ...], read: Callable[[Path], T]) -> T:
@@ -110,6 +119,7 @@ def find(ref: str | Path) -> "Path | Address":
     Raises:
         ModelError: if there is neither, with the nearest names.
     """
+    ref = Path(ref) if isinstance(ref, os.PathLike) else ref
     text = str(ref)
     try:
         # A folder goes first: `symdata train` may have written one here under the name of a bundled model.

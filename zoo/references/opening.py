@@ -1,33 +1,25 @@
 """Any model that a command is given: trained, untrained, or somebody's own network with or without weights."""
 
-import importlib
-import inspect
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from symdata.errors import SymdataError
-from symdata.installation.lie_learn import stand_in
 from zoo.checkpoint.sharded import INDEX, is_index, read_weights
 from zoo.checkpoint.tensors import PICKLES, load_strictly
-from zoo.errors import ModelError, describe_error
+from zoo.errors import ModelError
 from zoo.exactness.tracer import input_channels
 from zoo.files import bundled
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.code import called, is_code
+from zoo.models.code import foreign as foreign
 from zoo.preprocessing import Preprocessing
-from zoo.references.adapters import adapt, is_adapted, untyped
+from zoo.references.adapters import adapt, is_adapted
 from zoo.references.loading import network_name, read_trained
 
 Numbers = float | tuple[float, ...]
-
-_CALLABLE = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
 def open_model(
@@ -47,7 +39,8 @@ def open_model(
             `package.module:callable`, which is called without arguments, or is a module itself. The current folder is
             on the path.
         weights: a safetensors file that fits the model exactly, or the `.safetensors.index.json` of several.
-        arch: the network that `weights` are for, as a zoo name or `package.module:callable`; instead of `ref`.
+        arch: the network that `weights` are for, as a zoo name or `package.module:callable`, instead of `ref`; or the
+            code of a network of your own in the folder `ref`.
         size: side in pixels of the images that the model takes; by default what is known about it.
         mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
             known about it.
@@ -63,8 +56,9 @@ def open_model(
         >>> open_model("p4cnn_28").trained
         False
     """
+    ref = Path(ref) if isinstance(ref, PathLike) else ref
     ref, weights = _network_and_weights(ref, weights, arch)
-    opened = _open(ref)
+    opened = _open(ref, None if weights else arch)
     if weights is not None:
         load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
         opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
@@ -90,6 +84,8 @@ def _network_and_weights(
         return ref, weights
     if ref is not None and weights is None and (is_index(ref) or Path(ref).suffix in (".safetensors", *PICKLES)):
         ref, weights = None, ref
+    if weights is None and ref is not None and not is_code(str(ref)) and not is_adapted(str(ref)):
+        return ref, None  # the folder of a network of one's own, and its code
     if weights is None:
         raise ModelError(f"--arch {arch} asks for weights; add --weights FILE.safetensors, or give {arch} as the model")
     if ref is not None and str(ref) != arch:
@@ -97,15 +93,15 @@ def _network_and_weights(
     return arch, weights
 
 
-def _open(ref: str | Path) -> OpenedModel:
+def _open(ref: str | Path, arch: str | None) -> OpenedModel:
     text = str(ref)
     if is_adapted(text):
         with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
             return adapt(text)
-    if match := _CALLABLE.fullmatch(text):
-        return OpenedModel(_called(match["module"], match["name"], text).eval(), name=text)
+    if is_code(text):
+        return OpenedModel(called(text).eval(), name=text)
     if text not in bundled() and not Path(text).exists():
-        if (name := network_name(text)) is not None and name.data is None:
+        if (name := network_name(text)) is not None and name.data is None and arch is None:
             from zoo.models.registry import create
 
             return OpenedModel(create(text).eval(), name=text, size=name.size)
@@ -113,7 +109,7 @@ def _open(ref: str | Path) -> OpenedModel:
             raise ModelError(f"{text!r} is no model; write package.module:callable, for example mynet:build")
     if text.endswith(".py") and Path(text).is_file():
         raise ModelError(_is_python(Path(text)))
-    return read_trained(ref)
+    return read_trained(ref, arch)
 
 
 def _is_python(path: Path) -> str:
@@ -151,81 +147,3 @@ def _for_channels(model: nn.Module, preprocessing: Preprocessing | None) -> Prep
     if channels != 3:
         return preprocessing
     return replace(preprocessing, mean=3 * preprocessing.mean, std=3 * preprocessing.std)
-
-
-def _called(module: str, name: str, text: str) -> nn.Module:
-    """The network that `module:name` is or makes."""
-    target: Any = _imported(module, text)
-    for part in name.split("."):
-        if not hasattr(target, part):
-            public = ", ".join(
-                key for key in vars(target) if not key.startswith("_") and callable(getattr(target, key))
-            )
-            raise ModelError(f"{text!r}: {module!r} has no {part!r}; it has {public[:200] or 'nothing to call'}")
-        target = getattr(target, part)
-    made = target if isinstance(target, nn.Module) else _made(target, text)
-    if not isinstance(made, nn.Module):
-        raise ModelError(f"{text!r} returned {type(made).__name__}, expected a torch.nn.Module; return the network")
-    return untyped(made)
-
-
-def _imported(module: str, text: str) -> Any:
-    if find_spec("escnn") is not None:
-        stand_in()  # escnn does not import without lie_learn
-    try:
-        with _here(), foreign(f"{text!r} cannot be imported", f"mend {module.replace('.', '/')}.py"):
-            return importlib.import_module(module)
-    except ModelError as error:
-        cause = error.__cause__
-        if isinstance(cause, ModuleNotFoundError) and cause.name:
-            raise ModelError(_absent(module, cause.name, text)) from cause
-        raise
-
-
-def _absent(module: str, missing: str, text: str) -> str:
-    if module != missing and not module.startswith(f"{missing}."):
-        return f"{text!r} cannot be imported: it needs {missing!r}; pip install {missing}"
-    return (
-        f"{text!r}: there is no module {missing!r} in {str(Path.cwd())!r} or among the installed packages; "
-        "run the command in the folder of the file, or install the package"
-    )
-
-
-def _made(target: Any, text: str) -> Any:
-    if not callable(target):
-        raise ModelError(f"{text!r} is {type(target).__name__}, expected a torch module or a function that makes one")
-    try:
-        inspect.signature(target).bind()
-    except TypeError as error:
-        raise ModelError(
-            f"{text!r} cannot be called without arguments ({error}); name a function that fills them in, "
-            "as in def build(): return Net(...)"
-        ) from None
-    except ValueError:  # some callables have no signature to look at
-        pass
-    with _here(), foreign(f"{text!r} failed when it was called", "mend that function"):
-        return target()
-
-
-@contextmanager
-def foreign(what: str, mend: str) -> Iterator[None]:
-    """Run somebody else's code: whatever it raises becomes a ModelError, and what it prints goes to stderr."""
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except SymdataError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"{what}: {describe_error(error)}; {mend}") from error
-
-
-@contextmanager
-def _here() -> Iterator[None]:
-    """Put the current folder first on the path, as `python -m` does, while somebody's code is imported and called."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        if here in sys.path:
-            sys.path.remove(here)

@@ -11,6 +11,7 @@ from zoo.errors import ModelError
 from zoo.inference.opened_model import OpenedModel
 from zoo.models import registry
 from zoo.models.names import ModelName
+from zoo.models.own import zoo_architecture
 from zoo.preprocessing import Preprocessing
 
 logger = logging.getLogger("zoo")
@@ -24,7 +25,7 @@ def transferred(source: OpenedModel, *, seed: int | None = None, **facts: Any) -
         seed: of the fresh weights.
         facts: as for `zoo.models.registry.variant`: `name`, `num_classes`, `in_chans`, ...
     """
-    architecture = getattr(source.model, "architecture", None)
+    architecture = zoo_architecture(source.model)
     if not architecture:
         raise ModelError(f"{source.name!r} was not made by zoo.create, so no network like it can be made")
     network = registry.variant(architecture, seed=seed, **facts)

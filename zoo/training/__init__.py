@@ -6,6 +6,8 @@ loop.py        the loop                                schedule.py optimiser and
 state.py       weights and history                     meter.py    loss and accuracy
 run_folder.py  the folder while it runs, resuming      record.py   what config.json holds of the training
 engine.py      accelerate                              result.py   a finished model, for a person
+own_network.py a network of the user's own             history.py  its losses, epoch by epoch
+one_call.py    `zoo.train`
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
     from zoo.training.config import TrainConfig as TrainConfig
+    from zoo.training.history import TrainingHistory as TrainingHistory
     from zoo.training.loop import train as train
     from zoo.training.meter import DivergedError as DivergedError
     from zoo.training.plan import TrainingPlan as TrainingPlan

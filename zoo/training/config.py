@@ -55,7 +55,18 @@ class TrainConfig(PlainData):
     """
 
     data: str = declare(MISSING, text(), "A dataset folder by `symdata make`; its test split is never opened.")
-    model: str = declare(MISSING, text(), "Name with the input size in pixels: p4cnn_28; `symdata models` lists them.")
+    model: str = declare(
+        MISSING,
+        text(),
+        "Name with the input size in pixels: p4cnn_28; `symdata models` lists them. Or your own network: "
+        "package.module:callable.",
+    )
+    size: int | None = declare(
+        None,
+        whole(1, 4096),
+        "Side of the input in pixels, of a network of your own.",
+        none="that in the name, or of the dataset",
+    )
     init: str | None = declare(
         None,
         text(),

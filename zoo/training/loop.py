@@ -198,6 +198,7 @@ def _publish(plan: TrainingPlan, state: TrainingState) -> None:
         training=training_record(plan, state),
         dataset=dataset_record(plan),
         golden_images=golden_images(plan),
+        own=plan.own,
     )
 
 

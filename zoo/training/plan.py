@@ -14,7 +14,9 @@ from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device
 from zoo.exactness.audits import Audit, audit
+from zoo.models.code import Arch
 from zoo.models.names import ModelName
+from zoo.models.own import GIVEN, OwnArchitecture
 from zoo.models.registry import create, export, seeded
 from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
@@ -22,6 +24,7 @@ from zoo.references.loading import read_trained
 from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
+from zoo.training.own_network import check_choices, described, input_size, is_own_model, own_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class TrainingPlan(Result):
     """With its initial weights, on the CPU."""
     audit: Audit
     """Whether it is exactly equivariant at its size: known before any training."""
+    own: OwnArchitecture | None = None
+    """How config.json describes a network of the user's own; None for one of the zoo."""
 
     @property
     def parameters(self) -> int:
@@ -90,8 +95,13 @@ class TrainingPlan(Result):
         }
 
 
-def prepare(config: TrainConfig) -> TrainingPlan:
+def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
     """Open the dataset, build the network, and check that they fit; nothing is written.
+
+    Args:
+        config: the run.
+        arch: a network of your own, if it is given in Python: a module, which is copied, or what makes one. The `model`
+            of the config is then `model_words(arch)`.
 
     Raises:
         ModelError: if they do not fit, the folder is no dataset with a train split, or there is no such device.
@@ -105,15 +115,22 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         >>> plan.steps, plan.audit.exact
         (50, True)
     """
-    name = ModelName.parse(config.model)
+    own = is_own_model(config)
+    if own:
+        check_choices(config, arch)
+    stem, named = ("-".join(re.findall(r"\w+", config.model.removeprefix(GIVEN))), None) if own else _named(config)
     check_device(config.device, auto=True)
     data = open_data(config)
     # From here on, classes have numbers: those of the labels.
     config = replace(config, symmetry=str(Symmetry.parse(config.symmetry).resolve(data.classes)))
-    preprocessing = make_preprocessing(config, name.size, data.train)
-    model = _network(config, name, data, preprocessing.channels)
+    preprocessing = make_preprocessing(config, input_size(config, data, arch), data.train)
+    channels, size = preprocessing.channels, preprocessing.size
+    if named is None:
+        model = own_network(config, arch, len(data.classes), channels, size)
+    else:
+        model = _network(config, named, data, channels)
     objective_of(model, config.objective)  # raises if it does not fit
-    full = checkpoint_name(config, name, data)
+    full = checkpoint_name(config, stem, data)
     return TrainingPlan(
         config=config,
         name=full,
@@ -122,8 +139,15 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         data_digest=sha256(Path(config.data, MANIFEST)),
         preprocessing=preprocessing,
         model=model,
-        audit=audit(export(model), name.size, in_chans=preprocessing.channels),
+        audit=audit(export(model), size, in_chans=channels),
+        own=described(config, model) if own else None,
     )
+
+
+def _named(config: TrainConfig) -> tuple[str, ModelName]:
+    """The name of a network of the zoo, as text and read."""
+    name = ModelName.parse(config.model)
+    return str(name), name
 
 
 def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels: int) -> nn.Module:
@@ -143,12 +167,12 @@ def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels:
     return model.train()
 
 
-def checkpoint_name(config: TrainConfig, name: ModelName, data: TrainingData) -> str:
+def checkpoint_name(config: TrainConfig, name: str, data: TrainingData) -> str:
     """`p4cnn_28.mnist-none`: as the config says, or after the dataset and its augmentation."""
-    if name.data is not None:
-        return str(name)
+    if "." in name:
+        return name
     words = str(data.train.dataset.manifest["name"])
     if config.symmetry != "none":
         words += f"-aug-{Symmetry.parse(config.symmetry).slug}"
     words = re.sub(r"[^A-Za-z0-9._-]", "-", words).strip("._-")[:96]
-    return f"{name}.{words}" if words else str(name)
+    return f"{name}.{words}" if words else name

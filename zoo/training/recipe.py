@@ -8,6 +8,7 @@ import yaml
 
 from zoo.errors import ModelError
 from zoo.files import RECIPE as RECIPE
+from zoo.models.code import is_code
 from zoo.training.config import TrainConfig
 
 
@@ -24,11 +25,15 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_recipe(path: Path | str) -> dict[str, Any]:
+def read_recipe(path: Path | str, model: str | None = None) -> dict[str, Any]:
     """The fields that a YAML file names, for `TrainConfig.from_dict`.
 
+    Args:
+        path: the file.
+        model: what stands in the place of its model; code is imported only if it is named here, not in a file.
+
     Raises:
-        ModelError: if the file is not YAML, or not a mapping from fields to values.
+        ModelError: if the file is not YAML, or not a mapping from fields to values, or names code.
 
     Example:
         >>> _ = Path("recipe.yaml").write_text("model: p4cnn_28\\nepochs: 3")
@@ -43,7 +48,12 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ModelError(f"{str(path)!r} holds {short(content)}, expected lines such as `epochs: 10`")
-    return content
+    if model is None and isinstance(code := content.get("model"), str) and is_code(code):
+        raise ModelError(
+            f"{str(path)!r} names code, {short(code)}, and code is run only if you name it; if it is yours, "
+            f"add --model {code}"
+        )
+    return content | ({} if model is None else {"model": model})
 
 
 def recipe_text(config: TrainConfig) -> str:

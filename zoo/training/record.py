@@ -9,6 +9,7 @@ from symdata.store.files import read_json
 from zoo.checkpoint.golden import GOLDEN_IMAGES
 from zoo.errors import ModelError
 from zoo.files import CONFIG
+from zoo.models.own import GIVEN
 from zoo.training.config import TrainConfig
 from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
@@ -20,7 +21,7 @@ def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
     """The resolved config, and the numbers of the run."""
     best = state.best or state.last
     facts = {
-        "command": command(plan.config),
+        **({} if plan.config.model.startswith(GIVEN) else {"command": command(plan.config)}),
         **public_fields(plan.config),
         **plain_fields(plan.preprocessing, "mean", "std"),
         **plain_fields(plan, "parameters", "steps", "images"),

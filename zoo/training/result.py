@@ -2,20 +2,30 @@
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from symdata.display import Result
 from symdata.store import read_manifest, splits
 from symdata.store.manifest import is_dataset
 from symdata.store.remake import make_with_test
 from zoo.checkpoint.manifest import read_config
+from zoo.models.code import Arch
+from zoo.models.own import is_own
+from zoo.references.loading import load
+from zoo.training.history import TrainingHistory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class TrainedModel(Result):
-    """What a training made.
+    """What a training made; a path of the model folder, too, for whatever takes one.
 
     Example:
         >>> from symdata import Spec, make
@@ -33,11 +43,34 @@ class TrainedModel(Result):
     folder: Path
     data: str
     """The dataset, as the next command names it."""
+    arch: Arch | None = field(default=None, repr=False)
+    """The code of a network of one's own, as it was given to the training."""
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
     @property
     def config(self) -> dict[str, Any]:
         """The model's config.json."""
         return read_config(self.folder)
+
+    def load(self, device: str = "cpu") -> nn.Module:
+        """The trained model, read from the folder as `zoo.load` does it: in eval mode, with its `preprocessing`."""
+        return load(self.folder, arch=self.arch, device=device)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The trained model, loaded once; the module that was given to the training is not changed."""
+        return self.load()
+
+    @cached_property
+    def metrics(self) -> TrainingHistory:
+        """Losses and accuracies of every epoch."""
+        return TrainingHistory.read(self.folder)
+
+    def plot(self) -> "Figure":
+        """Loss and accuracy over the epochs; see `TrainingHistory.plot`."""
+        return self.metrics.plot()
 
     def parts(self) -> Iterable[str]:
         """The model, its accuracy on images that were held out, and what to do next, a line each."""
@@ -56,7 +89,12 @@ class TrainedModel(Result):
         if "test" not in found and "validation" not in found:
             return make_with_test(self.data, read_manifest(self.data))
         split = "" if "test" in found else " --split validation"
-        return f"symdata evaluate {shlex.quote(str(self.folder))} --data {shlex.quote(self.data)}{split}"
+        architecture = self.config["architecture"]
+        if is_own(architecture) and architecture["code"] is None:
+            of = ", split='validation'" if split else ""
+            return f"zoo.evaluate(result.model, {self.data!r}{of})"
+        arch = f" --arch {architecture['code']}" if is_own(architecture) else ""
+        return f"symdata evaluate {shlex.quote(str(self.folder))} --data {shlex.quote(self.data)}{split}{arch}"
 
     def to_dict(self) -> dict[str, Any]:
         """The folder and the model's config.json."""

@@ -144,8 +144,12 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     return state
 
 
-def recorded(folder: Path) -> dict[str, Any]:
+def recorded(folder: Path, model: str | None = None) -> dict[str, Any]:
     """The fields of the run in a folder: from its state, which has the path of the dataset, or else from its recipe.
+
+    Args:
+        folder: of the run.
+        model: as for `read_recipe`; a state is of this machine, and code that it names was named here.
 
     Raises:
         ModelError: if no run was begun there.
@@ -158,7 +162,7 @@ def recorded(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{what} of a run to go on with; begin one: symdata train DATA --model p4cnn_28 --out {folder}"
         )
-    return read_recipe(folder / RECIPE)
+    return read_recipe(folder / RECIPE, model)
 
 
 def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, folder: Path) -> dict[str, Any]:

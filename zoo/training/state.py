@@ -6,6 +6,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from symdata.errors import first_line
+from zoo.errors import ModelError
 from zoo.objectives import Objective
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
@@ -48,7 +50,14 @@ class TrainingState:
         """Go back to what `saved()` returned; `changes` are the fields that are different from now on."""
         if saved is None:
             return
-        self.plain.load_state_dict(saved["model"])
+        try:
+            self.plain.load_state_dict(saved["model"])
+        except RuntimeError as error:
+            reason = first_line(error)
+            raise ModelError(
+                f"the run that was stopped trained another network than {self.config.model!r} is now ({reason}); "
+                "go on with the code that began it, or begin again with --overwrite"
+            ) from None
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.accelerator.scaler is not None and saved["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])

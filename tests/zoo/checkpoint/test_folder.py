@@ -216,9 +216,10 @@ def test_half_precision_is_said(tmp_path):
         save(tmp_path / "m", network().bfloat16())
 
 
-def test_a_model_that_has_no_name(tmp_path):
-    with pytest.raises(ModelError, match=r"LiftingConv2d cannot be saved: .*; make it with zoo.create\(name\)"):
+def test_a_module_that_is_no_classifier(tmp_path):
+    with pytest.raises(ModelError, match=r"gives \(4, 18, 18\) logits for 4 classes; name each of them"):
         save(tmp_path / "m", LiftingConv2d("c4", 1, 1, 3))
+    assert not (tmp_path / "m").exists()
 
 
 def test_what_others_wrote_is_left_alone(tmp_path):

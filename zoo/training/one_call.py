@@ -1,0 +1,98 @@
+"""`zoo.train`: a network, a dataset and the words of `symdata train`, in one call."""
+
+from collections.abc import Callable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from symdata.store import ImageDataset
+from symdata.store.dataset_folder import Made
+from zoo.errors import ModelError
+from zoo.models.code import Arch
+from zoo.training import loop
+from zoo.training.config import TrainConfig
+from zoo.training.own_network import model_words
+from zoo.training.plan import TrainingPlan, prepare
+from zoo.training.result import TrainedModel
+
+
+def train(
+    model: Arch | TrainConfig | TrainingPlan,
+    data: str | Path | ImageDataset | Made | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda images: None,
+    report: Callable[[dict[str, Any]], None] = lambda metrics: None,
+    **options: Any,
+) -> TrainedModel:
+    """Train a network on a dataset, and write it as a model folder: `symdata train` in one call, with the same words.
+
+    Args:
+        model: a name of the zoo, `package.module:callable`, a module, or a callable that makes one and may take
+            `num_classes` and `in_chans`. A module is copied: its weights are where the training begins, and it is not
+            changed. Or a whole run, as a `TrainConfig` or by `zoo.training.prepare`.
+        data: a dataset folder, what `symdata.make` returned, or the train split that `symdata.load` opened.
+        resume: go on with a run that was stopped; begin if there is none; leave a finished one as it is. A module has
+            to be given again.
+        overwrite: replace a model or a run in the folder.
+        progress: called with the number of images that were trained on since the last call.
+        report: called at the end of every epoch with its line of metrics.jsonl.
+        options: the options of `symdata train` by name, with `_` for `-`: `epochs=1, batch_size=32, out="mine"`.
+
+    Returns:
+        The folder, with `.model`, `.metrics` and `.plot()`.
+
+    Raises:
+        ModelError: in any case of bad input, before anything is written.
+        DivergedError: if the loss is not finite; the last good state is kept.
+        ImportError: without accelerate.
+
+    Example:
+        >>> import symdata, zoo
+        >>> _ = symdata.make("glyphs:OXAF", "letters", size=12, count=16)
+        >>> result = zoo.train("p4cnn_12", "letters", epochs=1, width=2, batch_size=8, out="mine")
+        >>> result.folder.name, len(result.metrics.epochs), result.model.classes
+        ('mine', 1, ('O', 'X', 'A', 'F'))
+    """
+    if isinstance(model, TrainConfig | TrainingPlan):
+        if data is not None or options:
+            given = "data" if data is not None else next(iter(options))
+            raise ModelError(f"{given} is given beside a whole run; put it into the {type(model).__name__}")
+        plan, arch = (model if isinstance(model, TrainingPlan) else prepare(model)), None
+    else:
+        if not isinstance(model, str) and not callable(model):
+            raise ModelError(
+                f"model is a {type(model).__name__}, expected a name such as 'p4cnn_28', a torch module, or a function "
+                "that makes one"
+            )
+        arch = None if isinstance(model, str) else model
+        config = TrainConfig.from_dict({"data": _folder(data), "model": model_words(model), **options})
+        plan = prepare(config, arch)
+    folder = loop.train(plan, resume=resume, overwrite=overwrite, progress=progress, report=report)
+    return TrainedModel(folder, plan.config.data, None if plan.own is None else arch or plan.config.model)
+
+
+def _folder(data: Any) -> str | None:
+    """The folder of a dataset."""
+    if isinstance(data, ImageDataset):
+        if data.split != "train":
+            raise ModelError(
+                f"data is the split {data.split!r} of {str(data.folder)!r}, and a training opens the train split and, "
+                f"if there is one, the validation split; give the folder: {str(data.folder)!r}"
+            )
+        if data.transform is not None:
+            raise ModelError(
+                "data has a transform, which a training does not apply; load it without, and augment by symmetry='d4'"
+            )
+        return str(data.folder)
+    if isinstance(data, Made):
+        if not data.written:
+            raise ModelError(f"data is a dry run, which wrote no {str(data.folder)!r}; make it without dry_run")
+        return str(data.folder)
+    if data is None or isinstance(data, str | PathLike):
+        return None if data is None else fspath(data)
+    raise ModelError(
+        f"data is a {type(data).__name__}, expected the folder of a dataset; make one of your images first, as in "
+        "symdata.make((images, labels), 'mine', symmetry='none'), and train on 'mine'"
+    )

@@ -94,7 +94,7 @@ def test_every_option_arrives(here, monkeypatch):
         "--augment-per": "batch", "--fill": "zero", "--resample": "bilinear", "--channels": 3, "--width": "3",
         "--dropout": 0.1, "--mean": "0.1,0.2,0.3", "--std": "1", "--resize": "area", "--seed": 4, "--limit": 40,
         "--validation": 0.2, "--keep": "best", "--label-smoothing": 0.05, "--precision": "bf16", "--device": "cpu",
-        "--checkpoint-every": 2, "--log-every": 7, "--out": "o", "--model": "p4cnn_12",
+        "--checkpoint-every": 2, "--log-every": 7, "--out": "o", "--model": "p4cnn_12", "--size": 12,
         "--downsample": "avg", "--relax": "residual", "--objective": "residual:free_decay=0.5",
     }  # fmt: skip
     words = [word for pair in given.items() for word in pair]

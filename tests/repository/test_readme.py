@@ -18,6 +18,7 @@ SECTIONS = sections(README.read_text(encoding="utf-8"))
 
 BUILDS_ON = {
     "Equivariant networks": ("symdata",),
+    "Your own network": ("symdata",),
     "Any model": ("Your own network",),
     "The Hub": ("symdata", "Equivariant networks"),
 }

@@ -93,6 +93,12 @@ class Lazy(Net):
         self.head = nn.LazyLinear(4)
 
 
+class Many(Net):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 64, 3), nn.Linear(64, 4)
+
+
 class Extra(Net):
     def get_extra_state(self):
         return {"steps": 1}

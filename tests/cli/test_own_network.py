@@ -44,6 +44,19 @@ def here(tmp_path, monkeypatch, made, trained):
         yield place
 
 
+def test_what_fails_on_the_way_is_a_sentence_and_may_be_resumed(here):
+    words = ["train", "data", "--model", "mynet:Fails", *QUICK, "--out", "fails"]
+    result = run(*words)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert result.stderr.splitlines()[-1] == (
+        "symdata: 'mynet:Fails' failed on a batch (16, 1, 12, 12) after 1 epochs: KeyError: 'batch'; mend it, and go "
+        "on with --resume"
+    )
+    mynet = import_module("mynet")
+    mynet.Fails.forward = mynet.Net.forward
+    assert run(*words, "--resume").exit_code == 0
+
+
 def test_what_training_says(here):
     result = run("train", "data", "--model", "mynet:build", *QUICK, "--size", 9, "--out", "again")
     assert result.exit_code == 0, result.output
@@ -62,6 +75,7 @@ def test_refusals_leave_nothing(here):
     for words, sentence in [
         (["--model", "mynet:Frozen"], "has no weights to train"),
         (["--model", "mynet:build", "--width", 4], "leave --width out"),
+        (["--model", "mynet.py"], "'mynet.py' is code; name the function in it that makes the network, for example my"),
         (["--model", "nowhere:build"], "there is no module 'nowhere'"),
         (["--model", "p4cnn_12", "--size", 13], "take p4cnn_13, or leave --size out"),
     ]:
@@ -83,7 +97,7 @@ def test_refusals_leave_nothing(here):
 def test_every_command_needs_the_code_and_takes_it(here, words):
     said = refused(*words)
     assert said.endswith(
-        "if you have that code and trust it, name it: --arch mynet:build, or in Python arch='mynet:build'"
+        "you have that code and trust it, name it: --arch mynet:build, or zoo.load(..., arch='mynet:build') in Python"
     )
     assert not Path("imported").exists(), "what the folder names is not imported"
     result = run(*words, *ARCH)

@@ -93,6 +93,18 @@ class Lazy(Net):
         self.head = nn.LazyLinear(4)
 
 
+class Fails(Net):
+    """After three batches."""
+
+    seen = 0
+
+    def forward(self, x):
+        Fails.seen += self.training
+        if Fails.seen > 4:
+            raise KeyError("batch")
+        return super().forward(x)
+
+
 class Many(Net):
     def __init__(self):
         super().__init__()

@@ -69,7 +69,7 @@ class OwnArchitecture:
             made, arch, python = f"was made by {self.code}", self.code, f"arch={self.code!r}"
         return CodeNeededError(
             f"{name!r} is a network of somebody's own: its class {self.class_name} {made}, and the folder has no code; "
-            f"if you have that code and trust it, name it: --arch {arch}, or in Python {python}"
+            f"if you have that code and trust it, name it: --arch {arch}, or zoo.load(..., {python}) in Python"
         )
 
 

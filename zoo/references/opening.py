@@ -108,11 +108,11 @@ def _open(ref: str | Path, arch: str | None) -> OpenedModel:
         if ":" in text:
             raise ModelError(f"{text!r} is no model; write package.module:callable, for example mynet:build")
     if text.endswith(".py") and Path(text).is_file():
-        raise ModelError(_is_python(Path(text)))
+        raise ModelError(python_file(Path(text)))
     return read_trained(ref, arch)
 
 
-def _is_python(path: Path) -> str:
+def python_file(path: Path) -> str:
     """What to write for a network of one's own, instead of the path of its file."""
     words = path.with_suffix("").parts
     inside = not path.is_absolute() and all(word.isidentifier() for word in words)

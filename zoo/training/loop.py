@@ -146,7 +146,7 @@ def _epoch(
     every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
     for k, (images, labels, size) in enumerate(batches.epoch(epoch), 1):
         lr = set_rate(optimizer, config, epoch * steps + k - 1, steps)
-        logits = model(images)  # (b, classes)
+        logits = state.logits(model, images)  # (b, classes)
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="sum")
         # Gradients are averaged over processes: sum of all parts x processes / size is the mean over the whole batch.
         mean = loss * (accelerator.num_processes / size)
@@ -171,7 +171,7 @@ def _validate(state: TrainingState, held_out: Batches | None) -> Metrics:
     model = state.plain.eval()
     sums = torch.zeros(3, device=held_out.device)
     for images, labels in held_out.plain():
-        logits = model(images)
+        logits = state.logits(model, images)
         loss = F.cross_entropy(logits, labels, reduction="sum")
         sums += torch.stack([loss, (logits.argmax(1) == labels).sum(), torch.full_like(loss, len(labels))])
     loss, hits, count = state.accelerator.reduce(sums, "sum").tolist()

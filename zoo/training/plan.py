@@ -13,6 +13,7 @@ from symdata.sources.files import sha256
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device
+from zoo.errors import ModelError
 from zoo.exactness.audits import Audit, audit
 from zoo.models.code import Arch
 from zoo.models.names import ModelName
@@ -21,6 +22,7 @@ from zoo.models.registry import create, export, seeded
 from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
 from zoo.references.loading import read_trained
+from zoo.references.opening import python_file
 from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
@@ -146,6 +148,8 @@ def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
 
 def _named(config: TrainConfig) -> tuple[str, ModelName]:
     """The name of a network of the zoo, as text and read."""
+    if config.model.endswith(".py"):
+        raise ModelError(python_file(Path(config.model)))
     name = ModelName.parse(config.model)
     return str(name), name
 

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from symdata.errors import first_line
 from zoo.errors import ModelError
+from zoo.models.code import foreign
 from zoo.objectives import Objective
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
+from zoo.training.own_network import is_own_model
 from zoo.training.schedule import make_optimizer
 
 StateDict = dict[str, Tensor]
@@ -45,6 +47,14 @@ class TrainingState:
             self.plain.eval()
             self.plain.get_classifier().train()  # type: ignore[operator]
         return model
+
+    def logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        """What the network says to a batch; whatever a network of one's own raises becomes a `ModelError`."""
+        if not is_own_model(self.config):
+            return cast(Tensor, model(images))
+        what = f"{self.config.model!r} failed on a batch {tuple(images.shape)} after {self.epochs} epochs"
+        with foreign(what, "mend it, and go on with --resume"):
+            return cast(Tensor, model(images))
 
     def restore(self, saved: dict[str, Any] | None, changes: dict[str, Any]) -> None:
         """Go back to what `saved()` returned; `changes` are the fields that are different from now on."""

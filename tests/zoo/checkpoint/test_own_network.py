@@ -60,7 +60,7 @@ def test_it_loads_with_its_code_and_not_without(folder):
         zoo.load(folder)
     assert str(caught.value) == (
         "'mine' is a network of somebody's own: its class Net was made by mynet:Net, and the folder has no code; if "
-        "you have that code and trust it, name it: --arch mynet:Net, or in Python arch='mynet:Net'"
+        "you have that code and trust it, name it: --arch mynet:Net, or zoo.load(..., arch='mynet:Net') in Python"
     )
     assert not Path("imported").exists(), "what a file names is not imported"
     read = read_checkpoint(folder, "mynet:Net")

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.checkpoint.golden import LARGEST_MAP
 from zoo.checkpoint.largest_map import largest_map
@@ -111,6 +112,22 @@ def own_network(config: TrainConfig, arch: Arch | None, classes: int, channels: 
         _try_evaluation(config, duplicate(model), images, classes)
         _try_step(config, duplicate(model).train(), images, classes)
     return model.train()
+
+
+def check_processes(model: nn.Module, processes: int, device: str) -> None:
+    """`ModelError` for a network whose result depends on how many processes share its batches.
+
+    Example:
+        >>> check_processes(nn.BatchNorm2d(4), processes=1, device="cpu")
+    """
+    if processes == 1 or device == "cuda":  # there torch's norms are made to share their statistics
+        return
+    norms = [name for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
+    if norms:
+        raise ModelError(
+            f"{processes} processes share batches on {device}, and the batch norm {norms[0]!r} of "
+            f"{type(model).__name__} would see a part of each; train in one process, or with the norms of zoo.layers, which see all of it"
+        )
 
 
 def _try_evaluation(config: TrainConfig, model: nn.Module, images: Tensor, classes: int) -> None:

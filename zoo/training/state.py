@@ -12,7 +12,7 @@ from zoo.models.code import foreign
 from zoo.objectives import Objective
 from zoo.training.config import TrainConfig
 from zoo.training.meter import DivergedError
-from zoo.training.own_network import is_own_model
+from zoo.training.own_network import check_processes, is_own_model
 from zoo.training.schedule import make_optimizer
 
 StateDict = dict[str, Tensor]
@@ -26,6 +26,8 @@ class TrainingState:
 
     def __init__(self, accelerator: Any, config: TrainConfig, model: nn.Module, objective: Objective) -> None:
         self.accelerator, self.config, self.objective = accelerator, config, objective
+        if is_own_model(config):
+            check_processes(model, accelerator.num_processes, accelerator.device.type)
         model = model.train()
         if config.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -14,6 +14,7 @@ from tests.support.own_networks import own_networks
 from tests.support.training import dataset, lines, weights
 from zoo.errors import CodeNeededError, ModelError
 from zoo.training import TrainConfig, prepare, read_recipe
+from zoo.training.own_network import check_processes
 from zoo.training.recipe import recipe_text
 
 QUICK = {"epochs": 2, "batch_size": 16}
@@ -183,6 +184,15 @@ def test_classes_channels_and_size_arrive(here):
     with pytest.raises(ModelError, match="size is 13 and 'p4cnn_12' takes 12 pixels; take p4cnn_13, or leave --size"):
         plan("p4cnn_12", size=13)
     assert plan("p4cnn_12", size=12, width=2).preprocessing.size == 12
+
+
+def test_norms_that_see_a_part_of_the_batch_are_refused():
+    torchs, ours = nn.Sequential(nn.BatchNorm2d(4)), nn.Sequential(zoo.layers.GroupBatchNorm2d("c4", 1))
+    with pytest.raises(ModelError, match="the batch norm '0' of Sequential would see a part of each; train in one"):
+        check_processes(torchs, 2, "cpu")
+    check_processes(torchs, 2, "cuda")
+    check_processes(torchs, 1, "cpu")
+    check_processes(ours, 2, "cpu")
 
 
 def test_the_seed_is_that_of_the_weights(here):

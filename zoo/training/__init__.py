@@ -1,9 +1,11 @@
 """Training: from a dataset folder and a config to a model folder.
 
 config.py      every choice of a run, checked          recipe.py   the same as YAML
-data.py        images in memory, batches               plan.py     a run checked before its first step
+data.py        images in memory, those held out        plan.py     a run checked before its first step
+batches.py     batches, augmented                      shifts.py   random shifts
 loop.py        the loop                                schedule.py optimiser and learning rate
 state.py       weights and history                     meter.py    loss and accuracy
+callback.py    what is called after every epoch        weighting.py class weights
 run_folder.py  the folder while it runs, resuming      record.py   what config.json holds of the training
 engine.py      accelerate                              result.py   a finished model, for a person
 """
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING
 from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from zoo.training.callback import Callback as Callback
+    from zoo.training.callback import EpochView as EpochView
     from zoo.training.config import TrainConfig as TrainConfig
     from zoo.training.loop import train as train
     from zoo.training.meter import DivergedError as DivergedError

@@ -13,6 +13,7 @@ from symdata.sources.files import sha256
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
 from zoo.devices import check_device
+from zoo.errors import ModelError
 from zoo.exactness.audits import Audit, audit
 from zoo.models.names import ModelName
 from zoo.models.registry import create, export, seeded
@@ -22,6 +23,7 @@ from zoo.references.loading import read_trained
 from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
+from zoo.training.weighting import class_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,9 @@ def prepare(config: TrainConfig) -> TrainingPlan:
     config = replace(config, symmetry=str(Symmetry.parse(config.symmetry).resolve(data.classes)))
     preprocessing = make_preprocessing(config, name.size, data.train)
     model = _network(config, name, data, preprocessing.channels)
-    objective_of(model, config.objective)  # raises if it does not fit
+    _check_loss(config, data, model)
+    if config.shift >= name.size:
+        raise ModelError(f"shift is {config.shift} and images have {name.size} pixels; use less, such as --shift 2")
     full = checkpoint_name(config, name, data)
     return TrainingPlan(
         config=config,
@@ -124,6 +128,16 @@ def prepare(config: TrainConfig) -> TrainingPlan:
         model=model,
         audit=audit(export(model), name.size, in_chans=preprocessing.channels),
     )
+
+
+def _check_loss(config: TrainConfig, data: TrainingData, model: nn.Module) -> None:
+    """Raise `ModelError` if the objective does not fit the model, or the class weights do not fit the classes or it."""
+    objective = objective_of(model, config.objective)
+    if class_weights(config, data) is not None and not objective.shares_batches:
+        raise ModelError(
+            f"class_weights is {config.class_weights!r}, and objective {str(objective)!r} computes the likelihood of "
+            "all images, which has no weights; use --class-weights none"
+        )
 
 
 def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels: int) -> nn.Module:

@@ -1,7 +1,7 @@
 """A finished model, as a person reads about it."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class TrainedModel(Result):
         rows = {"model": str(self.folder), "parameters": f"{training['parameters']:,}"}
         if "validation_accuracy" in training:
             rows["validation"] = f"{training['validation_accuracy']:.2%}"
+        if "stopped" in training:
+            rows["stopped"] = _stop(training)
         rows |= {"audit": config["exactness"]["verdict"]}
         rows |= {"next": self._next()}
         yield "\n".join(f"{name:<11}  {value}" for name, value in rows.items())
@@ -61,3 +63,11 @@ class TrainedModel(Result):
     def to_dict(self) -> dict[str, Any]:
         """The folder and the model's config.json."""
         return {"folder": str(self.folder), "config": self.config}
+
+
+def _stop(training: Mapping[str, Any]) -> str:
+    """Where and why a run ended before its last epoch, and at what learning rate."""
+    stopped = training["stopped"]
+    still = ", which had not come down yet" if training["schedule"] in ("onecycle", "cosine") else ""
+    where = f"after epoch {stopped['epoch']} of {training['epochs']}"
+    return f"{where}: {stopped['reason']}; lr was {stopped['lr']:.3g} of {training['lr']:g}{still}"

@@ -20,7 +20,8 @@ from tests.support.tables import write_cells
 from tests.support.training import config, dataset
 from zoo.errors import ModelError
 from zoo.training import prepare
-from zoo.training.data import Batches, make_batches, make_preprocessing, open_data
+from zoo.training.batches import Batches, make_batches
+from zoo.training.data import make_preprocessing, open_data
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,9 @@ def epoch(*arguments, number=0, **keywords):
 
 def test_an_epoch_is_every_image_once_in_batches_alike(folder):
     served = epoch(folder, batch_size=16)
-    sizes = [size for _, _, size in served]
-    assert sizes == [len(images) for images, _, _ in served] == [14, 14, 14, 15, 14, 14, 15]
-    shown = torch.cat([images for images, _, _ in served])
+    sizes = [batch.size for batch in served]
+    assert sizes == [len(batch.images) for batch in served] == [14, 14, 14, 15, 14, 14, 15]
+    shown = torch.cat([batch.images for batch in served])
     plain = torch.cat([images for images, _ in batches(folder).plain()])
     assert shown.shape == plain.shape and not torch.equal(shown, plain)
     assert torch.equal(shown.flatten(1).sum(1).sort()[0], plain.flatten(1).sum(1).sort()[0])
@@ -63,7 +64,7 @@ def test_an_epoch_is_every_image_once_in_batches_alike(folder):
 
 def test_order_follows_from_seed_and_epoch(folder):
     def labels(**keywords):
-        return torch.cat([labels for _, labels, _ in epoch(folder, **keywords)]).tolist()
+        return torch.cat([batch.labels for batch in epoch(folder, **keywords)]).tolist()
 
     assert labels() == labels()
     assert len({tuple(labels(number=n)) for n in range(3)} | {tuple(labels(seed=1))}) == 4
@@ -74,7 +75,7 @@ def test_order_follows_from_seed_and_epoch(folder):
 def test_processes_share_every_batch(folder, symmetry, processes):
     alone = epoch(folder, symmetry=symmetry)
     parts = [epoch(folder, part=(k, processes), symmetry=symmetry) for k in range(processes)]
-    for k, (images, labels, size) in enumerate(alone):
+    for k, (images, labels, size, _) in enumerate(alone):
         assert torch.equal(torch.cat([part[k][0] for part in parts]), images)
         assert torch.equal(torch.cat([part[k][1] for part in parts]), labels)
         assert {part[k][2] for part in parts} == {size} and size == len(images)
@@ -100,7 +101,7 @@ def test_elements_follow_from_the_row(folder, symmetry, fill):
         expected = act((unit - served.mean) / served.std, elements, **how)
     for number, same in ((3, True), (4, False)):  # in epoch 4 the elements are others
         order = np.argsort(split_keys(c.seed, "train", f"epoch-{number}", np.arange(100)), kind="stable")
-        shown = torch.cat([images for images, _, _ in served.epoch(number)])
+        shown = torch.cat([batch.images for batch in served.epoch(number)])
         assert torch.allclose(shown, expected[order], atol=1e-6) == same
 
 
@@ -114,8 +115,8 @@ def test_one_element_for_a_batch(folder):
     plain = epoch(folder)
     moved = epoch(folder, symmetry="c4", augment_per="batch")
     turns = []
-    for (images, _, _), (shown, _, _) in zip(plain, moved, strict=True):
-        found = [k for k in range(4) if torch.equal(torch.rot90(images, k, (-2, -1)), shown)]
+    for before, after in zip(plain, moved, strict=True):
+        found = [k for k in range(4) if torch.equal(torch.rot90(before.images, k, (-2, -1)), after.images)]
         turns += found[:1]
         assert found
     assert len(set(turns)) > 1

@@ -105,11 +105,11 @@ def test_losses_are_those_of_a_bare_loop(data, out):
     plan = prepare(config(data, **changes))
     model = create(MODEL, num_classes=4, in_chans=1, width=2, seed=0).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5, weight_decay=1e-5)
-    from zoo.training.data import Batches
+    from zoo.training.batches import Batches
 
     served = Batches(plan.config, plan.data.train, plan.preprocessing, torch.device("cpu"), (0, 1))
     losses = []
-    for images, labels, _ in served.epoch(0):
+    for images, labels, *_ in served.epoch(0):
         loss = cross_entropy(model(images), labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()

@@ -172,7 +172,10 @@ class TrainConfig(PlainData):
     checkpoint_every: int = declare(1, whole(1, 100_000), "Epochs between two states from which a run resumes.")
     log_every: int = declare(50, whole(1, 10**9), "Steps between two lines of metrics.jsonl; an epoch has its own.")
     tracker: str | None = declare(
-        None, one_of("tensorboard", "trackio", "wandb", "mlflow"), "A tracker that gets metrics.jsonl too."
+        None,
+        one_of("tensorboard", "trackio", "wandb", "mlflow"),
+        "Also send metrics.jsonl there. tensorboard writes into the folder; the others read WANDB_MODE, "
+        "MLFLOW_TRACKING_URI, TRACKIO_DIR.",
     )
 
     def __post_init__(self) -> None:

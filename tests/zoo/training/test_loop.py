@@ -275,16 +275,3 @@ def test_without_accelerate(data, out, monkeypatch):
     with pytest.raises(ImportError, match=re.escape(f"training needs accelerate: {install_line('train')}")):
         run(data, out=out)
     assert not os.path.exists(out)
-
-
-def test_trackers(data, out, monkeypatch):
-    monkeypatch.setattr("zoo.training.engine.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=re.escape(f"trackio is not installed: {install_line('trackers')}")):
-        run(data, out=out, tracker="trackio")
-    monkeypatch.undo()
-    pytest.importorskip("tensorboard")
-    folder = run(data, out=out, tracker="tensorboard")
-    events = [path.read_bytes() for path in (folder / "tensorboard").rglob("*") if path.is_file()]
-    assert events and not any(str(data.parent).encode() in event for event in events), "no path of this machine"
-    assert lines(run(data, out=out, overwrite=True)) == lines(folder)
-    assert not (folder / "tensorboard").exists()

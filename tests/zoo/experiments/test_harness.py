@@ -8,11 +8,11 @@ from scipy import stats
 
 from symdata.display import Table
 from zoo.experiments.harness.bands import Condition, judge
-from zoo.experiments.harness.statistics import Figure, difference, plus_minus, summarise
 from zoo.experiments.using_and_abusing import published
 from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, KNIGHT, MEASURES, MODELS
 from zoo.experiments.using_and_abusing.sizes import KINDS
+from zoo.measure.statistics import Figure, difference, plus_minus, summarise
 from zoo.models.spec import NetworkSpec
 
 

@@ -7,9 +7,9 @@ from zoo.experiments.harness.experiment import PartReport
 from zoo.experiments.harness.runs import RunRecord, grouped, values
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import Figure, difference, summarise
 from zoo.experiments.using_and_abusing.mnist import ANGLES, FILLS, REGIMES
 from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, MEASURES, MODELS, SEEDS
+from zoo.measure.statistics import Figure, difference, summarise
 
 TURNS = ("90", "180", "270")
 COMPARED = ("0", "turned", "diagonal", "angles")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from zoo.experiments.harness.statistics import Figure
+from zoo.measure.statistics import Figure
 
 _DATA: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 

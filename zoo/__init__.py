@@ -41,5 +41,6 @@ if TYPE_CHECKING:
     from zoo.training import DivergedError as DivergedError
     from zoo.training import TrainConfig as TrainConfig
     from zoo.training import train as train
+    from zoo.training import train_seeds as train_seeds
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

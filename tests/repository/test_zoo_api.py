@@ -40,6 +40,7 @@ PUBLIC = [
     "read_checkpoint",
     "save_checkpoint",
     "train",
+    "train_seeds",
 ]
 
 

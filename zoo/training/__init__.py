@@ -6,6 +6,7 @@ batches.py     batches, augmented                      shifts.py   random shifts
 loop.py        the loop                                schedule.py optimiser and learning rate
 state.py       weights and history                     meter.py    loss and accuracy
 callback.py    what is called after every epoch        weighting.py class weights
+seeds.py       a run for each of several seeds
 run_folder.py  the folder while it runs, resuming      record.py   what config.json holds of the training
 engine.py      accelerate                              result.py   a finished model, for a person
 """
@@ -24,5 +25,7 @@ if TYPE_CHECKING:
     from zoo.training.plan import prepare as prepare
     from zoo.training.recipe import read_recipe as read_recipe
     from zoo.training.result import TrainedModel as TrainedModel
+    from zoo.training.seeds import TrainedSeeds as TrainedSeeds
+    from zoo.training.seeds import train_seeds as train_seeds
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -74,10 +74,8 @@ def train(
     """
     plan = what if isinstance(what, TrainingPlan) else prepare(what)
     config, folder = plan.config, plan.folder
-    if resume and not overwrite and run_folder.is_finished(folder):
-        check_finished(plan)
+    if is_done(plan, resume=resume, overwrite=overwrite):
         return folder
-    run_folder.check_folder(folder, resume=resume, overwrite=overwrite)
     saved = None if overwrite else run_folder.read_state(folder)
     changes = {} if saved is None else run_folder.check_state(saved, config, plan.data_digest, folder)
     with engine(plan) as accelerator:
@@ -85,6 +83,19 @@ def train(
         with torch.random.fork_rng(devices):  # torch's generators are afterwards as they were
             _run(plan, accelerator, saved, changes, progress, report, callbacks)
     return folder
+
+
+def is_done(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> bool:
+    """Whether the folder holds the finished run of this plan, which is to stay.
+
+    Raises:
+        ModelError: if it holds something that the run must not replace, or another finished run.
+    """
+    if resume and not overwrite and run_folder.is_finished(plan.folder):
+        check_finished(plan)
+        return True
+    run_folder.check_folder(plan.folder, resume=resume, overwrite=overwrite)
+    return False
 
 
 def _run(

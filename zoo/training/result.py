@@ -54,15 +54,22 @@ class TrainedModel(Result):
 
     def _next(self) -> str:
         """The command that evaluates the model on images that it has not seen, or the one that makes such images."""
-        found = splits(self.data) if is_dataset(self.data) else ["test"]
-        if "test" not in found and "validation" not in found:
+        unseen = unseen_images(self.data)
+        if unseen is None:
             return make_with_test(self.data, read_manifest(self.data))
-        split = "" if "test" in found else " --split validation"
-        return f"symdata evaluate {shlex.quote(str(self.folder))} --data {shlex.quote(self.data)}{split}"
+        return f"symdata evaluate {shlex.quote(str(self.folder))} {unseen}"
 
     def to_dict(self) -> dict[str, Any]:
         """The folder and the model's config.json."""
         return {"folder": str(self.folder), "config": self.config}
+
+
+def unseen_images(data: str) -> str | None:
+    """The options of a command that name images which no training has seen; None if the dataset has none."""
+    found = splits(data) if is_dataset(data) else ["test"]
+    if "test" not in found and "validation" not in found:
+        return None
+    return f"--data {shlex.quote(data)}" + ("" if "test" in found else " --split validation")
 
 
 def _stop(training: Mapping[str, Any]) -> str:

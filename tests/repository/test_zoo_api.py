@@ -24,6 +24,7 @@ PUBLIC = [
     "act_on_features",
     "angle_curve",
     "audit",
+    "compare",
     "create",
     "evaluate",
     "exact_sizes",

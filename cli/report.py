@@ -60,27 +60,31 @@ def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | 
     .safetensors file with --arch, or package.module:callable. --weights is for one model alone; of several models,
     --arch is the code of the folders that hold a network of your own. A MODEL that is the JSON of an earlier report is
     not measured again: so pages are made anew, and models of several runs put side by side. Of more than eight models
-    the best eight are drawn.
+    the best eight are drawn. Models that differ by their seed alone are also compared as groups: mean and spread over
+    seeds, and paired tests.
 
     \b
       symdata report p4cnn_28.mnist-none p4cnn_27.mnist-none --data data/mnist
       symdata report runs/a runs/b --data mnist-none -o ab.html
       symdata report --compare --data data/mnist -o leaderboard.html --markdown leaderboard.md
       symdata report leaderboard.json mine.json -o both.html
+      symdata report a-s0 a-s1 a-s2 b-s0 b-s1 b-s2 --data mnist-none
     """
     from symdata.store.files import write_together
-    from zoo.report import compared, page
+    from zoo.report import page
 
     asked = _asked(models, compare, given)
     if out.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {str(out)!r} is no page; name it {str(out.with_suffix('.html'))!r}.")
     found = _saved_report(asked, given)
     text = page(found.entries, title=found.title, command=found.command, version=found.version)
-    table = compared(found.entries)
+    table = found.markdown
     written = {out.with_suffix(".json"): found.dumps(), out: text} | ({} if markdown is None else {markdown: table})
     write_together(written)
     if compare:
         click.echo(table, nl=False)
+    elif (seeds := found.seeds) is not None:
+        click.echo(seeds)
     click.echo("wrote " + ", ".join(map(str, written)), err=True)
 
 

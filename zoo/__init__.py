@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zoo.measure.feature_error import feature_error as feature_error
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.comparing import compare as compare
     from zoo.references.creating import create as create
     from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from zoo.references.opening import open_model as open_model
     from zoo.training import DivergedError as DivergedError
     from zoo.training import TrainConfig as TrainConfig
+    from zoo.training import train_seeds as train_seeds
     from zoo.training.one_call import train as train
 
 __getattr__, __dir__, __all__ = lazy_names(__name__)

@@ -84,7 +84,7 @@ def test_every_field_is_an_option_with_the_same_choices():
                 else f"[{field.default}"
             )
             assert shown in option.help.replace("  ", " "), f"the help of {field.name} says another default"
-    assert set(options) == {"recipe", "overwrite", "resume", "dry_run", "as_json"}
+    assert set(options) == {"recipe", "seeds", "overwrite", "resume", "dry_run", "as_json"}
 
 
 def test_every_option_arrives(here, monkeypatch):
@@ -96,6 +96,7 @@ def test_every_option_arrives(here, monkeypatch):
         "--validation": 0.2, "--keep": "best", "--label-smoothing": 0.05, "--precision": "bf16", "--device": "cpu",
         "--checkpoint-every": 2, "--log-every": 7, "--out": "o", "--model": "p4cnn_12", "--size": 12,
         "--downsample": "avg", "--relax": "residual", "--objective": "residual:free_decay=0.5",
+        "--shift": 2, "--patience": 4, "--class-weights": "1,1,2.5,1",
     }  # fmt: skip
     words = [word for pair in given.items() for word in pair]
     result = run("train", "data", *words, "--no-coset-pool", "--channels-last", "--dry-run", "--json")
@@ -105,6 +106,7 @@ def test_every_option_arrives(here, monkeypatch):
     assert same == {"data", "model", "init", "freeze", "tracker", "average", "copies", "path"}, (
         "everything else is as given"
     )
+    assert config["class_weights"] == [1.0, 1.0, 2.5, 1.0]
     assert (
         config["mean"] == [0.1, 0.2, 0.3] and config["symmetry"] == "d4-partial@0.5" and config["coset_pool"] is False
     )
@@ -195,6 +197,24 @@ def test_divergence_is_a_sentence(here):
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
     assert "symdata: the loss or a weight is not finite in epoch 1, step" in result.stderr
     assert run("train", "data", "--model", "p4cnn_12", *QUICK, *options, "--lr", 1e-5, "--resume").exit_code == 0
+
+
+def test_several_seeds(here):
+    options = ["train", "data", "--model", "p4cnn_12", *QUICK, "--seeds", 2, "--seed", 3]
+    dry = run(*options, "--dry-run")
+    assert "would be written to p4cnn_12.glyphs-none-s3, p4cnn_12.glyphs-none-s4" in dry.stdout
+    assert [path.name for path in here.iterdir()] == ["data"]
+    result = run(*options, "--out", "m/")
+    assert result.exit_code == 0, result.output
+    assert [line.split("  ")[0] for line in result.stderr.splitlines()] == ["seed 3", "seed 3", "seed 4", "seed 4"]
+    assert result.stdout.splitlines()[-1] == "next        symdata report m-s3 m-s4 --data data"
+    assert "over 2 seeds" in result.stdout
+    alone = train(TrainConfig(data="data", model="p4cnn_12", epochs=2, width=2, seed=4, out="alone"))
+    assert weights(alone) == weights(Path("m-s4"))
+    assert "'m-s3' holds a trained model" in refused_after_saying(*options, "--out", "m")
+    again = run("train", "--resume", "--out", "m", "--seeds", 2, "--seed", 3, "--json")
+    assert json.loads(again.stdout)["folders"] == ["m-s3", "m-s4"] and not again.stderr.count("epoch")
+    assert "seeds" in refused("train", "data", "--model", "p4cnn_12", "--seeds", 0, code=2)
 
 
 @pytest.mark.parametrize(

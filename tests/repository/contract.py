@@ -46,7 +46,9 @@ MAY_IMPORT = {
         "hub": "checkpoint errors files models preprocessing",
         "references": "checkpoint devices errors evaluation exactness files hub inference models preprocessing",
         "deployment": "checkpoint errors inference models references",
-        "training": "checkpoint devices errors exactness files layers models objectives preprocessing references",
+        "training": (
+            "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
+        ),
         "report": "errors evaluation exactness inference measure preprocessing",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"

@@ -24,6 +24,7 @@ PUBLIC = [
     "act_on_features",
     "angle_curve",
     "audit",
+    "compare",
     "create",
     "evaluate",
     "exact_sizes",
@@ -40,6 +41,7 @@ PUBLIC = [
     "read_checkpoint",
     "save_checkpoint",
     "train",
+    "train_seeds",
 ]
 
 

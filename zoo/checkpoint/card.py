@@ -245,7 +245,7 @@ def _facts(config: Mapping[str, Any], repository: Mapping[str, Any] | None) -> d
         "revision of the source": source.get("revision"),
         "license of the source": source.get("license"),
         "augmentation": training.get("symmetry"),
-        "epochs": training.get("epochs"),
+        "epochs": (training.get("stopped") or {}).get("epoch", training.get("epochs")),
         "images shown": training.get("images"),
         "seed": training.get("seed"),
         "accuracy on held-out images": training.get("validation_accuracy"),

@@ -26,7 +26,7 @@ from zoo.experiments.harness.networks import trained
 from zoo.experiments.harness.runs import Job, RunRecord, grouped, values
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
+from zoo.measure.statistics import plus_minus
 
 IMAGES, TESTED = 8000, 2000
 LEARNING = {

@@ -26,7 +26,7 @@ from zoo.experiments.harness.bands import Condition
 from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
+from zoo.measure.statistics import plus_minus
 
 DEGREES = (0.0, 0.3, 0.7, 1.0)
 LEAST_SEEDS, BLOCK = 100, 20

@@ -28,8 +28,8 @@ from zoo.experiments.harness.networks import predictions, trained
 from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, values
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus, spearman
 from zoo.measure.learned import learned_degree, truth
+from zoo.measure.statistics import plus_minus, spearman
 
 TRAIN, TEST = 4000, 2000
 LEVELS = tuple(f"graded-c4-{level}" for level in range(10))

@@ -20,8 +20,8 @@ from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Req
 from zoo.experiments.harness.networks import trained
 from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, series_of, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
 from zoo.layers.spatial_layers import PATHS
+from zoo.measure.statistics import plus_minus
 from zoo.objectives.evidence import dimensions
 from zoo.training.data import open_data
 

@@ -14,8 +14,8 @@ from zoo.experiments.harness.methods import LEARNED, METHODS, SIZE, recipe
 from zoo.experiments.harness.networks import predictions, trained
 from zoo.experiments.harness.runs import Job, RunRecord, cpu_seconds, grouped, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
 from zoo.measure.learned import learned_degree
+from zoo.measure.statistics import plus_minus
 
 PART = "mnist6-180"
 EPOCHS, LIMIT = 10, 6000

@@ -8,6 +8,7 @@ from symdata.display import Result, Table, plain, plain_fields
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.report import Report, percent
+from zoo.evaluation.seeds import SeededRun, over_elements
 from zoo.exactness.by_size import phi_by_size
 from zoo.exactness.model_groups import tied_group
 from zoo.inference.opened_model import OpenedModel
@@ -58,6 +59,8 @@ class ModelEntry(Result):
     measures: Measures | None
     """None if they were not asked for."""
     strips: tuple[RotationStrip, ...]
+    trained: SeededRun | None = None
+    """The seed and the recipe of its training, if its config.json says them."""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ class ModelEntry(Result):
     @property
     def orbit(self) -> float:
         """Accuracy over all elements and images, in [0, 1]."""
-        return sum(score.rate.value for score in self.report.elements) / len(self.report.elements)
+        return over_elements(self.report)
 
     def parts(self) -> Iterator[str | Table]:
         """The evaluation, and a line about whole orbits."""
@@ -84,7 +87,7 @@ class ModelEntry(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures")
+        names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures", "trained")
         return {"evaluation": self.report.to_dict(), **plain_fields(self, *names), "films": plain(self.strips)}
 
     @classmethod
@@ -152,6 +155,7 @@ def collect(
             rotation_strip(model, images.images[i : i + 1], int(images.labels[i]), preprocessing, report.fill)
             for i in one_of_each_class(images.labels.tolist(), strips)
         ),
+        trained=SeededRun.of(opened.config),
     )
 
 

@@ -9,6 +9,7 @@ from symdata import __version__
 from symdata.display import template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
+from zoo.evaluation.seeds import compare_seeds
 from zoo.measure.feature_error import EXACT_ERROR
 from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
@@ -50,6 +51,7 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
         (True, False)
     """
     check_alike(entries)
+    seeds = compare_seeds((entry.report, entry.trained) for entry in entries)
     entries = numbered(entries)
     drawn = entries if len(entries) <= MOST else ranked(entries)[:MOST]
     colour = {entry.name: k for k, entry in enumerate(drawn)}
@@ -60,6 +62,7 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
         header=HEADER,
         rows=[(colour.get(entry.name), row(entry)) for entry in ranked(entries)],
         legend=legend(entries),
+        seeds=[] if seeds is None else list(seeds.parts()),
         models=[_model(entry, k) for k, entry in enumerate(drawn)],
         more=len(entries) - len(drawn),
         dial=_dial(drawn),

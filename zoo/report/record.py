@@ -9,8 +9,9 @@ from typing import Any
 from symdata import __version__
 from symdata.display import Result, Table
 from zoo.errors import ModelError
+from zoo.evaluation.seeds import SeedComparison, compare_seeds
 from zoo.report.collect import ModelEntry
-from zoo.report.table import comparison, legend
+from zoo.report.table import compared, comparison, legend
 
 FORMAT = 1
 """Version of the JSON; a reader refuses others."""
@@ -33,17 +34,30 @@ class SavedReport(Result):
     version: str = __version__
     """Of symdata, when they were measured."""
 
+    @property
+    def seeds(self) -> SeedComparison | None:
+        """The models over their seeds; None if no two of them differ by the seed alone."""
+        return compare_seeds((entry.report, entry.trained) for entry in self.entries)
+
     def parts(self) -> Iterator[str | Table]:
         """The title, the comparison of the models, and what its columns mean."""
         yield self.title
         if self.entries:
             yield comparison(self.entries)
             yield legend(self.entries)
+        if (seeds := self.seeds) is not None:
+            yield from seeds.parts()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
         words = {"format": FORMAT, "symdata": self.version, "title": self.title, "command": self.command}
         return {**words, "models": [entry.to_dict() for entry in self.entries]}
+
+    @property
+    def markdown(self) -> str:
+        """The comparison of the models, and that over their seeds, in Markdown."""
+        seeds = () if self.seeds is None else self.seeds.parts()
+        return compared(self.entries) + "".join(f"\n{table.markdown}\n" for table in seeds)
 
     def dumps(self) -> str:
         """The text of the file."""

@@ -37,6 +37,18 @@ def _objective(words: str) -> str:
     return words if words == AUTO else str(parse_objective(words))
 
 
+def _class_weights() -> Rule:
+    """`none`, `balanced`, or a positive number for each class: a list, or text with commas."""
+    numbers = several(real(1e-6, 1e6), range(2, 100_001), "", listed=True)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value in ("none", "balanced"):
+            return value
+        return numbers.read(value.split(",") if isinstance(value, str) else value)
+
+    return Rule("text", read, "none, balanced, or a number from 1e-06 to 1e+06 for each class, as in 1,1,2.5")
+
+
 def _per_channel(low: float) -> Rule:
     return several(real(low, 1e3), (1, 3), "one for each of 3 channels", listed=True)
 
@@ -106,6 +118,11 @@ class TrainConfig(PlainData):
         one_of("auto", "exact", *KERNELS),
         "Interpolation of the augmentation; auto: exact if possible, otherwise halves.",
     )
+    shift: int = declare(
+        0,
+        whole(0, 4096),
+        "Move images by up to so many pixels each way, drawn anew in every epoch (a random crop after padding).",
+    )
     channels: int | None = declare(
         None, whole(1, 3), "Input channels of the model, 1 or 3; 3 repeats a grey one.", none="those of the dataset"
     )
@@ -148,13 +165,29 @@ class TrainConfig(PlainData):
     )
     validation: float = declare(0.1, real(0, 0.9), "Share of these to hold out, without a validation split; 0: none.")
     keep: str = declare("last", one_of("last", "best"), "Keep the last weights, or those of best validation accuracy.")
+    patience: int | None = declare(
+        None,
+        whole(1, 100_000),
+        "Stop after so many epochs without a higher validation accuracy; see --keep best.",
+        none="run all epochs",
+    )
     label_smoothing: float = declare(0.0, real(0, 0.99), "Probability mass spread over all classes.")
+    class_weights: str | tuple[float, ...] = declare(
+        "none",
+        _class_weights(),
+        "Weight of each class in the loss: balanced (by 1 / images of the class), or numbers, 1,1,2.5.",
+    )
     precision: str = declare("no", one_of("no", "bf16", "fp16"), "Mixed precision; fp16 needs an accelerator.")
     channels_last: bool = declare(False, FLAG, "Make the channel the fastest axis of images in memory.")
     device: str = declare("auto", text(), "Where to compute: auto, cpu, cuda, cuda:1, mps.")
     checkpoint_every: int = declare(1, whole(1, 100_000), "Epochs between two states from which a run resumes.")
     log_every: int = declare(50, whole(1, 10**9), "Steps between two lines of metrics.jsonl; an epoch has its own.")
-    tracker: str | None = declare(None, one_of("tensorboard", "trackio"), "A tracker that gets metrics.jsonl too.")
+    tracker: str | None = declare(
+        None,
+        one_of("tensorboard", "trackio", "wandb", "mlflow"),
+        "Also send metrics.jsonl there. tensorboard writes into the folder; the others read WANDB_MODE, "
+        "MLFLOW_TRACKING_URI, TRACKIO_DIR.",
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -171,6 +204,19 @@ class TrainConfig(PlainData):
             )
         if self.keep == "best" and self.validation == 0.0:
             raise ModelError("keep is 'best' and validation is 0; hold some images out, as in validation 0.1")
+        if self.patience is not None:
+            self._check_patience()
+
+    def _check_patience(self) -> None:
+        if self.validation == 0.0:
+            raise ModelError(
+                f"patience is {self.patience} and validation is 0; hold some images out, as in validation 0.1"
+            )
+        if self.schedule == "onecycle":
+            raise ModelError(
+                f"patience is {self.patience} and schedule is 'onecycle', whose rate comes down only if all "
+                f"{self.epochs} epochs run; use schedule step or constant, or leave patience out"
+            )
 
     def choices(self) -> dict[str, Any]:
         """Those of `zoo.create` about symmetry that differ from its defaults."""
@@ -178,6 +224,10 @@ class TrainConfig(PlainData):
         found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         found |= {"copies": self.copies} if self.average is not None else {}
         return found | ({"relax": self.relax} if self.relax != "none" else {})
+
+    def defaults(self) -> dict[str, Any]:
+        """As `to_dict`, of a run on the same data and model in which nothing else is chosen."""
+        return TrainConfig(data=self.data, model=self.model).to_dict()
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "TrainConfig":

@@ -1,26 +1,17 @@
-"""The training images: opened, checked, held in memory, and served as batches.
+"""The training images: opened, checked, divided into those to train on and those held out, and held in memory."""
 
-A batch is a pure function of (seed, epoch, step), whatever the number of processes and restarts: the order is a
-permutation by keyed hash, and the element that moves an image has its key from the image's row in the dataset. Batches
-of one epoch differ in size by one at most: 6,000 images at 64 make 94 batches of 63 or 64, so that every image is seen
-and no batch is too small for batch norm.
-"""
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from symdata.keys import permutation, split_keys
+from symdata.keys import permutation
 from symdata.store import ImageDataset, load, splits
 from symdata.store.manifest import MANIFEST
 from symdata.symmetry import Symmetry
-from symdata.transforms.augmentation import RandomSymmetry
 from zoo.errors import ModelError
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig
@@ -190,89 +181,3 @@ def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
         mean.append(m)
         std.append(s if s > 0.0 else 1.0)  # a blank channel
     return tuple(mean), tuple(std)
-
-
-Part = tuple[int, int]
-"""Which of the processes this is, and how many there are."""
-
-
-class Batches:
-    """Images on the device, resized once; each epoch has its own order and its own elements."""
-
-    def __init__(
-        self, config: TrainConfig, share: Share, preprocessing: Preprocessing, device: torch.device, part: Part
-    ) -> None:
-        self.config, self.device, self.part = config, device, part
-        self.rows = torch.from_numpy(share.rows).to(device)
-        self.labels = share.labels.to(device)
-        self.images = preprocessing.fitted(share.images).to(device)
-        self.mean, self.std = (
-            torch.tensor(v, dtype=torch.float32, device=device).view(-1, 1, 1)
-            for v in (preprocessing.mean, preprocessing.std)
-        )
-        self.augment = make_augmentation(config)
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.config.batch_size)
-
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """For every batch of epoch 0, 1, ...: this process's images (b, C, H, W), their labels (b,), its full size."""
-        order = torch.from_numpy(permutation(self.config.seed, "train", f"epoch-{epoch}", len(self.rows)))
-        order = order.to(self.device)
-        keys = self._keys(epoch, self.rows[order])
-        for number, (start, end) in enumerate(_parts(len(order), len(self))):
-            low, high = (start + bound for bound in _parts(end - start, self.part[1])[self.part[0]])
-            here = order[low:high]
-            own = None if keys is None else keys[low:high] if len(keys) == len(order) else keys[number : number + 1]
-            yield self._ready(self.images[here], self.labels[here], own), self.labels[here], end - start
-
-    def plain(self, size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's part of all images in order, unmoved: images and labels."""
-        low, high = _parts(len(self.rows), self.part[1])[self.part[0]]
-        for start in range(low, high, size):
-            here = slice(start, min(high, start + size))
-            yield self._ready(self.images[here], self.labels[here], None), self.labels[here]
-
-    def _keys(self, epoch: int, rows: Tensor) -> Tensor | None:
-        """One key for each row, or for each batch."""
-        if self.augment is None:
-            return None
-        if self.config.augment_per == "batch":
-            rows = torch.arange(len(self), device=self.device)
-        return split_keys(self.config.seed, "train", f"augment-{epoch}", rows)
-
-    def _ready(self, images: Tensor, labels: Tensor, keys: Tensor | None) -> Tensor:
-        """The images as the model takes them, (b, C, H, W) float32."""
-        unit = images.float() / 255
-        if keys is not None and self.augment is not None and self.config.fill == "background":
-            unit = self.augment(unit, labels=labels, keys=keys)
-        ready = (unit - self.mean) / self.std
-        if keys is not None and self.augment is not None and self.config.fill == "zero":
-            ready = self.augment(ready, labels=labels, keys=keys)
-        return ready.contiguous(memory_format=torch.channels_last) if self.config.channels_last else ready
-
-
-def make_batches(
-    config: TrainConfig, data: TrainingData, preprocessing: Preprocessing, accelerator: Any
-) -> tuple[Batches, Batches | None]:
-    """This process's batches to train on, and those of the held out images."""
-    part = (accelerator.process_index, accelerator.num_processes)
-    train = Batches(config, data.train, preprocessing, accelerator.device, part)
-    if (least := len(train.rows) // len(train)) < part[1]:
-        raise ModelError(f"{part[1]} processes share batches of {least} images; use fewer, or a larger --batch-size")
-    held = data.validation
-    return train, None if held is None else Batches(config, held, preprocessing, accelerator.device, part)
-
-
-def make_augmentation(config: TrainConfig) -> RandomSymmetry | None:
-    """The random elements of `config.symmetry`; None if there is only the identity."""
-    if config.symmetry == "none":
-        return None
-    options: dict[str, Any] = {"resample": config.resample, "same_on_batch": config.augment_per == "batch"}
-    padding = "border" if config.fill == "background" else "zeros"
-    return RandomSymmetry(config.symmetry, mask="none", padding=padding, **options)
-
-
-def _parts(n: int, count: int) -> list[tuple[int, int]]:
-    """0..n in `count` consecutive ranges, whose lengths differ by one at most."""
-    return [(n * k // count, n * (k + 1) // count) for k in range(count)]

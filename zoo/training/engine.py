@@ -7,12 +7,17 @@ from typing import Any
 
 import torch
 
-from symdata.installation.hints import install_line
+from symdata.errors import first_line
+from symdata.installation.hints import install_line, pip
+from symdata.installation.packages import EXTRAS
 from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
 from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
+
+NAMES = {"trackio": "name", "wandb": "name", "mlflow": "run_name"}
+"""Tracker -> its word for the name of a run, which is that of the folder; tensorboard writes into the folder."""
 
 
 @contextmanager
@@ -30,7 +35,8 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
     except ImportError:
         raise ImportError(f"training needs accelerate: {install_line('train')}") from None
     if config.tracker is not None and find_spec(config.tracker) is None:
-        raise ImportError(f"{config.tracker} is not installed: {install_line('trackers')}")
+        line = install_line("trackers") if config.tracker in EXTRAS else pip(f"install {config.tracker}")
+        raise ImportError(f"{config.tracker} is not installed: {line}")
     device = _device(config.device)
     if config.precision == "fp16" and device is not None and device.type == "cpu":
         raise ModelError("precision 'fp16' needs an accelerator, and the device is cpu; use --precision bf16 or no")
@@ -71,7 +77,15 @@ def start_trackers(accelerator: Any, plan: TrainingPlan) -> None:
     if plan.config.tracker is not None:
         project = plan.config.tracker if plan.config.tracker == "tensorboard" else plan.name
         facts = {k: v for k, v in public_fields(plan.config).items() if isinstance(v, int | float | str | bool)}
-        accelerator.init_trackers(project, config=facts)
+        named = NAMES.get(plan.config.tracker)
+        words = {} if named is None else {plan.config.tracker: {named: plan.folder.resolve().name}}
+        try:
+            accelerator.init_trackers(project, config=facts, init_kwargs=words)
+        except Exception as error:  # noqa: BLE001  # the tracker's own: no login, no server, a store it does not open
+            raise ModelError(
+                f"{plan.config.tracker} does not start: {first_line(error)}; mend that and go on with --resume, or "
+                "leave --tracker out"
+            ) from None
 
 
 def track(accelerator: Any, line: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ images, their augmentation and dropout follow from (seed, epoch), the learning r
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
@@ -20,8 +20,9 @@ from zoo.checkpoint.folder import save_checkpoint
 from zoo.errors import ModelError
 from zoo.objectives import objective_of
 from zoo.training import run_folder
+from zoo.training.batches import Batches, make_batches
+from zoo.training.callback import Callback, asked_to_stop
 from zoo.training.config import TrainConfig
-from zoo.training.data import Batches, make_batches
 from zoo.training.engine import engine, start_trackers, track
 from zoo.training.meter import DivergedError, Meter
 from zoo.training.plan import TrainingPlan, prepare
@@ -39,6 +40,7 @@ def train(
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda images: None,
     report: Callable[[Metrics], None] = lambda metrics: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a network on a dataset folder, and write it as a model folder.
 
@@ -51,6 +53,8 @@ def train(
         overwrite: replace a model or a run in the folder.
         progress: called with the number of images that were trained on since the last call.
         report: called at the end of every epoch with its line of metrics.jsonl.
+        callbacks: called in this order at the end of every epoch with an `EpochView`; one that returns True ends the
+            run there, and its model is written as after the last epoch.
 
     Returns:
         The model folder: what `zoo.load` reads, and metrics.jsonl and recipe.yaml.
@@ -70,17 +74,28 @@ def train(
     """
     plan = what if isinstance(what, TrainingPlan) else prepare(what)
     config, folder = plan.config, plan.folder
-    if resume and not overwrite and run_folder.is_finished(folder):
-        check_finished(plan)
+    if is_done(plan, resume=resume, overwrite=overwrite):
         return folder
-    run_folder.check_folder(folder, resume=resume, overwrite=overwrite)
     saved = None if overwrite else run_folder.read_state(folder)
     changes = {} if saved is None else run_folder.check_state(saved, config, plan.data_digest, folder)
     with engine(plan) as accelerator:
         devices = [accelerator.device] if accelerator.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # torch's generators are afterwards as they were
-            _run(plan, accelerator, saved, changes, progress, report)
+            _run(plan, accelerator, saved, changes, progress, report, callbacks)
     return folder
+
+
+def is_done(plan: TrainingPlan, *, resume: bool, overwrite: bool) -> bool:
+    """Whether the folder holds the finished run of this plan, which is to stay.
+
+    Raises:
+        ModelError: if it holds something that the run must not replace, or another finished run.
+    """
+    if resume and not overwrite and run_folder.is_finished(plan.folder):
+        check_finished(plan)
+        return True
+    run_folder.check_folder(plan.folder, resume=resume, overwrite=overwrite)
+    return False
 
 
 def _run(
@@ -90,6 +105,7 @@ def _run(
     changes: dict[str, Any],
     progress: Callable[[int], None],
     report: Callable[[Metrics], None],
+    callbacks: Sequence[Callback],
 ) -> None:
     """The epochs that are left, from the state of a stopped run or from the start."""
     config, folder = plan.config, plan.folder
@@ -112,6 +128,8 @@ def _run(
         log = run_folder.MetricsLog(folder, state.metrics_bytes, writes, partial(track, accelerator))
         progress(state.epochs * len(plan.data.train))
         for epoch in range(state.epochs, config.epochs):
+            if state.stopped:  # and then killed before the model was written
+                break
             started = time.perf_counter()
             try:
                 metrics = _epoch(epoch, state, batches, log, progress)
@@ -125,9 +143,12 @@ def _run(
             metrics["seconds"] = round(time.perf_counter() - started, 3)
             log.add(metrics)
             state.end_epoch(metrics, log.length)
-            if state.epochs % config.checkpoint_every == 0 or state.epochs == config.epochs:
+            state.stop_early(asked_to_stop(callbacks, plan, state, metrics))
+            if state.epochs % config.checkpoint_every == 0 or state.epochs == config.epochs or state.stopped:
                 _save(plan, state)
             report(metrics)
+            if state.stopped:
+                break
         if accelerator.is_main_process:
             _publish(plan, state)
             run_folder.end(folder)
@@ -144,22 +165,24 @@ def _epoch(
     model, optimizer = state.training(), state.optimizer
     # Where reading a number costs nothing, a loss that is not finite stops the run in its own step.
     every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
-    for k, (images, labels, size) in enumerate(batches.epoch(epoch), 1):
+    options: dict[str, Any] = {"weight": batches.weights, "label_smoothing": config.label_smoothing, "reduction": "sum"}
+    for k, batch in enumerate(batches.epoch(epoch), 1):
         lr = set_rate(optimizer, config, epoch * steps + k - 1, steps)
-        logits = state.logits(model, images)  # (b, classes)
-        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="sum")
-        # Gradients are averaged over processes: sum of all parts x processes / size is the mean over the whole batch.
-        mean = loss * (accelerator.num_processes / size)
+        logits = state.logits(model, batch.images)  # (b, classes)
+        loss = F.cross_entropy(logits, batch.labels, **options)
+        # Gradients are averaged over processes: the sum of all parts x processes / weight of the whole batch (without
+        # class weights its size) is the mean over it, as `F.cross_entropy` has it.
+        mean = loss * (accelerator.num_processes / batch.weight)
         penalty = state.objective.penalty(state.plain)
         accelerator.backward(mean if penalty is None else mean + penalty)
         optimizer.step()
         optimizer.zero_grad()
-        meter.add(loss, logits, labels, size, lr)
+        meter.add(loss, logits, batch, lr)
         if k % every == 0 or k % config.log_every == 0 or k == steps:
             meter.read()
         if k % config.log_every == 0 and k < steps:
             log.add({"epoch": epoch + 1, "step": epoch * steps + k, "window_loss": meter.window(), "lr": lr})
-        progress(size)
+        progress(batch.size)
     return {"epoch": epoch + 1, "step": (epoch + 1) * steps, **meter.metrics(), "lr": lr}
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ModelError
+from zoo.training.batches import Batch
 
 
 class DivergedError(ModelError):
@@ -32,35 +33,36 @@ class Meter:
     def __init__(self, accelerator: Any, epoch: int, step: int) -> None:
         """Begin with the first batch of `epoch` (from 1), after `step` steps of the run."""
         self.accelerator, self.epoch, self.step = accelerator, epoch, step
-        self.loss, self.hits, self.images = 0.0, 0, 0
-        self._window = (0.0, 0)
-        self._waiting: list[tuple[Tensor, int, float]] = []
+        self.loss, self.hits, self.images, self.weight = 0.0, 0, 0, 0.0
+        self._window = (0.0, 0.0)
+        self._waiting: list[tuple[Tensor, int, float, float]] = []
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, size: int, lr: float) -> None:
-        """Add a step: the summed loss of this process's part of the batch, its logits (b, classes) and labels (b,), the
-        number of images of the whole batch, and the learning rate."""
-        hits = (logits.argmax(1) == labels).sum()
-        self._waiting.append((torch.stack([loss.detach(), hits.to(loss.dtype)]), size, lr))
+    def add(self, loss: Tensor, logits: Tensor, batch: Batch, lr: float) -> None:
+        """Add a step: the summed loss of this process's part of the batch, its logits (b, classes), and the learning
+        rate."""
+        hits = (logits.argmax(1) == batch.labels).sum()
+        self._waiting.append((torch.stack([loss.detach(), hits.to(loss.dtype)]), batch.size, batch.weight, lr))
 
     def read(self) -> None:
         """Sum up the steps that were added; `DivergedError`, in every process, for a loss that is not finite."""
         if not self._waiting:
             return
-        values = self.accelerator.reduce(torch.stack([pair for pair, _, _ in self._waiting]), "sum").tolist()
-        for (loss, hits), (_, size, lr) in zip(values, self._waiting, strict=True):
+        values = self.accelerator.reduce(torch.stack([pair for pair, *_ in self._waiting]), "sum").tolist()
+        for (loss, hits), (_, size, weight, lr) in zip(values, self._waiting, strict=True):
             self.step += 1
             if not math.isfinite(loss):
                 raise DivergedError(self.epoch, self.step, lr)
             self.loss, self.hits, self.images = self.loss + loss, self.hits + int(hits), self.images + size
-            self._window = (self._window[0] + loss, self._window[1] + size)
+            self.weight += weight
+            self._window = (self._window[0] + loss, self._window[1] + weight)
         self._waiting = []
 
     def window(self) -> float:
         """Mean loss of the steps that were read since the last call."""
-        loss, images = self._window
-        self._window = (0.0, 0)
-        return loss / images
+        loss, weight = self._window
+        self._window = (0.0, 0.0)
+        return loss / weight
 
     def metrics(self) -> dict[str, float]:
         """Mean loss and accuracy of the epoch so far, while the weights moved."""
-        return {"loss": self.loss / self.images, "accuracy": self.hits / self.images}
+        return {"loss": self.loss / self.weight, "accuracy": self.hits / self.images}

@@ -1,31 +1,43 @@
 """`zoo.train`: a network, a dataset and the words of `symdata train`, in one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from symdata.store import ImageDataset
 from symdata.store.dataset_folder import Made
 from zoo.errors import ModelError
 from zoo.models.code import Arch
 from zoo.training import loop
+from zoo.training.callback import Callback
 from zoo.training.config import TrainConfig
 from zoo.training.own_network import model_words
 from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.result import TrainedModel
+from zoo.training.seeds import TrainedSeeds, train_seeds
 
 
+Data = str | Path | ImageDataset | Made
+"""A dataset folder, what `symdata.make` returned, or what `symdata.load` opened."""
+
+
+@overload
+def train(model: Any, data: Data | None = None, *, seeds: None = None, **options: Any) -> TrainedModel: ...
+@overload
+def train(model: Any, data: Data | None = None, *, seeds: int | Sequence[int], **options: Any) -> TrainedSeeds: ...
 def train(
     model: Arch | TrainConfig | TrainingPlan,
-    data: str | Path | ImageDataset | Made | None = None,
+    data: Data | None = None,
     *,
+    seeds: int | Sequence[int] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda images: None,
     report: Callable[[dict[str, Any]], None] = lambda metrics: None,
+    callbacks: Sequence[Callback] = (),
     **options: Any,
-) -> TrainedModel:
+) -> TrainedModel | TrainedSeeds:
     """Train a network on a dataset, and write it as a model folder: `symdata train` in one call, with the same words.
 
     Args:
@@ -33,15 +45,17 @@ def train(
             `num_classes` and `in_chans`. A module is copied: its weights are where the training begins, and it is not
             changed. Or a whole run, as a `TrainConfig` or by `zoo.training.prepare`.
         data: a dataset folder, what `symdata.make` returned, or the train split that `symdata.load` opened.
+        seeds: train once for each of them, or for so many from `seed` on; see `train_seeds`.
         resume: go on with a run that was stopped; begin if there is none; leave a finished one as it is. A module has
             to be given again.
         overwrite: replace a model or a run in the folder.
         progress: called with the number of images that were trained on since the last call.
         report: called at the end of every epoch with its line of metrics.jsonl.
+        callbacks: called after every epoch, and may stop the run; see `zoo.training.Callback`.
         options: the options of `symdata train` by name, with `_` for `-`: `epochs=1, batch_size=32, out="mine"`.
 
     Returns:
-        The folder, with `.model`, `.metrics` and `.plot()`.
+        The folder, with `.model`, `.metrics` and `.plot()`; with `seeds` one for each, their mean and spread.
 
     Raises:
         ModelError: in any case of bad input, before anything is written.
@@ -69,8 +83,12 @@ def train(
         arch = None if isinstance(model, str) else model
         config = TrainConfig.from_dict({"data": _folder(data), "model": model_words(model), **options})
         plan = prepare(config, arch)
-    folder = loop.train(plan, resume=resume, overwrite=overwrite, progress=progress, report=report)
-    return TrainedModel(folder, plan.config.data, None if plan.own is None else arch or plan.config.model)
+    calls: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "progress": progress, "report": report}
+    calls["callbacks"] = callbacks
+    if seeds is not None:
+        return train_seeds(plan.config, seeds, arch=arch, **calls)
+    loop.train(plan, **calls)
+    return TrainedModel.of(plan, arch)
 
 
 def _folder(data: Any) -> str | None:

@@ -27,6 +27,7 @@ from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
 from zoo.training.own_network import check_choices, described, input_size, is_own_model, own_network
+from zoo.training.weighting import class_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,9 @@ def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
         model = own_network(config, arch, len(data.classes), channels, size)
     else:
         model = _network(config, named, data, channels)
-    objective_of(model, config.objective)  # raises if it does not fit
+    _check_loss(config, data, model)
+    if config.shift >= size:
+        raise ModelError(f"shift is {config.shift} and images have {size} pixels; use less, such as --shift 2")
     full = checkpoint_name(config, stem, data)
     return TrainingPlan(
         config=config,
@@ -152,6 +155,16 @@ def _named(config: TrainConfig) -> tuple[str, ModelName]:
         raise ModelError(python_file(Path(config.model)))
     name = ModelName.parse(config.model)
     return str(name), name
+
+
+def _check_loss(config: TrainConfig, data: TrainingData, model: nn.Module) -> None:
+    """Raise `ModelError` if the objective does not fit the model, or the class weights do not fit the classes or it."""
+    objective = objective_of(model, config.objective)
+    if class_weights(config, data) is not None and not objective.shares_batches:
+        raise ModelError(
+            f"class_weights is {config.class_weights!r}, and objective {str(objective)!r} computes the likelihood of "
+            "all images, which has no weights; use --class-weights none"
+        )
 
 
 def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels: int) -> nn.Module:

@@ -15,6 +15,7 @@ from zoo.training.plan import TrainingPlan
 from zoo.training.recipe import public_fields
 from zoo.training.run_folder import MAY_DIFFER
 from zoo.training.state import TrainingState
+from zoo.training.weighting import class_weights
 
 
 def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
@@ -24,7 +25,9 @@ def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
         **({} if plan.config.model.startswith(GIVEN) else {"command": command(plan.config)}),
         **public_fields(plan.config),
         **plain_fields(plan.preprocessing, "mean", "std"),
-        **plain_fields(plan, "parameters", "steps", "images"),
+        "parameters": plan.parameters,
+        "steps": plan.steps // plan.config.epochs * state.epochs,
+        "images": len(plan.data.train) * state.epochs,
         "kept_epoch": best["epoch"],
         "seconds": round(state.seconds, 1),
         "processes": state.accelerator.num_processes,
@@ -32,6 +35,9 @@ def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
     }
     facts |= {name: state.last[name] for name in ("loss", "accuracy", "validation_loss") if name in state.last}
     facts |= {name: best[name] for name in ("validation_accuracy",) if name in best}
+    weights = class_weights(plan.config, plan.data)
+    facts |= {} if weights is None else {"class_weight_values": weights.tolist()}
+    facts |= {} if state.stopped is None else {"stopped": state.stopped}
     return facts | ({"changes": state.changes} if state.changes else {})
 
 
@@ -63,7 +69,7 @@ def golden_images(plan: TrainingPlan) -> Tensor:
 def command(config: TrainConfig) -> str:
     """The command that trains it again, with the options that are not the default."""
     fields = public_fields(config)
-    default = TrainConfig(data=config.data, model=config.model).to_dict()
+    default = config.defaults()
     words = ["symdata", "train", fields.pop("data"), "--model", fields.pop("model")]
     for name, value in fields.items():
         option = name.replace("_", "-")
@@ -82,7 +88,7 @@ def check_finished(plan: TrainingPlan) -> None:
     before, now = config.get("training", {}), public_fields(plan.config)
     ignored = {*MAY_DIFFER, *(name for change in before.get("changes", []) for name in change)}
     ignored |= {name for name in ("mean", "std") if now[name] is None}  # the model has the measured ones
-    default = TrainConfig(data=plan.config.data, model=plan.config.model).to_dict()  # of fields that came later
+    default = plan.config.defaults()  # of fields that came later
     pairs = {name: (before.get(name, default[name]), value) for name, value in now.items() if name not in ignored}
     if config.get("dataset", {}).get("manifest_sha256") != plan.data_digest:
         pairs = {"dataset": ("another", plan.config.data)}

@@ -1,11 +1,11 @@
 """A finished model, as a person reads about it."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
@@ -18,6 +18,7 @@ from zoo.models.code import Arch
 from zoo.models.own import is_own
 from zoo.references.loading import load
 from zoo.training.history import TrainingHistory
+from zoo.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +46,11 @@ class TrainedModel(Result):
     """The dataset, as the next command names it."""
     arch: Arch | None = field(default=None, repr=False)
     """The code of a network of one's own, as it was given to the training."""
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, arch: Arch | None = None) -> Self:
+        """What the run of a plan has made; `arch` as for `zoo.training.prepare`."""
+        return cls(plan.folder, plan.config.data, None if plan.own is None else arch or plan.config.model)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -79,23 +85,40 @@ class TrainedModel(Result):
         rows = {"model": str(self.folder), "parameters": f"{training['parameters']:,}"}
         if "validation_accuracy" in training:
             rows["validation"] = f"{training['validation_accuracy']:.2%}"
+        if "stopped" in training:
+            rows["stopped"] = _stop(training)
         rows |= {"audit": config["exactness"]["verdict"]}
         rows |= {"next": self._next()}
         yield "\n".join(f"{name:<11}  {value}" for name, value in rows.items())
 
     def _next(self) -> str:
         """The command that evaluates the model on images that it has not seen, or the one that makes such images."""
-        found = splits(self.data) if is_dataset(self.data) else ["test"]
-        if "test" not in found and "validation" not in found:
+        unseen = unseen_images(self.data)
+        if unseen is None:
             return make_with_test(self.data, read_manifest(self.data))
-        split = "" if "test" in found else " --split validation"
         architecture = self.config["architecture"]
         if is_own(architecture) and architecture["code"] is None:
-            of = ", split='validation'" if split else ""
+            of = ", split='validation'" if "--split validation" in unseen else ""
             return f"zoo.evaluate(result.model, {self.data!r}{of})"
         arch = f" --arch {architecture['code']}" if is_own(architecture) else ""
-        return f"symdata evaluate {shlex.quote(str(self.folder))} --data {shlex.quote(self.data)}{split}{arch}"
+        return f"symdata evaluate {shlex.quote(str(self.folder))} {unseen}{arch}"
 
     def to_dict(self) -> dict[str, Any]:
         """The folder and the model's config.json."""
         return {"folder": str(self.folder), "config": self.config}
+
+
+def unseen_images(data: str) -> str | None:
+    """The options of a command that name images which no training has seen; None if the dataset has none."""
+    found = splits(data) if is_dataset(data) else ["test"]
+    if "test" not in found and "validation" not in found:
+        return None
+    return f"--data {shlex.quote(data)}" + ("" if "test" in found else " --split validation")
+
+
+def _stop(training: Mapping[str, Any]) -> str:
+    """Where and why a run ended before its last epoch, and at what learning rate."""
+    stopped = training["stopped"]
+    still = ", which had not come down yet" if training["schedule"] in ("onecycle", "cosine") else ""
+    where = f"after epoch {stopped['epoch']} of {training['epochs']}"
+    return f"{where}: {stopped['reason']}; lr was {stopped['lr']:.3g} of {training['lr']:g}{still}"

@@ -171,8 +171,8 @@ def check_state(state: dict[str, Any], config: TrainConfig, data_digest: str, fo
         raise ModelError(
             f"the run in {str(folder)!r} was on another dataset than {config.data!r}; name that one, or --overwrite"
         )
-    before, now = state["config"], config.to_dict()
-    differ = {name: [before.get(name), value] for name, value in now.items() if before.get(name) != value}
+    before, now = config.defaults() | state["config"], config.to_dict()  # fields that came later have their default
+    differ = {name: [before[name], value] for name, value in now.items() if before[name] != value}
     allowed = (*MAY_DIFFER, *MENDS) if (folder / STATE / DIVERGED).exists() else MAY_DIFFER
     for name, (old, new) in differ.items():
         if name not in allowed:

@@ -17,8 +17,8 @@ from zoo.training.schedule import make_optimizer
 
 StateDict = dict[str, Tensor]
 
-HISTORY = ("epochs", "seconds", "metrics_bytes", "last", "best", "changes")
-"""The attributes of `TrainingState` that are saved as they are."""
+HISTORY = ("epochs", "seconds", "metrics_bytes", "last", "best", "changes", "highest", "waited", "stopped")
+"""The attributes of `TrainingState` that are saved as they are; states of earlier versions lack the last three."""
 
 
 class TrainingState:
@@ -41,6 +41,9 @@ class TrainingState:
         self.last: dict[str, Any] = {}
         self.best: dict[str, Any] | None = None
         self.changes: list[dict[str, Any]] = []
+        self.highest: float | None = None  # validation accuracy so far
+        self.waited = 0  # epochs since then
+        self.stopped: dict[str, Any] | None = None  # why the run ends before its last epoch
 
     def training(self) -> nn.Module:
         """The network in training mode; a frozen body is in eval mode, so that its norms keep their statistics."""
@@ -74,7 +77,7 @@ class TrainingState:
         if self.accelerator.scaler is not None and saved["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])
         for name in HISTORY:
-            setattr(self, name, saved[name])
+            setattr(self, name, saved.get(name, getattr(self, name)))
         self.objective.restore(saved.get("objective", {}))
         if changes:
             self.changes = [*self.changes, {"after_epoch": self.epochs, **changes}]
@@ -107,6 +110,22 @@ class TrainingState:
         accuracy = metrics.get("validation_accuracy")
         if self.config.keep == "best" and (self.best is None or accuracy > self.best["validation_accuracy"]):
             self.best = {"epoch": self.epochs, "validation_accuracy": accuracy, "model": self.weights()}
+        if accuracy is not None:
+            higher = self.highest is None or accuracy > self.highest
+            self.highest, self.waited = (accuracy, 0) if higher else (self.highest, self.waited + 1)
+
+    def stop_early(self, asked: bool) -> None:
+        """Note why the run ends after this epoch, if it does before the last: a callback `asked`, or patience ended."""
+        patience = self.config.patience
+        if self.epochs == self.config.epochs:
+            return
+        if asked:
+            why = "a callback asked for it"
+        elif patience is not None and self.waited >= patience:
+            why = f"no higher validation accuracy for {patience} epoch{'s' * (patience > 1)}"
+        else:
+            return
+        self.stopped = {"epoch": self.epochs, "reason": why, "lr": self.last["lr"]}
 
     def check_finite(self, metrics: dict[str, Any]) -> None:
         """Raise `DivergedError` if a weight is not finite: no loss of an epoch shows what its last step did."""

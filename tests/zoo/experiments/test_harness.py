@@ -8,11 +8,11 @@ from scipy import stats
 
 from symdata.display import Table
 from zoo.experiments.harness.bands import Condition, judge
-from zoo.experiments.harness.statistics import Figure, difference, plus_minus, summarise
 from zoo.experiments.using_and_abusing import published
 from zoo.experiments.using_and_abusing.claims import CONDITIONS
 from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, KNIGHT, MEASURES, MODELS
 from zoo.experiments.using_and_abusing.sizes import KINDS
+from zoo.measure.statistics import MeanOverSeeds, difference, plus_minus, summarise
 from zoo.models.spec import NetworkSpec
 
 
@@ -168,5 +168,5 @@ def test_tables_print_and_escape():
     table = Table(("a", "b"), (("1|2", "x"), ("3", "long")), "T", ("A note.",))
     assert str(table).splitlines() == ["T", "a    b", "---  ----", "1|2  x", "3    long", "A note."]
     assert "| 1\\|2 | x |" in table.markdown.splitlines()
-    assert Figure(97.694, 0.171, 3).text() == "97.69±0.17" and plus_minus([97.523, 97.865]) == "97.69±0.24"
-    assert Figure(97.694, None, 1).text(1) == plus_minus([97.694], 1) == "97.7" and plus_minus([]) == "-"
+    assert MeanOverSeeds(97.694, 0.171, 3).text() == "97.69±0.17" and plus_minus([97.523, 97.865]) == "97.69±0.24"
+    assert MeanOverSeeds(97.694, None, 1).text(1) == plus_minus([97.694], 1) == "97.7" and plus_minus([]) == "-"

@@ -15,12 +15,11 @@ from symdata.symmetry import Symmetry
 from symdata.transforms.action import act
 from tests.support.annotated import write_masks
 from tests.support.folders import change
-from tests.support.images import write_folder
-from tests.support.tables import write_cells
 from tests.support.training import config, dataset
 from zoo.errors import ModelError
 from zoo.training import prepare
-from zoo.training.data import Batches, make_batches, make_preprocessing, open_data
+from zoo.training.batches import Batches, make_batches
+from zoo.training.data import make_preprocessing, open_data
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +52,9 @@ def epoch(*arguments, number=0, **keywords):
 
 def test_an_epoch_is_every_image_once_in_batches_alike(folder):
     served = epoch(folder, batch_size=16)
-    sizes = [size for _, _, size in served]
-    assert sizes == [len(images) for images, _, _ in served] == [14, 14, 14, 15, 14, 14, 15]
-    shown = torch.cat([images for images, _, _ in served])
+    sizes = [batch.size for batch in served]
+    assert sizes == [len(batch.images) for batch in served] == [14, 14, 14, 15, 14, 14, 15]
+    shown = torch.cat([batch.images for batch in served])
     plain = torch.cat([images for images, _ in batches(folder).plain()])
     assert shown.shape == plain.shape and not torch.equal(shown, plain)
     assert torch.equal(shown.flatten(1).sum(1).sort()[0], plain.flatten(1).sum(1).sort()[0])
@@ -63,7 +62,7 @@ def test_an_epoch_is_every_image_once_in_batches_alike(folder):
 
 def test_order_follows_from_seed_and_epoch(folder):
     def labels(**keywords):
-        return torch.cat([labels for _, labels, _ in epoch(folder, **keywords)]).tolist()
+        return torch.cat([batch.labels for batch in epoch(folder, **keywords)]).tolist()
 
     assert labels() == labels()
     assert len({tuple(labels(number=n)) for n in range(3)} | {tuple(labels(seed=1))}) == 4
@@ -74,7 +73,7 @@ def test_order_follows_from_seed_and_epoch(folder):
 def test_processes_share_every_batch(folder, symmetry, processes):
     alone = epoch(folder, symmetry=symmetry)
     parts = [epoch(folder, part=(k, processes), symmetry=symmetry) for k in range(processes)]
-    for k, (images, labels, size) in enumerate(alone):
+    for k, (images, labels, size, _) in enumerate(alone):
         assert torch.equal(torch.cat([part[k][0] for part in parts]), images)
         assert torch.equal(torch.cat([part[k][1] for part in parts]), labels)
         assert {part[k][2] for part in parts} == {size} and size == len(images)
@@ -100,7 +99,7 @@ def test_elements_follow_from_the_row(folder, symmetry, fill):
         expected = act((unit - served.mean) / served.std, elements, **how)
     for number, same in ((3, True), (4, False)):  # in epoch 4 the elements are others
         order = np.argsort(split_keys(c.seed, "train", f"epoch-{number}", np.arange(100)), kind="stable")
-        shown = torch.cat([images for images, _, _ in served.epoch(number)])
+        shown = torch.cat([batch.images for batch in served.epoch(number)])
         assert torch.allclose(shown, expected[order], atol=1e-6) == same
 
 
@@ -114,8 +113,8 @@ def test_one_element_for_a_batch(folder):
     plain = epoch(folder)
     moved = epoch(folder, symmetry="c4", augment_per="batch")
     turns = []
-    for (images, _, _), (shown, _, _) in zip(plain, moved, strict=True):
-        found = [k for k in range(4) if torch.equal(torch.rot90(images, k, (-2, -1)), shown)]
+    for before, after in zip(plain, moved, strict=True):
+        found = [k for k in range(4) if torch.equal(torch.rot90(before.images, k, (-2, -1)), after.images)]
         turns += found[:1]
         assert found
     assert len(set(turns)) > 1
@@ -248,52 +247,3 @@ def test_boxes_without_labels_train_no_classifier(tmp_path):
         ModelError, match="has one class, 'image', and a classifier tells two or more apart, and has mask"
     ):
         open_data(config(made.folder))
-
-
-# Images that repeat
-
-
-def images_of(share):
-    return set(share.dataset.index[share.rows].tolist())
-
-
-@pytest.mark.parametrize(("count", "limit"), [(96, None), (96, 70), (240, None)])
-def test_no_source_image_is_both_trained_on_and_held_out(tmp_path, count, limit):
-    write_folder(tmp_path / "pets", per_class=12, side=12)
-    made = make(str(tmp_path / "pets"), tmp_path / "many", symmetry="d4", count=count)
-    data = open_data(config(made.folder, validation=0.25, batch_size=8, limit=limit))
-    assert not images_of(data.train) & images_of(data.validation)
-    n = limit or count
-    assert len(data.train) + len(data.validation) == n and n / 4 <= len(data.validation) <= n / 4 + count / 24
-    rows = np.random.default_rng(0).permutation(count)  # negative control: divided by row, they share images
-    index = data.train.dataset.column("index")
-    assert set(index[rows[: count // 4]]) & set(index[rows[count // 4 :]])
-
-
-def test_the_plan_says_that_images_repeat(tmp_path):
-    write_folder(tmp_path / "pets", per_class=12, side=12)
-    for count, said in ((96, "72 images 12x12x3 of 18 source images, 24 held out"), (24, "18 images 12x12x3, 6 held")):
-        made = make(str(tmp_path / "pets"), tmp_path / str(count), symmetry="d4", count=count)
-        assert said in str(prepare(config(made.folder, validation=0.25, batch_size=8, channels=3)))
-
-
-def test_groups_of_the_dataset_are_not_divided(tmp_path):
-    write_cells(tmp_path / "cells.parquet", 48, patient=[f"p{i // 4}" for i in range(48)])
-    made = make(str(tmp_path / "cells.parquet"), tmp_path / "d", test=0.25, group_by="patient")
-    data = open_data(config(made.folder, validation=0.25, batch_size=8))
-    patients = data.train.dataset.column("patient")
-    assert len(set(patients[data.validation.rows])) == 3
-    assert not set(patients[data.train.rows]) & set(patients[data.validation.rows])
-
-
-def test_too_few_source_images_and_pairs_that_share_them_are_refused(tmp_path):
-    write_cells(tmp_path / "two.parquet", 2)
-    make(str(tmp_path / "two.parquet"), tmp_path / "d", count=40)
-    with pytest.raises(ModelError, match="holding out 36 leaves none"):
-        open_data(config(tmp_path / "d", validation=0.9, batch_size=8))
-    make("ddmnist-c4", tmp_path / "pairs", source="glyphs:digits", count=60, size=8)
-    splits = load(tmp_path / "pairs").manifest["splits"]
-    change(tmp_path / "pairs", "splits", to={"train": splits["train"]})
-    with pytest.raises(ModelError, match="share source images, so none can be held out"):
-        open_data(config(tmp_path / "pairs", validation=0.1, batch_size=8))
-    assert len(open_data(config(tmp_path / "pairs", validation=0.0, batch_size=8)).train) == 60

@@ -105,11 +105,11 @@ def test_losses_are_those_of_a_bare_loop(data, out):
     plan = prepare(config(data, **changes))
     model = create(MODEL, num_classes=4, in_chans=1, width=2, seed=0).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5, weight_decay=1e-5)
-    from zoo.training.data import Batches
+    from zoo.training.batches import Batches
 
     served = Batches(plan.config, plan.data.train, plan.preprocessing, torch.device("cpu"), (0, 1))
     losses = []
-    for images, labels, _ in served.epoch(0):
+    for images, labels, *_ in served.epoch(0):
         loss = cross_entropy(model(images), labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
@@ -275,16 +275,3 @@ def test_without_accelerate(data, out, monkeypatch):
     with pytest.raises(ImportError, match=re.escape(f"training needs accelerate: {install_line('train')}")):
         run(data, out=out)
     assert not os.path.exists(out)
-
-
-def test_trackers(data, out, monkeypatch):
-    monkeypatch.setattr("zoo.training.engine.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=re.escape(f"trackio is not installed: {install_line('trackers')}")):
-        run(data, out=out, tracker="trackio")
-    monkeypatch.undo()
-    pytest.importorskip("tensorboard")
-    folder = run(data, out=out, tracker="tensorboard")
-    events = [path.read_bytes() for path in (folder / "tensorboard").rglob("*") if path.is_file()]
-    assert events and not any(str(data.parent).encode() in event for event in events), "no path of this machine"
-    assert lines(run(data, out=out, overwrite=True)) == lines(folder)
-    assert not (folder / "tensorboard").exists()

@@ -39,10 +39,10 @@ def losses(folder) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_losses_are_those_of_one_process(data, tmp_path, optimizer):
+@pytest.mark.parametrize(("optimizer", "others"), [("sgd", []), ("adam", []), ("sgd", ["--class-weights", "1,2,3,4"])])
+def test_the_losses_are_those_of_one_process(data, tmp_path, optimizer, others):
     """Batches of 13 and 14 images for two processes: unequal parts. A rate at which rounding is not amplified."""
-    options = ["--optimizer", optimizer, "--lr", 1e-3 if optimizer == "sgd" else 1e-5]
+    options = ["--optimizer", optimizer, "--lr", 1e-3 if optimizer == "sgd" else 1e-5, *others]
     one, two = tmp_path / "run1", tmp_path / "run2"
     alone = run("train", data, "--out", one, *OPTIONS, *options)
     together = launched(data, two, *options)
@@ -104,3 +104,15 @@ def test_refusals_end_every_process(data, tmp_path):
     assert result.returncode != 0 and "is left alone: choose another --out" in result.stderr
     assert "Traceback" not in result.stderr.split("torch/distributed")[0]
     assert os.listdir(tmp_path / "run") == ["thesis.tex"]
+
+
+@pytest.mark.slow
+def test_several_seeds_and_patience(data, tmp_path):
+    """Every process stops after the same epoch, and one run begins after the other."""
+    options = ["--seeds", 2, "--epochs", 9, "--patience", 1, "--lr", 1e-3]
+    together = launched(data, tmp_path / "two", *options)
+    alone = run("train", data, "--out", tmp_path / "one", *OPTIONS, *options)
+    assert together.returncode == alone.exit_code == 0, together.stderr
+    for seed in range(2):
+        one, two = (json.loads((tmp_path / f"{n}-s{seed}/config.json").read_text())["training"] for n in ("one", "two"))
+        assert one["stopped"]["epoch"] == two["stopped"]["epoch"] < 9 and two["processes"] == 2

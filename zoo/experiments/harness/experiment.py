@@ -21,7 +21,7 @@ from zoo.experiments.harness.provenance import CODE, provenance
 from zoo.experiments.harness.runs import Job, Run, RunRecord, run_all, to_run
 from zoo.experiments.harness.section import Drawing, Section
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import summarise
+from zoo.measure.statistics import summarise
 
 Requests = Iterable[tuple[str, dict[str, Any]]]
 """Of every run: its key, and all that decides its result. A key fits a file name, and ends with `-seed0`, `-seed1` ...

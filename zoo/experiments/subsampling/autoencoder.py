@@ -15,9 +15,9 @@ from zoo.experiments.harness.bands import Condition
 from zoo.experiments.harness.experiment import Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord, grouped, series_of, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
 from zoo.experiments.subsampling.torus import TEST_SEED, TURNS, digits, each_moved, fit, in_parts, moved, random_moves
 from zoo.layers.subsampling.indexing import GroupIndex
+from zoo.measure.statistics import plus_minus
 from zoo.models.autoencoder import GroupEquivariantAutoencoder
 from zoo.models.registry import seeded
 

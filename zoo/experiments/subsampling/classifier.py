@@ -18,9 +18,9 @@ from zoo.experiments.harness.bands import Condition
 from zoo.experiments.harness.experiment import Experiment, Part, PartReport, Requests
 from zoo.experiments.harness.runs import Job, RunRecord, grouped, series_of, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus, summarise
 from zoo.experiments.subsampling import autoencoder
 from zoo.experiments.subsampling.torus import TEST_SEED, Move, digits, each_moved, fit, in_parts, moved, random_moves
+from zoo.measure.statistics import plus_minus, summarise
 from zoo.models.families.cnn import CNN
 from zoo.models.registry import seeded
 

@@ -7,9 +7,9 @@ from zoo.experiments.harness.experiment import PartReport
 from zoo.experiments.harness.runs import RunRecord, grouped, values
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import Figure, difference, summarise
 from zoo.experiments.using_and_abusing.mnist import ANGLES, FILLS, REGIMES
 from zoo.experiments.using_and_abusing.published import ACCURACY, CURVES, DIAGONAL, MEASURES, MODELS, SEEDS
+from zoo.measure.statistics import MeanOverSeeds, difference, summarise
 
 TURNS = ("90", "180", "270")
 COMPARED = ("0", "turned", "diagonal", "angles")
@@ -20,7 +20,7 @@ STEP = 360 // ANGLES
 
 Runs = Mapping[str, Sequence[RunRecord]]
 """Model -> its runs."""
-Figures = Mapping[str, Mapping[str, Figure]]
+Figures = Mapping[str, Mapping[str, MeanOverSeeds]]
 """Model -> measure -> mean over seeds."""
 
 
@@ -97,7 +97,7 @@ def _differences(regime: str, figures: Figures) -> Table:
     return Table(header, rows, "Against the exact network", (note,))
 
 
-def _difference(a: Figure, b: Figure) -> str:
+def _difference(a: MeanOverSeeds, b: MeanOverSeeds) -> str:
     found = difference(a, b)
     if found is None:
         return f"{a.mean - b.mean:+.2f}"

@@ -17,8 +17,8 @@ from zoo.experiments.harness.experiment import Part, PartReport, Requests
 from zoo.experiments.harness.networks import predictions, trained
 from zoo.experiments.harness.runs import Job, RunRecord, grouped, values
 from zoo.experiments.harness.setting import Setting
-from zoo.experiments.harness.statistics import plus_minus
 from zoo.experiments.using_and_abusing.claims import CONDITIONS
+from zoo.measure.statistics import plus_minus
 
 MODELS = tuple(f"{group}resnet44_{size}" for group in ("z2", "p4", "p4m") for size in (32, 33))
 EPOCHS = {"small": 30, "long": 200, "paper": 200}

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from zoo.experiments.harness.statistics import Figure
+from zoo.measure.statistics import MeanOverSeeds
 
 _DATA: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
-def _figures(cells: str, seeds: int) -> dict[str, Figure]:
+def _figures(cells: str, seeds: int) -> dict[str, MeanOverSeeds]:
     """Means, and sample standard deviations: published are those of the population."""
     sample = math.sqrt(seeds / (seeds - 1))
     first, *rest = cells.split()
     pairs = [(first if cell == "=" else cell).split("±") for cell in (first, *rest)]
-    figures = [Figure(float(mean), float(sd) * sample, seeds) for mean, sd in pairs]
+    figures = [MeanOverSeeds(float(mean), float(sd) * sample, seeds) for mean, sd in pairs]
     return dict(zip(MEASURES, figures, strict=True))
 
 
@@ -26,7 +26,7 @@ DIAGONAL: dict[str, list[int]] = {regime: facts["diagonal"] for regime, facts in
 """Regime -> the angles, in degrees, whose mean is called `diagonal`."""
 SEEDS: dict[str, int] = {regime: facts["seeds"] for regime, facts in _DATA["regimes"].items()}
 """Regime -> runs of each model."""
-ACCURACY: dict[str, dict[str, dict[str, Figure]]] = {
+ACCURACY: dict[str, dict[str, dict[str, MeanOverSeeds]]] = {
     regime: {model: _figures(cells, facts["seeds"]) for model, cells in facts["accuracy"].items()}
     for regime, facts in _DATA["regimes"].items()
 }

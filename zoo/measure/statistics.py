@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Figure(NamedTuple):
+class MeanOverSeeds(NamedTuple):
     """A mean over seeds."""
 
     mean: float
@@ -21,17 +21,17 @@ class Figure(NamedTuple):
         return f"{self.mean:.{digits}f}{spread}"
 
 
-def summarise(values: Sequence[float]) -> Figure:
+def summarise(values: Sequence[float]) -> MeanOverSeeds:
     """Mean and sample standard deviation; a single value has no deviation.
 
     Example:
         >>> summarise([1.0, 3.0])
-        Figure(mean=2.0, sd=1.4142135623730951, n=2)
+        MeanOverSeeds(mean=2.0, sd=1.4142135623730951, n=2)
     """
     n = len(values)
     mean = math.fsum(values) / n
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
-    return Figure(mean, sd, n)
+    return MeanOverSeeds(mean, sd, n)
 
 
 def plus_minus(values: Sequence[float], digits: int = 2) -> str:
@@ -55,7 +55,7 @@ class Difference:
         return self.value / self.error if self.error else math.copysign(math.inf, self.value)
 
 
-def difference(a: Figure, b: Figure) -> Difference | None:
+def difference(a: MeanOverSeeds, b: MeanOverSeeds) -> Difference | None:
     """a - b with its standard error; None if one of them has no deviation."""
     if a.sd is None or b.sd is None or min(a.n, b.n) < 2:
         return None

@@ -4,21 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.support.built_networks import NETWORKS, Mean, classifier
 from tests.support.layers import relative
 from zoo.exactness.arithmetic import EXACT_ERROR
 from zoo.exactness.audits import audit
-from zoo.layers import (
-    GroupAvgPool2d,
-    GroupBatchNorm2d,
-    GroupConv2d,
-    GroupConvTranspose2d,
-    GroupDropout,
-    GroupLinear,
-    GroupPool,
-    GroupResidualBlock,
-    GroupUpsampleConv2d,
-    LiftingConv2d,
-)
+from zoo.layers import GroupPool, LiftingConv2d
 from zoo.layers.regular import lattice_group, move
 from zoo.measure.feature_error import checked_audit
 
@@ -26,57 +16,6 @@ GROUPS = ("c4", "d1", "d4")
 SIZES = range(5, 13)
 
 
-class Mean(nn.Module):
-    def forward(self, x):
-        return x.mean((-2, -1))
-
-
-def classifier(group):
-    """Odd sizes are exact: a stride of 2 in a residual block."""
-    return nn.Sequential(
-        LiftingConv2d(group, 2, 4, 3, padding="same", groups=2),
-        GroupConv2d(group, 4, 4, 3, padding="same", groups=4),
-        GroupResidualBlock(group, 4, 3, stride=2),
-        GroupDropout(group, 0.5),
-        Mean(),
-        GroupLinear(group, 3, 4),
-        nn.ReLU(),
-        GroupLinear(group, 4, 5, invariant=True),
-    )
-
-
-def transposed(group):
-    """Even sizes are exact: 2x2 means, and then twice the size."""
-    return nn.Sequential(
-        LiftingConv2d(group, 2, 4, 3, padding="same"),
-        GroupBatchNorm2d(group, 4),
-        nn.ReLU(),
-        GroupAvgPool2d(2),
-        GroupConvTranspose2d(group, 4, 2, 4, stride=2, padding=1, groups=2),
-        nn.ReLU(),
-        GroupConv2d(group, 2, 2, 3, padding="same", groups=2),
-        GroupPool(group),
-    )
-
-
-def enlarged(group, mode="nearest", corners=False):
-    """Exact at every third size for a stride of 3 and a window of 3 without padding."""
-    return nn.Sequential(
-        LiftingConv2d(group, 2, 2, 3, stride=3),
-        nn.ReLU(),
-        GroupUpsampleConv2d(group, 2, 4, scale=3, mode=mode, align_corners=corners, groups=2),
-        nn.ReLU(),
-        GroupPool(group, "mean"),
-    )
-
-
-NETWORKS = {
-    "classifier": classifier,
-    "transposed": transposed,
-    "nearest": enlarged,
-    "bilinear": lambda group: enlarged(group, "bilinear"),
-    "corners": lambda group: enlarged(group, "bilinear", True),
-}
 EXACT = {"classifier": (5, 7, 9, 11), "transposed": (6, 8, 10, 12)}
 
 

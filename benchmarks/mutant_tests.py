@@ -33,9 +33,12 @@ _SYMDATA = {
     "inspection/asymmetry/views": "inspection/asymmetry/test_views",
 }
 _ZOO = {
-    "layers/bank layers/convolution layers/norm layers/regular layers/separable": (
-        "layers/test_layers layers/test_norm layers/test_bank"
+    "layers/bank layers/bank_cache layers/convolution layers/norm layers/regular layers/separable": (
+        "layers/test_layers layers/test_norm layers/test_bank layers/test_parts"
     ),
+    "layers/dropout layers/linear": "layers/test_linear",
+    "layers/residual_block": "layers/test_residual_block",
+    "layers/upsampling": "layers/test_upsampling",
     "layers/spatial_layers": "layers/test_paths",
     "layers/relaxed/base layers/relaxed/broken_filters layers/relaxed/filter_mixtures layers/relaxed/partial "
     "layers/relaxed/residual": "layers/test_relaxed",

@@ -6,7 +6,7 @@ import pytest
 
 from cli.main import COMMANDS
 from tests.conftest import ROOT
-from tests.support.documents import commands, console_problems, sections, setup_problem, snippets
+from tests.support.documents import Reader, commands, console_problems, sections, setup_problem, snippets
 
 pytestmark = pytest.mark.checkout
 
@@ -95,6 +95,23 @@ def test_a_command_that_fails_is_reported(command, problem):
 @pytest.mark.parametrize("command", ["symdata --version", "symdata audit p4cnn_28    # exact", "make test"])
 def test_a_command_that_works_is_none(command):
     assert console_problems(f"$ {command}\n") == []
+
+
+def test_output_that_is_shown_is_compared():
+    command = "$ symdata audit p4cnn_28\n"
+    assert console_problems(f"{command}p4cnn_28:   exact: ...\n$ symdata --version\n") == []
+    (problem,) = console_problems(f"{command}p4cnn_28: approximate: ...\n$ symdata --version\n")
+    assert "is shown to print\np4cnn_28: approximate" in problem
+
+
+@pytest.mark.parametrize(("shown", "right"), [("3 ... x\n", True), ("4\n", False), ("3\n", False)])
+def test_what_a_python_snippet_prints_is_compared_with_the_block_below_it(shown, right, tmp_path):
+    reader = Reader(f"# A\n```python\nprint(3, 'and', 'x')\n```\n\n```text\n{shown}```\n", tmp_path)
+    if right:
+        reader.follow("A")
+    else:
+        with pytest.raises(AssertionError, match="line 3 prints\n3 and x"):
+            reader.follow("A")
 
 
 def test_a_command_that_needs_a_shell_is_refused():

@@ -1,5 +1,7 @@
 """The public names of the model side, and that naming them costs nothing."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 
@@ -43,6 +45,40 @@ PUBLIC = [
     "train",
     "train_seeds",
 ]
+
+
+LAYERS = [
+    "AdaptivePolyphase2d",
+    "BlurPool2d",
+    "EquivariantPolyphase2d",
+    "EquivariantSubsample2d",
+    "EquivariantUpsample2d",
+    "GCGroupConv2d",
+    "GGroupConv2d",
+    "GroupAvgPool2d",
+    "GroupBatchNorm2d",
+    "GroupConv2d",
+    "GroupConvTranspose2d",
+    "GroupDropout",
+    "GroupIndex",
+    "GroupLinear",
+    "GroupMaxPool2d",
+    "GroupPool",
+    "GroupResidualBlock",
+    "GroupUpsampleConv2d",
+    "LiftingConv2d",
+    "act_on_features",
+    "downsampling",
+    "fields",
+    "flat",
+    "group_index",
+]
+
+
+def test_the_layers_are_these():
+    layers = importlib.import_module("zoo.layers")
+    found = {name for name, value in vars(layers).items() if not (name[0] == "_" or inspect.ismodule(value))}
+    assert sorted(found) == sorted(LAYERS)
 
 
 def test_the_public_names_are_these():

@@ -3,6 +3,9 @@
 A snippet under `<!-- not run: reason -->` is left out; the reason is for whoever reads the source of the document.
 In console snippets the lines that begin with `$ ` are commands. Those that set up the environment are compared with
 the Makefile and pyproject.toml instead of being run; all others must be `symdata`.
+
+Output that is shown must be what is printed, but for runs of blanks, and for whatever `...` stands for: in a console
+snippet the lines below a command, and after a python snippet the ```text block that follows it directly.
 """
 
 import ast
@@ -11,7 +14,10 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,9 @@ SNIPPET = re.compile(
     r"^(?P<skip><!-- not run:(?P<reason>[^>]*)-->\n+)?```(?P<language>console|python)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+
+OUTPUT = re.compile(r"\n*^```text\n(?P<shown>.*?)^```$", re.MULTILINE | re.DOTALL)
+"""The block after a python snippet."""
 
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
@@ -42,14 +51,18 @@ class Snippet:
     code: str
     reason: str | None
     """Why it is not run; None if it is."""
+    shown: str | None = None
+    """Of a python snippet: what the document says that it prints."""
 
 
 def snippets(text: str) -> list[Snippet]:
     """The console and python snippets of a Markdown text, in order."""
-    return [
-        Snippet(text.count("\n", 0, m.start("code")) + 1, m["language"], m["code"], m["reason"] if m["skip"] else None)
-        for m in SNIPPET.finditer(text)
-    ]
+    found = []
+    for m in SNIPPET.finditer(text):
+        after = OUTPUT.match(text, m.end()) if m["language"] == "python" else None
+        line, reason = text.count("\n", 0, m.start("code")) + 1, m["reason"] if m["skip"] else None
+        found.append(Snippet(line, m["language"], m["code"], reason, after["shown"] if after else None))
+    return found
 
 
 def sections(text: str) -> dict[str, list[Snippet]]:
@@ -66,7 +79,21 @@ def sections(text: str) -> dict[str, list[Snippet]]:
 
 def command_lines(code: str) -> list[str]:
     """The lines of a console snippet that are commands, without the prompt, continued lines joined."""
-    return [line[2:] for line in code.replace("\\\n", " ").splitlines() if line.startswith("$ ")]
+    return [line for line, _ in exchanges(code)]
+
+
+def exchanges(code: str) -> list[tuple[str, str]]:
+    """The command lines of a console snippet, each with the output that is shown below it."""
+    joined = "\n" + code.replace("\\\n", " ")
+    parts = [part.partition("\n") for part in joined.split("\n$ ")[1:]]
+    return [(line, shown) for line, _, shown in parts]
+
+
+def is_output(shown: str, printed: str) -> bool:
+    """Whether a command or a snippet has printed what is shown; where nothing is shown it may print anything."""
+    if not shown.strip():
+        return True
+    return OutputChecker().check_output(shown.rstrip() + "\n", printed.rstrip() + "\n", ELLIPSIS | NORMALIZE_WHITESPACE)
 
 
 def commands(code: str) -> list[str]:
@@ -113,7 +140,7 @@ def console_problems(code: str, execute: Callable[[str], Outcome] = in_process) 
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     problems = []
-    for line, command in zip(command_lines(code), commands(code), strict=True):
+    for (line, shown), command in zip(exchanges(code), commands(code), strict=True):
         command = command.replace(".venv/bin/symdata", "symdata")
         if command.startswith("symdata "):
             exit_code, stdout, stderr = execute(command)
@@ -121,6 +148,8 @@ def console_problems(code: str, execute: Callable[[str], Outcome] = in_process) 
                 problems.append(f"$ {command}\nexit code {exit_code}\n{stdout}{stderr}")
             elif (said := VERDICT.search(line)) and f": {said[1]}" not in stdout.splitlines()[0]:
                 problems.append(f"$ {command}\nis said to be {said[1]}, but prints\n{stdout}")
+            elif not is_output(shown, stdout):
+                problems.append(f"$ {command}\nis shown to print\n{shown}\nbut prints\n{stdout}")
             continue
         problem = setup_problem(command, makefile, project)
         if problem is None:
@@ -141,9 +170,11 @@ class Reader:
     text: str
     folder: Path
     """The current folder while a section is read."""
-    builds_on: Mapping[str, tuple[str, ...]]
-    as_user: str
+    builds_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    as_user: str = ""
     """The one command that runs in a process of its own, as a user runs it."""
+    title: str = "README.md"
+    """Of the document, for tracebacks."""
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "reader"})
     read: list[str] = field(default_factory=list)
     shell_ran: int = 0
@@ -177,7 +208,10 @@ class Reader:
             (self.folder / file["name"]).write_text(snippet.code, encoding="utf-8")
             sys.modules.pop(file["name"].removesuffix(".py"), None)  # of another test
         numbered = "\n" * (snippet.line - 1) + snippet.code  # a traceback has the line numbers of the document
-        exec(compile(numbered, "README.md", "exec"), self.names)
+        printed = StringIO()
+        with redirect_stdout(printed):
+            exec(compile(numbered, self.title, "exec"), self.names)
+        assert is_output(snippet.shown or "", printed.getvalue()), f"line {snippet.line} prints\n{printed.getvalue()}"
 
     def _execute(self, command: str) -> Outcome:
         if command != self.as_user:

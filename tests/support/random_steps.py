@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.exactness.arithmetic import D4
-from zoo.layers import GroupConv2d, GroupPool, LiftingConv2d
+from zoo.layers import GroupConv2d, GroupConvTranspose2d, GroupPool, GroupUpsampleConv2d, LiftingConv2d
 from zoo.layers.regular import move
 
 Step = Callable[[Tensor], Tensor]
@@ -283,5 +283,12 @@ def ours(d: Draw, x: Tensor) -> Step:
     s, k = d.number(1, 2), d.number(1, 3)
     lift = d.module(LiftingConv2d(group, x.shape[1], 2, k, s, d.number(0, 1)))
     conv = d.module(GroupConv2d(group, 2, 2, 3, padding=1))
+    k, s = d.number(1, 4), d.number(1, 2)
+    larger = d.module(GroupConvTranspose2d(group, 2, 2, k, s, d.number(0, k // 2), groups=d.number(1, 2)))
+    mode, corners = d.of(("nearest", False), ("bilinear", False), ("bilinear", True))  # type: ignore[misc]
+    finer = d.module(GroupUpsampleConv2d(group, 2, 4, scale=d.number(1, 3), mode=mode, align_corners=corners))
     pool = GroupPool(group)
-    return d.of(lambda x: pool(lift(x)), lambda x: pool(conv(F.relu(lift(x)))))  # type: ignore[return-value]
+    return d.of(  # type: ignore[return-value]
+        lambda x: pool(lift(x)), lambda x: pool(conv(F.relu(lift(x)))), lambda x: pool(larger(F.relu(lift(x)))),
+        lambda x: pool(finer(F.relu(lift(x)))),
+    )  # fmt: skip

@@ -5,10 +5,13 @@ Feature maps are (B, |G| C, H, W), group-major; see `zoo.layers.regular` for the
 
 from zoo.layers.convolution import GroupConv2d as GroupConv2d
 from zoo.layers.convolution import LiftingConv2d as LiftingConv2d
+from zoo.layers.dropout import GroupDropout as GroupDropout
+from zoo.layers.linear import GroupLinear as GroupLinear
 from zoo.layers.norm import GroupBatchNorm2d as GroupBatchNorm2d
 from zoo.layers.regular import act_on_features as act_on_features
 from zoo.layers.regular import fields as fields
 from zoo.layers.regular import flat as flat
+from zoo.layers.residual_block import GroupResidualBlock as GroupResidualBlock
 from zoo.layers.separable import GCGroupConv2d as GCGroupConv2d
 from zoo.layers.separable import GGroupConv2d as GGroupConv2d
 from zoo.layers.subsampling.downsampling import downsampling as downsampling
@@ -22,3 +25,5 @@ from zoo.layers.subsampling.pooling import GroupMaxPool2d as GroupMaxPool2d
 from zoo.layers.subsampling.pooling import GroupPool as GroupPool
 from zoo.layers.subsampling.subsample import EquivariantSubsample2d as EquivariantSubsample2d
 from zoo.layers.subsampling.subsample import EquivariantUpsample2d as EquivariantUpsample2d
+from zoo.layers.upsampling import GroupConvTranspose2d as GroupConvTranspose2d
+from zoo.layers.upsampling import GroupUpsampleConv2d as GroupUpsampleConv2d

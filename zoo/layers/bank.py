@@ -7,10 +7,10 @@ A group convolution is an ordinary one whose filters are tied. With free weight 
 every entry of the bank is an entry of W, so the bank is exact in any dtype and its gradient is the sum over the group.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from math import gcd
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError, whole
 from symdata.groups import Group
+from zoo.layers.bank_cache import BankedLayer
 from zoo.layers.regular import lattice_group, left_translation, move, order
 
 PADDING_MODES = ("zeros", "circular")
@@ -30,61 +31,16 @@ ROW_FIELDS = 32
 """From this many input fields on, the gather copies rows of them: as fast (measured), and the index stays small."""
 
 
-class ParameterSnapshot(NamedTuple):
-    """A parameter as it was when the bank was expanded."""
-
-    parameter: Tensor
-    memory: Tensor
-    """The same, detached: as long as it exists, its memory cannot be given to another tensor."""
-    version: int
-    copy: Tensor | None
-    """Its values, if a gradient waited: a fused optimiser writes without counting a version."""
-
-    @classmethod
-    def of(cls, p: Tensor) -> Self:
-        """The snapshot of a parameter as it is now."""
-        return cls(p, p.detach(), p._version, None if p.grad is None else p.detach().clone())
-
-    def is_current(self, p: Tensor) -> bool:
-        """Whether `p` is the same parameter, not moved or written, and no gradient flows to it."""
-        if p is not self.parameter or p._version != self.version or p.data_ptr() != self.memory.data_ptr():
-            return False
-        if (p.requires_grad and torch.is_grad_enabled()) or (p.grad is None) is not (self.copy is None):
-            return False
-        return self.copy is None or torch.equal(p, self.copy)
-
-
-class Bank(NamedTuple):
-    """Expanded filters, and the parameters that they were expanded from."""
-
-    tensors: tuple[Tensor | None, ...]
-    sources: tuple[ParameterSnapshot, ...]
-    dtype: torch.dtype | None
-    """What autocast asked for, if it was on."""
-
-    def is_current(self, parameters: Sequence[Tensor], dtype: torch.dtype | None) -> bool:
-        """Whether the same parameters have the same values, and no gradient flows to one."""
-        if dtype is not self.dtype or len(parameters) != len(self.sources):
-            return False
-        return all(source.is_current(p) for source, p in zip(self.sources, parameters, strict=True))
-
-
-class BankedConv2d(nn.Module, ABC):
-    """Base of the group convolutions: their arguments, the cache of expanded filters, and the convolution with them.
+class BankedConv2d(BankedLayer):
+    """Base of the group convolutions: their arguments, and the convolution with expanded filters.
 
     Subclasses make and draw the free weights, count them, and `expand` them.
-
-    In eval mode, while no gradient flows to the weights, the bank is expanded once and kept. It is expanded again when
-    a weight changes in place, is replaced or moved, after a forward with gradients, and after `train()` or `eval()`.
-    While a gradient waits in `.grad`, as between two steps of a training, the weights are also compared with a copy,
-    and on other devices than the CPU nothing is kept. Otherwise, writing through `weight.data` is not noticed; `eval()`
-    then expands the bank again. Copies and pickles do not hold the bank.
     """
 
-    group: Group
-    bias: nn.Parameter | None
     lifting = False
     """Whether the input is an image, whose channels the group does not permute."""
+    divides_fields: ClassVar[bool] = False
+    """Whether it takes `groups` other than 1."""
 
     def __init__(
         self,
@@ -93,10 +49,11 @@ class BankedConv2d(nn.Module, ABC):
         out_fields: int,
         kernel_size: int,
         stride: int = 1,
-        padding: int = 0,
+        padding: int | Literal["same"] = 0,
         dilation: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.group = lattice_group(group)
@@ -104,11 +61,11 @@ class BankedConv2d(nn.Module, ABC):
         self.out_fields = whole("out_fields", out_fields, 1, MOST)
         self.kernel_size = whole("kernel_size", kernel_size, 1, MOST)
         self.stride = whole("stride", stride, 1, MOST)
-        self.padding = whole("padding", padding, 0, MOST)
         self.dilation = whole("dilation", dilation, 1, MOST)
+        self.padding = self._checked_padding(padding)
+        self.groups = self._checked_groups(groups)
         self.padding_mode = checked_mode(padding_mode)
         self.in_channels = in_fields * (1 if self.lifting else order(self.group))
-        self._kept: Bank | None = None
         self.make_weights()
         self.bias = nn.Parameter(torch.empty(out_fields)) if bias else None
         self.reset_parameters()
@@ -121,10 +78,6 @@ class BankedConv2d(nn.Module, ABC):
     def reset_parameters(self) -> None:
         """Draw the free weights and the bias."""
 
-    @abstractmethod
-    def expand(self) -> tuple[Tensor | None, ...]:
-        """The tensors that the convolution uses, from the parameters."""
-
     @classmethod
     @abstractmethod
     def count(cls, size: int, in_fields: int, out_fields: int, kernel_size: int) -> int:
@@ -135,48 +88,10 @@ class BankedConv2d(nn.Module, ABC):
         """Whether the present filters are equivariant, to rounding: tied ones always are."""
         return True
 
-    @property
-    def expanded_bias(self) -> Tensor | None:
-        """(|G| O,), the bias of every field repeated for all orientations."""
-        return None if self.bias is None else self.bias.repeat(order(self.group))
-
     def filters(self) -> Tensor:
         """The bank (|G| O, J C, k, k) that evaluation uses, in float64 and without gradient."""
         with torch.no_grad():
             return self.expand()[0].double()  # type: ignore[union-attr]
-
-    def watched(self) -> Iterable[Tensor | None]:
-        """The parameters that `expand` reads: the bank is expanded again when one of them changes."""
-        return self._parameters.values()
-
-    def bank(self, like: Tensor) -> tuple[Any, ...]:
-        """`expand()`, from the cache where that is safe."""
-        if self.training or torch.compiler.is_compiling() or torch._C._get_tracing_state():
-            return self.expand()
-        dtype, kept = _autocast_dtype(like), self._kept
-        parameters = [p for p in self.watched() if p is not None]
-        if kept is not None and kept.is_current(parameters, dtype):
-            return kept.tensors
-        self._kept = None
-        if not all(map(_can_be_kept, parameters)):
-            return self.expand()
-        # Not in inference mode: its tensors could not be used when gradients with respect to the input are asked for.
-        with torch.inference_mode(False), torch.no_grad():
-            tensors = tuple(_cast(t, dtype) for t in self.expand())
-            self._kept = Bank(tensors, tuple(map(ParameterSnapshot.of, parameters)), dtype)
-        return tensors
-
-    def train(self, mode: bool = True) -> Self:
-        self._kept = None
-        return super().train(mode)
-
-    def _apply(self, *args: Any, **kwargs: Any) -> Self:
-        self._kept = None
-        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_kept": None}
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_channels(x)
@@ -200,7 +115,34 @@ class BankedConv2d(nn.Module, ABC):
         return (
             f"{self.group}, {self.in_fields}, {self.out_fields}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, dilation={self.dilation}, bias={self._parameters.get('bias') is not None}"
-        ) + ("" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}")
+            + ("" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}")
+            + ("" if self.groups == 1 else f", groups={self.groups}")
+        )
+
+    def _checked_padding(self, padding: int | str) -> int:
+        """Pixels on each side; `same` keeps the size, which takes as many pixels on both sides."""
+        if padding != "same":
+            return whole("padding", padding, 0, MOST, mend=", or 'same'")
+        total = self.dilation * (self.kernel_size - 1)
+        if self.stride != 1:
+            mend = f"which does not keep the size; say the pixels, for example padding={total // 2}"
+            raise ShapeError(f"padding is 'same' and stride {self.stride}, {mend}")
+        if total % 2:
+            why = f"kernel_size {self.kernel_size}, which needs one pixel more on one side than on the other"
+            mend = f"and so breaks equivariance; take an odd kernel_size, for example {self.kernel_size + 1}"
+            raise ShapeError(f"padding is 'same' and {why} {mend}")
+        return total // 2
+
+    def _checked_groups(self, groups: int) -> int:
+        """Parts into which the fields are divided, with all their orientations."""
+        whole("groups", groups, 1, MOST)
+        if groups > 1 and not self.divides_fields:
+            raise ShapeError(f"groups is {groups}, and {type(self).__name__} mixes all fields; take groups=1")
+        if self.in_fields % groups or self.out_fields % groups:
+            got = f"groups is {groups}, in_fields {self.in_fields} and out_fields {self.out_fields}"
+            both = gcd(self.in_fields, self.out_fields)
+            raise ShapeError(f"{got}; groups divide fields, not channels: take a divisor of both, for example {both}")
+        return groups
 
 
 def checked_mode(padding_mode: str) -> str:
@@ -215,29 +157,6 @@ def wrapped(x: Tensor, padding: int) -> Tensor:
     return F.pad(x, (padding,) * 4, mode="circular") if padding else x
 
 
-def _autocast_dtype(like: Tensor) -> torch.dtype | None:
-    device = "cpu" if like.is_cpu else like.device.type  # asking for the type takes as long as a small operation
-    if device == "meta" or not torch.is_autocast_enabled(device):
-        return None
-    return torch.get_autocast_dtype(device)
-
-
-def _can_be_kept(parameter: Tensor) -> bool:
-    # A parameter that torch.func swapped in is a plain tensor, and one made in inference mode counts no versions.
-    # A fused optimiser writes without counting a version either: while a step may come, values must be compared,
-    # and elsewhere than on the CPU each comparison would wait for the device.
-    if (parameter.requires_grad and torch.is_grad_enabled()) or not isinstance(parameter, nn.Parameter):
-        return False
-    return not parameter.is_inference() and (parameter.grad is None or parameter.is_cpu)
-
-
-def _cast(tensor: Tensor | None, dtype: torch.dtype | None) -> Tensor | None:
-    """As autocast would, which does not change float64."""
-    if tensor is None or dtype is None or tensor.dtype == torch.float64:
-        return tensor
-    return tensor.to(dtype)
-
-
 def is_channels_last(tensor: Tensor) -> bool:
     """Whether convolutions take (N, C, H, W) for channels_last: by its strides, for filters of one channel too.
 
@@ -250,6 +169,13 @@ def is_channels_last(tensor: Tensor) -> bool:
             return False
         low = stride * tensor.shape[axis]
     return True
+
+
+def in_format_of(bank: Tensor, weight: Tensor) -> Tensor:
+    """The same numbers, channels_last if `weight` is."""
+    if is_channels_last(weight):
+        return bank if is_channels_last(bank) else bank.clone(memory_format=torch.channels_last)
+    return bank.contiguous()
 
 
 def gather(weight: Tensor, index: Tensor, size: int) -> Tensor:

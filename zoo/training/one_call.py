@@ -17,7 +17,6 @@ from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.result import TrainedModel
 from zoo.training.seeds import TrainedSeeds, train_seeds
 
-
 Data = str | Path | ImageDataset | Made
 """A dataset folder, what `symdata.make` returned, or what `symdata.load` opened."""
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch._prims_common import suggest_memory_format
 
+from tests.support.layers import TIED
+from tests.support.layers import inputs as images
 from tests.support.nets import cnn, resnet
-from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d
+from zoo.layers import GroupConv2d, LiftingConv2d
 from zoo.layers.bank import is_channels_last
-
-CONVS = (LiftingConv2d, GroupConv2d, GGroupConv2d, GCGroupConv2d)
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,14 @@ def _seeded():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=CONVS)
-def layer(request):
-    return request.param("d4", 3, 2, 3, padding=1).eval()
+@pytest.fixture(params=TIED)
+def kind(request):
+    return request.param
 
 
-def images(layer, dtype=torch.float32):
-    return torch.randn(2, layer.in_channels, 6, 6, dtype=dtype)
+@pytest.fixture
+def layer(kind):
+    return TIED[kind]("d4").eval()
 
 
 def fresh(layer, x):
@@ -48,9 +49,9 @@ def test_the_bank_is_kept_in_eval_and_made_anew_in_training(layer):
 
 
 @pytest.mark.parametrize("change", ["step", "load", "assign", "replace", "double", "data and eval", "functional"])
-def test_a_change_of_the_weight_is_seen(layer, change):
+def test_a_change_of_the_weight_is_seen(kind, layer, change):
     x = images(layer)
-    other = type(layer)("d4", 3, 2, 3, padding=1)
+    other = TIED[kind]("d4")
     with torch.no_grad():
         before = layer(x)
         if change == "step":
@@ -138,11 +139,11 @@ def test_a_bank_made_in_inference_mode_serves_gradients_of_the_input(layer):
 
 def test_gradients_reach_the_free_weight(layer):
     twin = copy.deepcopy(layer).double().train()
-    x = images(twin, torch.float64)
+    x = images(twin, torch.float64, batch=1, size=4)
     names, values = zip(*twin.named_parameters(), strict=True)
 
     def loss(*tensors):
-        return torch.func.functional_call(twin, dict(zip(names, tensors, strict=True)), (x[:1, :, :4, :4],))
+        return torch.func.functional_call(twin, dict(zip(names, tensors, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(loss, [v.detach().requires_grad_() for v in values], fast_mode=True)
 
@@ -189,9 +190,29 @@ def test_a_lifting_layer_turns_to_channels_last_when_its_weight_does(channels):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("conv", CONVS)
-def test_compiles_into_one_graph(training, conv):
-    layer = conv("c4", 2, 2, 3, padding=1).train(training)
+@pytest.mark.parametrize("kind", TIED)
+def test_every_layer_in_channels_last_gives_the_same_numbers_and_stays(kind, training):
+    layer = TIED[kind]("c4").double().train(training)
+    twin, x = copy.deepcopy(layer).to(memory_format=torch.channels_last), images(layer, torch.float64)
+    last = x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
+    y, z = layer(x), twin(last)
+    assert torch.allclose(y, z, rtol=1e-10, atol=1e-12) and y.is_contiguous()
+    assert z.ndim == 2 or z.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("kind", TIED)
+def test_every_layer_takes_a_batch_of_none(kind):
+    layer = TIED[kind]("d4")
+    x = images(layer)
+    for format_ in (torch.contiguous_format, torch.channels_last):
+        none = x[:0].contiguous(memory_format=format_) if x.ndim == 4 else x[:0]
+        assert layer(none).shape == (0, *layer(x).shape[1:])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", TIED)
+def test_compiles_into_one_graph(kind, training):
+    layer = TIED[kind]("c4").train(training)
     _compare_compiled(layer, images(layer), training)
 
 

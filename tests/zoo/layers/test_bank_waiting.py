@@ -5,20 +5,17 @@ import copy
 import pytest
 import torch
 
-from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupConv2d, LiftingConv2d
+from tests.support.layers import TIED
+from tests.support.layers import inputs as images
 
 
-@pytest.fixture(params=(LiftingConv2d, GroupConv2d, GGroupConv2d, GCGroupConv2d))
+@pytest.fixture(params=TIED)
 def layer(request):
     """In eval mode, after a backward pass."""
     torch.manual_seed(0)
-    module = request.param("d4", 3, 2, 3, padding=1)
+    module = TIED[request.param]("d4")
     module(images(module)).square().mean().backward()
     return module.eval()
-
-
-def images(layer):
-    return torch.randn(2, layer.in_channels, 6, 6)
 
 
 def fresh(layer, x):

@@ -7,6 +7,7 @@ from torch import nn
 
 from symdata.errors import ShapeError, SymmetryError
 from symdata.groups import Group
+from tests.support.layers import CONVS, TIED, error_of, inputs, relative, worst_error
 from zoo.exactness.arithmetic import residue
 from zoo.layers import (
     BlurPool2d,
@@ -25,7 +26,6 @@ from zoo.layers import (
 from zoo.layers.bank import ROW_FIELDS, bank_index
 from zoo.layers.regular import LATTICE, move
 
-CONVS = (LiftingConv2d, GroupConv2d, GGroupConv2d, GCGroupConv2d)
 TOLERANCE = 1e-12
 
 
@@ -38,30 +38,13 @@ def noise(*shape):
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def relative(a, b):
-    return ((a - b).norm() / b.norm()).item()
-
-
-def act_in(layer, x, element):
-    return move(x, element) if isinstance(layer, LiftingConv2d) else act_on_features(x, element, layer.group)
-
-
-def worst_error(layer, x, out_group):
-    """Over all elements of the group; output of `out_group`, None for channels that the group leaves alone."""
-    with torch.no_grad():
-        y = layer(x)
-        return max(
-            relative(layer(act_in(layer, x, e)), move(y, e) if out_group is None else act_on_features(y, e, out_group))
-            for e in layer.group.elements
-        )
-
-
 @pytest.mark.parametrize("name", LATTICE)
-@pytest.mark.parametrize("conv", CONVS)
-def test_convolutions_are_equivariant(name, conv):
+@pytest.mark.parametrize("kind", CONVS)
+def test_convolutions_are_equivariant(name, kind):
+    conv = CONVS[kind]
     for kernel in (1, 2, 3, 4, 5):
         for size in (7, 8):
-            layer = conv(name, 2, 3, kernel, padding=kernel // 2).double()
+            layer = conv(name, 2, 4, kernel, padding=(kernel - 1) // 2).double()
             assert worst_error(layer, noise(2, layer.in_channels, size, size), layer.group) < TOLERANCE
     for kernel, stride, padding, dilation in ((3, 2, 1, 1), (2, 2, 0, 1), (3, 1, 2, 2), (3, 3, 0, 2)):
         layer = conv(name, 2, 2, kernel, stride, padding, dilation, bias=False).double()
@@ -69,12 +52,21 @@ def test_convolutions_are_equivariant(name, conv):
         assert worst_error(layer, noise(2, layer.in_channels, size, size), layer.group) < TOLERANCE
 
 
-@pytest.mark.parametrize("conv", CONVS)
-def test_rows_and_single_values_make_the_same_bank(conv, monkeypatch):
-    layer = conv("d4", ROW_FIELDS, 2, 3).double()
-    monkeypatch.setattr("zoo.layers.bank.ROW_FIELDS", ROW_FIELDS + 1)
+@pytest.mark.parametrize("name", LATTICE)
+@pytest.mark.parametrize("kind", TIED)
+def test_every_layer_is_equivariant_on_odd_and_even_sizes(name, kind):
+    layer = TIED[kind](name).double()
+    for size in (1, 4, 7, 8):
+        assert error_of(layer, inputs(layer, torch.float64, size=size)) < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", CONVS)
+def test_rows_and_single_values_make_the_same_bank(kind, monkeypatch):
+    fields = 2 * ROW_FIELDS  # of which a layer in two parts has ROW_FIELDS each
+    layer = CONVS[kind]("d4", fields, 2, 3).double()
+    monkeypatch.setattr("zoo.layers.bank.ROW_FIELDS", fields + 1)
     bank_index.cache_clear()
-    other = conv("d4", ROW_FIELDS, 2, 3).double()
+    other = CONVS[kind]("d4", fields, 2, 3).double()
     bank_index.cache_clear()
     other.load_state_dict(layer.state_dict())
     for a, b in zip(layer.expand(), other.expand(), strict=True):

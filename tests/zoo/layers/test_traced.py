@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.support.layers import TIED, inputs
 from tests.support.steerable import require_escnn
 from zoo import create
 
@@ -36,3 +37,17 @@ def test_a_batch_of_none_and_another_layout_in_memory(name):
         last = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
         assert last.allclose(wanted, atol=1e-5) and not last.allclose(other(x), atol=1e-3)
         assert model.double()(x.double()).dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of shapes that are checked
+@pytest.mark.parametrize("kind", TIED)
+def test_every_layer_is_traced_with_its_own_weights(kind):
+    torch.manual_seed(0)
+    first, second = (TIED[kind]("d4").eval() for _ in range(2))
+    x = inputs(first)
+    with torch.no_grad():
+        wanted, other = first(x), second(x)
+        traced, second = (torch.jit.trace(layer, x) for layer in (first, second))
+        assert traced(x).allclose(wanted, atol=1e-5)
+        traced.load_state_dict(second.state_dict())
+        assert traced(x).allclose(other, atol=1e-5) and not other.allclose(wanted, atol=1e-3)

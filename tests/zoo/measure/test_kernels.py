@@ -7,6 +7,7 @@ from torch import nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
+from tests.support.layers import TIED
 from tests.support.nets import small
 from tests.support.steerable import require_escnn
 from zoo import ModelError
@@ -145,3 +146,14 @@ def test_a_depthwise_convolution_is_compared_as_scalars_alone():
     for fields in ((None, "c4"), ("c4", None)):
         with pytest.raises(ModelError, match="convolves its channels in 4 groups"):
             kernel_deviations(depthwise, "c4", lambda name, conv, f=fields: f)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TIED if kind not in ("gc", "linear", "invariant")])
+def test_filters_of_every_tied_layer_are_equivariant_until_they_are_untied(kind):
+    layer = TIED[kind]("d4").double()
+    (found,) = kernel_deviations(nn.Sequential(layer))
+    assert found.distance < 1e-12
+    untied = layer.expand()[0].detach().clone().normal_()
+    layer.expand = lambda: (untied, None)
+    (found,) = kernel_deviations(nn.Sequential(layer))
+    assert found.distance > 0.5

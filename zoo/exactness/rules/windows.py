@@ -276,7 +276,9 @@ def _guesses(call: Call, k: int) -> list[Tensor]:
     module, e, n = call.module, call.elements[k], call.outs[0].shape[1]
     if not isinstance(module, BankedConv2d) or e not in module.group.elements or n % order(module.group):
         return []
-    return [act_on_features(torch.arange(n).view(1, n, 1, 1), e, module.group).flatten()]
+    parts = torch.arange(n).view(module.groups, order(module.group), -1)  # of a grouped convolution: by part first
+    moved = act_on_features(parts.transpose(0, 1).reshape(1, n, 1, 1), e, module.group)
+    return [moved.view(order(module.group), module.groups, -1).transpose(0, 1).flatten()]
 
 
 PROBES: dict[str, Callable[[Call], Probe]] = {

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from symdata.errors import ShapeError
 from symdata.groups import Group
-from zoo.layers.bank import bank_index, is_channels_last
+from zoo.layers.bank import bank_index
 from zoo.layers.convolution import GroupConv2d, LiftingConv2d, TiedConv2d
 from zoo.layers.regular import left_translation, order
 
@@ -63,13 +63,6 @@ def degree(filters: Tensor, mean: Tensor, size: float) -> float:
 def equivariant(filters: Tensor, mean: Tensor) -> bool:
     """Whether filters K are P K, to rounding."""
     return float((filters - mean).norm()) <= STRICT * float(filters.norm())
-
-
-def in_format_of(bank: Tensor, weight: Tensor) -> Tensor:
-    """The same numbers, channels_last if `weight` is."""
-    if is_channels_last(weight):
-        return bank if is_channels_last(bank) else bank.clone(memory_format=torch.channels_last)
-    return bank.contiguous()
 
 
 class RelaxedConv2d(TiedConv2d):

@@ -8,8 +8,9 @@ The biases start at zero, at an equivariant layer. They are few, |G| k k per lay
 import torch
 from torch import Tensor, nn
 
+from zoo.layers.bank import in_format_of
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
+from zoo.layers.relaxed.base import RelaxedConv2d, relaxation
 
 
 class BiasConv2d(RelaxedConv2d):

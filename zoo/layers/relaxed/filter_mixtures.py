@@ -10,9 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.layers.bank import gather
+from zoo.layers.bank import gather, in_format_of
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
+from zoo.layers.relaxed.base import RelaxedConv2d, relaxation
 
 BANKS = 2
 """Filters that are mixed, L."""

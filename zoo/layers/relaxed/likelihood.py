@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from symdata.errors import SymmetryError
+from zoo.layers.bank import in_format_of
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, mixed, relaxation
+from zoo.layers.relaxed.base import RelaxedConv2d, mixed, relaxation
 from zoo.layers.relaxed.distribution import GroupLikelihood
 
 

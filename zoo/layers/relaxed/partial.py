@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from symdata.groups import Group
+from zoo.layers.bank import in_format_of
 from zoo.layers.regular import inverses, order, products
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
+from zoo.layers.relaxed.base import RelaxedConv2d, relaxation
 
 TEMPERATURE = 0.5
 """Of the relaxed Bernoulli variable: its gradient is smooth, and not yet flat."""

@@ -9,8 +9,9 @@ at zero: the gradient of a sum reaches them there too, and training starts at an
 import torch
 from torch import Tensor, nn
 
+from zoo.layers.bank import in_format_of
 from zoo.layers.regular import order
-from zoo.layers.relaxed.base import RelaxedConv2d, in_format_of, relaxation
+from zoo.layers.relaxed.base import RelaxedConv2d, relaxation
 
 
 class ResidualConv2d(RelaxedConv2d):

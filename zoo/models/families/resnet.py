@@ -6,88 +6,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Self
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from symdata.groups import Group
-from zoo.errors import ModelError
-from zoo.layers import GCGroupConv2d, GGroupConv2d, GroupBatchNorm2d, GroupConv2d
-from zoo.layers.bank import BankedConv2d
+from zoo.layers import GroupBatchNorm2d, GroupResidualBlock
 from zoo.layers.regular import lattice_group, order
 from zoo.layers.relaxed import convolutions
-from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
-from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
+from zoo.layers.residual_block import HIDDEN, hidden
+from zoo.layers.subsampling.downsampling import mode_of, on_torus
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
 from zoo.models.family import ABUSING, comparable, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
-
-HIDDEN: dict[str, type[GroupConv2d] | type[GGroupConv2d] | type[GCGroupConv2d]] = {
-    "": GroupConv2d,
-    "g": GGroupConv2d,
-    "gc": GCGroupConv2d,
-}
-"""The 3x3 convolutions of each variant; stem and shortcuts are always full ones."""
-
-
-def hidden(variant: str, relax: str) -> type[BankedConv2d]:
-    """The 3x3 convolution of a variant, or of a relaxation; `ModelError` for both at once."""
-    if variant and relax != "none":
-        raise ModelError(f"relax is {relax!r} and the filters are {variant}-separable, expected one of the two")
-    return HIDDEN[variant] if relax == "none" else convolutions(relax)[1]
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions, each after its norm and ReLU, added to a shortcut; nothing after the sum.
-
-    (B, |G| before, H, W) -> (B, |G| after, ceil(H / stride), ceil(W / stride)). Where stride or width change, the
-    shortcut is a strided 1x1 convolution of the raw input and a norm. Its condition on the input size is that of the
-    3x3 convolution beside it: with stride 2, odd.
-
-    Another way to downsample than the stride comes after the first convolution, and before that of the shortcut; pixels
-    that are chosen by the image are the same in both.
-    """
-
-    def __init__(
-        self,
-        group: Group | str,
-        before: int,
-        after: int,
-        stride: int = 1,
-        variant: str = "",
-        downsample: str | None = None,
-        padding_mode: str | None = None,
-        relax: str = "none",
-    ) -> None:
-        super().__init__()
-        conv, mode = hidden(variant, relax), mode_of(downsample, padding_mode)
-        apart = stride != 1 and downsample not in (None, "stride")
-        step = 1 if apart else stride
-        self.norm1 = GroupBatchNorm2d(group, before)
-        self.conv1 = conv(group, before, after, 3, step, padding=1, bias=False, padding_mode=mode)
-        self.norm2 = GroupBatchNorm2d(group, after)
-        self.conv2 = conv(group, after, after, 3, padding=1, bias=False, padding_mode=mode)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or before != after:
-            pointwise = convolutions(relax)[1](group, before, after, 1, step, bias=False)
-            self.shortcut = nn.Sequential(
-                OrderedDict[str, nn.Module](conv=pointwise, norm=GroupBatchNorm2d(group, after))
-            )
-        self.down = self.down_shortcut = self.choice = None
-        if apart and downsample:
-            self.down = downsampling(downsample, group, after, stride, mode)
-            self.down_shortcut = downsampling(downsample, group, before, stride, mode)
-            self.choice = PhaseChoice2d(self.down) if isinstance(self.down, Phase2d) else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.conv1(F.relu(self.norm1(x)))
-        if self.down is not None and self.down_shortcut is not None:
-            chosen = () if self.choice is None else (self.choice(out),)
-            out, x = self.down(out, *chosen), self.down_shortcut(x, *chosen)
-        out = self.conv2(F.relu(self.norm2(out)))
-        total: Tensor = out + self.shortcut(x)
-        return total
-
 
 CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, RELAX)
 FACTS: dict[str, Any] = {"first": 1, "variants": tuple(HIDDEN), "choices": CHOICES, "paper": ABUSING}
@@ -151,7 +81,7 @@ class ResNet(Network):
         for i, width in enumerate(widths):
             chain = []
             for stride in (2 if i else 1, *[1] * (blocks - 1)):
-                chain.append(ResidualBlock(group, before, width, stride, variant, downsample, mode, relax))
+                chain.append(GroupResidualBlock(group, before, width, stride, variant, downsample, mode, relax))
                 before = width
             layers[f"stage{i + 1}"] = nn.Sequential(*chain)
         layers["norm"] = GroupBatchNorm2d(group, before)

@@ -237,3 +237,15 @@ def test_metrics_show_themselves(here):
     shutil.move("run/metrics.jsonl", "away")
     with pytest.raises(ModelError, match=r"metrics.jsonl' cannot be read"):
         _ = zoo.training.TrainedModel(Path("run"), "data").metrics
+
+
+def test_one_call_trains_several_seeds_and_calls_callbacks(here):
+    seen = []
+    result = zoo.train("mynet:build", "data", seeds=2, callbacks=[seen.append], out="run", **QUICK)
+    assert [run.folder for run in result.runs] == [Path("run-s0"), Path("run-s1")]
+    assert [view.epoch for view in seen] == [1, 2, 1, 2]
+    assert [run.arch for run in result.runs] == ["mynet:build"] * 2
+    first, second = (run.model.state_dict() for run in result.runs)
+    assert not all(first[key].equal(second[key]) for key in first)
+    alone = zoo.train("mynet:build", "data", seed=1, out="alone", **QUICK)
+    assert weights(alone.folder) == weights(result.runs[1].folder)

@@ -126,7 +126,8 @@ def check_processes(model: nn.Module, processes: int, device: str) -> None:
     if norms:
         raise ModelError(
             f"{processes} processes share batches on {device}, and the batch norm {norms[0]!r} of "
-            f"{type(model).__name__} would see a part of each; train in one process, or with the norms of zoo.layers, which see all of it"
+            f"{type(model).__name__} would see a part of each; train in one process, or with the norms of zoo.layers, "
+            "which see all of it"
         )
 
 

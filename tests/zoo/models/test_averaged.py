@@ -15,7 +15,7 @@ from tests.support.checkpoints import NAME, SIZE, edit, golden, network, refused
 from zoo import evaluate
 from zoo.checkpoint.card import render_card
 from zoo.checkpoint.manifest import sealed
-from zoo.errors import ModelError
+from zoo.errors import CodeNeededError, ModelError
 from zoo.models.averaged import AVERAGES, MAX_COPIES, InvarianceAverage
 from zoo.models.registry import build, create, export, needs
 from zoo.objectives.augerino import AugerinoObjective
@@ -176,9 +176,14 @@ def test_the_weights_of_a_seed_are_those_without_an_average():
     assert all(v.equal(wrapped.network.state_dict()[k]) for k, v in plain.state_dict().items())
 
 
-def test_a_custom_augmentation_cannot_be_saved(tmp_path):
-    with pytest.raises(ModelError, match="cannot be saved"):
-        save(tmp_path / "m", around(0.1, name=NAME, mask="none"))
+def test_a_custom_augmentation_is_saved_as_a_network_of_ones_own(tmp_path):
+    model = around(0.1, name=NAME, mask="none")
+    folder = save(tmp_path / "m", model)
+    with pytest.raises(CodeNeededError, match="its class InvarianceAverage was given as a module"):
+        zoo.load(folder)
+    images = torch.rand(2, 1, SIZE, SIZE)
+    with torch.no_grad():
+        assert torch.equal(zoo.load(folder, arch=model)(images), model.eval()(images))
 
 
 HOSTILE = [

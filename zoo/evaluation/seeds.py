@@ -109,7 +109,7 @@ class SeedComparison(Result):
         >>> groups = [SeedGroup(name, (0, 1), {"upright": (0.8 + k, 0.9 + k)}) for name, k in (("a", 0), ("b", -0.1))]
         >>> print(next(SeedComparison("digits, test", 100, tuple(groups)).parts()))
         model  seeds  upright
-        -----  -----  -----------
+        -----  -----  ----------
         a      2      85.00±7.07
         b      2      75.00±7.07
         Accuracy ...

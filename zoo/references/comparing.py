@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from zoo.errors import ModelError
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.seeds import SeedComparison, SeededRun, compare_seeds
@@ -45,7 +43,7 @@ def compare(
     every = [one for model in models for one in getattr(model, "folders", (model,))]
     evaluated = []
     for model in every:
-        opened = open_model(model) if isinstance(model, str | Path) else _opened(model)
+        opened = open_model(model) if isinstance(model, str | Path) else OpenedModel.of(model)
         evaluated.append((evaluate(opened, data, probe=probe, **options), SeededRun.of(opened.config)))
     found = compare_seeds(evaluated)
     if found is None:
@@ -54,7 +52,3 @@ def compare(
             "symdata train DATA --model p4cnn_28 --seeds 5"
         )
     return found
-
-
-def _opened(model: OpenedModel | nn.Module) -> OpenedModel:
-    return OpenedModel.of(model)

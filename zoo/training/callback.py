@@ -26,8 +26,8 @@ class EpochView:
         ...     print(view.epoch, sorted(view.metrics)[:3], type(view.model).__name__)
         ...     return view.epoch == 2
         >>> folder = train(config, callbacks=[watch])
-        1 ['accuracy', 'epoch', 'loss'] GroupCNN
-        2 ['accuracy', 'epoch', 'loss'] GroupCNN
+        1 ['accuracy', 'epoch', 'loss'] CNN
+        2 ['accuracy', 'epoch', 'loss'] CNN
     """
 
     epoch: int

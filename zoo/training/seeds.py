@@ -158,11 +158,11 @@ def train_seeds(
     Example:
         >>> from symdata import Spec, make
         >>> from zoo.training import TrainConfig
-        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=96), "letters")
-        >>> config = TrainConfig(data="letters", model="p4cnn_12", epochs=1, width=2, batch_size=16, out="model")
+        >>> _ = make(Spec(source="glyphs:OXAF", size=12, count=96), "glyphs")
+        >>> config = TrainConfig(data="glyphs", model="p4cnn_12", epochs=1, width=2, batch_size=16, out="more")
         >>> trained = train_seeds(config, [3, 7])
         >>> trained.seeds, [str(folder) for folder in trained.folders], trained.mean.n
-        ((3, 7), ['model-s3', 'model-s7'], 2)
+        ((3, 7), ['more-s3', 'more-s7'], 2)
     """
     every = list_seeds(config, seeds)
     first = prepare(replace(config, seed=every[0]), arch)

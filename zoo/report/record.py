@@ -9,8 +9,9 @@ from typing import Any
 from symdata import __version__
 from symdata.display import Result, Table
 from zoo.errors import ModelError
+from zoo.report.class_table import by_class
 from zoo.report.collect import ModelEntry
-from zoo.report.table import comparison, legend
+from zoo.report.table import comparison, legend, numbered, ranked
 
 FORMAT = 1
 """Version of the JSON; a reader refuses others."""
@@ -34,11 +35,16 @@ class SavedReport(Result):
     """Of symdata, when they were measured."""
 
     def parts(self) -> Iterator[str | Table]:
-        """The title, the comparison of the models, and what its columns mean."""
+        """The title, mismatches of poses, the comparison of the models, what its columns mean, and scores by class."""
         yield self.title
+        for entry in self.entries:
+            if entry.report.mismatch is not None:
+                yield f"{entry.name}: {entry.report.mismatch}"
         if self.entries:
             yield comparison(self.entries)
             yield legend(self.entries)
+            if (table := by_class(ranked(numbered(self.entries)))) is not None:
+                yield table
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""

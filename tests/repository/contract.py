@@ -47,7 +47,7 @@ MAY_IMPORT = {
         "references": "checkpoint devices errors evaluation exactness files hub inference models preprocessing",
         "deployment": "checkpoint errors inference models references",
         "training": "checkpoint devices errors exactness files layers models objectives preprocessing references",
-        "report": "errors evaluation exactness inference measure preprocessing",
+        "report": "errors evaluation exactness inference measure preprocessing references",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"
         ),

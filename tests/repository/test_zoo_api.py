@@ -38,6 +38,7 @@ PUBLIC = [
     "pull",
     "push",
     "read_checkpoint",
+    "report",
     "save_checkpoint",
     "train",
 ]

@@ -120,6 +120,13 @@ class Report(Result):
         if self.note:
             yield f"Note: {self.note}."
 
+    def data_rows(self) -> list[dict[str, Any]]:
+        """A row for each element."""
+        rows = [score.to_dict() for score in self.elements]
+        for row in rows:
+            row["low"], row["high"] = row.pop("interval")
+        return rows
+
     def _element_table(self) -> Table:
         shown = [0, *(k + 1 for k in _lowest([score.rate for score in self.elements[1:]], MAX_ROWS - 1))]
         more = f"({len(self.elements)} elements of {self.group}; the worst)"

@@ -40,7 +40,7 @@ def run_evaluation(
     angle_limit: int | None,
     probe: int,
     options: dict[str, Any],
-) -> Report:
+) -> tuple[Report, Tensor]:
     """Measure what a classifier does on images, upright and moved; see `zoo.evaluate`.
 
     Args:
@@ -51,6 +51,9 @@ def run_evaluation(
         angle_limit: at most so many images for the curve.
         probe: images on which equivariance is predicted and measured in float64; 0 leaves that out.
         options: fill, batch_size, device and progress, as for `zoo.inference.sweep.sweep`.
+
+    Returns:
+        The report, and the predicted class of every image under every element of the group, (E, n).
     """
     preprocessing, labels = opened.require_preprocessing(), data.labels
     check_classes(opened.classes, data.classes)
@@ -59,7 +62,7 @@ def run_evaluation(
     seen = TrainingSupport.from_config(opened.config) if opened.seen is None else TrainingSupport.of(opened.seen)
     probed = Views(data.images[spread(len(data), probe)], preprocessing).upright if probe else None
     notes = [POSED] * data.posed + [GRAY] * (data.images.shape[1] < preprocessing.channels)
-    return Report(
+    report = Report(
         name=opened.name,
         data=data.name,
         classes=tuple(names),
@@ -80,6 +83,7 @@ def run_evaluation(
         scores=ClassScores.of(swept.upright, labels),
         mismatch=find_mismatch(swept.right, [str(element) for element in group.elements]),
     )
+    return report, swept.predicted
 
 
 def forwards(count: int, group: Group, angles: int, angle_limit: int | None = None) -> int:

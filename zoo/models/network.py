@@ -10,13 +10,14 @@ from zoo.errors import ModelError
 from zoo.layers import GroupPool
 from zoo.layers.regular import order
 from zoo.layers.subsampling.downsampling import on_torus
+from zoo.models.short_repr import ShortRepr
 from zoo.models.spec import BOUNDS, KEYS, NetworkSpec
 
 if TYPE_CHECKING:
     from zoo.inference.predictions import Predictions
 
 
-class Network(nn.Module):
+class Network(ShortRepr):
     """Images (B, in_chans, H, W) to logits (B, num_classes), by way of feature maps (B, |G| fields, H', W').
 
     At an exact size the feature maps move with the image; with coset pooling the logits then stay as they are. Without

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options.basic import FILE, add_options, progress_bar
-from cli.options.images import IMAGE_OPTIONS, evaluate_given, open_images
+from cli.options.images import IMAGE_OPTIONS, evaluation_words, open_images
 from cli.options.model import model_options, open_given_model
 
 if TYPE_CHECKING:
@@ -142,9 +142,7 @@ def _saved_report(models: tuple[str | None, ...], given: dict[str, Any]) -> "Sav
 
 
 def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry":
-    from zoo.references.opening import foreign
-    from zoo.report import collect
-    from zoo.report.collect import forwards
+    from zoo.report.run import entry, forwards
 
     if not alone and not _is_bare(str(model)):
         given = given | dict.fromkeys(OWN)
@@ -152,12 +150,10 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
         given = given | {"arch": None}
     opened = open_given_model(model, given)
     images = open_images(opened, given["data"], given)
-    report = evaluate_given(opened, images, given)
-    total = forwards(len(images), given["elements"], given["measured"])
-    mend = "give a network that computes in float64, or leave the errors out by --measured 0"
-    with progress_bar(total, f"{opened.name}, errors") as bar, foreign(f"{opened.name!r} cannot be measured", mend):
-        options = {"strips": given["films"], "measured": given["measured"], "progress": bar.update}
-        return collect(opened, images, report, **options)
+    fields = evaluation_words(given)
+    total = forwards(len(images), fields["elements"], fields["angles"], fields["angle_limit"], given["measured"])
+    with progress_bar(total, opened.name) as bar:
+        return entry(opened, images, measured=given["measured"], films=given["films"], progress=bar.update, **fields)
 
 
 def _is_bare(model: str) -> bool:

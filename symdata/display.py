@@ -4,6 +4,7 @@ A result is a dataclass that inherits `Result` and returns its paragraphs and ta
 plain data, unless it names others in `json_fields`.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -13,6 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from pandas import DataFrame
+
+NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,2}(,\d{3})+|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?")
+"""A number in a cell of a table. `007` is a name."""
+MISSING = ("", "-")
+"""Cells without a value."""
+LONGEST = 60
+"""Characters of a value in the `repr` of a result."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,26 @@ class Table:
     def to_dict(self) -> dict[str, Any]:
         """The table as plain data for JSON."""
         return plain_fields(self, "title", "header", "rows", "notes")
+
+    def to_pandas(self) -> "DataFrame":
+        """The rows as a DataFrame of pandas; a column of numbers holds numbers, as far as they are printed."""
+        from pandas import DataFrame
+
+        names: list[str] = []
+        for k, name in enumerate(self.header):  # `+-` belongs to the column before
+            full = name if name not in names and name != "+-" else f"{self.header[k - 1]} {name}".strip()
+            names.append(full if full not in names else f"{full} {k}")
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(names)
+        return DataFrame({name: _values(column) for name, column in zip(names, columns, strict=True)})
+
+
+def _values(cells: Sequence[str]) -> list[Any]:
+    """The cells of a column as numbers, if all are that have a value."""
+    there = [cell for cell in cells if cell not in MISSING]
+    if not there or not all(map(NUMBER.fullmatch, there)):
+        return list(cells)
+    kind = int if all(cell.replace(",", "").lstrip("+-").isdigit() for cell in cells) else float
+    return [float("nan") if cell in MISSING else kind(cell.replace(",", "")) for cell in cells]
 
 
 def plain(value: Any) -> Any:
@@ -164,8 +193,43 @@ class Result(PlainData, ABC):
     def parts(self) -> Iterable[str | Table]:
         """Paragraphs, of one or more lines, and tables; empty ones are left out."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]  # before @dataclass writes one of its own
+
     def __str__(self) -> str:
         return "\n\n".join(text for part in self.parts() if (text := str(part)))
+
+    def __repr__(self) -> str:
+        """The fields, long values as their size or type; `print` shows the whole result."""
+        shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in getattr(self, "__dataclass_fields__", ()))
+        return f"{type(self).__name__}({shown})"
+
+    def data_rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of `to_pandas`, in full precision; by default none, and its rows are those of a printed table."""
+        return ()
+
+    def to_pandas(self, table: int | None = None) -> "DataFrame":
+        """The result as a DataFrame of pandas.
+
+        Args:
+            table: number of the printed table, from 0; by default the rows of the result in full precision where it has
+                them, or its first table.
+
+        Raises:
+            IndexError: if the result has no such table.
+        """
+        from pandas import DataFrame
+
+        if table is None and (rows := self.data_rows()):
+            return DataFrame([dict(row) for row in rows])
+        tables = [part for part in self.parts() if isinstance(part, Table)]
+        if not tables and table is None:  # a result of a few values
+            return DataFrame([{k: v for k, v in self.to_dict().items() if not isinstance(v, list | dict)}])
+        if not -len(tables) <= (table or 0) < len(tables):
+            raise IndexError(f"table is {table}, and this {type(self).__name__} prints {len(tables)} tables, from 0 on")
+        return tables[table or 0].to_pandas()
 
     def _repr_html_(self) -> str:
         html = (
@@ -174,3 +238,17 @@ class Result(PlainData, ABC):
             if str(part)
         )
         return f"<div>{''.join(html)}</div>"
+
+
+def _short(value: Any) -> str:
+    """The repr of a value; of a long one its size or its type."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    text = repr(value)
+    if len(text) <= LONGEST:
+        return text
+    if isinstance(value, str):
+        return f"{text[: LONGEST - 2]}…{text[-1]}"
+    if isinstance(value, tuple | list | Mapping):
+        return f"<{len(value)} {'entry' if len(value) == 1 else 'entries'}>"
+    return f"<{type(value).__name__}>"

@@ -37,6 +37,8 @@ def check_device(name: str, *, auto: bool = False) -> torch.device | None:
 def on_device(model: nn.Module, device: str) -> nn.Module:
     """The model on another device; `ModelError` if there is no such device."""
     try:
-        return model.to(device)
+        # Moving a model to where it is would make it forget the filters that were expanded when it was checked.
+        there = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+        return model if there == {torch.device(device)} else model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {device!r} cannot be used: {first_line(error)}; use 'cpu' or 'cuda'") from None

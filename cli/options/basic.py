@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
@@ -92,9 +93,54 @@ def resumable(total: int, label: str) -> Iterator[Any]:
             raise
 
 
+LINE_EVERY = 10.0
+"""Seconds until the first line of progress where there is no terminal; later ones come at most once a minute."""
+
+
 def progress_bar(total: int, label: str) -> Any:
-    """A tqdm bar on stderr; silent where stderr is not a terminal, or there is nothing to count."""
+    """What counts images on stderr: a bar of tqdm on a terminal, a line now and then elsewhere, and nothing where there
+    is no stderr or nothing to count."""
     from tqdm import tqdm
 
-    disable = None if total else True
+    if sys.stderr is not None and not sys.stderr.isatty() and total:
+        return ProgressLines(total, label)
+    disable = None if total and sys.stderr is not None else True
     return tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=disable, leave=False)
+
+
+class ProgressLines:
+    """Lines on stderr that say how far a long run is, for logs and notebooks.
+
+    Args:
+        total: images.
+        label: first word of every line.
+        clock: seconds.
+    """
+
+    def __init__(self, total: int, label: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.label, self.clock = total, label, clock
+        self.done, self.start = 0, clock()
+        self.next = self.start + LINE_EVERY
+
+    def __enter__(self) -> "ProgressLines":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def update(self, images: int) -> None:
+        """Count images that are done; writes a line if it is time for one."""
+        self.done += images
+        if (now := self.clock()) < self.next or not 0 < self.done < self.total:
+            return
+        spent = now - self.start
+        self.next = now + min(60.0, max(LINE_EVERY, spent / 2))
+        left = spent * (self.total - self.done) / self.done
+        share = f"{self.done:,} of {self.total:,} images, {self.done / self.total:.0%}"
+        click.echo(f"{self.label}: {share}, about {_duration(left)} left", err=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -56,8 +56,13 @@ def evaluate_given(opened: "OpenedModel", images: "ImageSet", given: dict[str, A
     from zoo.evaluation.run import forwards
     from zoo.references.opening import foreign
 
-    fields = {name: given[name] for name in ("elements", "angles", "fill", "batch_size")}
-    angle_limit = given["angle_limit"] or (CPU_ANGLES if given["device"] == "cpu" else None)
-    total = forwards(len(images), given["elements"], given["angles"], angle_limit)
+    fields = evaluation_words(given)
+    total = forwards(len(images), *(fields[name] for name in ("elements", "angles", "angle_limit")))
     with progress_bar(total, opened.name) as bar, foreign(f"{opened.name!r} cannot be evaluated", LOGITS):
-        return evaluate(opened, images, angle_limit=angle_limit, progress=bar.update, **fields)
+        return evaluate(opened, images, progress=bar.update, **fields)
+
+
+def evaluation_words(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `zoo.evaluate` in the options of a command."""
+    fields = {name: given[name] for name in ("elements", "angles", "fill", "batch_size")}
+    return fields | {"angle_limit": given["angle_limit"] or (CPU_ANGLES if given["device"] == "cpu" else None)}

@@ -37,6 +37,15 @@ def as_picture(figure: Figure) -> Picture:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # opaque: the background fills it
 
 
+def picture_figure(picture: Picture) -> Figure:
+    """A figure that shows a picture, pixel by pixel and nothing else."""
+    figure = new_figure(picture.width / DPI, picture.height / DPI)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.imshow(np.asarray(picture), interpolation="nearest")
+    axes.set_axis_off()
+    return figure
+
+
 def png_bytes(picture: Picture, **options: Any) -> bytes:
     """The content of a PNG file."""
     file = BytesIO()

@@ -15,11 +15,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import torch
+from PIL import Image
 
 from symdata.display import Result, Table
 from symdata.errors import RecipeError, StoreError, suggest, whole
 from symdata.pictures.contact_sheet import choose, contact_sheet
-from symdata.pictures.figure import png_bytes
+from symdata.pictures.figure import Figure, picture_figure, png_bytes
 from symdata.pictures.outlines import outlined
 from symdata.recipes.catalog import is_recipe
 from symdata.recipes.outline import splits_table, summary
@@ -68,6 +69,15 @@ class Made(Result):
     def preview(self) -> Path:
         """The contact sheet of the first split."""
         return self.folder / PREVIEW
+
+    def plot(self) -> Figure:
+        """The contact sheet of the first split as a figure of matplotlib; `StoreError` after a dry run."""
+        if not self.preview.is_file():
+            mend = "make it first, without dry_run" if not self.written else "make the dataset again"
+            raise StoreError(f"there is no picture {str(self.preview)!r}; {mend}")
+        with Image.open(self.preview, formats=["PNG"]) as opened:
+            picture = opened.convert("RGB")
+        return picture_figure(picture)
 
     def parts(self) -> list[str | Table]:
         folder, picture = printable(str(self.folder)), printable(str(self.preview))

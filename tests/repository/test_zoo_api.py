@@ -41,6 +41,7 @@ PUBLIC = [
     "pull",
     "push",
     "read_checkpoint",
+    "report",
     "save_checkpoint",
     "train",
     "train_seeds",

@@ -128,3 +128,37 @@ def test_a_result_is_plain_data_by_its_fields_or_by_the_attributes_that_it_names
 @pytest.mark.parametrize("value", [None, True, 3, 0.5, "text"])
 def test_what_json_knows_stays_as_it_is(value):
     assert plain([value, (value,)]) == [value, [value]]
+
+
+def test_a_table_is_a_data_frame_whose_numbers_are_numbers():
+    rows = [("a", "1,234", "0.50", "0.1", "007"), ("b", "-", "1e-3", "", "8")]
+    frame = Table(("name", "images", "share", "+-", "code"), rows).to_pandas()
+    assert list(frame.columns) == ["name", "images", "share", "share +-", "code"]
+    assert frame["share"].tolist() == [0.5, 1e-3] and frame["images"][0] == 1234 and frame["images"].isna()[1]
+    assert frame["code"].tolist() == ["007", "8"], "a name that looks like a number stays as it is"
+    assert Table(("a", "b"), []).to_pandas().shape == (0, 2)
+    assert Table(("n",), [("1,000",), ("2",)]).to_pandas()["n"].tolist() == [1000, 2]
+
+
+def test_a_result_is_the_data_frame_of_its_table_or_of_its_own_rows():
+    other = Table(("n",), [("1",)])
+    found = Shares("text", TABLE, other)
+    assert found.to_pandas()["element"].tolist() == ["e", "r90"] and found.to_pandas(1)["n"].tolist() == [1]
+    with pytest.raises(IndexError, match=r"table is 2, and this Shares prints 2 tables"):
+        found.to_pandas(2)
+    assert Shares("text").to_pandas()["shares"].tolist() == [2]
+
+    class Rows(Shares):
+        def data_rows(self):
+            return [{"share": 1 / 3}]
+
+    assert Rows(TABLE).to_pandas()["share"].tolist() == [1 / 3]
+    assert Rows(TABLE).to_pandas(0)["share"].tolist() == ["50 %", "<5 %"]
+
+
+def test_the_repr_of_a_result_is_one_short_line():
+    point = Point(1, Path("here"))
+    few, many = Route((point,), {}), Route((point,) * 50, {"a": point})
+    assert repr(few) == f"Route(points={(point,)!r}, by_name={{}})"
+    assert repr(many) == f"Route(points=<50 entries>, by_name={ {'a': point}!r})"
+    assert repr(Shares("x")) == "Shares()"

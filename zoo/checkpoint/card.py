@@ -72,6 +72,7 @@ def render_card(
             report=report,
             rows=[] if report is None else list(_rows(report)),
             alt="" if report is None else plain(_alt(report)),
+            confusion=_confusion(report),
             again=None if report is None else _again(report, ref, code),
             facts=[(key, _shown(value)) for key, value in _facts(config, dataset).items() if value is not None],
             shown_classes=SHOWN_CLASSES,
@@ -195,6 +196,11 @@ def _rows(report: Report) -> Iterator[Row]:
         # Without an error: the same image counts under every element, so these counts are not independent.
         yield "elements seen in training", percent(report.gap.seen.value)
         yield "elements not seen in training", percent(report.gap.unseen.value)
+
+
+def _confusion(report: Report | None) -> str:
+    tables = () if report is None or report.scores is None else report.scores.tables([*map(plain, report.classes)])
+    return "\n\n".join(table.markdown for table in tables)
 
 
 def _with_error(rate: Rate) -> str:

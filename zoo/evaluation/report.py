@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from symdata.display import PlainData, Result, Table, plain, plain_fields
+from symdata.display import Result, Table, plain, plain_fields
 from symdata.errors import one_line
 from symdata.groups import Group
 from zoo.errors import ModelError
+from zoo.evaluation.class_scores import ClassScores
+from zoo.evaluation.pose_mismatch import PoseMismatch
+from zoo.evaluation.report_parts import AngleCurve as AngleCurve
+from zoo.evaluation.report_parts import ClassGap as ClassGap
+from zoo.evaluation.report_parts import ElementScore as ElementScore
+from zoo.evaluation.report_parts import Gap as Gap
+from zoo.evaluation.report_parts import percent as percent
 from zoo.evaluation.structure import Structure
 from zoo.measure.estimates import Rate
 from zoo.measure.plain_data import read_fields
@@ -20,114 +26,6 @@ FORMAT = 1
 """Version of the JSON; a reader refuses others."""
 MAX_ROWS = 16
 """Rows of a table of elements or classes; of more, those with the lowest accuracy are shown."""
-
-
-@dataclass(frozen=True)
-class ElementScore:
-    """How a model does on images that one element has moved."""
-
-    element: str
-    """`e`, `r90`, `m`, `r90m`: mirror left-right first, then turn counter-clockwise as displayed."""
-    rate: Rate
-    """Accuracy."""
-    agree: int
-    """Images whose predicted class is the one they had upright."""
-    invariance: float
-    """|f(g x) - f(x)| / |f(x)| of the logits in the L2 norm, in float32, mean over the images."""
-    invariance_error: float
-    """Standard error of that mean."""
-
-    @property
-    def agreement(self) -> float:
-        """The share of images whose predicted class did not change, in [0, 1]."""
-        return self.agree / self.rate.count
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON, derived numbers included."""
-        rest = plain_fields(self, "agree", "agreement", "invariance", "invariance_error")
-        return {"element": self.element, **self.rate.to_dict(), **rest}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "ElementScore":
-        """The inverse of `to_dict`."""
-        return read_fields(cls, {**fields, "rate": fields})
-
-
-@dataclass(frozen=True)
-class AngleCurve(PlainData):
-    """Accuracy over angle."""
-
-    json_fields = ("count", "angles", "correct", "accuracies", "mean")
-    angles: tuple[float, ...]
-    """Degrees, counter-clockwise as displayed."""
-    correct: tuple[int, ...]
-    """Images put into the right class, per angle."""
-    count: int
-    """Images, the same for every angle."""
-
-    def __post_init__(self) -> None:
-        angles, correct, count = self.angles, self.correct, self.count
-        if not angles or len(angles) != len(correct) or count < 1:
-            raise ValueError(f"a curve of {len(angles)} angles, {len(correct)} counts and {count} images")
-        if not all(map(isfinite, angles)) or not 0 <= min(correct) <= max(correct) <= count:
-            raise ValueError(f"a curve with counts from {min(correct)} to {max(correct)} of {count} images")
-
-    @property
-    def accuracies(self) -> tuple[float, ...]:
-        """Per angle, in [0, 1]."""
-        return tuple(c / self.count for c in self.correct)
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy over the angles."""
-        return sum(self.accuracies) / len(self.correct)
-
-    @property
-    def lowest(self) -> tuple[float, float]:
-        """The lowest accuracy and the first angle at which it occurs."""
-        k = self.correct.index(min(self.correct))
-        return self.accuracies[k], self.angles[k]
-
-    def __str__(self) -> str:
-        accuracy, angle = self.lowest
-        return f"{percent(self.mean)} on average, lowest {percent(accuracy)} at {angle:g} degrees"
-
-
-@dataclass(frozen=True)
-class ClassGap:
-    """Accuracies of one class."""
-
-    seen: Rate
-    unseen: Rate
-
-
-@dataclass(frozen=True)
-class Gap(PlainData):
-    """Accuracy under the elements that training showed, and under the others."""
-
-    json_fields = ("symmetry", "value", "by_class")
-    """`seen` and `unseen` are in the report itself."""
-    symmetry: str
-    """What training showed: the symmetry of the dataset, then that of the augmentation."""
-    seen: Rate
-    unseen: Rate
-    by_class: tuple[ClassGap, ...] | None
-    """For each class, where the symmetry differs by class."""
-
-    @property
-    def value(self) -> float | None:
-        """Seen minus unseen; None if one of them has no images."""
-        return self.seen.value - self.unseen.value if self.seen.count and self.unseen.count else None
-
-    def __str__(self) -> str:
-        trained = "upright alone" if self.symmetry == "none" else self.symmetry
-        if self.value is None:
-            which = "every element" if self.seen.count else "no element"
-            return f"none: {which} was seen in training ({trained})"
-        return (
-            f"{100 * self.value:.2f} points: {percent(self.seen.value)} on elements seen in training ({trained}), "
-            f"{percent(self.unseen.value)} on the others"
-        )
 
 
 @dataclass(frozen=True)
@@ -171,6 +69,10 @@ class Report(Result):
     """Of the data; None where it has no splits, and in older reports."""
     manifest_sha256: str | None = None
     """Hash of the manifest of the dataset folder, which identifies the images; None for any other source."""
+    scores: ClassScores | None = None
+    """Of the upright images, by class; None in older reports."""
+    mismatch: PoseMismatch | None = None
+    """Another element than the identity under which the model does far better; None if there is none."""
 
     def __post_init__(self) -> None:
         if [str(e) for e in Group.parse(self.group).elements] != [score.element for score in self.elements]:
@@ -182,6 +84,10 @@ class Report(Result):
         for rate in (self.upright, *self.by_class, *(score.rate for score in self.elements), *sides):
             if not 0 <= rate.correct <= rate.count:
                 raise ValueError(f"{rate.correct} of {rate.count} are right")
+        if self.scores is not None and self.scores.confusion is not None:
+            counted = tuple(Rate(row[k], sum(row)) for k, row in enumerate(self.scores.confusion))
+            if counted != self.by_class:
+                raise ValueError("a confusion matrix of other images than those of by_class")
 
     @property
     def count(self) -> int:
@@ -189,12 +95,16 @@ class Report(Result):
         return self.upright.count
 
     def parts(self) -> Iterator[str | Table]:
-        """Accuracy upright, under elements and over angles; predicted and measured equivariance; classes."""
+        """A mismatch of poses; accuracy upright, under elements and over angles; predicted and measured equivariance;
+        classes."""
+        if self.mismatch is not None:
+            yield str(self.mismatch)
         low, high = self.upright.interval
         place = f" on {self.data}" if self.data else ""
         yield (
             f"{self.name}{place}: {self.count:,} images at {self.size}x{self.size}, {len(self.classes)} "
             f"classes\nupright {percent(self.upright.value)} (95 %: {100 * low:.2f} to {100 * high:.2f})"
+            + ("" if self.scores is None else f"\n{self.scores}")
         )
         yield self._element_table()
         lines = []
@@ -205,26 +115,35 @@ class Report(Result):
         if self.structure is not None:
             yield from self.structure.parts()
         yield self._class_table()
+        if self.scores is not None:
+            yield from self.scores.tables(self.classes)
         if self.note:
             yield f"Note: {self.note}."
+
+    def data_rows(self) -> list[dict[str, Any]]:
+        """A row for each element."""
+        rows = [score.to_dict() for score in self.elements]
+        for row in rows:
+            row["low"], row["high"] = row.pop("interval")
+        return rows
 
     def _element_table(self) -> Table:
         shown = [0, *(k + 1 for k in _lowest([score.rate for score in self.elements[1:]], MAX_ROWS - 1))]
         more = f"({len(self.elements)} elements of {self.group}; the worst)"
-        return Table(
-            ("element", "accuracy %", "+-", "same answer %", "logits moved by", "+-"),
-            [
-                (
-                    score.element,
-                    *score.rate.cells,
-                    f"{100 * score.agreement:.2f}",
-                    f"{score.invariance:.1e}",
-                    f"{score.invariance_error:.0e}",
-                )
-                for score in (self.elements[k] for k in shown)
-            ],
-            notes=[more] if len(shown) < len(self.elements) else [],
-        )
+        scored = all(score.macro_f1 is not None for score in self.elements)
+        rows = [
+            (
+                score.element,
+                *score.rate.cells,
+                *([f"{100 * (score.balanced_accuracy or 0):.2f}", f"{100 * (score.macro_f1 or 0):.2f}"] * scored),
+                f"{100 * score.agreement:.2f}",
+                f"{score.invariance:.1e}",
+                f"{score.invariance_error:.0e}",
+            )
+            for score in (self.elements[k] for k in shown)
+        ]
+        header = ("element", "accuracy %", "+-", *["balanced %", "macro F1 %"] * scored, "same answer %")
+        return Table((*header, "logits moved by", "+-"), rows, notes=[more] if len(shown) < len(self.elements) else [])
 
     def _class_table(self) -> Table:
         known = [(name, rate) for name, rate in zip(self.classes, self.by_class, strict=True) if rate.count]
@@ -258,7 +177,8 @@ class Report(Result):
             "format": FORMAT,
             "name": self.name,
             "data": {key: value for key, value in data.items() if value is not None},
-            **plain_fields(self, "count", "size", "fill", "classes", "upright", "by_class", "group", "elements"),
+            **plain_fields(self, "mismatch", "count", "size", "fill", "classes", "upright", "scores", "by_class"),
+            **plain_fields(self, "group", "elements"),
             "mean": None if self.curve is None else self.curve.mean,
             "curve": plain(self.curve),
             "seen": seen,
@@ -279,11 +199,6 @@ class Report(Result):
             return read_fields(cls, {**fields, **names, "gap": None if gap is None else {**gap, **sides}})
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"the report is not whole ({type(error).__name__}: {error}); evaluate again") from None
-
-
-def percent(value: float) -> str:
-    """A share in [0, 1] as percent, with two digits."""
-    return f"{100 * value:.2f} %"
 
 
 def _lowest(rates: Sequence[Rate], count: int) -> list[int]:

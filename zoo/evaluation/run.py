@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from symdata.groups import Element, Elements, Group
+from zoo.evaluation.class_scores import ClassScores, balanced_accuracy, confusion, macro_f1
 from zoo.evaluation.images import ImageSet, check_classes
+from zoo.evaluation.pose_mismatch import find_mismatch
 from zoo.evaluation.report import AngleCurve, ClassGap, ElementScore, Gap, Report
 from zoo.evaluation.structure import structure
 from zoo.evaluation.training_support import TrainingSupport
@@ -38,7 +40,7 @@ def run_evaluation(
     angle_limit: int | None,
     probe: int,
     options: dict[str, Any],
-) -> Report:
+) -> tuple[Report, Tensor]:
     """Measure what a classifier does on images, upright and moved; see `zoo.evaluate`.
 
     Args:
@@ -49,6 +51,9 @@ def run_evaluation(
         angle_limit: at most so many images for the curve.
         probe: images on which equivariance is predicted and measured in float64; 0 leaves that out.
         options: fill, batch_size, device and progress, as for `zoo.inference.sweep.sweep`.
+
+    Returns:
+        The report, and the predicted class of every image under every element of the group, (E, n).
     """
     preprocessing, labels = opened.require_preprocessing(), data.labels
     check_classes(opened.classes, data.classes)
@@ -57,7 +62,7 @@ def run_evaluation(
     seen = TrainingSupport.from_config(opened.config) if opened.seen is None else TrainingSupport.of(opened.seen)
     probed = Views(data.images[spread(len(data), probe)], preprocessing).upright if probe else None
     notes = [POSED] * data.posed + [GRAY] * (data.images.shape[1] < preprocessing.channels)
-    return Report(
+    report = Report(
         name=opened.name,
         data=data.name,
         classes=tuple(names),
@@ -66,7 +71,7 @@ def run_evaluation(
         upright=Rate.of(swept.right[0]),
         by_class=tuple(Rate.of(swept.right[0, labels == c]) for c in range(len(names))),
         group=str(group),
-        elements=swept.scores(group),
+        elements=swept.scores(group, data.labels),
         curve=_curve(opened, data.limited(angle_limit), turned, group, swept, options) if turned else None,
         # With posed labels a moved image keeps a label that training did not show it with.
         gap=None if seen is None or data.posed else _gap(seen, group, data, swept.right, len(names)),
@@ -75,7 +80,10 @@ def run_evaluation(
         note="; ".join(notes),
         split=data.split,
         manifest_sha256=data.manifest_sha256,
+        scores=ClassScores.of(swept.upright, labels),
+        mismatch=find_mismatch(swept.right, [str(element) for element in group.elements]),
     )
+    return report, swept.predicted
 
 
 def forwards(count: int, group: Group, angles: int, angle_limit: int | None = None) -> int:
@@ -97,12 +105,13 @@ class _Swept:
     upright: Tensor
     """(n, classes) logits."""
 
-    def scores(self, group: Group) -> tuple[ElementScore, ...]:
+    def scores(self, group: Group, labels: Tensor) -> tuple[ElementScore, ...]:
         rows = []
         for k, element in enumerate(group.elements):
             agree, moved = int((self.predicted[k] == self.predicted[0]).sum()), Estimate.mean(self.deviation[k])
-            spread = moved.standard_error or 0.0
-            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, moved.value, spread))
+            spread, matrix = moved.standard_error or 0.0, confusion(self.predicted[k], labels, self.upright.shape[1])
+            by_class = balanced_accuracy(matrix), macro_f1(matrix)
+            rows.append(ElementScore(str(element), Rate.of(self.right[k]), agree, moved.value, spread, *by_class))
         return tuple(rows)
 
 

@@ -78,6 +78,11 @@ class Predictions(Result):
         header = ("image", "label", "second")[: 1 + min(2, len(self.classes))]
         yield Table(header, rows, notes=[*self.notes, *more])
 
+    def data_rows(self) -> list[dict[str, Any]]:
+        """A row for each image: its label, and the probability of every class."""
+        each = zip(self.names, self.labels, self.probabilities.tolist(), strict=True)
+        return [{"image": n, "label": label} | dict(zip(self.classes, p, strict=True)) for n, label, p in each]
+
     def to_dict(self) -> dict[str, Any]:
         each = zip(self.names, self.labels, self.probabilities.tolist(), strict=True)
         images = [{"image": name, "label": label, "probabilities": p} for name, label, p in each]

@@ -4,7 +4,8 @@ Every measure returns a small frozen result: numbers with their standard error o
 a table, a notebook as HTML, and `to_dict()` is plain data for JSON. Models are copied, so their mode, precision and
 device stay as they are.
 
-    measure_all               everything below that needs images, at once: what `symdata measure` prints
+    summary                   of a model and images as they are, everything below that needs images, at once
+    measure_all               the same of normalised images: what `symdata measure` prints
     equivariance_error        feature maps, or any output, under the elements of a subgroup of d4
     invariance_error          the output under any elements of O(2)
     orbit_accuracy            accuracy over whole orbits, and how often the answer is the same along them
@@ -26,6 +27,7 @@ from symdata.lazy import lazy_names
 if TYPE_CHECKING:
     from symdata.transforms.generators import GENERATORS as GENERATORS
     from symdata.transforms.generators import Generator as Generator
+    from zoo.measure import summary as summary
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
     from zoo.measure.degree import LayerDegree as LayerDegree

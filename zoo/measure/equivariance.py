@@ -35,7 +35,7 @@ from zoo.measure.maps import LayerGrid, Layouts, ToGrid, layer_grid
 from zoo.measure.model_copy import Measurable, checked_inputs, copied
 from zoo.measure.representation import TRIVIAL, recorded_maps
 
-CHUNK_PIXELS = 1 << 15
+CHUNK_PIXELS = 1 << 14
 """Pixels of input compared at a time: every feature map of them is kept, in float64."""
 
 OUTPUT = "output"

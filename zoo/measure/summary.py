@@ -4,14 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from symdata.display import Result, Table
+from symdata.errors import ShapeError
 from symdata.groups import Group
+from symdata.lazy import make_callable
 from symdata.transforms.generators import MOTIONS
+from zoo.inference.opened_model import OpenedModel
+from zoo.inference.sweep import spread
 from zoo.measure import element_errors as element_errors
 from zoo.measure.metrics import METRICS, Request
 from zoo.measure.motions import along_motions as along_motions
+
+LIMIT = 100
+"""Images that are measured on, as by `symdata measure`."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,54 @@ def measure_all(
     return Summary(name or type(model).__name__, data, inputs.shape[-1], len(inputs), found)
 
 
+def summary(
+    model: OpenedModel | nn.Module,
+    images: Any,
+    elements: Group | str = "d4",
+    *,
+    limit: int | None = LIMIT,
+    name: str = "",
+    data: str = "",
+    **request: Any,
+) -> Summary:
+    """Measure how far a model is from a symmetry, on images as they are: `zoo.measure.summary` is this function.
+
+    Args:
+        model: a module with the attribute `preprocessing`, as `zoo.load` returns it, or an `OpenedModel`.
+        images: uint8 (n, C, H, W), a dataset as `symdata.load` returns it, or a `zoo.ImageSet`, which the model's
+            preprocessing prepares; or floats (n, C, H, W), which are taken for normalised images.
+        elements: a finite group or its name; each element gets an error.
+        limit: at most so many images, the same random choice every time; None: all.
+        name: of the model; by default its own.
+        data: where the images are from; by default what they say.
+        request: as for `measure_all`: generators, split, output, batch_size and progress.
+
+    Raises:
+        ModelError: if it is not known how images become the input of the model, or it cannot run in float64.
+        ShapeError, SymmetryError: as for `measure_all`.
+
+    Example:
+        >>> import torch, zoo
+        >>> images = torch.randint(0, 256, (2, 1, 28, 28)).byte()
+        >>> found = zoo.measure.summary(zoo.load("p4cnn_28.mnist-none"), images, "c4", generators=["rotation"])
+        >>> found.name, bool(found.found["element_errors"].invariance.worst < 1e-12)
+        ('p4cnn_28.mnist-none', True)
+    """
+    opened, pixels = OpenedModel.of(model), getattr(images, "images", images)
+    pixels = torch.as_tensor(pixels() if callable(pixels) else pixels)
+    if pixels.ndim != 4 or not len(pixels):
+        raise ShapeError(
+            f"images are {tuple(pixels.shape)}, expected (n, C, H, W) with n > 0; add axes by images[None]"
+        )
+    pixels = pixels[spread(len(pixels), limit)]
+    inputs = pixels if pixels.is_floating_point() else opened.require_preprocessing()(pixels)
+    named = data or str(getattr(images, "name", "") or "images")
+    return measure_all(opened.model, inputs, elements, name=name or opened.name, data=named, **request)
+
+
 def passes(generators: Sequence[str] = MOTIONS, split: Sequence[str] = ()) -> int:
     """How many times `measure_all` goes through all images."""
     return sum(metric.passes(generators, split) for metric in METRICS.values())
+
+
+make_callable(__name__, summary)

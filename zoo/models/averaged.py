@@ -22,6 +22,7 @@ from symdata.groups import Group
 from symdata.transforms.affine import AffineRange, FixedMaps, read_generators
 from zoo.errors import ModelError
 from zoo.models.names import ModelName
+from zoo.models.short_repr import ShortRepr
 from zoo.models.spec import BOUNDS, NetworkSpec, check_keys
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ KEYS = ("form", "generators", "copies", "average", "network")
 """Of its plain data."""
 
 
-class InvarianceAverage(nn.Module):
+class InvarianceAverage(ShortRepr):
     """Images (B, C, H, W) to logits (B, num_classes), averaged over affine maps with learned half-widths.
 
     Args:

@@ -13,6 +13,7 @@ from zoo.errors import ModelError
 from zoo.layers import GroupPool
 from zoo.layers.regular import order
 from zoo.layers.subsampling.downsampling import on_torus
+from zoo.models.short_repr import ShortRepr
 from zoo.models.spec import BOUNDS, KEYS, NetworkSpec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FINEST = 32
 """Pixels; a multiple of the stride of every network."""
 
 
-class Network(nn.Module):
+class Network(ShortRepr):
     """Images (B, in_chans, H, W) to logits (B, num_classes), by way of feature maps (B, |G| fields, H', W').
 
     At an exact size the feature maps move with the image; with coset pooling the logits then stay as they are. Without

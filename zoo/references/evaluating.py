@@ -72,12 +72,8 @@ def evaluate(
         Feature maps agree with the prediction.
     """
     opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
-    preprocessing = opened.require_preprocessing()
-    if isinstance(data, str | Path):
-        images = open_images(data, split, preprocessing, limit)
-    else:
-        images = ImageSet.of(data).limited(limit)
-    return run_evaluation(
+    images = images_for(opened, data, split, limit)
+    report, _ = run_evaluation(
         opened,
         images,
         Group.parse(elements) if isinstance(elements, str) else elements,
@@ -86,3 +82,13 @@ def evaluate(
         probe=probe,
         options={"fill": fill, "batch_size": batch_size, "device": device, "progress": progress},
     )
+    return report
+
+
+def images_for(
+    opened: OpenedModel, data: ImageSet | Sequence[Any] | str | Path, split: str, limit: int | None
+) -> ImageSet:
+    """At most `limit` images for a model: of a reference, at its size; others as they are."""
+    if isinstance(data, str | Path):
+        return open_images(data, split, opened.require_preprocessing(), limit)
+    return ImageSet.of(data).limited(limit)

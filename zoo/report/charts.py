@@ -14,6 +14,8 @@ LIFT = 1.14
 """Distance of the labels of a dial from its centre, in radii."""
 LABEL = 27
 """Letters of the name of a layer, at most."""
+CLASS = 6
+"""The same of a class beside its confusion matrix."""
 
 
 def polar(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], chance: float) -> str:
@@ -64,14 +66,36 @@ def bars(rows: Sequence[tuple[str, float, float, float]], chance: float, k: int)
     return _svg(left + wide + 56, high, "Accuracy under each element", parts)
 
 
-def heat(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
-    """A square of shares in [0, 1], with the names of the elements on both sides."""
+def agreement(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
+    """How often images get the same class under two elements: shares in [0, 1], with the elements on both sides."""
+
+    def says(i: int, j: int) -> str:
+        return f"{names[i]} and {names[j]}: the same class for {100 * matrix[i][j]:.1f} % of the images"
+
+    return _heat(matrix, names, says, "Agreement between elements, percent")
+
+
+def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """A confusion matrix, each row in percent of the images of that class."""
+    short = [name if len(name) <= CLASS else f"{name[: CLASS - 1]}…" for name in names]
+    shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
+
+    def says(i: int, j: int) -> str:
+        return f"{names[i]}, predicted as {names[j]}: {matrix[i][j]:,} of {sum(matrix[i]):,} images"
+
+    return _heat(shares, short, says, "Confusion matrix, percent of each class")
+
+
+def _heat(
+    matrix: Sequence[Sequence[float]], names: Sequence[str], says: Callable[[int, int], str], title_of_all: str
+) -> str:
+    """A square of shares in [0, 1] with names on both sides; `says` gives what a cell shows in words."""
     cell, left, top = 42.0, 50.0, 26.0
     parts = [_text(left + cell * (j + 0.5), 17, name, "label middle small") for j, name in enumerate(names)]
     for i, row in enumerate(matrix):
         parts.append(_text(left - 7, top + cell * (i + 0.5) + 4, names[i], "label end"))
         for j, share in enumerate(row):
-            title = f"{names[i]} and {names[j]}: the same class for {100 * share:.1f} % of the images"
+            title = says(i, j)
             x, y = left + cell * j, top + cell * i
             parts.append(
                 f'<rect class="cell" style="fill-opacity:{share**2:.3f}" x="{x + 1}" y="{y + 1}" width="{cell - 2}" '
@@ -79,7 +103,7 @@ def heat(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
             )
             tone = "cell-text strong" if share > 0.75 else "cell-text"
             parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{100 * share:.0f}", f"{tone} middle"))
-    return _svg(left + cell * len(names) + 4, top + cell * len(names) + 4, "Agreement between elements, percent", parts)
+    return _svg(left + cell * len(names) + 4, top + cell * len(names) + 4, title_of_all, parts)
 
 
 def errors(layers: Mapping[str, Sequence[float]], names: Sequence[str], exact: float, k: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from symdata.display import Result, Table, plain, plain_fields
 from symdata.groups import Group
 from zoo.evaluation.images import ImageSet
@@ -12,7 +14,7 @@ from zoo.evaluation.seeds import SeededRun, over_elements
 from zoo.exactness.by_size import phi_by_size
 from zoo.exactness.model_groups import tied_group
 from zoo.inference.opened_model import OpenedModel
-from zoo.inference.sweep import predictions
+from zoo.inference.sweep import predictions, spread
 from zoo.measure.estimates import Rate
 from zoo.measure.plain_data import read_fields
 from zoo.report.measures import PASSES, Measures, measure
@@ -77,6 +79,16 @@ class ModelEntry(Result):
         """Accuracy over all elements and images, in [0, 1]."""
         return over_elements(self.report)
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The main numbers as plain data; accuracies are in [0, 1]."""
+        report, scores = self.report, self.report.scores
+        numbers = {"model": self.name, "parameters": self.parameters, "group": self.group, "size": report.size}
+        numbers |= {"images": report.count, "upright": report.upright.value, "orbit": self.orbit}
+        numbers |= {name: getattr(scores, name, None) for name in ("balanced_accuracy", "macro_f1", "auc")}
+        numbers["all_angles"] = None if report.curve is None else report.curve.mean
+        return numbers | {"always_right": self.always_right.value, "always_same": self.always_same.value}
+
     def parts(self) -> Iterator[str | Table]:
         """The evaluation, and a line about whole orbits."""
         yield from self.report.parts()
@@ -107,6 +119,7 @@ def collect(
     *,
     strips: int = STRIPS,
     measured: int = MEASURED,
+    predicted: Tensor | None = None,
     progress: Callable[[int], None] = lambda images: None,
 ) -> ModelEntry:
     """Measure everything that the page shows of a model.
@@ -117,6 +130,8 @@ def collect(
         report: of `zoo.evaluate`.
         strips: how many images turn, of different classes as far as there are.
         measured: on how many images errors are measured in float64; 0 leaves that out.
+        predicted: the predicted class of every image under every element, (E, n), where the evaluation has kept it; by
+            default the model is asked again.
         progress: called with the number of images that went through the model since the last call.
 
     Raises:
@@ -136,7 +151,10 @@ def collect(
     """
     model, preprocessing, group = opened.model, opened.require_preprocessing(), Group.parse(report.group)
     some = images.limited(COMPARED)
-    predicted = predictions(model, some.images, some.labels, preprocessing, group.elements, progress=progress)
+    if predicted is None:
+        predicted = predictions(model, some.images, some.labels, preprocessing, group.elements, progress=progress)
+    elif len(some) < len(images):
+        predicted = predicted[:, spread(len(images), COMPARED)]
     tied = tied_group(model)
     sizes = None if tied is None else phi_by_size(model, preprocessing.size, in_chans=preprocessing.channels)
     measures = None
@@ -159,6 +177,6 @@ def collect(
     )
 
 
-def forwards(count: int, group: Group, measured: int = MEASURED) -> int:
-    """The sum of what `collect` calls its progress with, for `count` images."""
-    return min(count, COMPARED) * len(group.elements) + PASSES * min(count, measured)
+def forwards(count: int, measured: int = MEASURED) -> int:
+    """The sum of what `collect` calls its progress with, for `count` images whose predictions are known."""
+    return PASSES * min(count, measured)

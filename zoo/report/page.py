@@ -9,10 +9,13 @@ from symdata import __version__
 from symdata.display import template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
+from zoo.evaluation.class_scores import MATRIX_CLASSES
+from zoo.evaluation.report import Report
 from zoo.evaluation.seeds import compare_seeds
 from zoo.measure.feature_error import EXACT_ERROR
 from zoo.measure.motions.along_motions import Split
 from zoo.report import charts
+from zoo.report.class_table import by_class
 from zoo.report.collect import ModelEntry
 from zoo.report.table import HEADER, legend, numbered, ranked, row, verdict
 
@@ -63,6 +66,7 @@ def page(entries: Sequence[ModelEntry], *, title: str = "", command: str = "", v
         rows=[(colour.get(entry.name), row(entry)) for entry in ranked(entries)],
         legend=legend(entries),
         seeds=[] if seeds is None else list(seeds.parts()),
+        by_class=by_class(ranked(entries)),
         models=[_model(entry, k) for k, entry in enumerate(drawn)],
         more=len(entries) - len(drawn),
         dial=_dial(drawn),
@@ -119,12 +123,19 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "structure": structure,
         "sizes": [(size, phi, size == report.size) for size, phi in sorted((entry.sizes or {}).items())],
         "elements": Markup(charts.bars(rates, _chance(entry), k)),
-        "agreement": Markup(charts.heat(entry.agreement, names)),
+        "agreement": Markup(charts.agreement(entry.agreement, names)),
         "always_right": f"{100 * entry.always_right.value:.1f}",
         "always_same": f"{100 * entry.always_same.value:.1f}",
+        "confusion": _confusion(report),
         "layers": layers,
         "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
     }
+
+
+def _confusion(report: Report) -> Markup | None:
+    """The confusion matrix, where it is not too large to be seen."""
+    matrix = None if report.scores is None else report.scores.confusion
+    return Markup(charts.confusion(matrix, report.classes)) if matrix and len(matrix) <= MATRIX_CLASSES else None
 
 
 def _split(split: Split, k: int) -> dict[str, object]:

@@ -4,14 +4,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symdata import __version__
 from symdata.display import Result, Table
 from zoo.errors import ModelError
 from zoo.evaluation.seeds import SeedComparison, compare_seeds
+from zoo.report.class_table import by_class
 from zoo.report.collect import ModelEntry
-from zoo.report.table import compared, comparison, legend
+from zoo.report.page import page
+from zoo.report.table import compared, comparison, legend, numbered, ranked
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMAT = 1
 """Version of the JSON; a reader refuses others."""
@@ -40,13 +45,33 @@ class SavedReport(Result):
         return compare_seeds((entry.report, entry.trained) for entry in self.entries)
 
     def parts(self) -> Iterator[str | Table]:
-        """The title, the comparison of the models, and what its columns mean."""
+        """The title, mismatches of poses, the comparison of the models, what its columns mean, and scores by class."""
         yield self.title
+        for entry in self.entries:
+            if entry.report.mismatch is not None:
+                yield f"{entry.name}: {entry.report.mismatch}"
         if self.entries:
             yield comparison(self.entries)
             yield legend(self.entries)
+            if (table := by_class(ranked(numbered(self.entries)))) is not None:
+                yield table
         if (seeds := self.seeds) is not None:
             yield from seeds.parts()
+
+    def data_rows(self) -> list[dict[str, Any]]:
+        """A row for each model; accuracies are in [0, 1]."""
+        return [entry.summary for entry in numbered(self.entries)]
+
+    @property
+    def html(self) -> str:
+        """The page: one HTML file with everything inside."""
+        return page(self.entries, title=self.title, command=self.command, version=self.version)
+
+    def plot(self) -> "Figure":
+        """The accuracy curves of all models on one dial."""
+        from zoo.evaluation.picture import draw
+
+        return draw([entry.report for entry in numbered(self.entries)])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""

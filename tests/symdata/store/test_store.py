@@ -232,3 +232,17 @@ def test_an_image_of_two_by_two_pixels(tmp_path):
     dataset = load(build(tmp_path / "d", source=str(tmp_path / "s"), symmetry="d4").folder)
     assert dataset.images().shape == (10, 1, 2, 2)
     assert Element() in set(dataset.elements)
+
+
+def test_a_finished_dataset_draws_its_contact_sheet(tmp_path):
+    from PIL import Image
+
+    made = make("glyphs", tmp_path / "d", count=16, size=8)
+    (axes,) = made.plot().axes
+    with Image.open(made.preview) as picture:
+        assert np.array_equal(axes.images[0].get_array(), np.asarray(picture.convert("RGB")))
+    assert made.to_pandas()["split"].tolist() == ["train", "validation", "test"]
+    assert "<table>" in made._repr_html_() and len(repr(made)) < 300
+    planned = make("glyphs", tmp_path / "e", count=16, size=8, dry_run=True)
+    with pytest.raises(StoreError, match=r"there is no picture .*; make it first, without dry_run"):
+        planned.plot()

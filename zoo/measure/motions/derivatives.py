@@ -55,10 +55,15 @@ LINEAR = frozenset((F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, 
 """Functions of (input, weight, bias, ...) that are linear in the input."""
 
 
+NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+"""The arguments of `torch.nn.functional.batch_norm`, in order."""
+
+
 class _Sparing(TorchFunctionMode):
     """Applies linear maps to a tensor and to its derivative only.
 
     torch applies them a third time, to the derivative of the weights, although there is none: that costs half again.
+    Batch norms with the statistics of training it takes apart in Python, which costs as much as the convolutions.
     """
 
     def __torch_function__(
@@ -69,9 +74,21 @@ class _Sparing(TorchFunctionMode):
             x, weight, *rest = args
             bias = rest.pop(0) if rest else named.pop("bias", None)
             value, along = taken_apart(x)
-            if along is not None and all(t is None or taken_apart(t)[1] is None for t in (weight, bias)):
+            if along is not None and _is_constant(weight) and _is_constant(bias):
                 return dual(func(value, weight, bias, *rest, **named), func(along, weight, None, *rest, **named))
+        if func is F.batch_norm:
+            norm = dict(zip(NORM, args, strict=False)) | named
+            value, along = taken_apart(norm["input"])
+            others = [norm.get(name) for name in NORM[1:5]]
+            if along is not None and not norm.get("training") and all(map(_is_constant, others)):
+                centre = torch.zeros_like(norm["running_mean"])
+                slope = func(**norm | {"input": along, "running_mean": centre, "bias": None})
+                return dual(func(**norm | {"input": value}), slope)
         return func(*args, **(kwargs or {}))
+
+
+def _is_constant(x: Tensor | None) -> bool:
+    return x is None or taken_apart(x)[1] is None
 
 
 def dual(x: Tensor, v: Tensor) -> Tensor:

@@ -17,11 +17,9 @@ output, or per probe, that gives the D_i.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,18 +27,12 @@ from torch import Tensor, nn
 from symdata.display import PlainData, Result, Table
 from symdata.transforms.generators import Generator
 from zoo.errors import ModelError
-from zoo.exactness.hooks import RunNames, module_hooks
 from zoo.exactness.model_groups import has_typed_layers
 from zoo.measure.estimates import Estimate
-from zoo.measure.maps import LayerGrid, ToGrid, layer_grid
-from zoo.measure.model_copy import ModelCopy
-from zoo.measure.motions.derivatives import derivable, dual, dual_numbers, forward_mode, taken_apart
+from zoo.measure.maps import ToGrid, layer_grid
+from zoo.measure.motions.layer_terms import MAX_OUTPUTS, directions_of, layer_terms, lie_derivative_of
 from zoo.measure.motions.motion import LieDerivativeSettings, Motion
-from zoo.measure.seen_tensors import SeenTensors
 
-MAX_OUTPUTS = 64
-"""From more outputs on, random probes take the place of one backward per output."""
-PROBES = 100
 TYPED = "layers of escnn return typed tensors, which are not followed"
 """Why their terms cannot be separated."""
 NOTHING = 1e-9
@@ -138,6 +130,21 @@ def layerwise_equivariance_error(
         >>> [term.kind for term in found.layers], found.gap < 1e-9
         (['Conv2d', 'ReLU', 'Flatten', 'Sequential'], True)
     """
+    words = {"to_grid": to_grid, "probes": probes, "seed": seed, **settings}
+    return layerwise_equivariance_errors(model, inputs, [generator], **words)[0]
+
+
+def layerwise_equivariance_errors(
+    model: nn.Module,
+    inputs: Tensor,
+    generators: Sequence[Generator | str],
+    *,
+    to_grid: ToGrid | None = None,
+    probes: int | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> tuple[LayerwiseError, ...]:
+    """The same along several motions: the backwards do not depend on the motion, so they run once for all."""
     if not isinstance(model, nn.Module):
         raise ModelError(f"a {type(model).__name__} has no layers, expected a torch module")
     if has_typed_layers(model):
@@ -145,127 +152,51 @@ def layerwise_equivariance_error(
     chosen = LieDerivativeSettings(**{"method": "jvp", **settings})
     if chosen.method != "jvp":
         raise ModelError(f"method is {chosen.method!r}, and the terms of layers need derivatives; use 'jvp'")
-    motion = Motion(model, inputs, generator, chosen, maps=True)
-    grid = layer_grid(to_grid, model, inputs)
-    nodes: list[tuple[str, str]] = []
-    for rows, x in motion.model_copy.batches():
-        out, along = forward_mode(motion.model_copy.run, x, motion.velocity(x))
-        total = (along - motion.outputs_velocity(out)).flatten(1)  # L f
-        if not nodes:
-            directions = _directions(total.shape[1], probes, seed).to(total)
-        found, terms = _terms(motion, grid, x, directions)
-        if not nodes:
-            nodes = found
-            squares, products = torch.zeros(2, len(nodes), len(inputs), dtype=torch.float64)
-            whole, missed = torch.zeros(2, len(inputs), dtype=torch.float64)
-        if found != nodes:
+    motions = [Motion(model, inputs, generator, chosen, maps=True) for generator in generators]
+    grid, directions = layer_grid(to_grid, model, inputs), None
+    sums = [_Sums(motion, len(inputs)) for motion in motions]
+    for rows, x in motions[0].model_copy.batches() if motions else ():
+        totals = [lie_derivative_of(motion, x) for motion in motions]
+        if directions is None:
+            directions = directions_of(totals[0].shape[1], probes, seed).to(totals[0])
+        found = layer_terms(motions, grid, x, directions)
+        for own, total, (nodes, terms) in zip(sums, totals, found, strict=True):
+            own.add(rows, nodes, terms, total @ directions.T)
+    assert directions is not None or not motions
+    return tuple(own.error(directions, probes) for own in sums)  # type: ignore[arg-type]
+
+
+class _Sums:
+    """What is added up over the images along one motion."""
+
+    def __init__(self, motion: Motion, images: int) -> None:
+        self.motion, self.images = motion, images
+        self.nodes: list[tuple[str, str]] = []
+        self.whole, self.missed = torch.zeros(2, images, dtype=torch.float64)
+
+    def add(self, rows: slice, nodes: list[tuple[str, str]], terms: Tensor, total: Tensor) -> None:
+        """One batch: D_i l_i of all nodes (nodes, B, P), and L f (B, P)."""
+        if not self.nodes:
+            self.nodes = nodes
+            self.squares, self.products = torch.zeros(2, len(nodes), self.images, dtype=torch.float64)
+        if nodes != self.nodes:
             raise ModelError("the model runs other modules for other images; measure it on fewer of them")
-        total = total @ directions.T
-        squares[:, rows], products[:, rows] = terms.square().sum(-1).cpu(), (terms * total).sum(-1).cpu()
-        whole[rows] = total.square().sum(-1).cpu()
-        missed[rows] = (terms.sum(0) - total).square().sum(-1).cpu()
-    number, width = directions.shape
-    return LayerwiseError(
-        generator=motion.generator.name,
-        unit=motion.generator.unit,
-        output=chosen.output,
-        total=Estimate.mean(whole / width),
-        layers=tuple(
-            LayerTerm(name, kind, Estimate.mean(square / width), Estimate.ratio(product, whole))
-            for (name, kind), square, product in zip(nodes, squares, products, strict=True)
-        ),
-        gap=math.sqrt(float(missed.sum()) / (float(whole.sum()) or 1.0)),
-        probes=None if probes is None and width <= MAX_OUTPUTS else number,
-    )
+        self.squares[:, rows] = terms.square().sum(-1).cpu()
+        self.products[:, rows] = (terms * total).sum(-1).cpu()
+        self.whole[rows] = total.square().sum(-1).cpu()
+        self.missed[rows] = (terms.sum(0) - total).square().sum(-1).cpu()
 
-
-class _Node(NamedTuple):
-    """One run of one module."""
-
-    name: str
-    kind: str
-    error: Tensor
-    """(B, ...) l_i."""
-
-
-def _directions(width: int, probes: int | None, seed: int) -> Tensor:
-    """(P, width): all outputs, or probes whose squared components are those of all outputs on average."""
-    if probes is None and width <= MAX_OUTPUTS:
-        return torch.eye(width, dtype=torch.float64)
-    p = PROBES if probes is None else probes
-    if p < 1:
-        raise ModelError(f"probes is {p}, expected a number of directions such as {PROBES}")
-    normal = torch.randn(p, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return normal / math.sqrt(p)
-
-
-def _terms(motion: Motion, grid: LayerGrid, x: Tensor, directions: Tensor) -> tuple[list[tuple[str, str]], Tensor]:
-    """(name, kind) of every node, the output last, and D_i l_i along P directions of the output, (nodes, B, P)."""
-    nodes, last = _errors(motion, grid, x)
-    made, out = _graph(motion.model_copy, x, set(nodes))
-    followed = [call for call in nodes if made[call].requires_grad]
-    terms = torch.zeros(len(nodes) + 1, len(x), len(directions), dtype=out.dtype, device=out.device)
-    where = {call: i for i, call in enumerate(nodes)}
-    for p, z in enumerate(directions):
-        pulled = torch.autograd.grad(
-            (out.flatten(1) * z).sum(), [made[call] for call in followed], retain_graph=True, allow_unused=True
+    def error(self, directions: Tensor, probes: int | None) -> LayerwiseError:
+        number, width = directions.shape
+        return LayerwiseError(
+            generator=self.motion.generator.name,
+            unit=self.motion.generator.unit,
+            output=self.motion.settings.output,
+            total=Estimate.mean(self.whole / width),
+            layers=tuple(
+                LayerTerm(name, kind, Estimate.mean(square / width), Estimate.ratio(product, self.whole))
+                for (name, kind), square, product in zip(self.nodes, self.squares, self.products, strict=True)
+            ),
+            gap=math.sqrt(float(self.missed.sum()) / (float(self.whole.sum()) or 1.0)),
+            probes=None if probes is None and width <= MAX_OUTPUTS else number,
         )
-        for call, gradient in zip(followed, pulled, strict=True):
-            if gradient is not None:
-                terms[where[call], :, p] = (gradient * nodes[call].error).flatten(1).sum(1)
-    terms[-1] = last.flatten(1) @ directions.T
-    return [*((node.name, node.kind) for node in nodes.values()), ("", type(motion.model_copy.model).__name__)], terms
-
-
-def _errors(motion: Motion, grid: LayerGrid, x: Tensor) -> tuple[dict[int, _Node], Tensor]:
-    """l_i of every run of a module, by the number of the call, and that of the output itself."""
-    nodes: dict[int, _Node] = {}
-    runs = RunNames()
-
-    def replace(call: int, name: str, module: nn.Module, out: Tensor) -> Tensor | None:
-        made, along = taken_apart(out)
-        if along is None:  # it does not depend on the image
-            return None
-        should = motion.map_velocity(made, lambda features: grid(features, module))
-        nodes[call] = _Node(runs.next(name), type(module).__name__, along - should)
-        return dual(made.clone(), should)  # a clone, for the next module may work in place
-
-    with dual_numbers(), torch.no_grad(), _intercepted(motion.model_copy.model, len(x), replace):
-        out, along = taken_apart(motion.model_copy.run(dual(x, motion.velocity(x))))
-        last = torch.zeros_like(out) if along is None else along
-        return nodes, last - motion.outputs_velocity(out)
-
-
-def _graph(model_copy: ModelCopy, x: Tensor, calls: set[int]) -> tuple[dict[int, Tensor], Tensor]:
-    """The results of those calls of modules, and the output, in one graph."""
-    made: dict[int, Tensor] = {}
-
-    def replace(call: int, name: str, module: nn.Module, out: Tensor) -> Tensor | None:
-        if call not in calls:
-            return None
-        made[call] = out
-        return out.clone()
-
-    with derivable(), torch.enable_grad(), _intercepted(model_copy.model, len(x), replace):
-        return made, model_copy.run(x.detach().requires_grad_())
-
-
-def _intercepted(
-    model: nn.Module, batch: int, replace: Callable[[int, str, nn.Module, Tensor], Tensor | None]
-) -> AbstractContextManager[None]:
-    """Within this context `replace(number of the call, name, module, output)` may return another tensor for the output
-    of a module inside the model, if that is (batch, ...), floating, and not the output of an inner module."""
-    calls, seen = count(), SeenTensors()
-
-    def hook(name: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
-        several = type(out) in (tuple, list) and len(out) > 0  # attention returns its weights, too
-        first = out[0] if several else out
-        mapped = isinstance(first, Tensor) and first.is_floating_point() and first.shape[:1] == (batch,)
-        if not name or not mapped or first in seen:
-            return None
-        if (fresh := replace(next(calls), name, module, first)) is None:
-            return None
-        seen.add(fresh)
-        return type(out)((fresh, *out[1:])) if several else fresh
-
-    return module_hooks(model, hook)

@@ -102,7 +102,8 @@ def open_source(
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
-        check: decode every image at once, and name all that cannot be used; by default only headers are read.
+        check: decode every image at once, and name all that cannot be used, by themselves or because of their masks,
+            boxes or keypoints; by default only headers are read, and the first bad annotation is named.
         skip_bad: how many images that cannot be used are left out, and listed in `omitted`, before there is an error.
 
     Raises:

@@ -103,6 +103,11 @@ class Ref:
     skip_bad: int = 0
     """How many images that cannot be used may be left out."""
 
+    @property
+    def thorough(self) -> bool:
+        """Whether every image and annotation is looked at before the first that cannot be used is refused."""
+        return self.check or self.skip_bad > 0
+
     @classmethod
     def parse(cls, text: str) -> "Ref":
         """Separate the options; raises SourceError for an option that does not exist."""

@@ -136,6 +136,8 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
         given = given | dict.fromkeys(OWN)
     opened = open_given_model(model, given)
     images = open_images(opened, given["data"], given)
+    for note in images.notes:
+        click.echo(f"{opened.name}: {note}", err=True)
     report = evaluate_given(opened, images, given)
     total = forwards(len(images), given["elements"], given["measured"])
     mend = "give a network that computes in float64, or leave the errors out by --measured 0"

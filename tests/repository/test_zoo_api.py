@@ -33,6 +33,7 @@ PUBLIC = [
     "info",
     "list_models",
     "load",
+    "open_images",
     "open_model",
     "pipeline",
     "pull",

@@ -60,23 +60,37 @@ def open_table(
         values: the values of a column, by split.
         extra: the other columns, which a dataset keeps.
     """
-    images = store(columns.image)
-    if "void" in ref.options and not columns.mask:
-        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
-    if not any(columns.annotations.values()):
-        return EncodedSource(facts, labels, images, fit, ref, extra)
-    schema, objects = Schema(), None
-    if columns.objects:
-        schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
-    masks = store(columns.mask) if columns.mask else None
+    images, masks = store(columns.image), store(columns.mask) if columns.mask else None
+    if not columns.objects:
+        return open_masked(facts, labels, images, fit, ref, masks, extra)
+    if masks is None:
+        check_no_void(ref)
+    schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
     schema = replace(schema, masks=masks is not None, void=void_of(ref))
 
     def name(split: str, row: int) -> str:
-        return images.name(split, int(objects[split].image[row]) if objects else row)
+        return images.name(split, int(objects[split].image[row]))
 
     return AnnotatedSource(
         facts, labels, images, fit, ref, schema, masks=masks, objects=objects, name=name, extra=extra
     )
+
+
+def open_masked(
+    facts: Facts, labels: Labels, images: Store, fit: Fit, ref: Ref, masks: Store | None, extra: ExtraColumns
+) -> EncodedSource:
+    """The source over images that may have masks, one for each."""
+    if masks is None:
+        check_no_void(ref)
+        return EncodedSource(facts, labels, images, fit, ref, extra)
+    schema = Schema(masks=True, void=void_of(ref))
+    return AnnotatedSource(facts, labels, images, fit, ref, schema, masks=masks, extra=extra)
+
+
+def check_no_void(ref: Ref) -> None:
+    """Refuse the option `,void=` where there are no masks."""
+    if "void" in ref.options:
+        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
 
 
 class AnnotatedSource(EncodedSource):

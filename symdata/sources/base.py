@@ -88,7 +88,8 @@ class Source(Protocol):
 class Ref:
     """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
 
-    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, and of masks `[,void=NUMBER]`.
+    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, of tar files `[,mask=ENDING]`, and of masks
+    `[,void=NUMBER]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

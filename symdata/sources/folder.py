@@ -18,7 +18,8 @@ from symdata.sources.encoded import EncodedSource
 from symdata.sources.files import Facts, Labels, check_regular, composed, printable
 from symdata.sources.fit import Fit
 
-_IGNORED = (".", "__MACOSX")
+IGNORED = (".", "__MACOSX")
+"""What the names of files and folders begin with that are not looked at."""
 _LAYOUT = "expected ROOT/<class>/*.png or ROOT/<split>/<class>/*.png"
 
 
@@ -69,7 +70,7 @@ def image_files(root: Path, depth: int = 4) -> Iterator[tuple[str, ...]]:
 def _walk(root: Path, depth: int) -> Iterator[tuple[str, ...]]:
     """Parts of the paths of all entries but folders; what has the name of an image and cannot be one is refused."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.name.startswith(_IGNORED):
+        if entry.name.startswith(IGNORED):
             continue
         empty = True
         for rest in _walk(Path(entry.path), depth - 1) if depth > 1 and entry.is_dir() else ():
@@ -147,7 +148,7 @@ def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
     parents = [root / top for top in tops] if 3 in depths else [root]
     for folder in sorted(path for parent in parents for path in parent.iterdir() if path.is_dir()):
         # As in ImageFolder: without this error the class would be missing silently.
-        if not folder.name.startswith(_IGNORED) and not any(image_files(folder, depth=1)):
+        if not folder.name.startswith(IGNORED) and not any(image_files(folder, depth=1)):
             raise SourceError(
                 f"class folder {str(folder)!r} holds no images (.png, .jpg or another of {len(suffixes())} suffixes); "
                 "fill it or remove it"

@@ -94,9 +94,9 @@ def open_source(
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or file, or "hub:user/name[@revision]"; options may follow:
-            `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,objects=COLUMN`, `,void=255`, `,config=NAME`,
-            `,splits=train+test`; `,bits=12` scales images of that depth to 8 bits; `,background=white` (or black,
-            alpha, none) says what is seen through transparency. Or
+            `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN` (`,mask=semantic` of COCO), `,objects=COLUMN`, `,void=255`,
+            `,config=NAME`, `,splits=train+test`; `,bits=12` scales images of that depth to 8 bits; `,background=white`
+            (or black, alpha, none) says what is seen through transparency. Or
             `(images, labels)` as arrays or tensors, uint8 (n, H, W) or (n, H, W, 3), or `{"train": (images, labels)}`;
             a dataset of torch or `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.

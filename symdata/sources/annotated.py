@@ -90,7 +90,7 @@ def open_masked(
 def check_no_void(ref: Ref) -> None:
     """Refuse the option `,void=` where there are no masks."""
     if "void" in ref.options:
-        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
+        raise refusal(ref.text, "void= is for masks, and there are none; name them with ,mask=NAME")
 
 
 class AnnotatedSource(EncodedSource):

@@ -23,6 +23,7 @@ from symdata.sources.files import Facts, Labels, fingerprint
 from symdata.sources.fit import Fit
 from symdata.sources.object_checks import cut_off, placed_objects, problems
 from symdata.sources.object_column import read_objects
+from symdata.sources.swaps import swaps_of
 
 _BATCH = 256
 """Masks that are in memory at a time while all of them are checked."""
@@ -82,6 +83,7 @@ def open_masked(
     """The source over images that may have masks, one for each."""
     if masks is None:
         check_no_void(ref)
+        swaps_of(ref, ())  # refuses the option
         return EncodedSource(facts, labels, images, fit, ref, extra)
     schema = Schema(masks=True, void=void_of(ref))
     return AnnotatedSource(facts, labels, images, fit, ref, schema, masks=masks, extra=extra)
@@ -133,6 +135,8 @@ class AnnotatedSource(EncodedSource):
         if len(set(schema.categories)) < len(schema.categories):
             twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
             raise refusal(facts.ref, f"two categories are called {twice!r}; give each a name of its own")
+        if not schema.swaps:
+            schema = replace(schema, swaps=swaps_of(ref, schema.keypoints))
         self.annotation_schema, self._masks, given = schema, masks, objects or {}
         faults = partial(self._annotation_faults, given, in_shares, name)
         super().__init__(facts, labels, store, fit, ref, extra, faults)

@@ -25,7 +25,7 @@ SPLIT_WORDS = {
     "test": ("test", "t10k", "testing"),
 }
 REF_OPTIONS = (
-    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void"
+    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void", "swap"
 )  # fmt: skip
 
 
@@ -88,8 +88,8 @@ class Source(Protocol):
 class Ref:
     """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
 
-    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, of tar files `[,mask=ENDING]`, and of masks
-    `[,void=NUMBER]`.
+    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, of tar files `[,mask=ENDING]`, of masks
+    `[,void=NUMBER]`, and of keypoints `[,swap=left:right]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

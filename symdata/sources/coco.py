@@ -47,7 +47,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     """Open a detection dataset; raises SourceError, with file and id, for an entry that makes no sense."""
-    ref.only("splits", "bits", "background", "mask", "void")
+    ref.only("splits", "bits", "background", "mask", "void", "swap")
     place = Path(ref.place)
     root = place if place.is_dir() else place.parent.parent if place.parent.name == ANNOTATIONS else place.parent
     files = ref.select(_files(place))

@@ -25,7 +25,8 @@ SPLIT_WORDS = {
     "test": ("test", "t10k", "testing"),
 }
 REF_OPTIONS = (
-    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void", "swap"
+    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void", "swap",
+    "columns",
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ class Ref:
     """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
 
     Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, of tar files `[,mask=ENDING]`, of masks
-    `[,void=NUMBER]`, and of keypoints `[,swap=left:right]`.
+    `[,void=NUMBER]`, of keypoints `[,swap=left:right]`, and of class folders beside a table `[,columns=TABLE]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """

@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -49,6 +49,9 @@ class EncodedSource(FileSource):
 
     It can be pickled: worker processes need not open it again.
     """
+
+    tables: Sequence[str] = ()
+    """Names of tables beside the images, of which none was read."""
 
     def __init__(
         self,

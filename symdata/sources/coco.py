@@ -57,7 +57,8 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         if (other.categories, other.keypoints) != (first.categories, first.keypoints):
             raise refusal(ref.text, f"{first.file!r} and {other.file!r} have different categories; give them the same")
     images = {split: _located(ref, root, files[split], split, table) for split, table in tables.items()}
-    masks = painted_masks(ref, {split: table.painted() for split, table in tables.items()}, len(first.categories))
+    painted = {split: table.painted() for split, table in tables.items() if "mask" in ref.options}
+    masks = painted_masks(ref, painted, len(first.categories))
     source = AnnotatedSource(
         Facts.at(ref, root),
         unlabelled({split: len(own) for split, own in images.items()}),

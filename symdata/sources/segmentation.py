@@ -22,6 +22,8 @@ from symdata.sources.annotated import check_no_void, void_of
 from symdata.sources.base import Ref, refusal
 
 SEMANTIC = "semantic"
+LARGEST = 1 << 27
+"""Pixels of a mask."""
 _BITS, _SIGN, _MORE = 5, 0x10, 0x20
 """Of a character of compressed runs: how many bits it holds; the bit of a negative number, and of one that goes on."""
 
@@ -58,10 +60,9 @@ class PaintedStore:
 
     def _painted(self, own: Painted, image: int) -> np.ndarray:
         height, width = own.sizes[image]
-        if not all(isinstance(side, int) and 0 < side < 1 << 16 for side in (height, width)):
-            raise SourceError(
-                f"{own.names[image]} has no height and width in its file, and its mask needs them; add them"
-            )
+        if not all(isinstance(side, int) and side > 0 for side in (height, width)) or height * width > LARGEST:
+            said = f"height {short(height)} and width {short(width)} in its file"
+            raise SourceError(f"{own.names[image]} has {said}, and its mask needs those of the image; mend them")
         mask, shared = np.zeros((height, width), np.uint8), np.zeros((height, width), bool)
         first, last = np.searchsorted(own.objects.image, [image, image + 1])
         for row in range(first, last):

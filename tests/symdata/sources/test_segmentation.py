@@ -111,10 +111,12 @@ def test_instances_are_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"void= is for masks, and there are none; name them with ,mask=NAME"):
         open_source(f"{root},void=3")
     content = json.loads((root / "instances_train.json").read_text())
-    del content["images"][0]["height"]
-    (root / "instances_train.json").write_text(json.dumps(content))
-    with pytest.raises(SourceError, match=r"'000000.png' has no height and width in its file, and its mask needs them"):
-        open_source(f"{root},mask=semantic")
+    for height in (None, "12", 10**9, -1):
+        content["images"][0]["height"] = height
+        (root / "instances_train.json").write_text(json.dumps(content))
+        said = rf"'000000.png' has height {height!r} and width 12 in its file, and its mask needs those of the image"
+        with pytest.raises(SourceError, match=said):
+            open_source(f"{root},mask=semantic")
 
 
 def test_a_pixel_is_inside_if_its_centre_is() -> None:

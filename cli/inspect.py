@@ -24,6 +24,9 @@ from symdata.sources.fit import RESIZES
     "--size", type=click.IntRange(2, MAX_SIZE), help="Of the audit: side to resize images to.  [as they come]"
 )
 @click.option("--resize", type=click.Choice(RESIZES), help="How --size is reached.  [bilinear]")
+@click.option(
+    "--skip-bad", type=click.IntRange(0), help="Leave out up to so many images of a source that cannot be used."
+)
 @json_option
 def command(
     place: str,
@@ -35,6 +38,7 @@ def command(
     upright: str | None,
     size: int | None,
     resize: str | None,
+    skip_bad: int | None,
     as_json: bool,
 ) -> None:
     """Count, test and draw a dataset; audit the symmetry of any images.
@@ -58,9 +62,10 @@ def command(
     from symdata.store.manifest import is_dataset
 
     ours = is_dataset(place)
-    of_audit = {"--group": group, "--limit": limit, "--upright": upright, "--size": size, "--resize": resize}
-    if ours and not audited and (given := [name for name, value in of_audit.items() if value is not None]):
-        raise click.UsageError(f"{given[0]} is of the audit; add --audit.")
+    asked: dict[str, Any] = {"group": group, "limit": limit, "upright": upright, "size": size, "resize": resize}
+    asked["skip_bad"] = skip_bad
+    if ours and not audited and (given := [name for name, value in asked.items() if value is not None]):
+        raise click.UsageError(f"--{given[0].replace('_', '-')} is of the audit; add --audit.")
     if resize is not None and size is None:
         raise click.UsageError("--resize says how --size is reached; add a size, as in --size 64.")
     if not ours and len(splits) > 1:
@@ -70,7 +75,6 @@ def command(
     out = Path(f"{Path(place).resolve().name}-inspect") if out is None else out
     if ours:
         check_outside(out, place)
-    asked: dict[str, Any] = {"group": group, "limit": limit, "upright": upright, "size": size, "resize": resize}
     found = inspect(place, splits or None, audit=audited and ours, **asked)
     show(found, as_json)
     if ours:

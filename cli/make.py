@@ -42,7 +42,7 @@ RUN = ("num_shards", "device", "workers", "batch_size", "overwrite", "resume", "
 @click.option("--overwrite", is_flag=True, help="Replace an existing dataset.")
 @click.option("--resume", is_flag=True, help="Finish a build that was killed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built; write nothing.")
-@click.option("--check", is_flag=True, help="Decode every image first, and name all that cannot be read.")
+@click.option("--check", is_flag=True, help="Decode everything first, and name all images that cannot be used.")
 @json_option
 def command(what: str, source: str | None, out: Path | None, check: bool, as_json: bool, **given: Any) -> None:
     """Build a dataset whose symmetry is known.

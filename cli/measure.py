@@ -1,11 +1,12 @@
 """`symdata measure`: how far a model is from a symmetry, in float64."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from cli.options.basic import Parsed, json_option, progress_bar, show
-from cli.options.images import LOGITS, open_images
+from cli.options.images import LOGITS, SKIP_BAD, open_images
 from cli.options.model import GROUP, model_options, open_given_model
 from symdata.transforms.generators import MOTIONS
 
@@ -41,6 +42,7 @@ def _generators(text: str) -> tuple[str, ...]:
     show_default=True,
     help="Use so many images, spread over the split.",
 )
+@SKIP_BAD
 @model_options
 @click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
@@ -83,4 +85,4 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
             name=opened.name,
             data=trial.name,
         )
-    show(found, as_json)
+    show(replace(found, skipped=trial.skipped), as_json)

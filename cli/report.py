@@ -150,6 +150,8 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
         given = given | {"arch": None}
     opened = open_given_model(model, given)
     images = open_images(opened, given["data"], given)
+    for note in images.notes:
+        click.echo(f"{opened.name}: {note}", err=True)
     fields = evaluation_words(given)
     total = forwards(len(images), fields["elements"], fields["angles"], fields["angle_limit"], given["measured"])
     with progress_bar(total, opened.name) as bar:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.deployment.pipeline import pipeline as pipeline
     from zoo.errors import ModelError as ModelError
     from zoo.evaluation.images import ImageSet as ImageSet
+    from zoo.evaluation.images import open_images as open_images
     from zoo.evaluation.report import Report as Report
     from zoo.evaluation.scores import accuracy as accuracy
     from zoo.evaluation.scores import angle_curve as angle_curve

@@ -17,6 +17,14 @@ CPU_ANGLES = 2000
 LOGITS = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
 """What to do if a network fails on images."""
 
+SKIP_BAD = click.option(
+    "--skip-bad",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Leave out up to so many images of a source that cannot be used.",
+)
+
 IMAGE_OPTIONS = (
     click.option("--data", required=True, help="Dataset folder, or any source: data/mnist, hub:user/name."),
     click.option("--split", default="test", show_default=True, help="Of the data."),
@@ -30,6 +38,7 @@ IMAGE_OPTIONS = (
         help="Outside of a turned image: its border pixels, or 0 after normalisation as in published curves.",
     ),
     click.option("--limit", type=click.IntRange(1), help="Use so many images, spread over the split.  [all]"),
+    SKIP_BAD,
     click.option("--angle-limit", type=click.IntRange(1), help=f"So many for the curve.  [{CPU_ANGLES} on a CPU]"),
     click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]"),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps."),
@@ -45,7 +54,8 @@ def open_images(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "Ima
     """Open the images for a model, after a check that their classes are its own."""
     from zoo.evaluation import images
 
-    found = images.open_images(data, given["split"], opened.require_preprocessing(), given["limit"])
+    skip_bad = given["skip_bad"]
+    found = images.open_images(data, given["split"], opened.require_preprocessing(), given["limit"], skip_bad)
     images.check_classes(opened.classes, found.classes)
     return found
 

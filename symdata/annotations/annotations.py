@@ -39,6 +39,14 @@ class Schema:
     """Names of the categories of objects; empty if no objects are annotated."""
     keypoints: tuple[str, ...] = ()
     """Names of the keypoints of each object."""
+    swaps: tuple[tuple[str, str], ...] = ()
+    """Pairs of keypoints whose names a mirror exchanges."""
+
+    @property
+    def exchange(self) -> tuple[int, ...]:
+        """The keypoint that each keypoint becomes in a mirror; empty if none is exchanged."""
+        partner = {name: other for pair in self.swaps for name, other in (pair, pair[::-1])}
+        return tuple(self.keypoints.index(partner.get(name, name)) for name in self.keypoints) if partner else ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -48,13 +56,16 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain data for JSON."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        swaps = [list(pair) for pair in self.swaps]  # without any, manifests are as they were
+        return {name: value for name, value in fields.items() if name != "swaps"} | ({"swaps": swaps} if swaps else {})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Schema":
         """The schema with these fields, as `to_dict` gives them."""
-        names = {name: tuple(fields[name]) for name in ("categories", "keypoints")}
-        return cls(fields["masks"], fields["void"], **names)
+        categories, keypoints = (tuple(fields[name]) for name in ("categories", "keypoints"))
+        swaps = tuple((first, second) for first, second in fields.get("swaps", ()))
+        return cls(fields["masks"], fields["void"], categories, keypoints, swaps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +111,7 @@ class Annotations:
         """
         batch = elements.cpu()
         masks = None if self.masks is None else _moved_masks(self.masks, batch.to("cpu"), how, self.schema.void)
-        objects = None if self.objects is None else self.objects.moved(batch, self.size, how.mask)
+        objects = None if self.objects is None else self.objects.moved(batch, self.size, how.mask, self.schema.exchange)
         return Annotations(self.schema, self.count, self.size, masks, objects)
 
 

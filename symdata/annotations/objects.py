@@ -94,7 +94,9 @@ class Objects:
         area = self.area * by.prod(axis=1)
         return replace(self, boxes=boxes, area=area, keypoints=_labelled(points, self.keypoints[..., 2]))
 
-    def moved(self, elements: Elements, size: tuple[int, int], mask: str = "none") -> "Objects":
+    def moved(
+        self, elements: Elements, size: tuple[int, int], mask: str = "none", exchange: Sequence[int] = ()
+    ) -> "Objects":
         """The objects in images (H, W) that elements have moved, one for each image of the batch.
 
         On the lattice this is exact. Off the lattice, coordinates are rounded to a millionth of a pixel, and a box
@@ -103,12 +105,14 @@ class Objects:
         becomes (0, 0, 0), not annotated. With the disk `mask`, so is an object whose box lies outside the disk, for
         every element alike, and a keypoint on a black pixel becomes hidden, 1.
 
-        A mirror does not exchange names: what was annotated as the left hand keeps that name.
+        A mirror exchanges the names that `exchange` says. Without it, what was annotated as the left hand keeps that
+        name.
 
         Args:
             elements: n elements, for the images 0 to n - 1.
             size: (H, W) of the images.
             mask: `disk` or `none`, as for `act`.
+            exchange: for each of K keypoints the one that it becomes in a mirror; empty: all stay themselves.
 
         Raises:
             ShapeError: for a quarter turn of images that are not square.
@@ -128,7 +132,11 @@ class Objects:
         off = (index < 0)[self.image]
         boxes[off], points[off] = _cut(boxes[off], extent), points[off].round(DECIMALS)
         visible = _visible(points, self.keypoints[..., 2], size, mask)
-        moved = replace(self, boxes=boxes, keypoints=_labelled(points, visible))
+        keypoints = _labelled(points, visible)
+        if exchange:
+            mirrored = np.asarray(batch.flip, bool)[self.image]
+            keypoints[mirrored] = keypoints[mirrored][:, list(exchange)]
+        moved = replace(self, boxes=boxes, keypoints=keypoints)
         return moved.take(np.flatnonzero(_seen(boxes, extent, mask)))
 
 

@@ -21,6 +21,7 @@ def inspect(
     upright: Any = None,
     size: int | None = None,
     resize: str | None = None,
+    skip_bad: int | None = None,
 ) -> InspectionReport | SourceAudit:
     """What `symdata inspect` prints: of a dataset folder the counts, tests and traces; of other images the audit.
 
@@ -32,6 +33,7 @@ def inspect(
         limit: most images that the audit examines; None: 2000.
         upright: a place of upright images of the same kind, for the audit.
         size, resize: of the audit: the side that images are resized to, and how; see `audit_source`.
+        skip_bad: of the audit of a source: how many bad images are left out, and said; None: 0.
 
     Raises:
         StoreError: if the folder is not a complete dataset or has no such split, or an option has no effect.
@@ -47,7 +49,7 @@ def inspect(
         'none'
     """
     names = None if splits is None else [splits] if isinstance(splits, str) else list(splits)
-    options = {"group": group, "limit": limit, "upright": upright, "size": size, "resize": resize}
+    options = {"group": group, "limit": limit, "upright": upright, "size": size, "resize": resize, "skip_bad": skip_bad}
     ours = is_dataset(place)
     if ours and not audit and (given := [name for name, value in options.items() if value is not None]):
         raise StoreError(f"{given[0]} is of the audit of a dataset folder; ask for it with audit=True (--audit)")
@@ -57,5 +59,5 @@ def inspect(
     if report is not None and not audit:
         return report
     most, first = LIMIT if limit is None else limit, names[0] if names else None
-    found = audit_source(place, first, group, most, upright=upright, size=size, resize=resize)
+    found = audit_source(place, first, group, most, 0, upright, size, resize, skip_bad or 0)
     return found if report is None else replace(report, audit=found)

@@ -1,8 +1,8 @@
 """Audit the symmetry of the images of any source, whatever is recorded or said about them."""
 
 import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from symdata.display import Result, Table
-from symdata.errors import MixedSizesError, ShapeError, SourceError
+from symdata.errors import MixedSizesError, ShapeError, SourceError, StoreError
 from symdata.inspection.asymmetry.advice import advice
 from symdata.inspection.asymmetry.audit import AsymmetryAudit, audit
 from symdata.keys import permutation
 from symdata.pictures.figure import Figure
 from symdata.sources import Source, open_source
+from symdata.sources.files import omission_notes
 from symdata.sources.fit import Fit
 from symdata.sources.memory import MemoryData
 from symdata.store import load, splits
@@ -42,6 +43,8 @@ class SourceAudit(Result):
     audit: AsymmetryAudit
     resized: str = ""
     """How the images were brought to one size, in a sentence; empty if they came so."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Images that were left out, by name, with the reason."""
 
     def parts(self) -> list[str | Table]:
         c, h, w = self.shape
@@ -51,6 +54,7 @@ class SourceAudit(Result):
         )
         item = partial(textwrap.fill, width=_WIDTH, initial_indent="- ", subsequent_indent="  ")
         lines = [head, *([textwrap.fill(self.resized, _WIDTH)] if self.resized else [])]
+        lines += omission_notes({"skipped": self.skipped})
         return ["\n".join(lines), *self.audit.parts(), "\n".join(map(item, advice(self.audit)))]
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +74,7 @@ def audit_source(
     upright: Any = None,
     size: int | None = None,
     resize: str | None = None,
+    skip_bad: int = 0,
 ) -> SourceAudit:
     """Audit how symmetric images really are: `asymmetry.audit` of a dataset folder or any source.
 
@@ -86,6 +91,7 @@ def audit_source(
             sizes, get the median of all their sides. If some of those are not square, the group is then d2 unless one
             is given, because a quarter turn of a squashed image is not the squashed image of a quarter turn.
         resize: how, as for `open_source`; None: bilinear.
+        skip_bad: how many images of each source that cannot be used are left out, and said, before there is an error.
 
     Raises:
         SourceError, StoreError: if there are no such images.
@@ -99,10 +105,15 @@ def audit_source(
     """
     if resize is not None and size is None:
         raise SourceError(f"resize is {resize!r}, and there is no size to reach; give one, as in --size 64")
-    images = _images(place, split, limit, seed, Fit(size, resize or "bilinear"))
+    if skip_bad and is_dataset(place) and (upright is None or is_dataset(upright)):
+        raise StoreError(
+            f"{str(place)!r} is a dataset folder, which has no bad images; leave skip_bad (--skip-bad) out"
+        )
+    images = _images(place, split, limit, seed, Fit(size, resize or "bilinear"), skip_bad)
     reference = None
     if upright is not None:
-        given = _images(upright, None, limit, seed, images.fit)
+        given = _images(upright, None, limit, seed, images.fit, skip_bad)
+        images.skipped.update(given.skipped)
         if lacking := [name for name in images.classes if name not in given.classes]:
             raise ShapeError(f"the upright images have no class {lacking[0]!r}; they have {', '.join(given.classes)}")
         if given.shape != images.shape:
@@ -112,7 +123,7 @@ def audit_source(
     batches = (images.read(part) for part in _parts(images.rows))
     found = audit(batches, images.labels, images.classes, group or images.group, seed, reference)
     name = str(place) if isinstance(place, str | Path) else MemoryData(place).ref
-    return SourceAudit(name, images.split, images.classes, images.shape, found, images.resized)
+    return SourceAudit(name, images.split, images.classes, images.shape, found, images.resized, images.skipped)
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,8 @@ class _Images:
     """The same in a sentence."""
     group: str | None = None
     """The group to audit, if not that of the shape."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Images that were left out, by name, with the reason."""
 
     def chosen(self, labels: np.ndarray) -> tuple[Iterator[Tensor], np.ndarray]:
         """Batches of those images whose label is not negative, and the labels."""
@@ -139,10 +152,11 @@ class _Images:
         return (self.read(part) for part in _parts(self.rows[kept])), labels[kept]
 
 
-def _images(place: Any, split: str | None, limit: int, seed: int, fit: Fit) -> _Images:
+def _images(place: Any, split: str | None, limit: int, seed: int, fit: Fit, skip_bad: int) -> _Images:
     """So many images of a place, drawn at random but always the same ones."""
     read: Callable[[np.ndarray], Tensor]
     resized, group = f"Resized to {fit.size}x{fit.size} ({fit.how})." if fit.size is not None else "", None
+    skipped: dict[str, str] = {}
     if is_dataset(place):
         name = split if split is not None else splits(place)[0]
         dataset = load(place, name)
@@ -151,14 +165,15 @@ def _images(place: Any, split: str | None, limit: int, seed: int, fit: Fit) -> _
         read = lambda rows: fit(dataset.images(rows))  # noqa: E731
     else:
         try:
-            source: Source = open_source(place, size=fit.size, resize=fit.how)
+            source: Source = open_source(place, size=fit.size, resize=fit.how, skip_bad=skip_bad)
         except MixedSizesError as error:
             fit, resized, group = _chosen_size(error.sizes)
-            source = open_source(place, size=fit.size, resize=fit.how)
+            source = open_source(place, size=fit.size, resize=fit.how, skip_bad=skip_bad)
+        skipped |= getattr(source, "omitted", {}).get("skipped", {})
         name = split if split is not None else next(iter(source.splits))
         classes, shape, labels, read = source.classes, source.shape, source.labels(name), partial(source.read, name)
     rows = np.sort(permutation(seed, name, "audit", len(labels))[:limit])
-    return _Images(name, classes, shape, rows, labels[rows], read, fit, resized, group)
+    return _Images(name, classes, shape, rows, labels[rows], read, fit, resized, group, skipped)
 
 
 def _chosen_size(sizes: dict[tuple[int, int], int]) -> tuple[Fit, str, str | None]:

@@ -1,5 +1,6 @@
 """One way to draw with matplotlib, without its global state, and one way to turn a figure into a picture."""
 
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,12 +21,23 @@ TURNED, MIRRORED = "#0b62c4", "#c2410c"
 Picture = Image.Image
 
 
+@cache
+def _figure_type() -> type[Any]:
+    """A figure that a notebook shows where a cell ends with it, without pyplot and its global state."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            return png_bytes(as_picture(self))
+
+    return ShownFigure
+
+
 def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None, dpi: int = DPI) -> Figure:
     """Create an empty figure, in inches, that is in no window and in no global list of figures."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=dpi, facecolor=PAPER, layout=layout)
+    figure: Figure = _figure_type()(figsize=(width, height), dpi=dpi, facecolor=PAPER, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

@@ -83,7 +83,7 @@ class Spec:
     mask: str = declare("auto", one_of("auto", *MASKS), "auto: disk if resampled.")
     padding: str = declare("border", one_of(*PADDINGS), "Pixels outside of the image.")
     supersample: int = declare(1, whole(1, 16), "Samples per pixel and axis; 3 as for RotMNIST.")
-    skip_bad: int = declare(0, whole(0, MAX_COUNT), "Leave out up to so many images that cannot be read.  [default: 0]")
+    skip_bad: int = declare(0, whole(0, MAX_COUNT), "Leave out up to so many images that cannot be used.  [default: 0]")
     """How many images of the source that cannot be used are left out, and listed in the manifest."""
 
     def __post_init__(self) -> None:

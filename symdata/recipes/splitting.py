@@ -30,6 +30,8 @@ def groups_of(spec: Spec, source: Source, extras: Extras) -> dict[str, np.ndarra
         return _repeated(source, extras)
     if name not in extras.schema.names:
         known = f"it has {', '.join(extras.schema.names)}" if extras.schema.names else "it has none to group by"
+        for table in list(getattr(source, "tables", ()))[:1]:
+            known += f"; take those of the table beside its images with {source.ref + ',columns=' + table!r}"
         raise RecipeError(f"source {source.ref!r} has no column {name!r} beside image and label; {known}")
     if pa.types.is_nested(kind := extras.schema.field(name).type):
         raise RecipeError(f"column {name!r} is of type {kind}; --group-by needs one value an image, such as a patient")

@@ -94,15 +94,16 @@ def open_source(
 
     Args:
         ref: "glyphs", "glyphs:OXNZ", a path to a folder or file, or "hub:user/name[@revision]"; options may follow:
-            `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN`, `,objects=COLUMN`, `,void=255`, `,config=NAME`,
-            `,splits=train+test`; `,bits=12` scales images of that depth to 8 bits; `,background=white` (or black,
-            alpha, none) says what is seen through transparency. Or
+            `,image=COLUMN`, `,label=COLUMN`, `,mask=COLUMN` (`,mask=semantic` of COCO), `,objects=COLUMN`, `,void=255`,
+            `,config=NAME`, `,splits=train+test`; `,bits=12` scales images of that depth to 8 bits; `,background=white`
+            (or black, alpha, none) says what is seen through transparency. Or
             `(images, labels)` as arrays or tensors, uint8 (n, H, W) or (n, H, W, 3), or `{"train": (images, labels)}`;
             a dataset of torch or `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.
         resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
         device: where glyphs are rendered; all other sources use the CPU.
-        check: decode every image at once, and name all that cannot be used; by default only headers are read.
+        check: decode every image at once, and name all that cannot be used, by themselves or because of their masks,
+            boxes or keypoints; by default only headers are read, and the first bad annotation is named.
         skip_bad: how many images that cannot be used are left out, and listed in `omitted`, before there is an error.
 
     Raises:

@@ -6,6 +6,7 @@ Such a source needs no labels: without them every image has the label 0, of the 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +17,14 @@ from symdata.errors import SourceError
 from symdata.sources.base import Ref, check_indices, refusal
 from symdata.sources.columns import Columns
 from symdata.sources.decode import decode_mask
-from symdata.sources.encoded import EncodedSource, Store
+from symdata.sources.encoded import EncodedSource, Faults, Store
 from symdata.sources.extra import NO_EXTRA_COLUMNS, ExtraColumns
 from symdata.sources.files import Facts, Labels, fingerprint
 from symdata.sources.fit import Fit
+from symdata.sources.object_checks import cut_off, placed_objects, problems
 from symdata.sources.object_column import read_objects
+from symdata.sources.swaps import swaps_of
 
-SLACK = 1.0
-"""Pixels by which a box or keypoint may lie beyond the border: rounding, or counting from 1; it is cut off."""
 _BATCH = 256
 """Masks that are in memory at a time while all of them are checked."""
 
@@ -60,29 +61,45 @@ def open_table(
         values: the values of a column, by split.
         extra: the other columns, which a dataset keeps.
     """
-    images = store(columns.image)
-    if "void" in ref.options and not columns.mask:
-        raise refusal(ref.text, "void= is for masks, and there are none; name their column with ,mask=COLUMN")
-    if not any(columns.annotations.values()):
-        return EncodedSource(facts, labels, images, fit, ref, extra)
-    schema, objects = Schema(), None
-    if columns.objects:
-        schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
-    masks = store(columns.mask) if columns.mask else None
+    images, masks = store(columns.image), store(columns.mask) if columns.mask else None
+    if not columns.objects:
+        return open_masked(facts, labels, images, fit, ref, masks, extra)
+    if masks is None:
+        check_no_void(ref)
+    schema, objects = read_objects(ref.text, values(columns.objects), columns.categories, images.name)
     schema = replace(schema, masks=masks is not None, void=void_of(ref))
 
     def name(split: str, row: int) -> str:
-        return images.name(split, int(objects[split].image[row]) if objects else row)
+        return images.name(split, int(objects[split].image[row]))
 
     return AnnotatedSource(
         facts, labels, images, fit, ref, schema, masks=masks, objects=objects, name=name, extra=extra
     )
 
 
+def open_masked(
+    facts: Facts, labels: Labels, images: Store, fit: Fit, ref: Ref, masks: Store | None, extra: ExtraColumns
+) -> EncodedSource:
+    """The source over images that may have masks, one for each."""
+    if masks is None:
+        check_no_void(ref)
+        swaps_of(ref, ())  # refuses the option
+        return EncodedSource(facts, labels, images, fit, ref, extra)
+    schema = Schema(masks=True, void=void_of(ref))
+    return AnnotatedSource(facts, labels, images, fit, ref, schema, masks=masks, extra=extra)
+
+
+def check_no_void(ref: Ref) -> None:
+    """Refuse the option `,void=` where there are no masks."""
+    if "void" in ref.options:
+        raise refusal(ref.text, "void= is for masks, and there are none; name them with ,mask=NAME")
+
+
 class AnnotatedSource(EncodedSource):
     """A source whose images have annotations: `annotations(split, indices)` gives them, resized as the images are.
 
-    Opening it decodes every mask and checks every object, so that bad ones are found at once.
+    Opening it decodes every mask and checks every object, so that bad ones are found at once. If bad images may be left
+    out, so are images with a bad mask or object.
     """
 
     fewest_classes = 1
@@ -115,25 +132,21 @@ class AnnotatedSource(EncodedSource):
             name: of an object in a split, for messages.
             extra: columns that a dataset keeps.
         """
-        super().__init__(facts, labels, store, fit, ref, extra)
         if len(set(schema.categories)) < len(schema.categories):
             twice = next(name for name in schema.categories if schema.categories.count(name) > 1)
-            raise refusal(self.ref, f"two categories are called {twice!r}; give each a name of its own")
+            raise refusal(facts.ref, f"two categories are called {twice!r}; give each a name of its own")
+        if not schema.swaps:
+            schema = replace(schema, swaps=swaps_of(ref, schema.keypoints))
+        self.annotation_schema, self._masks, given = schema, masks, objects or {}
+        faults = partial(self._annotation_faults, given, in_shares, name)
+        super().__init__(facts, labels, store, fit, ref, extra, faults)
         if masks is not None and masks.apart:
             hashed = self._hash_masks(masks)
         if hashed:
             self.fingerprint = fingerprint([f"images {self.fingerprint}", f"annotations {hashed}"])
-        self.annotation_schema, self._masks = schema, masks
-        self._objects: dict[str, Objects] | None = None if objects is None else {}
-        for split, given in (objects or {}).items():
-            if self._objects is None or split not in self.splits:
-                continue
-            images = self.stored_rows(split, np.arange(self.splits[split]))
-            rows = np.flatnonzero(np.isin(given.image, images))  # without those of images that were left out
-            own = given.of_images(images)
-            extent = self._stored_sizes[split][:, ::-1].astype(np.float64)  # (n, 2): width, height
-            placed = own.fitted(extent, 0 * extent) if in_shares else own
-            self._objects[split] = self._checked(split, placed, extent[own.image], name, rows)
+        self._objects: dict[str, Objects] | None = None
+        if objects is not None:
+            self._objects = {split: self._placed(split, objects[split], in_shares, name) for split in self.splits}
         self.binary_masks = masks is not None and self._mask_values() == {0, 255}
         """Whether all pixels of masks are 0 or 255, so that 255 may be a class or void."""
 
@@ -162,21 +175,62 @@ class AnnotatedSource(EncodedSource):
     def _each_mask(self, split: str, indices: np.ndarray) -> list[np.ndarray]:
         """Masks (h, w) of some images, as they are stored."""
         assert self._masks is not None
-        found = []
         stored = self.stored_rows(split, indices)
-        for index, row, blob in zip(indices, stored.tolist(), self._masks.fetch(split, stored), strict=True):
-            name = self._masks.name(split, row)
+        found = []
+        for index, row, blob in zip(indices.tolist(), stored.tolist(), self._masks.fetch(split, stored), strict=True):
             try:
-                mask = decode_mask(blob)
+                found.append(self._mask(blob, split, row, self._stored_sizes[split][index]))
             except SourceError as error:
-                raise refusal(self.ref, f"mask {name} cannot be used: {error}; replace or remove it") from None
-            if mask.shape != tuple(self._stored_sizes[split][index]):
-                (height, width), own = self._stored_sizes[split][index], "x".join(map(str, mask.shape))
-                image = self._store.name(split, row)
-                raise refusal(
-                    self.ref, f"mask {name} is {own}, its image {image} is {height}x{width}; make them of one size"
-                )
-            found.append(mask)
+                raise refusal(self.ref, f"{error}; replace or remove it") from None
+        return found
+
+    def _mask(self, blob: bytes, split: str, row: int, size: np.ndarray) -> np.ndarray:
+        """A mask (h, w); raises SourceError, with its name and the reason alone, if it is not of its image's size."""
+        assert self._masks is not None
+        name, (height, width) = self._masks.name(split, row), size.tolist()
+        try:
+            mask = decode_mask(blob)
+        except SourceError as error:
+            raise SourceError(f"mask {name} cannot be used: {error}") from None
+        if mask.shape != (height, width):
+            own, image = "x".join(map(str, mask.shape)), self._store.name(split, row)
+            raise SourceError(f"mask {name} is {own}, its image {image} is {height}x{width}")
+        return mask
+
+    def _placed(self, split: str, given: Objects, in_shares: bool, name: Callable[[str, int], str]) -> Objects:
+        """The objects of the images of a split; raises SourceError for the first that makes no sense."""
+        images = self.stored_rows(split, np.arange(self.splits[split]))
+        placed = placed_objects(given, images, self._stored_sizes[split], in_shares)
+        for row, problem in problems(placed):
+            image = f"{self._store.name(split, int(images[placed.objects.image[row]]))} of {placed.size(row)} pixels"
+            what = f"{name(split, int(placed.rows[row]))}: {problem}"
+            raise refusal(self.ref, f"{what}, {image}; mend or remove it")
+        return cut_off(placed)
+
+    def _mask_fault(self, masks: Store, split: str, row: int) -> str:
+        """Why a mask cannot be used; empty if it can."""
+        try:
+            (blob,) = masks.fetch(split, np.array([row]))
+            self._mask(blob, split, row, self._stored_sizes[split][row])
+        except SourceError as error:
+            return str(error)
+        return ""
+
+    def _annotation_faults(
+        self, given: Mapping[str, Objects], in_shares: bool, name: Callable[[str, int], str], known: Faults
+    ) -> Faults:
+        """What is wrong with masks and objects of images that can be used themselves; all images are still there."""
+        found: dict[tuple[str, int], str] = {}
+        for split, count in self.splits.items():
+            good = np.array([row for row in range(count) if (split, row) not in known], np.int64)
+            if self._masks is not None:
+                wrong = ((row, self._mask_fault(self._masks, split, row)) for row in good.tolist())
+                found |= {(split, row): fault for row, fault in wrong if fault}
+            if split in given:
+                placed = placed_objects(given[split], good, self._stored_sizes[split][good], in_shares)
+                for row, problem in problems(placed):
+                    image = split, int(good[placed.objects.image[row]])
+                    found.setdefault(image, f"{name(split, int(placed.rows[row]))}: {problem}")
         return found
 
     def _hash_masks(self, masks: Store) -> str:
@@ -196,33 +250,3 @@ class AnnotatedSource(EncodedSource):
                 for mask in self._each_mask(split, np.arange(start, min(start + _BATCH, count))):
                     seen[np.unique(mask)] = True
         return set(np.flatnonzero(seen).tolist())
-
-    def _checked(
-        self, split: str, own: Objects, extent: np.ndarray, name: Callable[[str, int], str], rows: np.ndarray
-    ) -> Objects:
-        """The objects, cut off where they leave their images (m, 2) by `SLACK` or less; raises SourceError for more."""
-        near, far = own.boxes[:, :2], own.boxes[:, :2] + own.boxes[:, 2:]
-        points, visible = own.keypoints[..., :2], own.keypoints[..., 2:] > 0
-        beyond = (points < -SLACK) | (points > extent[:, None] + SLACK)
-        cut = (near < 0).any(1) | (far > extent).any(1)
-        start, stop = near.clip(0, extent), far.clip(0, extent)
-        boxes = np.where(cut[:, None], np.concatenate([start, stop - start], axis=1), own.boxes)
-        problems = (
-            (~np.isfinite(own.boxes).all(1), "is not four finite numbers"),
-            ((near < -SLACK).any(1) | (far > extent + SLACK).any(1), "leaves its image"),
-            ((own.boxes[:, 2:] <= 0).any(1) | (boxes[:, 2:] <= 0).any(1), "has no area"),
-            (~np.isfinite(own.keypoints).all((1, 2)), "has keypoints that are not finite"),
-            ((beyond & visible).any((1, 2)), "has keypoints outside its image"),
-        )
-        for wrong, problem in problems:
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0])
-                (width, height), at = extent[row], self.stored_rows(split, own.image[row : row + 1])[0]
-                box = ", ".join(f"{value:g}" for value in own.boxes[row])
-                place = f"{self._store.name(split, int(at))} of {width:g}x{height:g} pixels"
-                raise refusal(
-                    self.ref, f"{name(split, int(rows[row]))}: box ({box}) {problem}, {place}; mend or remove it"
-                )
-        placed = np.where(visible, points.clip(0, extent[:, None]), 0.0)
-        keypoints = np.concatenate([placed, own.keypoints[..., 2:]], axis=-1)
-        return replace(own, boxes=boxes, keypoints=keypoints)

@@ -25,7 +25,8 @@ SPLIT_WORDS = {
     "test": ("test", "t10k", "testing"),
 }
 REF_OPTIONS = (
-    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void"
+    "image", "label", "config", "splits", "stream", "bits", "background", "mask", "objects", "void", "swap",
+    "columns",
 )  # fmt: skip
 
 
@@ -88,7 +89,8 @@ class Source(Protocol):
 class Ref:
     """A reference in parts: the place, and options such as `,image=COLUMN`, `,splits=A+B`, `,bits=12`.
 
-    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, and of masks `[,void=NUMBER]`.
+    Of tables with annotations also `[,mask=COLUMN][,objects=COLUMN]`, of tar files `[,mask=ENDING]`, of masks
+    `[,void=NUMBER]`, of keypoints `[,swap=left:right]`, and of class folders beside a table `[,columns=TABLE]`.
 
     The options come last and need no shell quoting. Each kind of source takes some of them.
     """
@@ -102,6 +104,11 @@ class Ref:
     """Whether every image is decoded while its source is opened, and all that cannot be used are named."""
     skip_bad: int = 0
     """How many images that cannot be used may be left out."""
+
+    @property
+    def thorough(self) -> bool:
+        """Whether every image and annotation is looked at before the first that cannot be used is refused."""
+        return self.check or self.skip_bad > 0
 
     @classmethod
     def parse(cls, text: str) -> "Ref":

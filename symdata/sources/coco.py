@@ -6,7 +6,8 @@
 
 A file name is looked up beside the JSON file, in ROOT, and in folders `images` and of the split's name. Read are boxes,
 categories, `area`, `iscrowd`, and keypoints (`person_keypoints_<split>.json` if there are no instances). Polygons and
-run-length masks (`segmentation`) are left out: an object is its box.
+run-length masks (`segmentation`) are left out: an object is its box. With `,mask=semantic` they are painted into one
+mask an image, in which the categories are 1, 2, ...; a number for each object is not offered, because objects overlap.
 
 Convention:
     COCO's keypoints count pixels from 0, so 0.5 is added: here the centre of a pixel is at halves.
@@ -22,11 +23,12 @@ import numpy as np
 
 from symdata.annotations import Objects, Schema
 from symdata.errors import SourceError, first_line
-from symdata.sources.annotated import AnnotatedSource, unlabelled
+from symdata.sources.annotated import AnnotatedSource, unlabelled, void_of
 from symdata.sources.base import Ref, known_split, refusal, split_name
 from symdata.sources.files import Facts, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore
+from symdata.sources.segmentation import Painted, painted_masks
 
 ALONE, BESIDE, ANNOTATIONS = "annotations.json", "_annotations.coco.json", "annotations"
 PREFIXES = ("instances", "person_keypoints")
@@ -45,7 +47,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     """Open a detection dataset; raises SourceError, with file and id, for an entry that makes no sense."""
-    ref.only("splits", "bits", "background")
+    ref.only("splits", "bits", "background", "mask", "void", "swap")
     place = Path(ref.place)
     root = place if place.is_dir() else place.parent.parent if place.parent.name == ANNOTATIONS else place.parent
     files = ref.select(_files(place))
@@ -55,13 +57,16 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         if (other.categories, other.keypoints) != (first.categories, first.keypoints):
             raise refusal(ref.text, f"{first.file!r} and {other.file!r} have different categories; give them the same")
     images = {split: _located(ref, root, files[split], split, table) for split, table in tables.items()}
+    painted = {split: table.painted() for split, table in tables.items() if "mask" in ref.options}
+    masks = painted_masks(ref, painted, len(first.categories))
     source = AnnotatedSource(
         Facts.at(ref, root),
         unlabelled({split: len(own) for split, own in images.items()}),
         FileStore(root, images),
         fit,
         ref,
-        Schema(categories=tuple(first.categories.values()), keypoints=first.keypoints),
+        Schema(masks is not None, void_of(ref), tuple(first.categories.values()), first.keypoints),
+        masks=masks,
         hashed=fingerprint_files(root, files.values()),
         objects={split: table.objects for split, table in tables.items()},
         name=lambda split, row: f"{tables[split].file}, annotation {tables[split].ids[row]!r}",
@@ -128,6 +133,13 @@ class _Instances(NamedTuple):
     ids: list[Any]
     """Of the annotations."""
     objects: Objects
+    segmentations: list[Any]
+
+    def painted(self) -> Painted:
+        """What masks are painted from."""
+        names, sizes = zip(*self.images, strict=True) if self.images else ((), ())
+        where = [f"{self.file}, annotation {key!r}" for key in self.ids]
+        return Painted([f"{self.file}, {name!r}" for name in names], sizes, self.objects, self.segmentations, where)
 
     @classmethod
     def read(cls, ref: Ref, path: Path) -> "_Instances":
@@ -203,7 +215,7 @@ class _Reader(NamedTuple):
     def annotation(
         self, row: dict[str, Any], images: dict[Any, int], categories: dict[Any, int], keypoints: int
     ) -> tuple[Any, ...]:
-        """An entry of `annotations`: image, box, category, area, crowd, keypoints, id."""
+        """An entry of `annotations`: image, box, category, area, crowd, keypoints, id, segmentation."""
         what = f"annotation {row.get('id')!r}"
         for key, known in (("image_id", images), ("category_id", categories)):
             if not isinstance(row.get(key), int | str) or row[key] not in known:
@@ -218,7 +230,9 @@ class _Reader(NamedTuple):
         crowd = row.get("iscrowd", 0)
         if crowd not in (0, 1):
             self.refuse(f"{what} has iscrowd {crowd!r}, expected 0 or 1")
-        return images[row["image_id"]], box, categories[row["category_id"]], area, bool(crowd), points, row.get("id")
+        segmentation = row.get("segmentation") if "mask" in self.ref.options else None
+        placed = images[row["image_id"]], box, categories[row["category_id"]], area, bool(crowd), points
+        return *placed, row.get("id"), segmentation
 
     def numbers(self, values: Any, count: int, what: str) -> list[float]:
         """Finite numbers of an entry."""
@@ -230,13 +244,13 @@ class _Reader(NamedTuple):
         return [float(value) for value in given]
 
 
-def _sorted(found: list[tuple[Any, ...]], keypoints: int) -> tuple[list[Any], Objects]:
-    """The ids of annotations and the annotations as objects, ordered by image."""
+def _sorted(found: list[tuple[Any, ...]], keypoints: int) -> tuple[list[Any], Objects, list[Any]]:
+    """The ids of annotations, the annotations as objects, and their segmentations, ordered by image."""
     found = sorted(found, key=lambda entry: entry[0])
-    image, box, category, area, crowd, points, ids = zip(*found, strict=True) if found else ((),) * 7
+    image, box, category, area, crowd, points, ids, segments = zip(*found, strict=True) if found else ((),) * 8
     placed = np.array(points, np.float64).reshape(len(found), keypoints, 3)
     placed[..., :2] += HALF * (placed[..., 2:] > 0)
-    return list(ids), Objects(
+    objects = Objects(
         np.array(image, np.int64),
         np.array(box, np.float64).reshape(-1, 4),
         np.array(category, np.int64),
@@ -244,6 +258,7 @@ def _sorted(found: list[tuple[Any, ...]], keypoints: int) -> tuple[list[Any], Ob
         np.array(crowd, bool),
         placed,
     )
+    return list(ids), objects, list(segments)
 
 
 def _located(ref: Ref, root: Path, file: Path, split: str, table: _Instances) -> list[str]:

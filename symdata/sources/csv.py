@@ -2,7 +2,8 @@
 
 Paths are relative to the table. A column called `split` gives the splits; without one, all rows are the split that the
 file is named after, "train" if none. A folder of tables named after splits (`train.csv`, `test.csv`) works as well,
-unless it is one of class folders. `,image=NAME` and `,label=NAME` in the reference name the columns.
+unless it is one of class folders. `,image=NAME` and `,label=NAME` in the reference name the columns, and `,mask=NAME`
+one of paths of masks. Without labels, and without that option, the column `mask` is taken.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from symdata.errors import SourceError
 from symdata.sources import folder
+from symdata.sources.annotated import open_masked, unlabelled
 from symdata.sources.base import Ref, known_split, refusal, split_name
 from symdata.sources.columns import LABEL_NAMES, pick_column
 from symdata.sources.encoded import EncodedSource
@@ -25,8 +27,8 @@ from symdata.sources.rows import JSON_LINES, SEPARATED, Rows, labels_of, other_c
 SUFFIXES = (*SEPARATED, *JSON_LINES)
 IMAGE_NAMES = ("image", "img", "path", "file", "filename", "file_name", "filepath", "image_path")
 CLASS_NAMES = (*LABEL_NAMES, "class", "target")
-SPLIT = "split"
-"""The column that names the splits."""
+MASK, SPLIT = "mask", "split"
+"""The columns of masks, and of the names of the splits."""
 
 
 class RowStore:
@@ -43,6 +45,8 @@ class RowStore:
         blobs = []
         for index in indices:
             name, place, path = self.files[split][index]
+            if not path:
+                raise SourceError(f"{name} has no path; fill it or drop that row")
             try:
                 check_regular(place / path)
                 blobs.append((place / path).read_bytes())
@@ -72,19 +76,23 @@ def find_tables(place: Path) -> list[Path]:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a table, or a folder of tables."""
-    ref.only("splits", "image", "label", "bits", "background")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "void")
     root = Path(ref.place)
     tables = [read_rows(path) for path in ([root] if root.is_file() else find_tables(root))]
     rows = ref.select(_rows_by_split(ref, tables))
-    image, label = _pick(ref, tables, "image", IMAGE_NAMES), _pick(ref, tables, "label", CLASS_NAMES)
-    paths = {
-        split: [(t.name(row), t.file.parent, _path(ref, t, row, image)) for t, row in own]
-        for split, own in rows.items()
-    }
-    cells = {split: [t.columns[label][row] for t, row in own] for split, own in rows.items()}
-    labels = labels_of(ref.text, cells, lambda split, row: paths[split][row][0], tables[0].textual)
+    image, mask = _pick(ref, tables, "image", IMAGE_NAMES), _mask_column(ref, tables)
+    images = RowStore(_paths(ref, rows, image))
+    taken = {image, mask, SPLIT}
+    if mask and not _has_labels(ref, tables):
+        labels = unlabelled({split: len(own) for split, own in rows.items()})
+    else:
+        label = _pick(ref, tables, "label", CLASS_NAMES)
+        taken |= {label}
+        cells = {split: [t.columns[label][row] for t, row in own] for split, own in rows.items()}
+        labels = labels_of(ref.text, cells, lambda split, row: images.files[split][row][0], tables[0].textual)
     facts = Facts.at(ref, root, [table.file for table in tables])
-    return EncodedSource(facts, labels, RowStore(paths), fit, ref, columns_of(_extra(rows, {image, label, SPLIT})))
+    masks = RowStore(_paths(ref, rows, mask)) if mask else None
+    return open_masked(facts, labels, images, fit, ref, masks, columns_of(_extra(rows, taken)))
 
 
 _Row = tuple[Rows, int]
@@ -120,9 +128,32 @@ def _pick(ref: Ref, tables: Sequence[Rows], role: str, usual: tuple[str, ...]) -
     return picked
 
 
+def _has_labels(ref: Ref, tables: Sequence[Rows]) -> bool:
+    return "label" in ref.options or any(name in CLASS_NAMES for table in tables for name in table.columns)
+
+
+def _mask_column(ref: Ref, tables: Sequence[Rows]) -> str:
+    """The column of masks; empty if none is read."""
+    usual = () if _has_labels(ref, tables) else (MASK,)
+    if MASK not in ref.options and not all(set(usual) & table.columns.keys() for table in tables):
+        return ""
+    return _pick(ref, tables, MASK, usual)
+
+
+def _paths(ref: Ref, rows: dict[str, list[_Row]], column: str) -> dict[str, list[tuple[str, Path, str]]]:
+    """For every split the name of each row, the folder of its table, and a path in it."""
+    return {
+        split: [(t.name(row), t.file.parent, _path(ref, t, row, column)) for t, row in own]
+        for split, own in rows.items()
+    }
+
+
 def _path(ref: Ref, table: Rows, row: int, image: str) -> str:
+    """A path in a row; empty for a row without one, if bad images are to be named together."""
     cell = table.columns[image][row]
     if not isinstance(cell, str):
+        if ref.thorough:
+            return ""
         problem = "has no path" if cell is None else f"has the path {cell!r}, which is no text"
         raise refusal(ref.text, f"{table.name(row)} {problem} in column {image!r}; fill it or drop that row")
     return cell

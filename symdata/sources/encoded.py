@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -21,6 +21,8 @@ from symdata.sources.fit import Fit
 T = TypeVar("T")
 Looked = tuple[Header | str, str]
 """The header of an image, or why it cannot be used; and the hash of its bytes, or nothing."""
+Faults = Mapping[tuple[str, int], str]
+"""Split and index of images that cannot be used -> the reason."""
 
 _BATCH = 256
 """Images whose encoded bytes are in memory at a time while all headers are read."""
@@ -42,20 +44,31 @@ class Store(Protocol):
 class EncodedSource(FileSource):
     """A `Source` over a `Store`. Opening it reads the header of every image, so that bad images are found at once.
 
-    If the reference is to be checked, or bad images may be left out, opening it decodes every image.
+    If the reference is to be checked, or bad images may be left out, opening it decodes every image, and `more_faults`
+    says what is wrong with the annotations of those that can be decoded.
 
     It can be pickled: worker processes need not open it again.
     """
 
+    tables: Sequence[str] = ()
+    """Names of tables beside the images, of which none was read."""
+
     def __init__(
-        self, facts: Facts, labels: Labels, store: Store, fit: Fit, ref: Ref, extra: ExtraColumns = NO_EXTRA_COLUMNS
+        self,
+        facts: Facts,
+        labels: Labels,
+        store: Store,
+        fit: Fit,
+        ref: Ref,
+        extra: ExtraColumns = NO_EXTRA_COLUMNS,
+        more_faults: Callable[[Faults], Faults] = lambda known: {},
     ) -> None:
         super().__init__(facts, labels, fit)
         self._store, self._how, self._extra = store, Decoding.of(ref), extra
         self._kept: dict[str, np.ndarray] = {}
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._stored_sizes: dict[str, np.ndarray] = {}  # (n, 2): height and width, as stored, of each image
-        headers, digests = self._survey(facts, ref)
+        headers, digests = self._survey(facts, ref, more_faults)
         self.fingerprint = fingerprint(filter(None, [facts.fingerprint, *digests])) if digests else facts.fingerprint
         self.shape = (3 if any(header.colour for header in headers) else 1, *self._common_size(headers))
 
@@ -105,25 +118,36 @@ class EncodedSource(FileSource):
                     mend += f", and find all such images with `symdata make {shlex.quote(self.ref)} --dry-run --check`"
                 raise refusal(self.ref, f"{name} cannot be used: {error}; {mend}") from None
 
-    def _survey(self, facts: Facts, ref: Ref) -> tuple[dict[Header, tuple[str, int]], list[str]]:
+    def _survey(
+        self, facts: Facts, ref: Ref, more_faults: Callable[[Faults], Faults]
+    ) -> tuple[dict[Header, tuple[str, int]], list[str]]:
         """Each kind of header with the first image that has it, and lines `name digest` if they are needed."""
-        headers: dict[Header, tuple[str, int]] = {}
-        digests, faults, thorough = [], {}, ref.check or ref.skip_bad > 0
-        look = partial(_look, how=self._how, hashed=self._store.apart or not facts.fingerprint, whole=thorough)
+        kinds: dict[str, list[Header | None]] = {}
+        same: dict[Header, Header] = {}
+        digests, faults = [], {}
+        look = partial(_look, how=self._how, hashed=self._store.apart or not facts.fingerprint, whole=ref.thorough)
         for split, count in self.splits.items():
+            kinds[split] = [None] * count
             self._stored_sizes[split] = np.empty((count, 2), np.int32)
             for start in range(0, count, _BATCH):
                 batch = np.arange(start, min(start + _BATCH, count))
-                found = self._all(look, split, batch) if thorough else self._each(look, split, batch)
+                found = self._all(look, split, batch) if ref.thorough else self._each(look, split, batch)
                 for index, (header, digest) in zip(batch.tolist(), found, strict=True):
                     if isinstance(header, Header):
-                        headers.setdefault(header, (split, index))
+                        kinds[split][index] = same.setdefault(header, header)
                         self._stored_sizes[split][index] = header.height, header.width
-                        self._sizes[header.height, header.width] += 1
                     else:
                         faults[split, index] = header
                     if digest:
                         digests.append(f"{split} {self._store.name(split, index)} {digest}")
+        if ref.thorough:
+            faults |= more_faults(faults)
+        headers: dict[Header, tuple[str, int]] = {}
+        for split, own in kinds.items():
+            for index, kind in enumerate(own):
+                if kind is not None and (split, index) not in faults:
+                    headers.setdefault(kind, (split, index))
+                    self._sizes[kind.height, kind.width] += 1
         if faults:
             self._leave_out(faults, ref.skip_bad)
         return headers, digests
@@ -139,7 +163,7 @@ class EncodedSource(FileSource):
             except SourceError as error:
                 yield str(error), digest
 
-    def _leave_out(self, faults: dict[tuple[str, int], str], most: int) -> None:
+    def _leave_out(self, faults: Faults, most: int) -> None:
         """Leave out images, at most so many; raises SourceError, with all their names, if there are more."""
         reasons = {self._store.name(split, index): reason for (split, index), reason in faults.items()}
         if len(faults) > most:

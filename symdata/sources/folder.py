@@ -1,7 +1,8 @@
 """Image folders: `ROOT/<class>/*.png` (one split, "train") or `ROOT/<split>/<class>/*.png`.
 
 Classes are the sorted names of the class folders of all splits, in NFC; images are sorted by name. Files without the
-suffix of an image are passed over and counted. Names that start with a dot are ignored.
+suffix of an image are passed over and counted. Names that start with a dot are ignored. `,columns=slide.csv` takes the
+columns of a table in the folder, one of which holds the paths or names of all images.
 """
 
 import os
@@ -15,10 +16,13 @@ import numpy as np
 from symdata.errors import SourceError
 from symdata.sources.base import Ref, known_split, name_splits, split_name
 from symdata.sources.encoded import EncodedSource
+from symdata.sources.extra import NO_EXTRA_COLUMNS, columns_of
 from symdata.sources.files import Facts, Labels, check_regular, composed, printable
 from symdata.sources.fit import Fit
+from symdata.sources.rows import JSON_LINES, SEPARATED, columns_beside
 
-_IGNORED = (".", "__MACOSX")
+IGNORED = (".", "__MACOSX")
+"""What the names of files and folders begin with that are not looked at."""
 _LAYOUT = "expected ROOT/<class>/*.png or ROOT/<split>/<class>/*.png"
 
 
@@ -69,7 +73,7 @@ def image_files(root: Path, depth: int = 4) -> Iterator[tuple[str, ...]]:
 def _walk(root: Path, depth: int) -> Iterator[tuple[str, ...]]:
     """Parts of the paths of all entries but folders; what has the name of an image and cannot be one is refused."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if entry.name.startswith(_IGNORED):
+        if entry.name.startswith(IGNORED):
             continue
         empty = True
         for rest in _walk(Path(entry.path), depth - 1) if depth > 1 and entry.is_dir() else ():
@@ -92,7 +96,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder of class folders; raises SourceError for any other layout."""
-    ref.only("splits", "bits", "background")
+    ref.only("splits", "bits", "background", "columns")
     root = Path(ref.place)
     files = list(image_files(root))
     _check_layout(ref, root, files)
@@ -103,10 +107,26 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     by_split = ref.select(by_split)
     labels = Labels.of({split: _class_names(ref, found) for split, found in by_split.items()})
     names = {split: ["/".join(parts) for parts in found] for split, found in by_split.items()}
-    source = EncodedSource(Facts.at(ref, root), labels, FileStore(root, names), fit, ref)
+    store, facts, extra = FileStore(root, names), Facts.at(ref, root), NO_EXTRA_COLUMNS
+    if table := _table(ref, root):
+        facts, store.apart = Facts.at(ref, root, [table]), True
+        extra = columns_of(columns_beside(ref, table, names))
+    source = EncodedSource(facts, labels, store, fit, ref, extra)
+    if table is None:
+        beside = (path for path in sorted(root.iterdir()) if path.suffix.lower() in (*SEPARATED, *JSON_LINES))
+        source.tables = [path.name for path in beside]
     if passed_over := _passed_over(root, len(files[0])):
         source.omitted = {**source.omitted, "passed_over": passed_over}
     return source
+
+
+def _table(ref: Ref, root: Path) -> Path | None:
+    """The table that `,columns=` names, in the folder itself."""
+    if (name := ref.options.get("columns")) is None:
+        return None
+    if not name or name != Path(name).name:
+        raise SourceError(f"{ref.place!r}: columns={name}, expected a table in that folder, as in columns=slide.csv")
+    return root / name
 
 
 def _class_names(ref: Ref, files: list[tuple[str, ...]]) -> list[str]:
@@ -147,7 +167,7 @@ def _check_layout(ref: Ref, root: Path, files: list[tuple[str, ...]]) -> None:
     parents = [root / top for top in tops] if 3 in depths else [root]
     for folder in sorted(path for parent in parents for path in parent.iterdir() if path.is_dir()):
         # As in ImageFolder: without this error the class would be missing silently.
-        if not folder.name.startswith(_IGNORED) and not any(image_files(folder, depth=1)):
+        if not folder.name.startswith(IGNORED) and not any(image_files(folder, depth=1)):
             raise SourceError(
                 f"class folder {str(folder)!r} holds no images (.png, .jpg or another of {len(suffixes())} suffixes); "
                 "fill it or remove it"

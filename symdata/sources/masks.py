@@ -32,7 +32,7 @@ def found_at(place: Path) -> bool:
 
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
-    """Open a folder of images and masks; raises SourceError for an image without a mask."""
+    """Open a folder of images and masks; raises SourceError for an image without a mask, as for a bad one."""
     ref.only("splits", "void", "bits", "background")
     root = Path(ref.place)
     apart = (root / IMAGES).is_dir()
@@ -49,13 +49,14 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     for split, own in by_split.items():
         for file in own:
             name = "/".join(file.parts)
-            if _stem(file.parts) not in twins:
+            if _stem(file.parts) not in twins and not ref.thorough:
                 raise refusal(ref.text, f"image {name!r} has no mask {f'{MASKS}/{name}'!r}; add it or remove the image")
             images[split].append(f"{IMAGES}/{name}" if apart else name)
-            masks[split].append(f"{MASKS}/{twins[_stem(file.parts)]}")
+            masks[split].append(f"{MASKS}/{twins.get(_stem(file.parts), name)}")
     names = {split: [file.parts[-2] for file in own] for split, own in by_split.items() if own[0].depth}
     labels = Labels.of(names) if names else unlabelled({split: len(own) for split, own in by_split.items()})
-    hashed = fingerprint_files(root, [root / name for own in masks.values() for name in own])
+    paths = [root / name for own in masks.values() for name in own]
+    hashed = fingerprint_files(root, [path for path in paths if path.is_file() or not ref.thorough])
     stores, schema = (FileStore(root, images), FileStore(root, masks)), Schema(masks=True, void=void_of(ref))
     return AnnotatedSource(Facts.at(ref, root), labels, stores[0], fit, ref, schema, masks=stores[1], hashed=hashed)
 

@@ -128,7 +128,7 @@ def lists_files(ref: Ref) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one parquet file or a folder of them."""
-    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void", "swap")
     root = Path(ref.place)
     files = ref.select(find_parquet(root))
     paths = [path for found in files.values() for path in found]

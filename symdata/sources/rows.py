@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from symdata.errors import SourceError, first_line
-from symdata.sources.base import refusal
+from symdata.sources.base import Ref, refusal
 from symdata.sources.files import Labels, check_labelled
 
 SEPARATED, JSON_LINES = (".csv", ".tsv"), (".jsonl", ".ndjson")
@@ -185,6 +185,40 @@ def other_columns(columns: Mapping[str, list[Any]], counts: Mapping[str, int], t
     whole = pa.table({name: _typed_text(own) if textual else _typed_json(own) for name, own in columns.items()})
     ends = dict(zip(counts, accumulate(counts.values()), strict=True))
     return {split: whole.slice(ends[split] - count, count) for split, count in counts.items()}
+
+
+def columns_beside(ref: Ref, file: Path, paths: Mapping[str, Sequence[str]]) -> dict[str, pa.Table]:
+    """The columns of a table for images that lie in files: row i of a split belongs to its image i.
+
+    Args:
+        ref: reference of the source.
+        file: the table. One of its columns holds the path, or the name alone, of every image.
+        paths: of the images by split, relative to the table's folder.
+
+    Raises:
+        SourceError: if there is no such column, or an image is in two rows.
+    """
+    table, every = read_rows(file), [path for own in paths.values() for path in own]
+    for wanted in (every, [path.rpartition("/")[2] for path in every]):
+        if len(set(wanted)) < len(wanted):
+            continue  # names that occur in several folders
+        for column, cells in table.columns.items():
+            rows = {cell: row for row, cell in enumerate(cells) if isinstance(cell, str)}
+            if not rows.keys() >= set(wanted):
+                continue
+            if twice := next(
+                (cell for row, cell in enumerate(cells) if cell in set(wanted) and rows[cell] != row), None
+            ):
+                raise refusal(ref.text, f"{file.name!r} names the image {twice!r} twice; remove one of the lines")
+            chosen = [rows[name] for name in wanted]
+            rest = {name: [own[row] for row in chosen] for name, own in table.columns.items() if name != column}
+            return other_columns(rest, {split: len(own) for split, own in paths.items()}, table.textual)
+    known = {cell for cells in table.columns.values() for cell in cells if isinstance(cell, str)}
+    lacking = next((path for path in every if path not in known), every[0])
+    raise refusal(
+        ref.text,
+        f"no column of {file.name!r} holds the paths, or names, of all {len(every)} images; {lacking!r} is not there",
+    )
 
 
 def _typed_text(values: list[str | None]) -> pa.Array:

@@ -49,7 +49,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open a folder that `datasets.save_to_disk` wrote."""
-    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "objects", "void", "swap")
     import datasets
 
     root = Path(ref.place)

@@ -1,7 +1,8 @@
 """WebDataset: tar files whose members are grouped by name, `0001.jpg` with its label in `0001.cls` or `0001.json`.
 
 A label is the text in the member `cls`, else the value `label` of the object in `json`; `,label=NAME` names another
-member or key, `,image=NAME` the member of the image where there are several. The other keys of `json` are columns.
+member or key, `,image=NAME` the member of the image where there are several, and `,mask=mask.png` the member of its
+mask, which is found without that option where there are no labels. The other keys of `json` are columns.
 Files are `train-000000.tar` and so on in a folder, in a folder per split, or one file; a folder of class folders stays
 one. Nothing is unpacked to disk: images are read where they lie in the file, and members that are links are refused.
 """
@@ -18,15 +19,16 @@ import numpy as np
 
 from symdata.errors import SourceError, first_line
 from symdata.sources import folder
+from symdata.sources.annotated import open_masked, unlabelled
 from symdata.sources.base import Ref, known_split, refusal
 from symdata.sources.encoded import EncodedSource
 from symdata.sources.extra import columns_of
-from symdata.sources.files import Facts, check_regular
+from symdata.sources.files import Facts, Labels, check_regular
 from symdata.sources.fit import Fit
 from symdata.sources.rows import labels_of, other_columns, parse_json
 
-LABEL, CLASS, OBJECT = "label", "cls", "json"
-"""Key of the label in a JSON object; members of a label and of an object."""
+LABEL, CLASS, OBJECT, MASK = "label", "cls", "json", "mask"
+"""Key of the label in a JSON object; members of a label and of an object, and the first word of that of a mask."""
 _SHARD = re.compile(r".*\d{3,}")
 _BLOCK = 512
 _MEND = "fetch or write it again"
@@ -56,13 +58,19 @@ class TarStore:
 
     apart = False
 
-    def __init__(self, places: dict[str, list[tuple[Path, Piece, str]]]) -> None:
-        """For every split the file, place and name of each image."""
+    def __init__(self, places: dict[str, list[tuple[Path, Piece | None, str]]]) -> None:
+        """For every split the file, place and name of each image; no place for one that is missing."""
         self.places = places
 
     def fetch(self, split: str, indices: np.ndarray) -> list[bytes]:
         """Bytes of the members at `indices`."""
-        return [_read(path, piece) for path, piece, _ in (self.places[split][index] for index in indices)]
+        blobs = []
+        for index in indices:
+            path, piece, name = self.places[split][index]
+            if piece is None:
+                raise SourceError(f"{path.name} has no member {name!r}; add it or remove the sample")
+            blobs.append(_read(path, piece))
+        return blobs
 
     def name(self, split: str, index: int) -> str:
         """File and member of one image, such as "train-000000.tar member '0001.jpg'"."""
@@ -99,24 +107,26 @@ def _split(path: Path) -> str:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> EncodedSource:
     """Open one tar file, or a folder of them."""
-    ref.only("splits", "image", "label", "bits", "background")
+    ref.only("splits", "image", "label", "bits", "background", "mask", "void")
     root = Path(ref.place)
     files = ref.select(find_shards(root))
     samples = {split: [sample for path in paths for sample in read_index(path)] for split, paths in files.items()}
     samples = {split: own for split, own in samples.items() if own}
     objects = {split: [_object(sample) for sample in own] for split, own in samples.items()}
-    places = {split: [_image(ref, sample) for sample in own] for split, own in samples.items()}
-    cells = {
-        split: [_label(ref, *both) for both in zip(own, objects[split], strict=True)] for split, own in samples.items()
-    }
-    textual = not any(_is_key(ref, sample) for own in samples.values() for sample in own)
-    labels = labels_of(ref.text, cells, lambda split, row: str(samples[split][row]), textual)
+    labelled = _has_labels(ref, samples, objects)
+    mask = _mask_ending(ref, samples, labelled)
+    images = TarStore({split: [_image(ref, sample, mask) for sample in own] for split, own in samples.items()})
+    masks = TarStore({split: [_mask(ref, sample, mask) for sample in own] for split, own in samples.items()})
+    if mask and not labelled:
+        labels = unlabelled({split: len(own) for split, own in samples.items()})
+    else:
+        labels = _labels(ref, samples, objects)
     facts = Facts.at(ref, root, [path for paths in files.values() for path in paths])
     every = [row for own in objects.values() for row in own]
     names = dict.fromkeys(name for row in every for name in row if name != ref.options.get("label", LABEL))
     columns = {name: [row.get(name) for row in every] for name in names}
     extra = other_columns(columns, {split: len(own) for split, own in samples.items()}, textual=False)
-    return EncodedSource(facts, labels, TarStore(places), fit, ref, columns_of(extra))
+    return open_masked(facts, labels, images, fit, ref, masks if mask else None, columns_of(extra))
 
 
 def read_index(path: Path) -> list[TarSample]:
@@ -206,9 +216,9 @@ def _object(sample: TarSample) -> dict[str, Any]:
     return found
 
 
-def _image(ref: Ref, sample: TarSample) -> tuple[Path, Piece, str]:
-    """File, place and name of the image of a sample."""
-    endings = list(sample.members)
+def _image(ref: Ref, sample: TarSample, mask: str) -> tuple[Path, Piece, str]:
+    """File, place and name of the image of a sample, which is another member than its mask."""
+    endings = [ending for ending in sample.members if ending != mask]
     chosen = [ref.options["image"]] if "image" in ref.options else list(filter(_is_image, endings))
     chosen = [ending for ending in chosen if "." not in ending] or chosen  # jpg before mask.jpg
     if len(chosen) != 1 or chosen[0] not in endings:
@@ -219,6 +229,42 @@ def _image(ref: Ref, sample: TarSample) -> tuple[Path, Piece, str]:
 
 def _is_image(ending: str) -> bool:
     return f".{ending.rpartition('.')[2]}" in folder.suffixes()
+
+
+def _mask_ending(ref: Ref, samples: dict[str, list[TarSample]], labelled: bool) -> str:
+    """The ending of the members of masks: the one that is named, or without labels `mask.png`; empty if none is."""
+    if "mask" in ref.options:
+        return ref.options["mask"].lower()
+    every = {ending for own in samples.values() for sample in own for ending in sample.members}
+    found = sorted(ending for ending in every if ending.partition(".")[0] == MASK and _is_image(ending))
+    if labelled or not found:
+        return ""
+    if len(found) > 1:
+        raise refusal(ref.text, f"masks could be {' or '.join(found)}; name their ending with ,mask=ENDING")
+    return found[0]
+
+
+def _mask(ref: Ref, sample: TarSample, mask: str) -> tuple[Path, Piece | None, str]:
+    """File, place and name of the mask of a sample."""
+    piece = sample.members.get(mask)
+    if mask and piece is None and not ref.thorough:
+        have = ", ".join(sample.members)
+        raise refusal(ref.text, f"{sample} has no mask {mask}, its members are {have}; add it or remove the sample")
+    return sample.file, piece, f"{sample.key}.{mask}"
+
+
+def _has_labels(ref: Ref, samples: dict[str, list[TarSample]], objects: dict[str, list[dict[str, Any]]]) -> bool:
+    """Whether a label is named, or any sample has one under its usual name."""
+    members = any(CLASS in sample.members for own in samples.values() for sample in own)
+    return members or "label" in ref.options or any(LABEL in row for own in objects.values() for row in own)
+
+
+def _labels(ref: Ref, samples: dict[str, list[TarSample]], objects: dict[str, list[dict[str, Any]]]) -> Labels:
+    cells = {
+        split: [_label(ref, *both) for both in zip(own, objects[split], strict=True)] for split, own in samples.items()
+    }
+    textual = not any(_is_key(ref, sample) for own in samples.values() for sample in own)
+    return labels_of(ref.text, cells, lambda split, row: str(samples[split][row]), textual)
 
 
 def _is_key(ref: Ref, sample: TarSample) -> bool:

@@ -4,8 +4,8 @@
     ROOT/data.yaml    ROOT/<split>/images/NAME.jpg      ROOT/<split>/labels/NAME.txt
 
 A row is `class x y width height`, the centre and size of a box in shares of the image; with `kpt_shape: [K, 2 or 3]` in
-data.yaml the K keypoints follow. An image without a text file, or with an empty one, has no objects. Paths in
-data.yaml are not followed.
+data.yaml the K keypoints follow, called 0, 1, ...; with `,swap=flip_idx` a mirror exchanges those of `flip_idx`.
+An image without a text file, or with an empty one, has no objects. Paths in data.yaml are not followed.
 """
 
 import math
@@ -23,8 +23,9 @@ from symdata.sources.base import Ref, known_split, refusal, split_name
 from symdata.sources.files import Facts, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore, image_files
+from symdata.sources.swaps import SWAP
 
-IMAGES, LABELS, DATA = "images", "labels", "data.yaml"
+IMAGES, LABELS, DATA, FLIP = "images", "labels", "data.yaml", "flip_idx"
 
 
 def found_at(place: Path) -> bool:
@@ -35,9 +36,9 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     """Open a detection dataset; raises SourceError, with file and line, for a row that makes no sense."""
-    ref.only("splits", "bits", "background")
+    ref.only("splits", "bits", "background", "swap")
     root = Path(ref.place)
-    names, shape = _read_data(ref, root / DATA)
+    names, shape, swaps = _read_data(ref, root / DATA)
     by_split: dict[str, list[_Pair]] = {}
     for pair in _pairs(root):
         by_split.setdefault(pair.split, []).append(pair)
@@ -53,7 +54,7 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
         FileStore(root, images),
         fit,
         ref,
-        Schema(categories=names, keypoints=tuple(map(str, range(shape[0])))),
+        Schema(categories=names, keypoints=tuple(map(str, range(shape[0]))), swaps=swaps),
         objects={split: _Shares.objects(own, shape) for split, own in rows.items()},
         name=lambda split, row: rows[split][row].where,
         in_shares=True,
@@ -121,8 +122,8 @@ def _check_strangers(ref: Ref, root: Path, by_split: dict[str, list[_Pair]]) -> 
                     raise refusal(ref.text, f"{name} has no image of its name; add the image or remove the file")
 
 
-def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int]]:
-    """Names of the classes, and the shape of the keypoints: (0, 0) without any."""
+def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int], tuple[tuple[str, str], ...]]:
+    """Names of the classes, the shape of the keypoints, (0, 0) without any, and those that a mirror exchanges."""
     if not path.is_file():
         raise refusal(ref.text, f"{DATA} is missing; it names the classes, as in `names: [cat, dog]`")
     try:
@@ -143,7 +144,16 @@ def _read_data(ref: Ref, path: Path) -> tuple[tuple[str, ...], tuple[int, int]]:
         raise refusal(ref.text, f"{DATA} has kpt_shape {short(shape)}, expected [K, 2] or [K, 3]")
     if shape != [0, 0] and not (1 <= shape[0] <= 10_000 and shape[1] in (2, 3)):
         raise refusal(ref.text, f"{DATA} has kpt_shape {shape}, expected [K, 2] or [K, 3]")
-    return tuple(map(str, names)), (shape[0], shape[1])
+    swaps = _flipped(ref, content.get(FLIP), shape[0]) if ref.options.get(SWAP) == FLIP else ()
+    return tuple(map(str, names)), (shape[0], shape[1]), swaps
+
+
+def _flipped(ref: Ref, given: Any, count: int) -> tuple[tuple[str, str], ...]:
+    """The pairs in `flip_idx`, which says for each keypoint the one that it becomes in a mirror."""
+    whole = isinstance(given, list) and all(isinstance(k, int) and 0 <= k < count for k in given)
+    if not whole or len(given) != count or any(given[given[k]] != k for k in range(count)):
+        raise refusal(ref.text, f"{DATA} has {FLIP} {short(given)}, expected {count} numbers that exchange pairs")
+    return tuple((str(k), str(other)) for k, other in enumerate(given) if k < other)
 
 
 def _rows(ref: Ref, root: Path, pairs: list[_Pair], classes: int, shape: tuple[int, int]) -> list[_Shares]:

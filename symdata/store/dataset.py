@@ -18,7 +18,7 @@ from symdata.errors import SourceError, StoreError, UnregisteredLawError, first_
 from symdata.groups import Element, Elements, Group
 from symdata.sources.decode import decode_images
 from symdata.store.annotation_columns import MASK, OBJECTS, read_annotations, targets
-from symdata.store.export import to_coco, to_yolo
+from symdata.store.export import to_coco, to_masks, to_yolo
 from symdata.store.manifest import read_manifest
 from symdata.store.remake import no_split
 from symdata.symmetry import Symmetry
@@ -154,6 +154,10 @@ class ImageDataset(Dataset[tuple[Any, torch.Tensor]]):
     def to_yolo(self, folder: Path | str) -> Path:
         """Write the split as `images/<split>/*.png`, `labels/<split>/*.txt` and `data.yaml`; see `export`."""
         return to_yolo(self, Path(folder))
+
+    def to_masks(self, folder: Path | str) -> Path:
+        """Write the split as `images/<split>/*.png` and `masks/<split>/*.png` of the same names; see `export`."""
+        return to_masks(self, Path(folder))
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Row numbers in 0..n-1, from a sequence of numbers (negative ones count from the end) or a mask."""

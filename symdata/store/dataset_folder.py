@@ -139,8 +139,8 @@ def make(
         resume: finish what a killed build of the same spec left. Without one, build as usual; a finished dataset is
             left as it is.
         dry_run: check everything and say what would be built, without writing anything; images by their headers.
-        check: before anything else decode every image of the source, and name all that cannot be used. The field
-            `skip_bad` leaves out so many of them.
+        check: before anything else decode every image and mask of the source, and name all that cannot be used. The
+            field `skip_bad` leaves out so many of them.
         progress: called with the number of rows done since the last call.
         fields: of the `Spec`, if `what` is a source or recipe: symmetry, size, count, seed, ...
 

@@ -1,4 +1,4 @@
-"""Write the objects of a dataset in the formats of COCO and YOLO, which `symdata make` reads too.
+"""Write the objects of a dataset in the formats of COCO and YOLO, and masks as files, which `symdata make` reads too.
 
 Convention:
     Boxes are those of the dataset, in pixels from the top left corner of the image. COCO's keypoints count pixels from
@@ -6,15 +6,20 @@ Convention:
 """
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
+from torch import Tensor
 
 from symdata.annotations import Annotations, Objects, Schema
 from symdata.errors import StoreError
+from symdata.sources.base import SPLIT_WORDS, known_split
 from symdata.sources.coco import HALF
+from symdata.sources.folder import IGNORED
+from symdata.sources.masks import IMAGES, MASKS
 from symdata.store.files import write_file
 from symdata.store.png import encode_pngs
 
@@ -70,6 +75,46 @@ def to_yolo(dataset: "ImageDataset", folder: Path) -> Path:
     return _written(path, yaml.safe_dump(content | {"names": list(schema.categories)}, sort_keys=False))
 
 
+def to_masks(dataset: "ImageDataset", folder: Path) -> Path:
+    """Write `images/<split>/NNNNNN.png` and `masks/<split>/NNNNNN.png`; returns the folder.
+
+    With several classes, each has a folder below that of the split. A mask has one number a pixel; if that for void is
+    not 255, the folder is read with `,void=NUMBER`.
+
+    Raises:
+        StoreError: if there are no masks, the split is there already, or a split or class has a name that is not read
+            again.
+    """
+    schema = dataset.annotated
+    if schema is None or not schema.masks:
+        raise StoreError(f"{str(dataset.folder)!r} has no masks to write; make it from a source that has them")
+    if known_split(dataset.split) != dataset.split:
+        problem = f"split {dataset.split!r} would be read as a class; expected {', '.join(SPLIT_WORDS)}"
+        raise StoreError(f"{problem}: make the dataset from a source with such splits")
+    places = [folder / kind / dataset.split for kind in (IMAGES, MASKS)]
+    if there := next((place for place in places if place.exists()), None):
+        raise StoreError(f"{str(there)!r} exists and is left alone; choose another folder")
+    names = [f"{row:06d}.png" for row in range(len(dataset))]
+    if len(dataset.classes) > 1:
+        classes = [_folder_name(name) for name in dataset.classes]
+        names = [f"{classes[label]}/{name}" for label, name in zip(dataset.labels.tolist(), names, strict=True)]
+    _write_pngs(dataset.images, places[0], names)
+    _write_pngs(lambda rows: _masks(dataset.annotations(rows))[:, None], places[1], names)
+    return folder
+
+
+def _folder_name(name: str) -> str:
+    """The name of a class as that of its folder."""
+    if not name or name.startswith(IGNORED) or not name.isprintable() or set(name) & set('/\\:*?"<>|'):
+        raise StoreError(f"class {name!r} cannot be the name of a folder; rename it in the source of the dataset")
+    return name
+
+
+def _masks(annotations: Annotations) -> Tensor:
+    assert annotations.masks is not None  # the schema has masks
+    return annotations.masks
+
+
 def _schema(dataset: "ImageDataset", target: Path) -> Schema:
     """What is annotated; raises StoreError if no objects are, or if the target exists."""
     schema = dataset.annotated
@@ -88,15 +133,21 @@ def _objects(annotations: Annotations) -> Objects:
 def _write_images(dataset: "ImageDataset", folder: Path) -> list[str]:
     """Write every image as a PNG file; returns their names."""
     names = [f"{row:06d}.png" for row in range(len(dataset))]
+    _write_pngs(dataset.images, folder, names)
+    return names
+
+
+def _write_pngs(read: Callable[[np.ndarray], Tensor], folder: Path, names: Sequence[str]) -> None:
+    """Write images (n, C, H, W) of some rows, which `read` gives, as PNG files with these names below a folder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for start in range(0, len(dataset), BATCH):
-            rows = np.arange(start, min(start + BATCH, len(dataset)))
-            for row, png in zip(rows.tolist(), encode_pngs(dataset.images(rows).numpy()), strict=True):
+        for place in {(folder / name).parent for name in names} | {folder}:
+            place.mkdir(parents=True, exist_ok=True)
+        for start in range(0, len(names), BATCH):
+            rows = np.arange(start, min(start + BATCH, len(names)))
+            for row, png in zip(rows.tolist(), encode_pngs(read(rows).numpy()), strict=True):
                 write_file(folder / names[row], png)
     except OSError as error:
         raise StoreError(f"cannot write {str(folder)!r}: {error.strerror}; choose another folder") from None
-    return names
 
 
 def _written(path: Path, text: str) -> Path:

@@ -36,6 +36,7 @@ PUBLIC = [
     "info",
     "list_models",
     "load",
+    "open_images",
     "open_model",
     "pipeline",
     "pull",

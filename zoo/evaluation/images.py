@@ -1,15 +1,15 @@
 """The images that a model is evaluated on: a split of a dataset folder, or of any source that `symdata make` reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from symdata.errors import ShapeError
+from symdata.errors import ShapeError, StoreError
 from symdata.groups import Elements
 from symdata.recipes.catalog import find_recipe
 from symdata.sources import open_source
-from symdata.sources.files import sha256
+from symdata.sources.files import omission_notes, sha256
 from symdata.store import ImageDataset, load
 from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
@@ -44,6 +44,13 @@ class ImageSet:
     """n elements that have moved the images already; None for upright images."""
     posed: bool = False
     """Whether the labels depend on the pose, so that a moved image needs another label."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Images of the source that were left out, by name, with the reason."""
+
+    @property
+    def notes(self) -> list[str]:
+        """A line on each image that was left out."""
+        return omission_notes({"skipped": self.skipped})
 
     def __post_init__(self) -> None:
         images, labels = checked(self.images, self.labels)
@@ -76,23 +83,38 @@ class ImageSet:
         return f"ImageSet({', '.join(facts)})"
 
 
-def open_images(ref: str | Path, split: str, preprocessing: Preprocessing, limit: int | None = None) -> ImageSet:
-    """Images of a dataset folder, or of a source at the size of the model.
+def open_images(
+    ref: str | Path, split: str, preprocessing: Preprocessing, limit: int | None = None, skip_bad: int = 0
+) -> ImageSet:
+    """Images of a dataset folder, or of a source at the size of the model, as `zoo.evaluate` takes them.
 
     Args:
         ref: a folder that `symdata make` wrote, or anything that `symdata.open_source` opens.
         split: name of the split.
         preprocessing: of the model; its size, so that images of mixed sizes can be read, and its channels.
         limit: at most so many images, the same random choice every time.
+        skip_bad: how many images of a source that cannot be used are left out, and listed in `skipped`, before there is
+            an error. Every image of the source is then decoded.
 
     Raises:
         SourceError, StoreError: if there are no such images.
         ShapeError: if their number of channels is not the model's.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.load("p4cnn_28.mnist-none")
+        >>> images = zoo.open_images("glyphs:digits", "test", model.preprocessing, limit=20, skip_bad=3)
+        >>> len(images), images.skipped
+        (20, {})
     """
     if (Path(ref) / MANIFEST).is_file():
+        if skip_bad:
+            raise StoreError(
+                f"{str(ref)!r} is a dataset folder, which has no bad images; leave skip_bad (--skip-bad) out"
+            )
         found = _of_dataset(load(ref, split), limit, sha256(Path(ref) / MANIFEST))
     else:
-        found = _of_source(str(ref), split, preprocessing, limit)
+        found = _of_source(str(ref), split, preprocessing, limit, skip_bad)
     channels = found.images.shape[1]
     if channels not in (1, preprocessing.channels):
         raise ShapeError(
@@ -118,13 +140,15 @@ def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> ImageS
     )
 
 
-def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None) -> ImageSet:
+def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None, skip_bad: int) -> ImageSet:
     # Glyphs are rendered, not resized: at their own size they are what a dataset of them holds.
     size = None if ref.startswith("glyphs") else preprocessing.size
-    source = open_source(ref, size=size, resize=preprocessing.resize)
+    source = open_source(ref, size=size, resize=preprocessing.resize, skip_bad=skip_bad)
     labels = source.labels(split)
     rows = spread(len(labels), limit).numpy()
-    return ImageSet(source.read(split, rows), labels[rows], source.classes, f"{source.name}, {split}", split)
+    skipped = getattr(source, "omitted", {}).get("skipped", {})
+    name = f"{source.name}, {split}"
+    return ImageSet(source.read(split, rows), labels[rows], source.classes, name, split, skipped=skipped)
 
 
 def check_classes(model: Sequence[str] | None, data: Sequence[str] | None) -> None:

@@ -61,7 +61,7 @@ def run_evaluation(
     names = data.classes or opened.classes or tuple(map(str, range(swept.upright.shape[1])))
     seen = TrainingSupport.from_config(opened.config) if opened.seen is None else TrainingSupport.of(opened.seen)
     probed = Views(data.images[spread(len(data), probe)], preprocessing).upright if probe else None
-    notes = [POSED] * data.posed + [GRAY] * (data.images.shape[1] < preprocessing.channels)
+    notes = [POSED] * data.posed + [GRAY] * (data.images.shape[1] < preprocessing.channels) + data.notes
     report = Report(
         name=opened.name,
         data=data.name,

@@ -1,7 +1,7 @@
 """Every registered measure of one model at once: what `symdata measure` prints, and what reports take numbers from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from symdata.display import Result, Table
 from symdata.errors import ShapeError
 from symdata.groups import Group
 from symdata.lazy import make_callable
+from symdata.sources.files import omission_notes
 from symdata.transforms.generators import MOTIONS
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import spread
@@ -44,15 +45,19 @@ class Summary(Result):
     images: int
     found: Mapping[str, Result]
     """By name of the measure."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Images of the source that were left out, by name, with the reason."""
 
     @property
     def note(self) -> str:
         """What the numbers do not say."""
-        return "; ".join(note for result in self.found.values() if (note := getattr(result, "note", "")))
+        notes = [note for result in self.found.values() if (note := getattr(result, "note", ""))]
+        return "; ".join([*notes, *omission_notes({"skipped": self.skipped})])
 
     def parts(self) -> Iterable[str | Table]:
         """A line on model and images, and the parts of every measure."""
-        yield f"{self.name} on {self.data}: {self.images:,} images at {self.size}x{self.size}, in float64"
+        head = f"{self.name} on {self.data}: {self.images:,} images at {self.size}x{self.size}, in float64"
+        yield "\n".join([head, *omission_notes({"skipped": self.skipped})])
         for result in self.found.values():
             yield from result.parts()
 

@@ -45,7 +45,7 @@ def evaluate(
         model: a reference as for `zoo.open_model`, what that returns, or a module with the attribute `preprocessing`
             (and `classes` and `config`, if known), as `zoo.load` returns it. It is left in the mode, and where, it was.
         data: a dataset folder, any source that `symdata.open_source` opens, an `ImageSet`, or a pair (images, labels):
-            uint8 (n, C, H, W) and class indices (n,).
+            uint8 (n, C, H, W) and class indices (n,). `zoo.open_images(..., skip_bad=3)` leaves out bad images.
         split: of `data`, if that is a reference.
         elements: finite group whose elements get an accuracy each.
         angles: of the curve: how many at equal distances from 0 on, or degrees; 0 for no curve.

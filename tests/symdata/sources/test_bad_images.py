@@ -68,7 +68,7 @@ def test_some_images_may_be_left_out(pets: Path, tmp_path: Path) -> None:
     assert tuple(manifest["source"]["skipped"]) == NAMES
     assert manifest["splits"]["train"]["num_examples"] == 17
     card = (tmp_path / "d" / "README.md").read_text()
-    assert "--skip-bad 3" in card and "3 of its images could not be read and were left out" in card
+    assert "--skip-bad 3" in card and "3 of its images could not be used and were left out" in card
     assert verify(tmp_path / "d").passed
 
 

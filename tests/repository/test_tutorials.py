@@ -1,0 +1,64 @@
+"""The cells of the tutorials run in order, as a reader's would, on real images and against the loopback Hub."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symdata import open_source, verify
+from symdata.display import Result
+from symdata.store.manifest import read_manifest
+from tests.conftest import ROOT
+from tests.support.hub_server import CLIENT_WARNING, LoopbackHub
+
+pytestmark = [pytest.mark.checkout, pytest.mark.filterwarnings(CLIENT_WARNING)]
+
+FOLDER = ROOT / "docs" / "tutorials"
+if not FOLDER.is_dir():
+    pytest.skip("the tutorials are in the checkout alone", allow_module_level=True)
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+MOST_CELLS, WIDEST = 12, 80
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    """The code cells of a notebook."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
+    return [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+
+
+def shown(code: str, names: dict[str, Any], where: str) -> Any:
+    """Run a cell; the value of its last line, if that is an expression, as a notebook shows it."""
+    tree = ast.parse(code, where)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, where, "exec"), names)
+    return None if last is None else eval(compile(ast.Expression(last.value), where, "eval"), names)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_short_and_holds_no_output(path: Path) -> None:
+    found = cells(path)
+    assert 1 <= len(found) <= MOST_CELLS
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in found)
+    assert max(len(line.rstrip("\n")) for cell in found for line in cell["source"]) <= WIDEST
+    assert path.name in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYMDATA_TEST_DATA", str(data))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    values = []
+    with LoopbackHub() as hub:
+        hub.use_here(monkeypatch)
+        for number, cell in enumerate(cells(FOLDER / "your-images.ipynb"), 1):
+            values.append(shown("".join(cell["source"]), names, f"your-images.ipynb cell {number}"))
+    pictures = [value for value in values if hasattr(value, "_repr_png_")]
+    assert len(pictures) == 3 and all(value._repr_png_().startswith(b"\x89PNG") for value in pictures)
+    tables = [value._repr_html_() for value in values if isinstance(value, Result)]
+    assert len(tables) == 3 and "test: 100 source images in" in tables[1] and "FAILED" not in tables[2]
+    source = open_source("cells", size=32)
+    assert sum(source.splits.values()) == 500 and source.shape == (3, 32, 32)
+    assert read_manifest("pulled")["columns"]["kept"] == {"patient": "patient"} and verify("pulled").passed

@@ -1,6 +1,7 @@
 """`zoo.compare`: several models over several seeds, on the same images."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def compare(
     every = [one for model in models for one in getattr(model, "folders", (model,))]
     evaluated = []
     for model in every:
-        opened = open_model(model) if isinstance(model, str | Path) else OpenedModel.of(model)
+        opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
         evaluated.append((evaluate(opened, data, probe=probe, **options), SeededRun.of(opened.config)))
     found = compare_seeds(evaluated)
     if found is None:

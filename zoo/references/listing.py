@@ -18,6 +18,7 @@ from zoo.errors import ModelError
 from zoo.files import bundled, bundled_folder
 from zoo.models import registry
 from zoo.models.names import ModelName
+from zoo.models.own import is_own
 from zoo.models.spec import NetworkSpec
 from zoo.references.loading import info
 
@@ -154,10 +155,14 @@ def trained(pattern: str = "*", namespace: str | None = None) -> list[dict[str, 
 
 def _trained_row(name: str, config: Mapping[str, Any], weights: str) -> dict[str, Any]:
     architecture, exactness = innermost(config["architecture"]), config["exactness"]
-    family = ModelName.parse(architecture["name"]).family
+    if is_own(architecture):
+        word, description, paper = str(architecture.get("class_name")), "", ""
+    else:
+        family = ModelName.parse(architecture["name"]).family
+        word, description, paper = family.architecture, family.description, family.paper
     return {
-        "name": name, "group": config["group"], "architecture": family.architecture,
-        "description": family.description, "paper": family.paper,
+        "name": name, "group": config["group"], "architecture": word,
+        "description": description, "paper": paper,
         "size": config["input_size"][0], "phi": max(exactness["phi"]),
         "classes": len(config["classes"]), "channels": len(config["preprocessing"]["mean"]),
         "width": architecture.get("width"), "parameters": config["weights"]["parameters"],

@@ -57,9 +57,12 @@ def make_callable(name: str, function: Callable[..., Any]) -> None:
         8
     """
 
+    import inspect
+
     class CallableModule(ModuleType):
         """A module that may be called as a function."""
 
         __call__ = staticmethod(function)
 
     sys.modules[name].__class__ = CallableModule
+    vars(sys.modules[name])["__signature__"] = inspect.signature(function)

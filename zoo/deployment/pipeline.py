@@ -1,5 +1,6 @@
 """A model with its preprocessing inside, as one module."""
 
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -51,5 +52,5 @@ def pipeline(model: OpenedModel | nn.Module | str | Path) -> Pipeline:
         >>> zoo.pipeline(zoo.load("p4cnn_28.mnist-none"))(torch.rand(1, 1, 28, 28)).shape
         torch.Size([1, 10])
     """
-    opened = open_model(model) if isinstance(model, str | Path) else OpenedModel.of(model)
+    opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
     return Pipeline(opened).eval()

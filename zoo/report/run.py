@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def report(
 def _opened(model: Compared) -> OpenedModel | SavedReport:
     if isinstance(model, SavedReport):
         return model
-    if isinstance(model, str | Path):
+    if isinstance(model, str | PathLike):
         text = str(model)
         saved = text.endswith(".json") and not text.endswith(".safetensors.index.json")
         return read_record(text) if saved else open_model(model)

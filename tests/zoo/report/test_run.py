@@ -1,5 +1,6 @@
 """`zoo.report` in one call: the numbers of the command, pages and tables, and what it refuses."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_the_package_is_called_and_still_a_package():
     code = "import zoo; zoo.report; zoo.report.page; from zoo.report import report, page; print(callable(zoo.report))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+    assert inspect.signature(zoo.report) == inspect.signature(report)
     assert callable(zoo.report) and zoo.report.collect is collect and zoo.report.report is report
 
 

@@ -145,6 +145,8 @@ def layerwise_equivariance_errors(
     **settings: Any,
 ) -> tuple[LayerwiseError, ...]:
     """The same along several motions: the backwards do not depend on the motion, so they run once for all."""
+    if not generators:
+        return ()
     if not isinstance(model, nn.Module):
         raise ModelError(f"a {type(model).__name__} has no layers, expected a torch module")
     if has_typed_layers(model):
@@ -155,15 +157,15 @@ def layerwise_equivariance_errors(
     motions = [Motion(model, inputs, generator, chosen, maps=True) for generator in generators]
     grid, directions = layer_grid(to_grid, model, inputs), None
     sums = [_Sums(motion, len(inputs)) for motion in motions]
-    for rows, x in motions[0].model_copy.batches() if motions else ():
+    for rows, x in motions[0].model_copy.batches():
         totals = [lie_derivative_of(motion, x) for motion in motions]
         if directions is None:
             directions = directions_of(totals[0].shape[1], probes, seed).to(totals[0])
         found = layer_terms(motions, grid, x, directions)
         for own, total, (nodes, terms) in zip(sums, totals, found, strict=True):
             own.add(rows, nodes, terms, total @ directions.T)
-    assert directions is not None or not motions
-    return tuple(own.error(directions, probes) for own in sums)  # type: ignore[arg-type]
+    assert directions is not None, "there is at least one image"
+    return tuple(own.error(directions, probes) for own in sums)
 
 
 class _Sums:

@@ -74,7 +74,7 @@ def command(
     from zoo.measure.feature_error import checked_audit
     from zoo.references.opening import foreign, open_model
 
-    opened = open_model(model)
+    opened = open_model(model, pretrained=measure)
     size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
     if size is None and sizes is not None and check:
         raise click.UsageError("--check needs one size and --sizes gives many; add --size 32, or leave --check out.")

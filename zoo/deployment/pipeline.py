@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.inference.opened_model import OpenedModel
+from zoo.preprocessing import as_images
 from zoo.references.opening import open_model
 
 
@@ -34,6 +35,8 @@ class Pipeline(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         known = self.preprocessing
+        if known.after_fit is not known:  # floats too go through the image processor of the model
+            images = as_images(images)
         unit = known.unit(images) if images.dtype == torch.uint8 else images
         logits: Tensor = self.network(known.normalise(unit))
         return logits

@@ -39,6 +39,7 @@ def open_model(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     classes: tuple[str, ...] | None = None,
+    pretrained: bool = True,
 ) -> OpenedModel:
     """Open a model of any kind, in eval mode on the CPU.
 
@@ -52,6 +53,8 @@ def open_model(
         mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
             known about it.
         classes: names of the logits.
+        pretrained: False gives models of transformers and timm random weights, and downloads none; `,pretrained=no`
+            after their reference does the same. Others have the weights that they are named for.
 
     Raises:
         ModelError: if there is no such model, or the parts do not fit each other.
@@ -64,7 +67,7 @@ def open_model(
         False
     """
     ref, weights = _network_and_weights(ref, weights, arch)
-    opened = _open(ref)
+    opened = _open(ref, pretrained)
     if weights is not None:
         load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
         opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
@@ -97,11 +100,11 @@ def _network_and_weights(
     return arch, weights
 
 
-def _open(ref: str | Path) -> OpenedModel:
+def _open(ref: str | Path, pretrained: bool) -> OpenedModel:
     text = str(ref)
     if is_adapted(text):
         with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
-            return adapt(text)
+            return adapt(text, pretrained)
     if match := _CALLABLE.fullmatch(text):
         return OpenedModel(_called(match["module"], match["name"], text).eval(), name=text)
     if text not in bundled() and not Path(text).exists():

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from zoo.measure.feature_error import feature_error as feature_error
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.references.cost import Cost as Cost
+    from zoo.references.cost import cost as cost
     from zoo.references.creating import create as create
     from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models

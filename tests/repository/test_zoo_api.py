@@ -9,6 +9,7 @@ import zoo
 
 PUBLIC = [
     "Audit",
+    "Cost",
     "DivergedError",
     "FeatureError",
     "HubModel",
@@ -24,6 +25,7 @@ PUBLIC = [
     "act_on_features",
     "angle_curve",
     "audit",
+    "cost",
     "create",
     "evaluate",
     "exact_sizes",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from symdata.groups import Group
-from tests.support.steerable import require_escnn
+from tests.support.steerable import pooling_classifier
 from zoo.evaluation.structure import structure
 from zoo.measure import invariance_error, local_equivariance_error
 from zoo.measure.double_precision import DoublePrecision
@@ -55,33 +55,8 @@ def test_other_types_and_copies_in_float64_are_left_alone():
 
 @pytest.mark.parametrize("kind", ["GroupPooling", "NormPool", "NormMaxPool", "GatedNonLinearity1"])
 def test_a_classifier_of_escnn_that_pools(kind):
-    require_escnn()
-    from escnn import gspaces
-    from escnn import nn as enn
-
-    torch.manual_seed(0)
-    space = gspaces.rot2dOnR2(8)
-    given = enn.FieldType(space, [space.trivial_repr])
-    fields = 2 * [space.regular_repr]
-    if kind in ("NormPool", "NormMaxPool", "GatedNonLinearity1"):
-        fields = 2 * [space.trivial_repr] + 2 * [space.irrep(1)]
-        fields = fields if kind == "GatedNonLinearity1" else fields[2:]
-    inner = enn.FieldType(space, fields)
-    last = getattr(enn, kind)(inner, *([3] if kind == "NormMaxPool" else []))
-    body = enn.SequentialModule(
-        enn.R2Conv(given, inner, 5, padding=2), last, enn.R2Conv(last.out_type, inner, 5, padding=2)
-    )
-
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.in_type, self.body, self.head = given, body, nn.Linear(body.out_type.size, 3)
-
-        def forward(self, x):
-            return self.head(self.body(given(x)).tensor.mean((-2, -1)))
-
     images = torch.rand(2, 1, 9, 9, generator=torch.Generator().manual_seed(0))
-    net = Net().eval()
+    net = pooling_classifier(kind)
     found = invariance_error(net, images, Group(4))
     again = invariance_error(net, images, Group(4), dtype=torch.float32)
     for exact, rounded in zip(found.errors, again.errors, strict=True):

@@ -75,9 +75,10 @@ def command(
     from zoo.exactness.mends import shown
     from zoo.exactness.model_groups import tied_group
     from zoo.measure.feature_error import checked_audit
+    from zoo.references.cost import cost_if_known
     from zoo.references.opening import foreign, open_model
 
-    opened = open_model(model, arch=arch)
+    opened = open_model(model, arch=arch, pretrained=measure)
     size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
     if size is None and sizes is not None and check:
         raise click.UsageError("--check needs one size and --sizes gives many; add --size 32, or leave --check out.")
@@ -87,11 +88,13 @@ def command(
         inspect = checked_audit if measure else audit
         report = None if size is None else inspect(opened.model, size, group, channels, name=model)
         exact = None if sizes is None else exact_sizes(opened.model, sizes, group, channels)
+    price = None if size is None else cost_if_known(opened, size, channels)
     if as_json:
         found = {"tied": tied_group(opened.model) is not None} if report is None else report.to_dict()
+        found |= {} if price is None else {"cost": price.to_dict()}
         print_json({"name": opened.name, **found, **({} if exact is None else {"exact_sizes": list(exact)})})
     else:
-        parts = [] if report is None else [str(report)]
+        parts = [str(part) for part in (report, price) if part is not None]
         if sizes is not None and exact is not None:
             count, listed = f"{len(exact)} of {len(sizes)}", ", ".join(map(str, exact)) or "none"
             parts.append(f"Exact sizes from {sizes[0]} to {sizes[-1]}, {count}: {listed}")

@@ -69,7 +69,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
     if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
-    inputs, generators = opened.require_preprocessing()(trial.images), given["generators"]
+    inputs, generators = trial.preprocessing(opened)(trial.images), given["generators"]
     split = generators if given["layers"] else ()
     total = passes(generators, split) * len(inputs)
     with foreign(f"{opened.name!r} cannot be measured", LOGITS), progress_bar(total, opened.name) as bar:

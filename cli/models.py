@@ -10,10 +10,17 @@ from cli.options.basic import json_option, print_json
 @click.option("--group", help="Only networks on this group, such as c4.")
 @click.option("--exact/--approximate", "exact", default=None, help="Only those that are, or are not.")
 @click.option("--pretrained", is_flag=True, help="Only those that come with weights.")
+@click.option("--cost", "costs", is_flag=True, help="Multiply-adds and activations too; some seconds for all.")
 @click.option("--hub", "namespace", metavar="USER", help="Those that USER has published on the Hub.")
 @json_option
 def command(
-    pattern: str, group: str | None, exact: bool | None, pretrained: bool, namespace: str | None, as_json: bool
+    pattern: str,
+    group: str | None,
+    exact: bool | None,
+    pretrained: bool,
+    costs: bool,
+    namespace: str | None,
+    as_json: bool,
 ) -> None:
     """List the networks by name, and which come trained.
 
@@ -26,12 +33,15 @@ def command(
       symdata models
       symdata models 'p4m*' --exact --json
       symdata models --pretrained
+      symdata models 'p4*_28' --cost
       symdata models --hub user
     """
     from zoo.errors import ModelError
     from zoo.references.listing import list_rows
 
-    found = list_rows(pattern, group=group, exact=exact, pretrained=pretrained, namespace=namespace)
+    if costs and namespace is not None:
+        raise click.UsageError("--cost counts networks that are here; leave it out with --hub, or audit one of them.")
+    found = list_rows(pattern, group=group, exact=exact, pretrained=pretrained, namespace=namespace, costs=costs)
     if as_json:
         print_json(found.rows)
     elif found.rows:

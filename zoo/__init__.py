@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
     from zoo.references.comparing import compare as compare
+    from zoo.references.cost import Cost as Cost
+    from zoo.references.cost import cost as cost
     from zoo.references.creating import create as create
     from zoo.references.evaluating import evaluate as evaluate
     from zoo.references.listing import list_models as list_models

@@ -57,6 +57,16 @@ class Preprocessing:
         """Input channels of the model: 1 or 3."""
         return len(self.mean)
 
+    @property
+    def fit(self) -> Fit:
+        """How images of any size are brought to `size`."""
+        return Fit(self.size, self.resize)
+
+    @property
+    def after_fit(self) -> "Preprocessing":
+        """What is left to do to images that `fit` has brought to `size`."""
+        return self
+
     def __call__(self, images: Any) -> Tensor:
         """Images of any kind that `as_images` takes to normalised float32 (B, channels, size, size); one channel is
         repeated where three are wanted."""
@@ -73,7 +83,7 @@ class Preprocessing:
         if images.shape[1] not in (1, self.channels):
             got = f"images have {images.shape[1]} channels and the model takes {self.channels}"
             raise ShapeError(f"{got}; convert them, or train a model on such images")
-        sized = images if images.shape[-2:] == (self.size, self.size) else Fit(self.size, self.resize)(images)
+        sized = images if images.shape[-2:] == (self.size, self.size) else self.fit(images)
         return sized.expand(-1, self.channels, -1, -1)
 
     def unit(self, images: Tensor) -> Tensor:

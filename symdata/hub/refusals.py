@@ -6,6 +6,8 @@ the most specific comes first.
 
 import errno
 import logging
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +18,10 @@ from symdata.hub.address import Address
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 """Errors of the disk under the cache."""
 _XET = "fetch without Xet: HF_HUB_DISABLE_XET=1"
+_XET_ATTEMPTS = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "2"}
+"""Settings of hf_xet, unless the user has set them. With more it tries a store that is down for minutes; with these it
+gives up after 3 seconds (measured, HTTP 503)."""
+_XET_STATUS = re.compile(r"HTTP status (?:client|server) error \((\d{3})")
 _READING = {
     401: "log in again with `hf auth login`",
     403: "use a token that may read it: `hf auth login`",
@@ -38,6 +44,7 @@ def sending(repo_id: str, endpoint: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
+    _bound_xet()
     try:
         yield
     except HFValidationError as error:
@@ -76,6 +83,7 @@ def fetching(address: Address) -> Iterator[None]:
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     what, repo, noun = str(address), address.repo_id, address.kind or "repository"
+    _bound_xet()
     try:
         yield
     except errors.GatedRepoError:
@@ -94,7 +102,8 @@ def fetching(address: Address) -> Iterator[None]:
         if _status(error) == 404:
             raise NotOnHubError(message) from None
     except RuntimeError as error:  # of Xet, which serves large files
-        message = f"{what!r} cannot be fetched from its store ({first_line(error)}); {_XET}"
+        reason = f"HTTP {_status(error)}" if _status(error) else first_line(error)
+        message = f"{what!r} cannot be fetched from the content store of the Hub ({reason}); {_XET}"
     except (KeyError, TypeError, AttributeError) as error:  # an answer that lacks what every answer of the Hub has
         said = f"{type(error).__name__}: {first_line(error)}"
         message = f"{ENDPOINT} does not answer as the Hub does ({said}); set HF_ENDPOINT to a Hub, or unset it"
@@ -115,10 +124,18 @@ def quiet(module: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
+def _bound_xet() -> None:
+    for name, value in _XET_ATTEMPTS.items():
+        os.environ.setdefault(name, value)
+
+
 def _status(error: BaseException) -> int | None:
-    """The status with which the Hub answered; the client hides it in the cause of its own errors."""
+    """The status with which the Hub answered; the client hides it in the cause of its own errors, hf_xet in a text."""
     status = getattr(_response(error), "status_code", None)
-    return status if isinstance(status, int) else None
+    if isinstance(status, int):
+        return status
+    found = _XET_STATUS.search(str(error))
+    return int(found[1]) if found else None
 
 
 def _response(error: BaseException | None) -> Any:
@@ -130,7 +147,8 @@ def _response(error: BaseException | None) -> Any:
 def _is_xet(error: BaseException) -> bool:
     """Whether Xet failed: in its own store, or with the token for it."""
     asked = str(getattr(getattr(_response(error), "request", None), "url", ""))
-    return "/xet-" in asked or "xet" in type(error).__module__.lower() or "CAS" in str(error)
+    module, text = type(error).__module__.lower(), str(error)
+    return "/xet-" in asked or "xet" in module or "CAS" in text or "/xet-" in text
 
 
 def _refused(repo_id: str, error: Any) -> str:

@@ -85,7 +85,7 @@ def open_source(
     ref: Any,
     *,
     size: int | None = None,
-    resize: str = "bilinear",
+    resize: str | Fit = "bilinear",
     device: str = "cpu",
     check: bool = False,
     skip_bad: int = 0,
@@ -100,7 +100,8 @@ def open_source(
             `(images, labels)` as arrays or tensors, uint8 (n, H, W) or (n, H, W, 3), or `{"train": (images, labels)}`;
             a dataset of torch or `datasets`; any object with the members of `Source`.
         size: side in pixels that every image is resized to; None leaves them as they are.
-        resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros).
+        resize: "bilinear", "area" or "bicubic", which squash an image that is not square, or "pad" (with zeros); or a
+            `Fit`, which has a size of its own.
         device: where glyphs are rendered; all other sources use the CPU.
         check: decode every image at once, and name all that cannot be used, by themselves or because of their masks,
             boxes or keypoints; by default only headers are read, and the first bad annotation is named.
@@ -120,7 +121,7 @@ def open_source(
         ('cat', 'dog')
     """
     whole("skip_bad", skip_bad, 0, 10**9, SourceError)
-    fit = Fit(size, resize)
+    fit = resize if isinstance(resize, Fit) else Fit(size, resize)
     if not isinstance(ref, str | Path):
         from symdata.sources.memory import open_data
 

@@ -10,7 +10,7 @@ from tests.support import commands
 from tests.support.checkpoints import network, save
 from tests.support.commands import refused, run, said
 from tests.support.steerable import require_escnn
-from zoo import audit
+from zoo import audit, cost
 from zoo.models.registry import create
 
 here = commands.here
@@ -53,7 +53,7 @@ def test_measured_beside_predicted(size):
 
 def test_json_is_what_the_library_says():
     found = json.loads(said("audit", "p4resnet44_32", "--json"))
-    expected = audit(create("p4resnet44_32"), 32).to_dict()
+    expected = audit(create("p4resnet44_32"), 32).to_dict() | {"cost": cost("p4resnet44_32").to_dict()}
     assert found == json.loads(json.dumps({"name": "p4resnet44_32", "tied": True} | expected))
 
 

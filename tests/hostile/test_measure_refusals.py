@@ -17,6 +17,11 @@ def energy(x):
 
 class InFloat32(nn.Module):
     def forward(self, x):
+        return torch.from_numpy(x.detach().numpy().astype("float32")).flatten(1)
+
+
+class CastsToFloat32(nn.Module):
+    def forward(self, x):
         return x.float().flatten(1)
 
 
@@ -47,13 +52,13 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(model, inputs, optio
     assert "\n" not in str(raised.value)
 
 
-def test_float32_for_models_that_compute_in_it():
-    found = local_equivariance_error(InFloat32(), NOISE, dtype=torch.float32, method="jvp")
+def test_models_that_cast_to_float32_are_measured_in_float64():
     exact = local_equivariance_error(lambda x: x.flatten(1), NOISE, method="jvp")
-    assert found.value.value == pytest.approx(exact.value.value, rel=1e-4)
-    assert local_equivariance_error(InFloat32(), NOISE, dtype=torch.float32).value.value == pytest.approx(
-        exact.value.value, rel=1e-2
-    )
+    for method in ("jvp", "central"):
+        found = local_equivariance_error(CastsToFloat32(), NOISE, method=method)
+        assert found.value.value == pytest.approx(exact.value.value, rel=1e-12 if method == "jvp" else 1e-4)
+    rounded = local_equivariance_error(CastsToFloat32(), NOISE, dtype=torch.float32, method="jvp")
+    assert 1e-12 < abs(rounded.value.value / exact.value.value - 1) < 1e-4
 
 
 class NoForwardMode(torch.autograd.Function):

@@ -11,6 +11,7 @@ import zoo
 
 PUBLIC = [
     "Audit",
+    "Cost",
     "DivergedError",
     "FeatureError",
     "HubModel",
@@ -27,6 +28,7 @@ PUBLIC = [
     "angle_curve",
     "audit",
     "compare",
+    "cost",
     "create",
     "evaluate",
     "exact_sizes",

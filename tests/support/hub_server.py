@@ -10,11 +10,13 @@ Covered: accounts and tokens; creating, deleting, private and gated model and da
 batch, upload and verify, commits, parent_commit, tags, branches, refs, history, tree, paths-info; resolve with ETag,
 X-Repo-Commit, ranges, large files behind a redirect to another host name (localhost for 127.0.0.1) against a signature;
 listings with tags, card data, siblings, safetensors and evaluation results; pagination; the Hub's errors. Hashes are
-git's own.
+git's own. `hub.store.part = 1000` takes larger files in parts; `hub.store.xet = 503` announces files on a content store
+of Xet that answers everything with this status (to clients without HF_HUB_DISABLE_XET=1).
 
-Not covered: Xet, which is how the live Hub takes and serves large files by default (the environment given to clients
-says HF_HUB_DISABLE_XET=1), multipart uploads, https, pull requests and discussions, Spaces, buckets, renaming, copying
-between repositories, squashing, .gitignore, the dataset viewer, rate limits, and all but a part of the checks on cards.
+Not covered: a content store of Xet that works, which is how the live Hub takes and serves large files by default (the
+environment given to clients says HF_HUB_DISABLE_XET=1), https, pull requests and discussions, Spaces, buckets,
+renaming, copying between repositories, squashing, .gitignore, the dataset viewer, rate limits, and all but a part of
+the checks on cards.
 A test against this server is a test of the protocol as read and recorded, not a test against the live Hub.
 """
 

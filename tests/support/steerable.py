@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
+import torch
+from torch import nn
 
 from symdata.installation.lie_learn import stand_in
 
@@ -31,3 +33,31 @@ def require_escnn() -> ModuleType:
         for part in ("group", "gspaces", "nn"):
             importlib.import_module(f"escnn.{part}")
     return escnn
+
+
+def pooling_classifier(kind: str) -> nn.Module:
+    """A small classifier of escnn in eval mode, with one of its modules that put their results into float32 tensors."""
+    escnn = require_escnn()
+    enn = escnn.nn
+    torch.manual_seed(0)
+    space = escnn.gspaces.rot2dOnR2(8)
+    given = enn.FieldType(space, [space.trivial_repr])
+    fields = 2 * [space.regular_repr]
+    if kind in ("NormPool", "NormMaxPool", "GatedNonLinearity1"):
+        fields = 2 * [space.trivial_repr] + 2 * [space.irrep(1)]
+        fields = fields if kind == "GatedNonLinearity1" else fields[2:]
+    inner = enn.FieldType(space, fields)
+    last = getattr(enn, kind)(inner, *([3] if kind == "NormMaxPool" else []))
+    body = enn.SequentialModule(
+        enn.R2Conv(given, inner, 5, padding=2), last, enn.R2Conv(last.out_type, inner, 5, padding=2)
+    )
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.in_type, self.body, self.head = given, body, nn.Linear(body.out_type.size, 3)
+
+        def forward(self, x):
+            return self.head(self.body(given(x)).tensor.mean((-2, -1)))
+
+    return Net().eval()

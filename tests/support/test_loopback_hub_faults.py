@@ -252,3 +252,26 @@ def test_a_failure_of_the_server_itself_is_not_swallowed() -> None:
     assert get_session().post(f"{hub.url}/api/validate-yaml", content=b"not json").status_code == 500
     with pytest.raises(RuntimeError, match="The loopback Hub failed on a request"):
         hub.__exit__(None, None, None)
+
+
+def test_a_large_file_in_parts(hub: LoopbackHub) -> None:
+    hub.store.part = 40_000
+    hub.api().create_repo("user/big")
+    hub.api().upload_file(path_or_fileobj=WEIGHTS, path_in_repo="weights.bin", repo_id="user/big")
+    sent = [call.size for call in hub.requests if "/parts/" in call.path]
+    assert sent == [40_000, 40_000, len(WEIGHTS) - 80_000] and hub.read("user/big", "weights.bin") == WEIGHTS
+    assert [call for call in hub.requests if call.path.endswith("/complete") and call.status == 200]
+
+
+def test_a_part_that_fails_once_is_sent_again_and_one_that_is_spoiled_is_refused(hub: LoopbackHub) -> None:
+    hub.store.part = 40_000
+    hub.api().create_repo("user/big")
+    fault = hub.inject(path="/parts/2", status=503)
+    hub.api().upload_file(path_or_fileobj=WEIGHTS, path_in_repo="weights.bin", repo_id="user/big")
+    assert fault.hits == 1 and hub.read("user/big", "weights.bin") == WEIGHTS
+    hub.store.blobs.clear()
+    hub.repo("user/big").large.clear()
+    hub.inject(path="/complete", hook=lambda call: hub.store.parts.clear(), times=None)
+    with pytest.raises(Exception, match=r"Error while uploading 'other.bin'"):
+        hub.api().upload_file(path_or_fileobj=WEIGHTS[::-1], path_in_repo="other.bin", repo_id="user/big")
+    assert not hub.store.blobs

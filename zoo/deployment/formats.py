@@ -21,6 +21,8 @@ from zoo.deployment.pipeline import Pipeline, pipeline
 from zoo.errors import ModelError, describe_error
 from zoo.inference.opened_model import OpenedModel
 from zoo.models.averaged import InvarianceAverage
+from zoo.preprocessing import Preprocessing
+from zoo.references.processors import Processed
 
 TOLERANCE = 1e-5
 """Largest difference between the logits of the file and those of the model, as a fraction of the largest logit."""
@@ -83,7 +85,7 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
     whole = pipeline(model)
     if isinstance(whole.network, InvarianceAverage):
         whole.network = whole.network.fixed()
-    known = whole.preprocessing
+    known = whole.preprocessing = _alone(whole)
     shape = (known.channels, known.size, known.size)
     images = torch.randint(0, 256, (5, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     device = next((p.device for p in whole.parameters()), torch.device("cpu"))
@@ -104,6 +106,19 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
     write_files(out.resolve().parent, {out.name: data})
     given, made = (f"(batch, {', '.join(map(str, sides))})" for sides in (shape, wanted.shape[1:]))
     return Exported(out, kind, f"uint8 {given}", f"float32 {made}", whole.classes, apart)
+
+
+def _alone(whole: Pipeline) -> Preprocessing:
+    """Its preprocessing for images of its size, without the image processor of another library."""
+    known = whole.preprocessing
+    if not isinstance(known, Processed):
+        return known
+    if (alone := known.at_its_size) is None:
+        raise ModelError(
+            f"{whole.name!r} cannot be exported: its image processor changes images of {known.size}x{known.size} "
+            "pixels too, and no file can hold it; export zoo.OpenedModel(model, zoo.Preprocessing(size, mean, std))"
+        )
+    return alone
 
 
 _BATCH = torch.export.Dim("batch", min=1, max=MOST)

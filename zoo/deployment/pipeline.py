@@ -1,13 +1,13 @@
 """A model with its preprocessing inside, as one module."""
 
-from os import PathLike
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from zoo.inference.opened_model import OpenedModel
-from zoo.references.opening import open_model
+from zoo.preprocessing import as_images
+from zoo.references.opening import as_opened
 
 
 class Pipeline(nn.Module):
@@ -35,6 +35,8 @@ class Pipeline(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         known = self.preprocessing
+        if known.after_fit is not known:  # floats too go through the image processor of the model
+            images = as_images(images)
         unit = known.unit(images) if images.dtype == torch.uint8 else images
         logits: Tensor = self.network(known.normalise(unit))
         return logits
@@ -52,5 +54,5 @@ def pipeline(model: OpenedModel | nn.Module | str | Path) -> Pipeline:
         >>> zoo.pipeline(zoo.load("p4cnn_28.mnist-none"))(torch.rand(1, 1, 28, 28)).shape
         torch.Size([1, 10])
     """
-    opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
+    opened = as_opened(model)
     return Pipeline(opened).eval()

@@ -13,6 +13,7 @@ from symdata.sources.files import omission_notes, sha256
 from symdata.store import ImageDataset, load
 from symdata.store.manifest import MANIFEST
 from zoo.errors import ModelError
+from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import checked, spread
 from zoo.preprocessing import Preprocessing
 
@@ -44,6 +45,8 @@ class ImageSet:
     """n elements that have moved the images already; None for upright images."""
     posed: bool = False
     """Whether the labels depend on the pose, so that a moved image needs another label."""
+    fitted_by: Preprocessing | None = None
+    """What has brought the images to the size of a model, where its normalisation is all that is left to do."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Images of the source that were left out, by name, with the reason."""
 
@@ -68,6 +71,17 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def preprocessing(self, opened: OpenedModel) -> Preprocessing:
+        """How these images become the input of a model; `ModelError` if they were fitted to another one."""
+        known = opened.require_preprocessing()
+        if self.fitted_by is None:
+            return known
+        if self.fitted_by is not known:
+            raise ModelError(
+                f"the images of {self.name!r} were resized for another model than {opened.name!r}; open them again"
+            )
+        return known.after_fit
 
     def limited(self, limit: int | None) -> "ImageSet":
         """At most `limit` of the images: the same random choice every time."""
@@ -142,13 +156,15 @@ def _of_dataset(dataset: ImageDataset, limit: int | None, digest: str) -> ImageS
 
 def _of_source(ref: str, split: str, preprocessing: Preprocessing, limit: int | None, skip_bad: int) -> ImageSet:
     # Glyphs are rendered, not resized: at their own size they are what a dataset of them holds.
-    size = None if ref.startswith("glyphs") else preprocessing.size
-    source = open_source(ref, size=size, resize=preprocessing.resize, skip_bad=skip_bad)
+    fit = None if ref.startswith("glyphs") else preprocessing.fit
+    source = open_source(ref, skip_bad=skip_bad) if fit is None else open_source(ref, resize=fit, skip_bad=skip_bad)
     labels = source.labels(split)
     rows = spread(len(labels), limit).numpy()
     skipped = getattr(source, "omitted", {}).get("skipped", {})
     name = f"{source.name}, {split}"
-    return ImageSet(source.read(split, rows), labels[rows], source.classes, name, split, skipped=skipped)
+    fitted_by = None if fit is None or preprocessing.after_fit is preprocessing else preprocessing
+    images = source.read(split, rows)
+    return ImageSet(images, labels[rows], source.classes, name, split, fitted_by=fitted_by, skipped=skipped)
 
 
 def check_classes(model: Sequence[str] | None, data: Sequence[str] | None) -> None:

@@ -55,7 +55,7 @@ def run_evaluation(
     Returns:
         The report, and the predicted class of every image under every element of the group, (E, n).
     """
-    preprocessing, labels = opened.require_preprocessing(), data.labels
+    preprocessing, labels = data.preprocessing(opened), data.labels
     check_classes(opened.classes, data.classes)
     swept = _sweep(opened, data, group, options)
     names = data.classes or opened.classes or tuple(map(str, range(swept.upright.shape[1])))
@@ -117,7 +117,7 @@ class _Swept:
 
 def _sweep(opened: OpenedModel, data: ImageSet, group: Group, options: dict[str, Any]) -> _Swept:
     predicted, deviation, upright = [], [], []
-    for rows, logits in sweep(opened.model, data.images, opened.require_preprocessing(), group.elements, **options):
+    for rows, logits in sweep(opened.model, data.images, data.preprocessing(opened), group.elements, **options):
         if rows.start == 0:
             check_width(opened.model, logits.shape[-1], data.labels, data.classes or opened.classes)
         predicted.append(logits.argmax(-1))
@@ -135,7 +135,7 @@ def _curve(
     rows = spread(swept.right.shape[1], len(data))
     known = {e: int(swept.right[group.index(e), rows].sum()) for e in turned if e in group}
     if rest := [e for e in dict.fromkeys(turned) if e not in known]:
-        preprocessing = opened.require_preprocessing()
+        preprocessing = data.preprocessing(opened)
         right = predictions(opened.model, data.images, data.labels, preprocessing, rest, **options) == data.labels
         known |= dict(zip(rest, right.sum(1).tolist(), strict=True))
     return AngleCurve(tuple(e.angle for e in turned), tuple(known[e] for e in turned), len(rows))

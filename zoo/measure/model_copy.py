@@ -1,6 +1,7 @@
 """A copy of a model to measure, and the images for it, a batch at a time: the model itself is never changed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from symdata.errors import ShapeError, one_of
 from zoo.errors import ModelError
 from zoo.exactness.tracer import duplicate
 from zoo.inference.forward import compute, device_of, rehearse
+from zoo.measure.double_precision import DoublePrecision
 
 OUTPUTS = ("logits", "softmax")
 """The output to measure: that of the model, or the softmax of it."""
@@ -64,10 +66,30 @@ class ModelCopy:
         self.device = device_of(self.model)
         if self.device.type == "mps" and dtype == torch.float64:  # it has no such numbers
             self.device, self.model = torch.device("cpu"), self.model.cpu()
-        with torch.no_grad():
-            fitting, self.layout = rehearse(self.model, self.inputs[:1].to(self.device, dtype), compute)
+        self.lifted = False
+        """Whether it runs in float64 only where that replaces the float32 that it asks for."""
+        one = self.inputs[:1].to(self.device, dtype)
+        try:
+            fitting, self.layout = self._rehearsed(one)
+        except ModelError as error:
+            self.lifted = True
+            try:
+                fitting, self.layout = self._rehearsed(one)
+            except ModelError:
+                raise error from None
         unfolded = self.device.type == "cpu" and dtype == torch.float64
         self.batch = batch_size or max(1, fitting // (4 if derived else UNFOLDED if unfolded else 1))
+
+    @torch.no_grad()
+    def _rehearsed(self, one: Tensor) -> tuple[int, torch.memory_format]:
+        fitting, layout = rehearse(self.model, one, self._compute)
+        if self._compute(self.model, one).dtype != self.dtype and not self.lifted and self.dtype == torch.float64:
+            raise ModelError("its output is not in float64")
+        return fitting, layout
+
+    def _compute(self, model: nn.Module, images: Tensor) -> Tensor:
+        with DoublePrecision() if self.lifted and self.dtype == torch.float64 else nullcontext():  # type: ignore[no-untyped-call]
+            return compute(model, images)
 
     def batches(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows and images, a batch at a time, on the device, in the precision and layout of the copy."""
@@ -81,7 +103,7 @@ class ModelCopy:
 
     def run(self, images: Tensor) -> Tensor:
         """The output of the copy, (B, ...) in the precision of the measurement."""
-        out = compute(self.model, self.laid_out(images))
+        out = self._compute(self.model, self.laid_out(images))
         if out.dtype != self.dtype:
             raise ModelError(
                 f"{type(self.model).__name__} gives {out.dtype} for {self.dtype} images, so it computes in that "

@@ -1,16 +1,14 @@
 """`zoo.compare`: several models over several seeds, on the same images."""
 
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ModelError
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.seeds import SeedComparison, SeededRun, compare_seeds
-from zoo.inference.opened_model import OpenedModel
 from zoo.references.evaluating import evaluate
-from zoo.references.opening import open_model
+from zoo.references.opening import as_opened
 
 
 def compare(
@@ -44,7 +42,7 @@ def compare(
     every = [one for model in models for one in getattr(model, "folders", (model,))]
     evaluated = []
     for model in every:
-        opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
+        opened = as_opened(model)
         evaluated.append((evaluate(opened, data, probe=probe, **options), SeededRun.of(opened.config)))
     found = compare_seeds(evaluated)
     if found is None:

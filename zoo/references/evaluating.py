@@ -1,7 +1,6 @@
 """`zoo.evaluate`: any model and any images, by reference or as they are, to one report."""
 
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from zoo.evaluation.run import PROBED, run_evaluation
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import Progress
 from zoo.inference.views import Angles, turns
-from zoo.references.opening import open_model
+from zoo.references.opening import as_opened
 
 
 def evaluate(
@@ -71,7 +70,7 @@ def evaluate(
         ...
         Feature maps agree with the prediction.
     """
-    opened = open_model(model) if isinstance(model, str | PathLike) else OpenedModel.of(model)
+    opened = as_opened(model)
     images = images_for(opened, data, split, limit)
     report, _ = run_evaluation(
         opened,

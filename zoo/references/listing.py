@@ -20,9 +20,12 @@ from zoo.models import registry
 from zoo.models.names import ModelName
 from zoo.models.own import is_own
 from zoo.models.spec import NetworkSpec
+from zoo.references.cost import cost, short_count
 from zoo.references.loading import info
 
 HEADER = ("model", "group", "parameters", "channels", "pixels", "at this size", "weights")
+COSTS = ("multiply-adds", "activations", "times the plain")
+"""Columns of a listing with costs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class ModelListing(Result):
         if not self.rows:
             yield self.advice
             return
-        yield Table(HEADER, [_cells(row) for row in self.rows])
+        header = HEADER + (COSTS if any("cost" in row for row in self.rows) else ())
+        yield Table(header, [_cells(row) for row in self.rows])
         named = {(row["architecture"], row["description"], row["paper"]): None for row in self.rows}
         yield Table(("architecture", "what it is", "paper"), [row for row in named if row[1]])
 
@@ -83,11 +87,12 @@ def list_models(
 
 
 def list_rows(
-    pattern: str = "*", *, pretrained: bool = False, namespace: str | None = None, **asked: Any
+    pattern: str = "*", *, pretrained: bool = False, namespace: str | None = None, costs: bool = False, **asked: Any
 ) -> ModelListing:
     """Trained models and, unless `pretrained`, networks that can be created, with their group, size and exactness.
 
-    Arguments as in `list_models`; with `namespace` there are only the models of that user.
+    Arguments as in `list_models`; with `namespace` there are only the models of that user. `costs` adds what
+    one image takes (`zoo.cost`), of networks that can be created or are bundled.
 
     Example:
         >>> print(list_rows("p4knight_3?"))
@@ -102,7 +107,7 @@ def list_rows(
     if not pretrained and namespace is None:
         found += untrained(pattern)
     if rows := tuple(row for row in found if _is_chosen(row, **asked)):
-        return ModelListing(rows)
+        return ModelListing(tuple({**row, "cost": cost(row["name"]).to_dict()} for row in rows) if costs else rows)
     if namespace is not None and pattern == "*" and not found:
         advice = f"{namespace!r} has published no model of symdata on the Hub that you may read; check the name"
     elif found:
@@ -173,7 +178,11 @@ def _trained_row(name: str, config: Mapping[str, Any], weights: str) -> dict[str
 def _cells(row: Mapping[str, Any]) -> list[str]:
     count = "" if row["parameters"] is None else f"{row['parameters']:,}"
     numbers = [count.rjust(10), str(row["channels"]), str(row["size"])]
-    return [row["name"], row["group"], *numbers, _exactness(row), row["weights"] or ""]
+    cells = [row["name"], row["group"], *numbers, _exactness(row), row["weights"] or ""]
+    if (paid := row.get("cost")) is not None:
+        price = "" if paid["price"] is None else f"{paid['price']:.1f}"
+        cells += [short_count(paid["multiply_adds"]), short_count(paid["activations"]), price]
+    return cells
 
 
 def _exactness(row: Mapping[str, Any]) -> str:

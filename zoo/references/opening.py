@@ -23,7 +23,7 @@ Numbers = float | tuple[float, ...]
 
 
 def open_model(
-    ref: str | Path | None,
+    ref: str | PathLike[str] | None,
     *,
     weights: str | Path | None = None,
     arch: str | None = None,
@@ -31,6 +31,7 @@ def open_model(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     classes: tuple[str, ...] | None = None,
+    pretrained: bool = True,
 ) -> OpenedModel:
     """Open a model of any kind, in eval mode on the CPU.
 
@@ -45,6 +46,8 @@ def open_model(
         mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
             known about it.
         classes: names of the logits.
+        pretrained: False gives models of transformers and timm random weights, and downloads none; `,pretrained=no`
+            after their reference does the same. Others have the weights that they are named for.
 
     Raises:
         ModelError: if there is no such model, or the parts do not fit each other.
@@ -58,7 +61,7 @@ def open_model(
     """
     ref = Path(ref) if isinstance(ref, PathLike) else ref
     ref, weights = _network_and_weights(ref, weights, arch)
-    opened = _open(ref, None if weights else arch)
+    opened = _open(ref, None if weights else arch, pretrained)
     if weights is not None:
         load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
         opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
@@ -69,6 +72,21 @@ def open_model(
 
 def _stem(weights: Path) -> str:
     return weights.name.removesuffix(INDEX) if is_index(weights) else weights.stem
+
+
+def as_opened(model: Any) -> OpenedModel:
+    """A model by its reference, as `open_model` or `zoo.train` returned it, or a module that knows its preprocessing.
+
+    Example:
+        >>> import zoo
+        >>> from zoo.references.opening import as_opened
+        >>> as_opened("p4cnn_28.mnist-none").name == as_opened(zoo.load("p4cnn_28.mnist-none")).name
+        True
+    """
+    if isinstance(model, str | Path):
+        return open_model(model)
+    # What a training made is a path too, and knows the code of a network of one's own.
+    return OpenedModel.of(model.model if isinstance(model, PathLike) else model)  # type: ignore[attr-defined]
 
 
 def _network_and_weights(
@@ -93,11 +111,11 @@ def _network_and_weights(
     return arch, weights
 
 
-def _open(ref: str | Path, arch: str | None) -> OpenedModel:
+def _open(ref: str | Path, arch: str | None, pretrained: bool) -> OpenedModel:
     text = str(ref)
     if is_adapted(text):
         with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
-            return adapt(text)
+            return adapt(text, pretrained)
     if is_code(text):
         return OpenedModel(called(text).eval(), name=text)
     if text not in bundled() and not Path(text).exists():

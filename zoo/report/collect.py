@@ -149,7 +149,7 @@ def collect(
         >>> entry.always_same.value  # of a black image, which looks the same under every element
         1.0
     """
-    model, preprocessing, group = opened.model, opened.require_preprocessing(), Group.parse(report.group)
+    model, preprocessing, group = opened.model, images.preprocessing(opened), Group.parse(report.group)
     some = images.limited(COMPARED)
     if predicted is None:
         predicted = predictions(model, some.images, some.labels, preprocessing, group.elements, progress=progress)

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from zoo.evaluation.images import ImageSet, check_classes
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.views import turns
 from zoo.references.evaluating import evaluate, images_for
-from zoo.references.opening import foreign, open_model
+from zoo.references.opening import as_opened, foreign
 from zoo.report.collect import MEASURED, STRIPS, ModelEntry, collect
 from zoo.report.collect import forwards as forwards_of_errors
 from zoo.report.page import check_alike
@@ -98,11 +97,11 @@ def report(
 def _opened(model: Compared) -> OpenedModel | SavedReport:
     if isinstance(model, SavedReport):
         return model
-    if isinstance(model, str | PathLike):
+    if isinstance(model, str | Path):
         text = str(model)
-        saved = text.endswith(".json") and not text.endswith(".safetensors.index.json")
-        return read_record(text) if saved else open_model(model)
-    return OpenedModel.of(model)
+        if text.endswith(".json") and not text.endswith(".safetensors.index.json"):
+            return read_record(text)
+    return as_opened(model)
 
 
 def entry(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from zoo.models.own import GIVEN, OwnArchitecture
 from zoo.models.registry import create, export, seeded
 from zoo.objectives import objective_of
 from zoo.preprocessing import Preprocessing
+from zoo.references.cost import Cost, cost_if_known
 from zoo.references.loading import read_trained
 from zoo.references.opening import python_file
 from zoo.references.transfer import transferred
@@ -74,14 +76,21 @@ class TrainingPlan(Result):
         """Images of all epochs together."""
         return self.config.epochs * len(self.data.train)
 
+    @cached_property
+    def cost(self) -> Cost | None:
+        """Of the forward of one image; None where its operations cannot be counted."""
+        return cost_if_known(export(self.model), self.preprocessing.size, self.preprocessing.channels)
+
     def parts(self) -> Iterable[str]:
-        """The network, the images, and whether it is exact, on two lines."""
+        """The network, the images, whether it is exact, and what it costs, on a line each."""
         train, held_out = self.data.train, self.data.validation
         c, h, w = train.dataset.shape
         of = f" of {train.source_images:,} source images" if train.source_images < len(train) else ""
         images = f"{len(train):,} images {h}x{w}x{c}{of}" + (f", {len(held_out):,} held out" if held_out else "")
         free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
         yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}"
+        if self.cost is not None:
+            yield str(self.cost)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data for JSON."""
@@ -94,6 +103,7 @@ class TrainingPlan(Result):
             "steps": self.steps,
             "preprocessing": self.preprocessing.to_dict(),
             "exactness": self.audit.verdict,
+            "cost": None if self.cost is None else self.cost.to_dict(),
             "config": self.config.to_dict(),
         }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -33,7 +34,28 @@ async def resolve(request: Request) -> Response:
         "X-Linked-Size": str(file.size),
         "Location": _signed(hub, "get", file.sha256),
     }
+    if hub.xet is not None:
+        headers |= {
+            "X-Xet-Hash": file.sha256,
+            "X-Xet-Refresh-Route": f"{hub.endpoint}/api/{repo.kind}/{repo.id}/xet-read-token/main",
+        }
     return Response(f"Found. Redirecting to {headers['Location']}", 302, headers, "text/plain; charset=utf-8")
+
+
+async def xet_token(request: Request) -> Response:
+    """Where the content store is and the token for it, as headers and, for hf_xet itself, as JSON."""
+    access.downloadable(request)
+    hub, expires = store(request), int(time.time()) + 3600
+    body = {"casUrl": f"{hub.endpoint}/cas", "exp": expires, "accessToken": "xet_loopback"}
+    names = ("X-Xet-Cas-Url", "X-Xet-Token-Expiration", "X-Xet-Access-Token")
+    response = views.reply(body)
+    response.headers.update(dict(zip(names, map(str, body.values()), strict=True)))
+    return response
+
+
+async def cas(request: Request) -> Response:
+    """The content store, which serves nothing: it answers with the status that the Hub was told."""
+    raise HubError(store(request).xet or 404, "The content store of the loopback Hub refuses")
 
 
 async def batch(request: Request) -> Response:
@@ -42,8 +64,9 @@ async def batch(request: Request) -> Response:
     body, hub = await request.json(), store(request)
     if body.get("operation") != "upload" or body.get("hash_algo", "sha256") != "sha256":
         raise HubError(400, "The loopback Hub supports the operation upload with the hash algorithm sha256")
-    objects = [_upload(hub, repo, row["oid"], row["size"]) for row in body["objects"]]
-    return views.reply({"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
+    parted = hub.part is not None and "multipart" in body.get("transfers", ())
+    objects = [_upload(hub, repo, row["oid"], row["size"], parted) for row in body["objects"]]
+    return views.reply({"transfer": "multipart" if parted else "basic", "objects": objects, "hash_algo": "sha256"})
 
 
 async def verify(request: Request) -> Response:
@@ -65,6 +88,27 @@ async def put(request: Request) -> Response:
     return Response(status_code=200, headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
 
 
+async def put_part(request: Request) -> Response:
+    """Take one part of a large file on the other host; the name of its bytes is its ETag."""
+    oid, data = _admitted(request, "put"), await request.body()
+    number = int(request.path_params["part"])
+    store(request).parts[oid, number] = data
+    return Response(status_code=200, headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
+
+
+async def complete(request: Request) -> Response:
+    """Put the parts of a large file together. Parts or bytes that are not those that were named are refused."""
+    oid, hub = _admitted(request, "put"), store(request)
+    body = await request.json()
+    parts = [hub.parts.get((oid, row["partNumber"]), b"") for row in body["parts"]]
+    named = [f'"{hashlib.md5(part).hexdigest()}"' for part in parts] == [row["etag"] for row in body["parts"]]
+    data = b"".join(parts)
+    if not named or body["oid"] != oid or hashlib.sha256(data).hexdigest() != oid:
+        raise HubError(400, "InvalidPart: the parts are not those that were sent")
+    hub.blobs[oid] = data
+    return views.reply({"success": True})
+
+
 async def get(request: Request) -> Response:
     """Serve one large file on the other host."""
     oid = _admitted(request, "get")
@@ -73,8 +117,8 @@ async def get(request: Request) -> Response:
     return _body(request, store(request).blobs[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
 
 
-def _signed(hub: Store, action: str, oid: str) -> str:
-    return f"{hub.cdn}/cdn/{oid}?action={action}&signature={hub.sign(action, oid)}"
+def _signed(hub: Store, action: str, oid: str, what: str = "") -> str:
+    return f"{hub.cdn}/cdn/{oid}{what}?action={action}&signature={hub.sign(action, oid)}"
 
 
 def _admitted(request: Request, action: str) -> str:
@@ -91,14 +135,19 @@ def _admitted(request: Request, action: str) -> str:
     return str(oid)
 
 
-def _upload(hub: Store, repo: Repo, oid: str, size: int) -> dict[str, Any]:
+def _upload(hub: Store, repo: Repo, oid: str, size: int, parted: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"oid": oid, "size": size, "authenticated": True}
     if not re.fullmatch("[0-9a-f]{64}", oid):
         return {"oid": oid, "size": size, "error": {"code": 422, "message": "Invalid oid"}}
     if oid in repo.large:
         return row
     check = f"{hub.endpoint}/{repo.web_path}.git/info/lfs/objects/verify"
-    return row | {"actions": {"upload": {"href": _signed(hub, "put", oid), "header": {}}, "verify": {"href": check}}}
+    upload: dict[str, Any] = {"href": _signed(hub, "put", oid), "header": {}}
+    if parted and hub.part is not None and size > hub.part:
+        numbers = range(1, -(-size // hub.part) + 1)
+        parts = {f"{k:05d}": _signed(hub, "put", oid, f"/parts/{k}") for k in numbers}
+        upload = {"href": _signed(hub, "put", oid, "/complete"), "header": {"chunk_size": str(hub.part), **parts}}
+    return row | {"actions": {"upload": upload, "verify": {"href": check}}}
 
 
 def _body(request: Request, data: bytes, headers: dict[str, str]) -> Response:
@@ -119,6 +168,7 @@ def _routes(kind: str, prefix: str) -> list[Route]:
     base = prefix + "/{owner}/{name}"
     table = [
         (base + "/resolve/{rev}/{path:path}", resolve, ["GET", "HEAD"]),
+        (f"/api/{kind}" + "/{owner}/{name}/xet-read-token/{rev}", xet_token, ["GET"]),
         (base + "/info/lfs/objects/batch", batch, ["POST"]),
         (base + "/info/lfs/objects/verify", verify, ["POST"]),
     ]
@@ -126,7 +176,10 @@ def _routes(kind: str, prefix: str) -> list[Route]:
 
 
 routes = [
+    Route("/cas/{path:path}", cas, methods=["GET", "HEAD", "POST"]),
     Route("/cdn/{oid}", put, methods=["PUT"]),
+    Route("/cdn/{oid}/parts/{part}", put_part, methods=["PUT"]),
+    Route("/cdn/{oid}/complete", complete, methods=["POST"]),
     Route("/cdn/{oid}", get, methods=["GET", "HEAD"]),
     *_routes("datasets", "/datasets"),
     *_routes("models", ""),

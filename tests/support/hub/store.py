@@ -127,6 +127,11 @@ class Store:
     endpoint: str = ""
     cdn: str = ""
     page_size: int = 1000
+    xet: int | None = None
+    """The status with which the content store of Xet refuses everything; None for a Hub without Xet."""
+    part: int | None = None
+    """Bytes of a part of a multipart upload, which larger files then are; None for single uploads alone."""
+    parts: dict[tuple[str, int], bytes] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     repos: dict[tuple[str, str], Repo] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)

@@ -15,7 +15,9 @@ from symdata.hub.refusals import sending
 )
 def test_a_store_that_refuses(error):
     with (
-        pytest.raises(HubError, match=r"'me/x' cannot be fetched from its store \(.*HF_HUB_DISABLE_XET=1"),
+        pytest.raises(
+            HubError, match=r"'me/x' cannot be fetched from the content store of the Hub \(.*HF_HUB_DISABLE_XET=1"
+        ),
         fetching(Address("me/x")),
     ):
         raise error

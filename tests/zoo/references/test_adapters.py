@@ -9,13 +9,15 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from symdata.installation.hints import install_line
 from tests.conftest import ROOT
 from tests.support import checkpoints
 from tests.support.commands import refused, run
-from zoo import ModelError, audit, open_model
+from zoo import ModelError, Preprocessing, audit, export_pipeline, open_model, pipeline
+from zoo.evaluation.images import open_images
 from zoo.references.adapters import adapt
 
 transformers = pytest.importorskip("transformers", reason="pip install 'symdata[transformers]'")
@@ -94,9 +96,70 @@ def test_what_is_refused(here):
     said = refused("evaluate", "timm:resnet18", "--data", "glyphs")
     assert f"'timm:resnet18' needs timm, which is not installed: {install_line('timm')}" in said
     fields = json.loads((here / "m/preprocessor_config.json").read_text())
-    (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"rescale_factor": 1.0}))
-    with pytest.raises(ModelError, match="its processor scales by 1, expected 1/255"):
+    (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"size": {"height": 32, "width": 40}}))
+    with pytest.raises(ModelError, match=r"hf:m: its processor makes images 32x40 \(ViT.*size=.*, expected squares"):
         open_model("hf:m")
+    (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"do_resize": False}))
+    with pytest.raises(ModelError, match=r"\(ViT.*do_resize=False\), expected one size; save one with do_resize=True"):
+        open_model("hf:m")
+    (here / "m/preprocessor_config.json").write_text(json.dumps(fields))
+    assert "processor makes 32x32 pixels and the size is 64" in refused(
+        "evaluate", "hf:m", "--size", "64", "--data", "glyphs:digits", "--limit", "2"
+    )
+    with pytest.raises(ModelError, match="pretrained is 'maybe', expected yes or no"):
+        open_model("hf:m,pretrained=maybe")
+
+
+def test_without_its_weights_a_model_is_random_and_always_the_same(here):
+    save(here / "m", "vit")
+    trained, one, other = (open_model(ref) for ref in ("hf:m", "hf:m,pretrained=no", "hf:m,pretrained=no"))
+    (here / "m/model.safetensors").unlink()
+    bare = open_model("hf:m", pretrained=False)
+    images = torch.rand(2, 3, 32, 32)
+    assert trained.trained and not one.trained and not bare.trained
+    assert one.model(images).equal(other.model(images)) and one.model(images).equal(bare.model(images))
+    assert not one.model(images).equal(trained.model(images))
+    assert all(bool((parameter != 0).all()) for parameter in bare.model.parameters() if parameter.numel() < 1000)
+    assert run("audit", "hf:m").exit_code == 0
+    assert "'hf:m' cannot be opened" in refused("evaluate", "hf:m", "--data", "glyphs")
+
+
+def test_images_of_several_sizes_come_to_the_processor_as_they_are(here):
+    """Not squashed to the size of the model first, as our own models have them."""
+    _, processor = save(here / "m", "resnet")  # a processor that crops
+    generator, pictures = np.random.default_rng(0), []
+    for k in range(10):
+        size = [(90, 70), (70, 120), (100, 100), (66, 80)][k % 4]
+        picture = Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8))
+        (here / f"data/test/{k}").mkdir(parents=True)
+        picture.save(here / f"data/test/{k}/picture.png")
+        pictures.append(picture)
+    opened = open_model("hf:m")
+    images = open_images("data", "test", opened.require_preprocessing())
+    theirs = processor(images=pictures, return_tensors="pt")["pixel_values"]
+    assert (images.preprocessing(opened)(images.images) - theirs).abs().max() < 1e-5
+    squashed = Preprocessing(65, opened.preprocessing.mean, opened.preprocessing.std)
+    plain = open_images("data", "test", squashed)
+    assert (squashed(plain.images) - theirs).abs().max() > 0.5  # negative control
+    with pytest.raises(ModelError, match="were resized for another model than 'hf:m'; open them again"):
+        images.preprocessing(open_model("hf:m"))
+    assert run("evaluate", "hf:m", "--data", "data", "--angles", "0").exit_code == 0
+
+
+def test_a_pipeline_uses_the_processor_and_a_file_needs_none(here):
+    _, processor = save(here / "m", "vit")
+    whole = pipeline("hf:m")
+    images = torch.randint(0, 256, (2, 3, 50, 50), generator=torch.Generator().manual_seed(0)).byte()
+    theirs = processor(images=list(images.permute(0, 2, 3, 1).numpy()), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        wanted = whole.network(theirs)
+        assert torch.allclose(whole(images), wanted, atol=1e-5) and torch.allclose(
+            whole(images / 255), wanted, atol=1e-5
+        )
+    assert export_pipeline("hf:m", "vit.pt2").error < 1e-5
+    save(here / "r", "resnet")
+    with pytest.raises(ModelError, match="its image processor changes images of 65x65 pixels too"):
+        export_pipeline("hf:r", "resnet.pt2")
 
 
 def test_a_folder_without_a_processor(here):
@@ -129,7 +192,7 @@ def test_a_pickle_is_not_opened(here):
     tensors = load_file(here / "m/model.safetensors")
     (here / "m/model.safetensors").unlink()
     torch.save(tensors, here / "m/pytorch_model.bin")
-    assert "'hf:m' cannot be opened" in refused("audit", "hf:m", "--size", "32")
+    assert "'hf:m' cannot be opened" in refused("audit", "hf:m", "--size", "32", "--measure")
     save_file(tensors, here / "m/model.safetensors", metadata={"format": "pt"})
     assert np.isfinite(float(open_model("hf:m").model(torch.zeros(1, 3, 32, 32)).sum().detach()))
 

@@ -48,7 +48,7 @@ def fixed_point(values: Tensor, terms: int) -> Tensor:
 
     A function of each value and of the largest magnitude of the image, hence the same whatever the order of pixels.
     """
-    room = 62 - terms.bit_length()
+    room = 62 - int(terms).bit_length()  # a tensor while torch.jit traces
     top = values.abs().flatten(1).amax(1).clamp_min(torch.finfo(values.dtype).tiny)
     scaled = values / top.view(-1, *[1] * (values.ndim - 1))
     return (scaled * 2.0 ** min(BITS, room)).round().to(torch.int64)

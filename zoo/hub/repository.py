@@ -82,7 +82,8 @@ def push(
         raise ModelError(
             f"{next(iter(parts))} is given for a folder, which has its own; give a module, or leave it out"
         )
-    config = read_checkpoint(model, arch).config
+    # What `zoo.train` returned knows the code of a network of one's own.
+    config = read_checkpoint(model, getattr(model, "arch", None) if arch is None else arch).config
     message = f"{config['name']} made by symdata {config['versions'].get('symdata', '?')}"
     files = _files(Path(model), config, address.repo_id, license, dataset)
     return upload(address, files, mark=GOLDEN, is_ours=PARTS.__contains__, message=message, **options)

@@ -24,13 +24,22 @@ here = commands.here
 def test_models():
     lines = said("models").splitlines()
     assert lines[0].split() == ["model", "group", "parameters", "channels", "pixels", "at", "this", "size", "weights"]
-    assert set(registry.list_models()) <= {line.split()[0] for line in lines[2:]}
+    assert set(registry.list_models()) <= {line.split()[0] for line in lines[2:] if line}
     (row,) = [line for line in lines if line.startswith("p4cnn_28 ")]
     assert row.split() == ["p4cnn_28", "c4", "24,990", "3", "28", "exact"]
     (row,) = [line for line in lines if line.startswith("p4cnn_27 ")]
     assert row.split()[-3:] == ["phi", "=", "1"]
     (row,) = [line for line in lines if line.startswith("z2cnn_28 ")]
     assert row.split()[-1] == "plain"
+
+
+def test_every_architecture_says_what_it_is_and_its_paper():
+    rows = list_rows().rows
+    assert all(row["description"] and "arXiv" in row["paper"] for row in rows)
+    lines = said("models", "p4*_33").splitlines()
+    (resnet,) = [line for line in lines if line.startswith("resnet44 ")]
+    assert "3 stages of 7 residual blocks" in resnet and resnet.endswith("arXiv 2308.11316")
+    assert not [line for line in lines if line.startswith("cwcnn ")]
 
 
 def test_models_as_json():
@@ -53,7 +62,8 @@ def test_bundled_models_are_listed(here, monkeypatch):
     assert (
         row["name"] == "p4cnn_20.squares-none" and row["weights"] == "bundled" and row["exact"] and row["classes"] == 4
     )
-    assert said("models", "p4cnn_20*").splitlines()[-1].split()[-2:] == ["exact", "bundled"]
+    (line,) = [line for line in said("models", "p4cnn_20*").splitlines() if line.startswith("p4cnn_20.")]
+    assert line.split()[-2:] == ["exact", "bundled"]
 
 
 def test_no_model_matches(here, monkeypatch):
@@ -111,7 +121,9 @@ def _of_21():
 
 def test_a_listing_is_read_as_text_html_and_plain_data():
     found = list_rows("p4cnn_2?")
-    assert str(found) == said("models", "p4cnn_2?").rstrip("\n") and len(str(found).splitlines()) == 2 + len(found.rows)
+    assert str(found) == said("models", "p4cnn_2?").rstrip("\n")
+    table, architectures = str(found).split("\n\n")
+    assert len(table.splitlines()) == 2 + len(found.rows) and len(architectures.splitlines()) == 3
     assert "<td>c4</td><td>    24,990</td>" in found._repr_html_()
     assert found.to_dict()["models"] == json.loads(said("models", "p4cnn_2?", "--json"))
     nothing = list_rows("xyzzy")

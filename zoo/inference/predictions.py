@@ -58,6 +58,17 @@ class Predictions(Result):
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [[(self.classes[k], p) for k, p in zip(*pair, strict=True)] for pair in pairs]
 
+    def scores(self, top_k: int = 5) -> list[list[dict[str, Any]]]:
+        """For each image its most probable classes, as `label` and `score`: the form of transformers' pipelines.
+
+        Example:
+            >>> import torch, zoo
+            >>> found = zoo.load("p4cnn_28.mnist-none").predict(torch.zeros(1, 28, 28, dtype=torch.uint8))
+            >>> [sorted(best) for best in found.scores(top_k=1)[0]]
+            [['label', 'score']]
+        """
+        return [[{"label": label, "score": score} for label, score in best] for best in self.top(top_k)]
+
     def parts(self) -> Iterable[Table]:
         rows = [
             (name, *[f"{label} {p:.1%}" for label, p in best])

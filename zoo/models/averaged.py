@@ -112,6 +112,11 @@ class InvarianceAverage(nn.Module):
         """Numbers that the classifier reads."""
         return cast(int, self.network.num_features)
 
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """The last layer of the network at every resolution."""
+        return [row | {"module": f"network.{row['module']}"} for row in self.network.feature_info]  # type: ignore[union-attr]
+
     def get_classifier(self) -> nn.Module:
         """The last layer of the network."""
         return cast(nn.Module, self.network.get_classifier())  # type: ignore[operator]

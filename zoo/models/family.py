@@ -25,6 +25,9 @@ STEERABLE_WORDS = ("c8", "c16", "d8", "so2", "o2")
 """Groups that move pixels off their lattice: their networks are made of steerable convolutions."""
 
 
+ABUSING = "Edixhoven, Lengyel & van Gemert 2023, arXiv 2308.11316"
+"""The paper of several families: "Using and Abusing Equivariance"."""
+
 Width = int | tuple[int, ...]
 """Fields of every layer, of the first stage (later ones double), or of every stage."""
 
@@ -58,6 +61,10 @@ class Family:
     """Sides of the images in pixels at which it is listed, an exact one first."""
     width: "Callable[[ModelName], Width]"
     """Its default width."""
+    description: str = ""
+    """What it is, in one line."""
+    paper: str = ""
+    """Where it comes from: authors, year, arXiv number."""
     num_classes: int = 10
     """Logits by default."""
     in_chans: int = 3

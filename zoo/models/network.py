@@ -1,7 +1,10 @@
 """The base of all networks: a trunk of feature maps, pooling over space and group, a classifier."""
 
+from copy import deepcopy
+from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from symdata.errors import ShapeError, whole
@@ -14,6 +17,10 @@ from zoo.models.spec import BOUNDS, KEYS, NetworkSpec
 
 if TYPE_CHECKING:
     from zoo.inference.predictions import Predictions
+
+
+FINEST = 32
+"""Pixels; a multiple of the stride of every network."""
 
 
 class Network(nn.Module):
@@ -110,6 +117,32 @@ class Network(nn.Module):
         else:
             pooled = self.pool(features.mean((-2, -1)))
         return pooled if pre_logits else self.head(pooled)
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """The last layer at every resolution, first the finest, as in timm: `num_chs`, `reduction` and `module`.
+
+        Its feature map is (B, num_chs, H', W'), with |G| channels for each field, and H' is about H / `reduction`.
+
+        Example:
+            >>> from zoo.models.registry import create
+            >>> [(row["module"], row["reduction"], row["num_chs"]) for row in create("p4resnet44_33").feature_info]
+            [('trunk.stage1', 1, 64), ('trunk.stage2', 2, 128), ('trunk.relu', 4, 256)]
+        """
+        trunk, size = deepcopy(getattr(self, self.TRUNK)).to("meta").eval(), lcm(self.divisor, FINEST)
+        size *= -(-self.minimum // size)
+        small, large = (torch.zeros(1, self.in_chans, side, side, device="meta") for side in (size, 2 * size))
+        found: dict[int, dict[str, Any]] = {}
+        for name, layer in trunk.named_children():
+            small, large = layer(small), layer(large)
+            # Borders that have no padding are the same in both.
+            reduction = round(size / (large.shape[-1] - small.shape[-1]))
+            found[reduction] = {
+                "num_chs": small.shape[1],
+                "reduction": reduction,
+                "module": f"{self.TRUNK}.{name}",
+            }
+        return list(found.values())
 
     def get_classifier(self) -> nn.Module:
         """The last layer, from (B, num_features) to (B, num_classes)."""

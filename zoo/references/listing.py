@@ -36,8 +36,13 @@ class ModelListing(Result):
     """Why there are none, if there are none."""
 
     def parts(self) -> Iterator[str | Table]:
+        if not self.rows:
+            yield self.advice
+            return
         header = HEADER + (COSTS if any("cost" in row for row in self.rows) else ())
-        yield Table(header, [_cells(row) for row in self.rows]) if self.rows else self.advice
+        yield Table(header, [_cells(row) for row in self.rows])
+        named = {(row["architecture"], row["description"], row["paper"]): None for row in self.rows}
+        yield Table(("architecture", "what it is", "paper"), [row for row in named if row[1]])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -94,6 +99,8 @@ def list_rows(
         -----------  -----  ----------  --------  ------  ------------  -------
         p4knight_33  c4             14  1         33      exact
         p4knight_32  c4             14  1         32      phi = 1
+        <BLANKLINE>
+        architecture  what it is ...
     """
     found = trained(pattern, namespace)
     if not pretrained and namespace is None:
@@ -131,6 +138,7 @@ def _untrained_row(spec: NetworkSpec) -> dict[str, Any]:
     name, parameters = spec.name, spec.parameters() if spec.in_plain_torch else None
     return {
         "name": str(name), "group": str(name.group), "architecture": name.architecture, "variant": name.variant,
+        "description": name.family.description, "paper": name.family.paper,
         "size": name.size, "classes": spec.num_classes, "channels": spec.in_chans, "width": spec.width,
         "parameters": parameters, "phi": spec.phi, "exact": None if spec.phi is None else spec.phi == 0,
         "weights": None,
@@ -151,8 +159,11 @@ def trained(pattern: str = "*", namespace: str | None = None) -> list[dict[str, 
 
 def _trained_row(name: str, config: Mapping[str, Any], weights: str) -> dict[str, Any]:
     architecture, exactness = innermost(config["architecture"]), config["exactness"]
+    family = ModelName.parse(architecture["name"]).family
     return {
-        "name": name, "group": config["group"], "size": config["input_size"][0], "phi": max(exactness["phi"]),
+        "name": name, "group": config["group"], "architecture": family.architecture,
+        "description": family.description, "paper": family.paper,
+        "size": config["input_size"][0], "phi": max(exactness["phi"]),
         "classes": len(config["classes"]), "channels": len(config["preprocessing"]["mean"]),
         "width": architecture.get("width"), "parameters": config["weights"]["parameters"],
         "exact": exactness["exact"], "weights": weights,

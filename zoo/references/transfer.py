@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ModelError
+from zoo.exactness.audits import audit
 from zoo.inference.opened_model import OpenedModel
 from zoo.models import registry
 from zoo.models.names import ModelName
@@ -18,6 +19,8 @@ logger = logging.getLogger("zoo")
 
 def transferred(source: OpenedModel, *, seed: int | None = None, **facts: Any) -> nn.Module:
     """A network like `source`, with some facts changed and all weights that fit; in eval mode.
+
+    New tensors, and what an audit says of another size, are logged.
 
     Args:
         source: a network that `zoo.create` can make.
@@ -40,7 +43,11 @@ def transferred(source: OpenedModel, *, seed: int | None = None, **facts: Any) -
         setattr(network, attribute, value)
     if fresh:
         logger.warning("%s: not trained, because they are new: %s", source.name, ", ".join(fresh))
-    return network.eval()
+    network.eval()
+    if source.preprocessing is not None and size != source.preprocessing.size:
+        verdict = audit(registry.export(network), size).verdict
+        logger.warning("%s, trained at %d pixels, %s", source.name, source.preprocessing.size, verdict)
+    return network
 
 
 def _preprocessing(known: Preprocessing, size: int, channels: int | None) -> Preprocessing:

@@ -52,6 +52,7 @@ def test_the_result_prints_and_converts_itself(digits, pixels):
     text = str(found)
     assert text.splitlines()[0].split() == ["image", "label", "second"] and "and 5 more images" in text
     assert found.to_dict()["images"][3]["label"] == found.labels[3]
+    assert [(row["label"], row["score"]) for row in found.scores(3)[0]] == found.top(3)[0]
     assert found.top(3)[0][0] == (found.labels[0], pytest.approx(float(found.probabilities[0].max())))
 
 

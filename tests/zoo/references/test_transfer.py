@@ -72,6 +72,14 @@ def test_another_size_takes_the_same_weights():
     assert larger.architecture["name"] == "p4cnn_30"
 
 
+def test_another_size_is_audited_and_said(caplog):
+    zoo.create("p4cnn_29", pretrained=DIGITS)
+    assert "trained at 28 pixels, approximate: at 29x29 trunk.pool2 (max pool 2x2, stride 2)" in caplog.text
+    caplog.clear()
+    zoo.create("p4cnn_30", pretrained=DIGITS)
+    assert "trained at 28 pixels, exact: at 30x30" in caplog.text
+
+
 def test_no_classifier_gives_the_features_that_it_reads():
     trained, bare = zoo.load(DIGITS), zoo.load(DIGITS, num_classes=0)
     x = images()

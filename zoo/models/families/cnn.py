@@ -11,7 +11,7 @@ from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
 from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
-from zoo.models.family import comparable, family
+from zoo.models.family import ABUSING, comparable, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
 
@@ -21,12 +21,22 @@ DROPPED = (1, 3, 4, 5)
 """The layers that are followed by dropout, counted from 1."""
 
 
-CHOICES = (COSET_POOL, DROPOUT, DOWNSAMPLE, RELAX)
+FACTS: dict[str, Any] = {"width": comparable(20), "choices": (COSET_POOL, DROPOUT, DOWNSAMPLE, RELAX)}
+CW: dict[str, Any] = {"in_chans": 1, "padding": 0, "description": "seven convolutions without padding, one max pool"}
+CW["paper"] = "Cohen & Welling 2016, arXiv 1602.07576"
 
 
-@family("cnn", sizes=(28, 27, 29), width=comparable(20), period=2, choices=CHOICES)
-@family("cnn2", sizes=(28, 27, 29), width=comparable(20), period=4, choices=CHOICES, pools=2)
-@family("cwcnn", sizes=(28, 29), width=comparable(20), period=2, choices=CHOICES, in_chans=1, padding=0)
+@family("cnn", sizes=(28, 27, 29), period=2, description="seven convolutions, one max pool", paper=ABUSING, **FACTS)
+@family(
+    "cnn2",
+    sizes=(28, 27, 29),
+    period=4,
+    pools=2,
+    description="seven convolutions, two max pools",
+    paper=ABUSING,
+    **FACTS,
+)
+@family("cwcnn", sizes=(28, 29), period=2, **CW, **FACTS)
 class CNN(Network):
     """Six 3x3 convolutions and a 4x4 one, each with norm and ReLU; mean over space, maximum over the group, classifier.
 

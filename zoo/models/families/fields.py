@@ -75,6 +75,7 @@ def _relax(spec: NetworkSpec, word: Any) -> str:
 
 
 FACTS: dict[str, Any] = {
+    "paper": "Weiler & Cesa 2019, arXiv 1911.08251",
     "choices": (COSET_POOL, DROPOUT, replace(RELAX, check=_relax)),
     "forms": ("steerable", "exported"),
 }
@@ -84,9 +85,25 @@ WRN16_WIDTHS = {"c8": 8, "c16": 4, "d8": 4, "so2": 9, "o2": 5}
 """About the 64 channels of WRN-16-4."""
 
 
-@family("cnn", CNN_WIDTHS, sizes=(28,), width=lambda name: CNN_WIDTHS[name.group_word], minimum=10, body=cnn, **FACTS)
 @family(
-    "wrn16", WRN16_WIDTHS, sizes=(29,), width=lambda name: WRN16_WIDTHS[name.group_word], stages=3, body=wrn16, **FACTS
+    "cnn",
+    CNN_WIDTHS,
+    sizes=(28,),
+    width=lambda name: CNN_WIDTHS[name.group_word],
+    description="seven steerable convolutions, one max pool",
+    minimum=10,
+    body=cnn,
+    **FACTS,
+)
+@family(
+    "wrn16",
+    WRN16_WIDTHS,
+    sizes=(29,),
+    width=lambda name: WRN16_WIDTHS[name.group_word],
+    description="3 stages of 2 residual blocks of steerable convolutions",
+    stages=3,
+    body=wrn16,
+    **FACTS,
 )
 class FieldNet(Network):
     """A network on fields of c8, c16, d8, so2 or o2: images (B, in_chans, H, W) to logits (B, num_classes).

@@ -13,7 +13,7 @@ from zoo.layers.regular import order
 from zoo.layers.relaxed import convolutions
 from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX, relaxation_word
-from zoo.models.family import family
+from zoo.models.family import ABUSING, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
 
@@ -29,7 +29,18 @@ def _relax(spec: NetworkSpec, value: Any) -> str:
 CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, replace(RELAX, check=_relax))
 
 
-@family("knight", sizes=(33, 32), width=lambda name: 1, num_classes=2, in_chans=1, period=2, first=1, choices=CHOICES)
+@family(
+    "knight",
+    sizes=(33, 32),
+    width=lambda name: 1,
+    description="one strided convolution of one field, for two classes",
+    paper=ABUSING,
+    num_classes=2,
+    in_chans=1,
+    period=2,
+    first=1,
+    choices=CHOICES,
+)
 class Knight(Network):
     """One lifting convolution, mean over space, maximum over the group, classifier: 14 parameters for p4 of one field.
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -23,6 +23,8 @@ STRIDES, KERNEL = (2, 2, 2, 1), 3
     ("z2",),
     sizes=(16,),
     width=lambda name: 8,
+    description="four blocks that are convolutions, maps of all pixels, or both",
+    paper="van der Ouderaa, Immer & van der Wilk 2023, arXiv 2310.06131",
     in_chans=1,
     stages=len(STRIDES),
     minimum=8,
@@ -69,10 +71,16 @@ class PathCNN(Network):
             num_classes=num_classes,
             minimum=1 if path == "conv" else size,
         )
+        self.convolutional = None if path == "conv" else (size, widths)
         count = len(self.layer_names)
         self.precisions = nn.Buffer(torch.ones(count))
         self.effective_dimensions = nn.Buffer(torch.zeros(count))
         self.examples = nn.Buffer(torch.zeros(1))
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """As of the network whose path is `conv`, which takes images of every size; its maps are as large."""
+        return super().feature_info if self.convolutional is None else PathCNN(*self.convolutional).feature_info
 
     @property
     def layers(self) -> dict[str, nn.Module]:

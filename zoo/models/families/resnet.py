@@ -18,7 +18,7 @@ from zoo.layers.relaxed import convolutions
 from zoo.layers.subsampling.downsampling import downsampling, mode_of, on_torus
 from zoo.layers.subsampling.polyphase import Phase2d, PhaseChoice2d
 from zoo.models.choices import COSET_POOL, DOWNSAMPLE, DROPOUT, RELAX
-from zoo.models.family import comparable, family
+from zoo.models.family import ABUSING, comparable, family
 from zoo.models.network import Network
 from zoo.models.spec import NetworkSpec
 
@@ -90,15 +90,17 @@ class ResidualBlock(nn.Module):
 
 
 CHOICES = (COSET_POOL, replace(DROPOUT, fixed=True), DOWNSAMPLE, RELAX)
-FACTS: dict[str, Any] = {"first": 1, "variants": tuple(HIDDEN), "choices": CHOICES}
+FACTS: dict[str, Any] = {"first": 1, "variants": tuple(HIDDEN), "choices": CHOICES, "paper": ABUSING}
 WIDTH44 = comparable(32, {("", 8): 12, ("gc", 4): 47, ("gc", 8): 35})
 WIDTH18 = comparable(64, {("gc", 4): 90, ("gc", 8): 64})
-PCAM: dict[str, Any] = {"width": comparable((8, 14, 28)), "num_classes": 2, "coset_first": False}
+RESNET44: dict[str, Any] = {"sizes": (33, 32), "width": WIDTH44, "stages": 3, "period": 4, "blocks": 7}
+RESNET18: dict[str, Any] = {"sizes": (225, 224), "width": WIDTH18, "stages": 4, "period": 8, "blocks": 2}
+PCAM: dict[str, Any] = RESNET44 | {"sizes": (97, 96), "width": comparable((8, 14, 28)), "num_classes": 2}
 
 
-@family("resnet44", sizes=(33, 32), width=WIDTH44, stages=3, period=4, blocks=7, **FACTS)
-@family("resnet18", sizes=(225, 224), width=WIDTH18, stages=4, period=8, blocks=2, **FACTS)
-@family("pcamresnet44", sizes=(97, 96), stages=3, period=4, blocks=7, **PCAM, **FACTS)
+@family("resnet44", description="3 stages of 7 residual blocks, for small images", **RESNET44, **FACTS)
+@family("resnet18", description="4 stages of 2 residual blocks, for large images", **RESNET18, **FACTS)
+@family("pcamresnet44", description="a narrow resnet44, for two classes", coset_first=False, **PCAM, **FACTS)
 class ResNet(Network):
     """A 3x3 stem, stages of blocks of which all but the first begin with stride 2, norm, ReLU, pooling, classifier.
 

@@ -94,7 +94,8 @@ class RandomSymmetry(Augmentation):
 
     Works alone and inside `kornia.augmentation.AugmentationSequential` on images, masks (nearest), boxes and keypoints;
     `inverse` undoes the last call, exactly on the lattice. Every sample is moved: there is no probability `p`, because
-    the identity is an element; `d4-partial@0.3` moves 30 % of the samples.
+    the identity is an element; `d4-partial@0.3` moves 30 % of the samples. `torch.compile` makes one graph of it
+    (`fullgraph=True`) from torch 2.13 on.
 
     Randomness: one 64-bit key per sample decides its element. By default the keys come from torch's global generator;
     with `generator=`, here or in a call, from that one. With `keys=` (for example

@@ -38,7 +38,8 @@ def test_what_it_says(here):
         "p4cnn_12.glyphs-none: 1,048 parameters, 96 images 12x12x1, 16 held out",
         "exact: at 12x12 its feature maps move with the image under c4",
     ]
-    assert [line.split()[0] for line in said[2:]] == ["model", "parameters", "validation", "audit", "next"]
+    assert said[2].startswith("p4cnn_12 costs 1,048 parameters, ") and "times those of z2cnn_12" in said[2]
+    assert [line.split()[0] for line in said[3:]] == ["model", "parameters", "validation", "audit", "next"]
     assert said[-1].endswith("symdata evaluate p4cnn_12.glyphs-none --data data")
     first, second = result.stderr.splitlines()
     assert first.startswith("epoch 1/2  loss ") and second.startswith("epoch 2/2  loss ") and "validation" in second

@@ -88,9 +88,8 @@ class TrainingPlan(Result):
         of = f" of {train.source_images:,} source images" if train.source_images < len(train) else ""
         images = f"{len(train):,} images {h}x{w}x{c}{of}" + (f", {len(held_out):,} held out" if held_out else "")
         free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
-        yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}"
-        if self.cost is not None:
-            yield str(self.cost)
+        price = "" if self.cost is None else f"\n{self.cost}"
+        yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}{price}"
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data for JSON."""

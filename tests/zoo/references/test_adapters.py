@@ -89,11 +89,13 @@ def test_where_a_resnet_of_transformers_is_exact(here):
     assert audit(model, 65, in_chans=3).phi == (0, 0)
 
 
-def test_what_is_refused(here):
+def test_what_is_refused(here, monkeypatch):
     save(here / "m", "vit")
     assert "names no model; write hf:user/model" in refused("evaluate", "hf:", "--data", "glyphs")
     assert "'nothing' is not the name of a repository" in refused("evaluate", "hf:nothing", "--data", "glyphs")
-    said = refused("evaluate", "timm:resnet18", "--data", "glyphs")
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.references.adapters.find_spec", lambda library: None)
+        said = refused("evaluate", "timm:resnet18", "--data", "glyphs")
     assert f"'timm:resnet18' needs timm, which is not installed: {install_line('timm')}" in said
     fields = json.loads((here / "m/preprocessor_config.json").read_text())
     (here / "m/preprocessor_config.json").write_text(json.dumps(fields | {"size": {"height": 32, "width": 40}}))

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from symdata import open_source, verify
+from symdata import load, open_source, verify
 from symdata.display import Result
 from symdata.store.manifest import read_manifest
 from tests.conftest import ROOT
 from tests.support.hub_server import CLIENT_WARNING, LoopbackHub
+from zoo.evaluation.seeds import SeedComparison
 
 pytestmark = [pytest.mark.checkout, pytest.mark.filterwarnings(CLIENT_WARNING)]
 
@@ -46,19 +48,44 @@ def test_a_notebook_is_short_and_holds_no_output(path: Path) -> None:
     assert path.name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def run(name: str, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the cells of a notebook show, run in `folder` against the loopback Hub."""
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("SYMDATA_TEST_DATA", str(data))
     names: dict[str, Any] = {"__name__": "__main__"}
-    values = []
     with LoopbackHub() as hub:
         hub.use_here(monkeypatch)
-        for number, cell in enumerate(cells(FOLDER / "your-images.ipynb"), 1):
-            values.append(shown("".join(cell["source"]), names, f"your-images.ipynb cell {number}"))
-    pictures = [value for value in values if hasattr(value, "_repr_png_")]
-    assert len(pictures) == 3 and all(value._repr_png_().startswith(b"\x89PNG") for value in pictures)
+        return [
+            shown("".join(cell["source"]), names, f"{name} cell {number}")
+            for number, cell in enumerate(cells(FOLDER / name), 1)
+        ]
+
+
+def pictures(values: list[Any]) -> int:
+    """How many of the values show themselves as PNG."""
+    found = [value._repr_png_() for value in values if hasattr(value, "_repr_png_")]
+    assert all(png.startswith(b"\x89PNG") for png in found)
+    return len(found)
+
+
+def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = run("your-images.ipynb", data, tmp_path, monkeypatch)
+    assert pictures(values) == 3
     tables = [value._repr_html_() for value in values if isinstance(value, Result)]
     assert len(tables) == 3 and "test: 100 source images in" in tables[1] and "FAILED" not in tables[2]
     source = open_source("cells", size=32)
     assert sum(source.splits.values()) == 500 and source.shape == (3, 32, 32)
     assert read_manifest("pulled")["columns"]["kept"] == {"patient": "patient"} and verify("pulled").passed
+
+
+@pytest.mark.slow
+def test_your_model(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install 'symdata[onnx]'")
+    values = run("your-model.ipynb", data, tmp_path, monkeypatch)
+    assert pictures(values) == 3
+    assert values[1] == (torch.Size([8, 10]), True)
+    (comparison,) = [value for value in values if isinstance(value, SeedComparison)]
+    assert [len(group.seeds) for group in comparison.groups] == [5, 5, 5] and len(comparison.pairs) == 6
+    exported = values[-2]
+    assert exported.error < 1e-5 and exported.file.stat().st_size > 10_000
+    assert len(values[-1]) == 2 and set(values[-1]) <= set(load("cells", "test").classes)

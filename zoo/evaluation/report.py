@@ -173,11 +173,13 @@ class Report(Result):
         sides = (None, None) if self.gap is None else (self.gap.seen, self.gap.unseen)
         # None where nothing was counted: an accuracy of 0 would be read as one.
         seen, unseen = (rate.to_dict() if rate is not None and rate.count else None for rate in sides)
+        later = plain_fields(self, "mismatch", "scores")  # older reports have neither, and stay as they are
         return {
             "format": FORMAT,
             "name": self.name,
             "data": {key: value for key, value in data.items() if value is not None},
-            **plain_fields(self, "mismatch", "count", "size", "fill", "classes", "upright", "scores", "by_class"),
+            **{key: value for key, value in later.items() if value is not None},
+            **plain_fields(self, "count", "size", "fill", "classes", "upright", "by_class"),
             **plain_fields(self, "group", "elements"),
             "mean": None if self.curve is None else self.curve.mean,
             "curve": plain(self.curve),

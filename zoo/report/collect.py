@@ -99,8 +99,14 @@ class ModelEntry(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures", "trained")
-        return {"evaluation": self.report.to_dict(), **plain_fields(self, *names), "films": plain(self.strips)}
+        names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures")
+        trained = {} if self.trained is None else {"trained": plain(self.trained)}  # older reports do not have it
+        return {
+            "evaluation": self.report.to_dict(),
+            **plain_fields(self, *names),
+            **trained,
+            "films": plain(self.strips),
+        }
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "ModelEntry":

@@ -89,7 +89,7 @@ class Preprocessing:
     def unit(self, images: Tensor) -> Tensor:
         """uint8 (B, C, H, W) to float32 (B, channels, size, size) in [0, 1]."""
         # Torch would take the strides of idx files with one channel for channels_last.
-        return self.fitted(images).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return self.fitted(images).to(torch.float32, memory_format=torch.contiguous_format) / 255
 
     def normalise(self, unit: Tensor) -> Tensor:
         """Values in [0, 1] to (value - mean) / std, channel by channel."""

@@ -122,6 +122,12 @@ BROKEN = {
     "means of rows": (lambda m, x: m.conv(x).mean(3, keepdim=True) + m.conv(x), 8, FLIPS),
     "softmax of rows": (lambda m, x: m.conv(x).softmax(-1), 8, FLIPS),
     "mixed channels of a space to depth": (lambda m, x: m.pointwise(F.pixel_unshuffle(m.conv(x), 2)), 8, NONE),
+    "mixed channels of one position": (lambda m, x: m.pointwise(F.pixel_unshuffle(m.conv(x), 2)[..., :1, :1]), 8, NONE),
+    "mixed channels of a corner's largest": (
+        lambda m, x: m.pointwise(F.max_pool2d(F.pixel_unshuffle(m.conv(x), 2)[..., :2, :2], 2)),
+        8,
+        NONE,
+    ),
     "pixel shuffle": (lambda m, x: F.pixel_shuffle(m.conv(x), 2), 8, NONE),
     "a roll": (lambda m, x: m.conv(x).roll(1, -1), 8, "r180m"),
     "a flip": (lambda m, x: m.conv(x).flip(-1), 8, FLIPS),

@@ -23,7 +23,7 @@ from zoo.exactness.arithmetic import D4
 from zoo.exactness.calls import Answer, Call
 from zoo.exactness.effects import last_two
 from zoo.exactness.rules.matching import matched
-from zoo.exactness.rules.products import ORIENTATIONS, separated
+from zoo.exactness.rules.products import ORIENTATIONS, WEIGHS, separated
 from zoo.exactness.sites import OUT_OF_STEP, Loss, SiteMap, arrangement, identity_part, product
 from zoo.layers.bank import BankedConv2d
 from zoo.layers.regular import act_on_features, move, order
@@ -208,8 +208,9 @@ def convolved(call: Call) -> Answer:
             continue
         columns[k] = _outputs(call, channels, k, h, transposed, groups)
         if columns[k] is None:
-            head = bool(channels) and not any(p.spatial for p in parts)
-            lost[k] = call.loss(ORIENTATIONS if head else FILTERS, broken=True, head=head)
+            placed = any(p.spatial for p in channels)  # channels that are positions, as a space to depth makes them
+            head = bool(channels) and not placed and not any(p.spatial for p in parts)
+            lost[k] = call.loss(ORIENTATIONS if head else WEIGHS if placed else FILTERS, broken=True, head=head)
     alive = [c for c in columns if c is not None]
     if any(not torch.equal(c, torch.arange(len(c))) for c in alive):
         ids = torch.arange(call.outs[0].shape[1])

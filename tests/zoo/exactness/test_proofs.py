@@ -67,6 +67,12 @@ RADIUS = torch.linspace(-1, 1, 8)[:, None] ** 2 + torch.linspace(-1, 1, 8)[None]
 ALL, NONE = "r90 r180 r270 m r90m r180m r270m", ""
 FLIPS = "r180 m r180m"
 
+
+def doubled(x):
+    """Every channel times 2, by a convolution."""
+    return F.conv2d(x, torch.full((x.shape[1], 1, 1, 1), 2.0).to(x), groups=x.shape[1])
+
+
 EXACT = {
     "patches and attention": (lambda m, x: m.attend(m.tokens(m.patch(x))).mean(1), 32),
     "a class token": (lambda m, x: m.attend(torch.cat([m.first, m.norm(m.tokens(m.patch(x)))], 1))[:, 0], 32),
@@ -123,6 +129,11 @@ BROKEN = {
     "softmax of rows": (lambda m, x: m.conv(x).softmax(-1), 8, FLIPS),
     "mixed channels of a space to depth": (lambda m, x: m.pointwise(F.pixel_unshuffle(m.conv(x), 2)), 8, NONE),
     "mixed channels of one position": (lambda m, x: m.pointwise(F.pixel_unshuffle(m.conv(x), 2)[..., :1, :1]), 8, NONE),
+    "mixed channels of one position, after each was doubled": (
+        lambda m, x: m.pointwise(doubled(F.pixel_unshuffle(m.conv(x), 2)[..., :1, :1])),
+        8,
+        NONE,
+    ),
     "mixed channels of a corner's largest": (
         lambda m, x: m.pointwise(F.max_pool2d(F.pixel_unshuffle(m.conv(x), 2)[..., :2, :2], 2)),
         8,

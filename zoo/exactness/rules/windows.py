@@ -202,19 +202,19 @@ def convolved(call: Call) -> Answer:
     if any(p.dims != (1,) for p in channels):
         return call.lose("mixes channels that are mixed with positions")
     columns: list[Tensor | None] = [None] * len(call.elements)
+    placed = any(p.spatial for p in channels)  # channels that are positions, as a space to depth makes them
     for k in range(len(call.elements)):
         h = found[k]
         if k in lost or state.losses[k] is not None or h is None:
             continue
         columns[k] = _outputs(call, channels, k, h, transposed, groups)
         if columns[k] is None:
-            placed = any(p.spatial for p in channels)  # channels that are positions, as a space to depth makes them
             head = bool(channels) and not placed and not any(p.spatial for p in parts)
             lost[k] = call.loss(ORIENTATIONS if head else WEIGHS if placed else FILTERS, broken=True, head=head)
     alive = [c for c in columns if c is not None]
     if any(not torch.equal(c, torch.arange(len(c))) for c in alive):
         ids = torch.arange(call.outs[0].shape[1])
-        parts.append(SiteMap((1,), ids, ids, tuple(columns), len(ids), False))
+        parts.append(SiteMap((1,), ids, ids, tuple(columns), len(ids), placed))
     return call.answer(parts, lost)
 
 

@@ -59,3 +59,26 @@ def _angle(element):
         flip, rotation = element.to("int")
         return float("inf") if flip else 2 * torch.pi * rotation / element.group.rotation_order
     return 2 * torch.pi * element.to("int") / element.group.order()
+
+
+SVD = """
+from symdata.installation.lie_learn import stand_in
+stand_in()
+import escnn
+from escnn.group import _numerical
+print(_numerical.randomized_svd is not None)
+from zoo.layers.steerable.basis import escnn
+escnn()
+print(_numerical.randomized_svd is None)
+"""
+
+
+def test_escnn_does_not_take_the_random_svd_of_an_installed_scikit_learn(tmp_path):
+    """That of 1.9 refuses the matrices of groups with mirrors; here a package of the same name stands for it."""
+    package = tmp_path / "sklearn" / "utils"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").write_text("")
+    (package / "extmath.py").write_text("def randomized_svd(*args, **kwargs):\n    raise TypeError('np.matrix')\n")
+    result = run(SVD, tmp_path)
+    assert result.stdout.split() == ["True", "True"], result.stderr

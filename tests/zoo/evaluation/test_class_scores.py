@@ -13,7 +13,7 @@ from zoo import ImageSet, ModelError, OpenedModel, Report, evaluate
 from zoo.evaluation.class_scores import MOST_CLASSES, ClassScores, auc, balanced_accuracy, confusion, macro_f1
 from zoo.preprocessing import Preprocessing
 
-metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn, of the extra `test`")
+metrics = pytest.importorskip("sklearn.metrics", reason="pip install scikit-learn")
 
 
 def drawn(seed, n, classes, labelled=None, levels=None):

@@ -38,6 +38,8 @@ def escnn() -> ModuleType:
             module = import_module("escnn")
             for part in ("gspaces", "nn"):
                 import_module(f"escnn.{part}")
+        # Where scikit-learn is installed escnn takes its random SVD, which refuses the matrices of groups with mirrors.
+        import_module("escnn.group._numerical").randomized_svd = None  # type: ignore[attr-defined]
     except ImportError as error:
         raise ModelError(f"networks on c8, c16, d8, so2 and o2 need escnn ({error}): {install_hint()}") from error
     return module

@@ -75,6 +75,7 @@ print(_numerical.randomized_svd is None)
 
 def test_escnn_does_not_take_the_random_svd_of_an_installed_scikit_learn(tmp_path):
     """That of 1.9 refuses the matrices of groups with mirrors; here a package of the same name stands for it."""
+    require_escnn()
     package = tmp_path / "sklearn" / "utils"
     package.mkdir(parents=True)
     for folder in (package.parent, package):

@@ -1,11 +1,12 @@
 """Networks of one's own for the tests, as a user writes them into mynet.py."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import reader
 
 NET = '''
 """Small networks."""
@@ -124,10 +125,5 @@ ready = Net()
 def own_networks(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """`place` as the current folder, with mynet.py in it, which no other test has imported nor will find."""
     monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(place))
-    (place / "mynet.py").write_text(NET, encoding="utf-8")
-    sys.modules.pop("mynet", None)
-    try:
+    with reader(place, monkeypatch, NET):
         yield place
-    finally:
-        sys.modules.pop("mynet", None)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OTHER = (
-    *("seed", "command", "data", "out", "device", "tracker", "checkpoint_every", "log_every"),
-    *("parameters", "steps", "images", "kept_epoch", "stopped", "seconds", "processes", "device_type"),
-    *("loss", "accuracy", "validation_loss", "validation_accuracy", "class_weight_values"),
-)
+    "seed", "command", "data", "out", "device", "tracker", "checkpoint_every", "log_every",
+    "parameters", "steps", "images", "kept_epoch", "stopped", "seconds", "processes", "device_type",
+    "loss", "accuracy", "validation_loss", "validation_accuracy", "class_weight_values",
+)  # fmt: skip
 """What config.json says of a training besides its recipe; the dataset is known by its hash."""
 MEASURED = ("mean", "std")
 """In the recipe only if they were given: otherwise they are those of the training images, which a seed chooses."""

@@ -85,7 +85,7 @@ def train(
     calls: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "progress": progress, "report": report}
     calls["callbacks"] = callbacks
     if seeds is not None:
-        return train_seeds(plan.config, seeds, arch=arch, **calls)
+        return train_seeds(plan, seeds, arch=arch, **calls)
     loop.train(plan, **calls)
     return TrainedModel.of(plan, arch)
 

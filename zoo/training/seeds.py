@@ -129,7 +129,7 @@ class TrainedSeeds(Result):
 
 
 def train_seeds(
-    config: TrainConfig,
+    what: TrainConfig | TrainingPlan,
     seeds: int | Sequence[int] = 5,
     *,
     resume: bool = False,
@@ -142,7 +142,7 @@ def train_seeds(
     """Train once for each of several seeds; every run is, bit for bit, what `train` makes of that seed alone.
 
     Args:
-        config: the run; seed k goes into the folder `<out>-s<k>`.
+        what: the run, or its plan by `prepare`; seed k goes into the folder `<out>-s<k>`.
         seeds: how many, from `config.seed` on, or which.
         resume: leave finished runs as they are, go on with one that was stopped, and begin the others.
         overwrite: replace models and runs in the folders.
@@ -164,8 +164,12 @@ def train_seeds(
         >>> trained.seeds, [str(folder) for folder in trained.folders], trained.mean.n
         ((3, 7), ['more-s3', 'more-s7'], 2)
     """
+    config = what.config if isinstance(what, TrainingPlan) else what
     every = list_seeds(config, seeds)
-    first = prepare(replace(config, seed=every[0]), arch)
+    if isinstance(what, TrainingPlan) and config.seed == every[0]:
+        first = what
+    else:
+        first = prepare(replace(config, seed=every[0]), arch)
     done = [_is_done(seed_plan(first, seed), resume, overwrite) for seed in every]  # before hours are spent
     runs = []
     with ExitStack() as stack:

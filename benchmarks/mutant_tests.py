@@ -8,7 +8,7 @@ _SYMDATA = {
     "elements groups": "test_groups test_elements",
     "grammar symmetry": "test_symmetry test_grammar test_symmetry_sample",
     "measures/angles measures/base measures/density measures/mixture measures/uniform": (
-        "test_measures measures/test_mixture measures/test_density test_symmetry test_symmetry_sample"
+        "test_measures measures/test_mixture test_symmetry test_symmetry_sample"
     ),
     "measures/registry": "measures/test_registry",
     "keys": "test_keys test_symmetry_sample",
@@ -51,6 +51,14 @@ _ZOO = {
     "layers/subsampling/pooling layers/subsampling/subsample": (
         "layers/test_subsample layers/test_downsampling layers/test_shifts"
     ),
+    "exactness/arithmetic exactness/by_size exactness/calls exactness/effects exactness/escapes exactness/grids "
+    "exactness/judge exactness/mends exactness/model_groups exactness/rectangles exactness/recorder "
+    "exactness/sampling_grid exactness/sites exactness/trace exactness/tracer exactness/rules/folding "
+    "exactness/rules/matching exactness/rules/movement exactness/rules/pointwise exactness/rules/products "
+    "exactness/rules/reductions exactness/rules/windows": (
+        "exactness/test_proofs exactness/test_tracer exactness/test_audits exactness/test_asymmetric_borders"
+    ),
+    "exactness/hooks": "exactness/test_hooks",
     "measure/assertions measure/element_errors measure/equivariance measure/estimates measure/invariance measure/orbit "
     "measure/model_copy": "measure/test_estimates measure/test_elements measure/test_results",
     "measure/seen_tensors": "exactness/test_hooks",

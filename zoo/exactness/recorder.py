@@ -9,7 +9,7 @@ Modules that choose pixels by their input have no rule. Ours declare what they d
 (`zoo.layers.subsampling.polyphase.ByPhase`): the lattice that they choose moves with the image.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +95,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def escape(self, name: str, note: str) -> None:
         """Nothing is known from here on, because a model has read values of its image."""
         self.escaped = self.escaped or self._loss(name, note)
+
+    def forget(self, tensors: Iterable[Tensor]) -> None:
+        """Nothing is known of these, which an earlier run has left behind."""
+        for tensor in tensors:
+            self.known.put(tensor, self.known.lost(self._loss("memory", "was left behind by an earlier image")))
 
     def last_loss(self) -> Callable[[str, bool], Loss]:
         """Makes the loss of an element at the output itself, from a note and whether it is broken."""

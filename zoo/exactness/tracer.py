@@ -17,6 +17,7 @@ from zoo.exactness.arithmetic import D4
 from zoo.exactness.calls import Call
 from zoo.exactness.escapes import Escapes
 from zoo.exactness.hooks import module_hooks
+from zoo.exactness.memory import Memory
 from zoo.exactness.recorder import Recorder
 from zoo.exactness.trace import RunTrace, heads, outcome, outputs_of
 
@@ -43,6 +44,7 @@ class Tracer:
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self._model = duplicate(model)
         self._answers: dict[Any, Any] = {}
+        self._left = list[Tensor]()  # what the model keeps of the last image
         if parameter is not None and parameter.device.type != "cpu":
             self._model = self._model.to("cpu")
 
@@ -80,9 +82,32 @@ class Tracer:
         ends: list[Any] | None = None,
         proves: bool = True,
     ) -> tuple[Recorder, list[Tensor], list[Any]]:
-        """The recorder of a run, its outputs, and which calls made them."""
+        """The recorder of a run, its outputs, and which calls made them.
+
+        A model that keeps something, such as positions for a size that it has not seen, runs a second time: what it
+        keeps of the first image is unknown then, and so is everything if it has changed again.
+        """
         image = torch.zeros(1, self.in_chans, *size, dtype=self.dtype)
+        before = Memory(self._model)
+        recorder, outputs = self._watched(image, elements, isotropic, calls, proves)
+        after = Memory(self._model)
+        if before.changed(after):
+            left = {path: tensor for path, tensor in after.tensors() if recorder.state(tensor) is not None}
+            self._left = list(left.values())
+            recorder, outputs = self._watched(image, elements, isotropic, calls, proves)
+            if again := [path for path in after.changed(Memory(self._model)) if path not in left]:
+                recorder.escape(again[0], "changes in every run, and may change what the next one answers")
+        return recorder, outputs, recorder.finish(outputs, ends)
+
+    def _watched(
+        self, image: Tensor, elements: Sequence[Element], isotropic: bool, calls: list[Call] | None, proves: bool
+    ) -> tuple[Recorder, list[Tensor]]:
         recorder = Recorder(image, elements, isotropic, calls, proves, self._answers)
+        recorder.forget(self._left)
+        return recorder, self._outputs(image, recorder)
+
+    def _outputs(self, image: Tensor, recorder: Recorder) -> list[Tensor]:
+        """Those of a run on the image, which the recorder watches."""
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             torch.backends.mha.set_fastpath_enabled(False)  # it is one operation for a whole block
@@ -92,16 +117,14 @@ class Tracer:
                 recorder,
                 module_hooks(self._model, recorder.leave, recorder.enter),
             ):
-                outputs = list(outputs_of(self._model(image)))
+                return list(outputs_of(self._model(image)))
         except ANYTHING as error:
-            shape = (1, self.in_chans, *size)
             raise ModelError(
-                f"{type(self._model).__name__} cannot run on an input {shape}: {describe_error(error)}; "
+                f"{type(self._model).__name__} cannot run on an input {tuple(image.shape)}: {describe_error(error)}; "
                 "give a size and a number of channels that it accepts, for example a larger --size"
             ) from error
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
-        return recorder, outputs, recorder.finish(outputs, ends)
 
 
 def _cannot_turn(recorder: Recorder, elements: Sequence[Element], error: ModelError) -> dict[Element, Any]:

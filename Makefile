@@ -35,8 +35,9 @@ demo: $(VENV)/.base
 	$(BIN)/symdata make --symmetry d4-partial --out $(DEMO) --overwrite
 	@echo 'The picture: $(abspath $(DEMO))/preview.png'
 
+# Where Python is told to write no bytecode, every process that a test starts would compile the whole project.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -4,7 +4,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before the first import of torch, datasets or huggingface_hub, which read these once.
 _LIVE = os.environ.get("SYMDATA_LIVE_HUB") == "1"
@@ -48,3 +50,22 @@ def data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sizes_found_once() -> Iterator[None]:
+    """The sizes in config.json, which depend on shapes alone, are found once per architecture and not at every save."""
+    from zoo.exactness import by_size, record
+
+    found: dict[str, dict[int, float]] = {}
+
+    def once(model: Any, size: int, **options: Any) -> dict[int, float]:
+        made = getattr(model, "architecture", None)
+        key = repr((made, size, sorted(options.items())))
+        if made is None or key not in found:
+            found[key] = by_size.phi_by_size(model, size, **options)
+        return dict(found[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "phi_by_size", once)
+        yield

@@ -48,16 +48,19 @@ def test_a_notebook_is_short_and_holds_no_output(path: Path) -> None:
     assert path.name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def run(name: str, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the cells of a notebook show, run in `folder` against the loopback Hub."""
+def run(
+    name: str, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str] = ("", "")
+) -> list[Any]:
+    """What the cells of a notebook show, run in `folder` against the loopback Hub, with some words changed."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SYMDATA_TEST_DATA", str(data))
     names: dict[str, Any] = {"__name__": "__main__"}
+    sources = ["".join(cell["source"]) for cell in cells(FOLDER / name)]
+    assert any(changed[0] in source for source in sources)
     with LoopbackHub() as hub:
         hub.use_here(monkeypatch)
         return [
-            shown("".join(cell["source"]), names, f"{name} cell {number}")
-            for number, cell in enumerate(cells(FOLDER / name), 1)
+            shown(source.replace(*changed), names, f"{name} cell {number}") for number, source in enumerate(sources, 1)
         ]
 
 
@@ -79,13 +82,15 @@ def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_your_model(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seeds", [2, pytest.param(5, marks=pytest.mark.exhaustive)])
+def test_your_model(seeds: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader trains with 5 seeds."""
     pytest.importorskip("onnxruntime", reason="pip install 'symdata[onnx]'")
-    values = run("your-model.ipynb", data, tmp_path, monkeypatch)
+    values = run("your-model.ipynb", data, tmp_path, monkeypatch, changed=("seeds=5", f"seeds={seeds}"))
     assert pictures(values) == 3
     assert values[1] == (torch.Size([8, 10]), True)
     (comparison,) = [value for value in values if isinstance(value, SeedComparison)]
-    assert [len(group.seeds) for group in comparison.groups] == [5, 5, 5] and len(comparison.pairs) == 6
+    assert [len(group.seeds) for group in comparison.groups] == [seeds] * 3 and len(comparison.pairs) == 6
     exported = values[-2]
     assert exported.error < 1e-5 and exported.file.stat().st_size > 10_000
     assert len(values[-1]) == 2 and set(values[-1]) <= set(load("cells", "test").classes)

@@ -80,7 +80,7 @@ def run_processes(program: str, folder: Path, world: int = 2, timeout: float = 1
     Fails with all outputs if a process fails or does not end in time.
     """
     logs = [folder / f"process-{rank}.log" for rank in range(world)]
-    code = PRELUDE + program + "\ndist.destroy_process_group()\n"
+    code = PRELUDE + program + "\nif dist.is_initialized():\n    dist.destroy_process_group()\n"
     started = [start(_program, code, rank, world, str(folder), log=logs[rank]) for rank in range(world)]
     try:
         for process in started:

@@ -154,11 +154,8 @@ def _count(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
 def _run(model: nn.Module, images: torch.Tensor) -> tuple[int, int]:
     operations = [getattr(torch.ops.aten, name) for name in _MAKES_ACTIVATIONS]
     made = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(operations, _numel))
-    with torch.no_grad():
-        with FlopCounterMode(display=False) as counted:
-            model.eval()(images)
-        with made:
-            model(images)
+    with torch.no_grad(), FlopCounterMode(display=False) as counted, made:
+        model.eval()(images)
     activations = made.get_flop_counts().get("Global", {})
     return counted.get_total_flops(), sum(count for key, count in activations.items() if key in operations)
 

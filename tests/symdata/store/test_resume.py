@@ -250,7 +250,11 @@ def _heed_interrupts() -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("how", "sign"),
-    [(signal.SIGKILL, "train-*.parquet"), (signal.SIGINT, "train-*.parquet"), (signal.SIGINT, "*.unfinished")],
+    [
+        (signal.SIGKILL, "train-*.parquet"),
+        (signal.SIGINT, "*.unfinished"),
+        pytest.param(signal.SIGINT, "train-*.parquet", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_command_with_workers_that_is_killed(how, sign, tmp_path, large):
     options = ["--symmetry", "c8", "--count", "9000", "--num-shards", "12", "--workers", "2"]

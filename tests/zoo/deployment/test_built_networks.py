@@ -15,23 +15,27 @@ def _seeded():
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_a_program_of_torch_export_takes_any_batch(kind):
-    model, batch = NETWORKS[kind]("d4").eval(), torch.export.Dim("batch", min=1, max=100)
-    program = torch.export.export(model, (torch.randn(4, 2, 12, 12),), dynamic_shapes=({0: batch},)).module()
+@pytest.fixture(scope="module", params=NETWORKS)
+def exported(request):
+    """A network and its program, which takes from 1 to 100 images."""
+    torch.manual_seed(0)
+    model, batch = NETWORKS[request.param]("d4").eval(), torch.export.Dim("batch", min=1, max=100)
+    return model, torch.export.export(model, (torch.randn(4, 2, 12, 12),), dynamic_shapes=({0: batch},))
+
+
+def test_a_program_of_torch_export_takes_any_batch(exported):
+    model, program = exported[0], exported[1].module()
     for count in (1, 5):
         x = torch.randn(count, 2, 12, 12)
         with torch.no_grad():
             assert torch.allclose(program(x), model(x), atol=1e-5) and not torch.allclose(program(-x), model(x))
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_onnxruntime_gives_the_same(kind):
+def test_onnxruntime_gives_the_same(exported):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    model, batch = NETWORKS[kind]("c4").eval(), torch.export.Dim("batch", min=1, max=100)
+    model, program = exported
     with formats._quiet():
-        program = torch.export.export(model, (torch.randn(4, 2, 12, 12),), dynamic_shapes=({0: batch},))
         made = torch.onnx.export(program, input_names=["x"], dynamo=True, verbose=False)
     session = runtime.InferenceSession(made.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     for count in (1, 5):

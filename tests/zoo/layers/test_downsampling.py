@@ -182,21 +182,21 @@ def test_images_of_another_size_are_refused_with_a_mend():
         net(torch.zeros(1, 3, 27, 30))
 
 
-EXACT_AT = {None: (28, 32), "max": (28, 32), "avg": (28, 32), "blur": (28, 32), "stride": (27, 29)}
-"""Of a CNN with one pool, among 27, 28, 29 and 32."""
+EXACT_AT = {"stride": 27}
+"""Of a CNN with one pool, among 27 and 28; for the other kinds 28."""
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_the_verdict_is_what_is_measured(kind):
     net = lively(CNN("c4", 2, in_chans=1, downsample=kind), torch.randn(8, 1, 28, 28, dtype=torch.float64))
-    for size in (27, 28, 29, 32):
+    for size in (27, 28):
         if on_torus(kind) and size % 2:
             for question in (audit, feature_error):
                 with pytest.raises(ModelError, match="multiples of 2"):
                     question(net, size)
             continue
         report = audit(net, size)
-        assert report.exact is (size in EXACT_AT.get(kind, (28, 32))) and "unknown" not in report.verdict
+        assert report.exact is (size == EXACT_AT.get(kind, 28)) and "unknown" not in report.verdict
         error = feature_error(net, size, images=2)
         assert error.worst < 1e-9 if report.exact else error.worst > 1e-3
         assert "trunk.pool2" in error.errors or kind is None
@@ -236,7 +236,7 @@ def test_the_verdict_on_residual_networks(kind, mode):
     if on_torus(kind) and mode == "zeros":
         return
     net = lively(residual(kind, mode), torch.randn(8, 1, 32, 32, dtype=torch.float64))
-    for size in (28, 29, 32, 33):
+    for size in (28, 29):
         if on_torus(kind) and size % 4:
             continue
         report = audit(net, size)

@@ -20,7 +20,7 @@ from symdata.sources import open_source
 from symdata.store import load, make
 
 
-def images_of(symmetry, count=2000, seed=1, size=20, **more):
+def images_of(symmetry, count, seed=1, size=20, **more):
     """Images, labels and class names of a build of glyphs."""
     plan = resolve(Spec(symmetry=symmetry, count=count, seed=seed, size=size, **more))
     batch = plan.batch("train", range(count))
@@ -30,7 +30,7 @@ def images_of(symmetry, count=2000, seed=1, size=20, **more):
 @pytest.mark.parametrize("group", ["c4", "d4"])
 def test_the_degree_of_our_own_builds_is_recovered(group):
     degrees = (0.0, 0.5, 1.0)
-    found = [audit(*images_of(f"{group}-partial@{p}"), group) for p in degrees]
+    found = [audit(*images_of(f"{group}-partial@{p}", 1000), group) for p in degrees]
     values = [one.degree.bound for one in found]
     assert values == sorted(values)
     np.testing.assert_allclose(values, degrees, atol=0.1)
@@ -39,9 +39,14 @@ def test_the_degree_of_our_own_builds_is_recovered(group):
 
 
 @pytest.fixture
-def denials(monkeypatch):
-    """How often the verdict of some seeds is wrong; the degree, on which no verdict depends, is estimated in short."""
+def verdicts(monkeypatch):
+    """For tests of verdicts alone: the degree, on which no verdict depends, is estimated in short."""
     monkeypatch.setattr("symdata.inspection.asymmetry.audit.SPLITS", 1)
+
+
+@pytest.fixture
+def denials(verdicts):
+    """How often the verdict of some seeds is wrong."""
 
     def count_denials(group, seeds, count, size):
         return sum(not audit(*images_of(group, count, seed, size), group).is_symmetric for seed in seeds)
@@ -67,8 +72,8 @@ def test_full_symmetry_is_denied_by_at_most_8_of_100_seeds(group, denials):
     assert denials(group, range(100), 400, 16) <= 8
 
 
-def test_a_half_turn_is_kept_where_the_set_has_it():
-    found = audit(*images_of("c2"), "d4")
+def test_a_half_turn_is_kept_where_the_set_has_it(verdicts):
+    found = audit(*images_of("c2", 800), "d4")
     assert {"e", "r180"} == set(found.kept)
     assert found.safe == "c2"
     assert "Augmenting with c2 is safe" in advice(found)[0]
@@ -106,9 +111,9 @@ def test_classes_that_are_confused_as_they_are_do_not_turn_into_each_other():
     assert half.unmoved < 0.1 and half.moved < 0.1 and half.cycles == ()
 
 
-def test_what_cancels_over_the_classes_is_seen_within_them():
+def test_what_cancels_over_the_classes_is_seen_within_them(verdicts):
     """b and d are each other's mirror images: their union is symmetric under the mirror, neither of them is."""
-    found = audit(*images_of("none", source="glyphs:bd"), "d1")
+    found = audit(*images_of("none", 800, source="glyphs:bd"), "d1")
     views = {test.view: test for test in found.tests}
     assert views["by class"].differs and views["by class"].accuracy > 0.9
     assert not views["gray"].differs
@@ -129,7 +134,7 @@ def test_a_half_pixel_between_colour_planes_is_found_and_named():
     assert any(line.startswith("planes:") and "train on gray" in line for line in advice(found))
 
 
-def test_sharpening_along_an_axis_is_found_and_the_half_turn_kept():
+def test_sharpening_along_an_axis_is_found_and_the_half_turn_kept(verdicts):
     (images,), labels, classes = images_of("d4", 800)
     wide = images.float()
     sharp = (wide * 1.6 - 0.3 * (wide.roll(1, -1) + wide.roll(-1, -1))).clamp(0, 255).round().to(torch.uint8)
@@ -139,7 +144,7 @@ def test_sharpening_along_an_axis_is_found_and_the_half_turn_kept():
     assert found.safe == "d2"
 
 
-def test_a_scale_bar_is_found_at_the_border():
+def test_a_scale_bar_is_found_at_the_border(verdicts):
     (images,), labels, classes = images_of("d4", 800, size=28)
     images = images.clone()
     images[:, :, -2, 2:8] = 255
@@ -149,7 +154,7 @@ def test_a_scale_bar_is_found_at_the_border():
     assert any("a scale bar" in line and "crop the border" in line for line in advice(found))
 
 
-def test_batches_and_order_of_reading_do_not_matter():
+def test_batches_and_order_of_reading_do_not_matter(verdicts):
     (images,), labels, classes = images_of("c4-partial@0.5", 400)
     whole = audit([images], labels, classes, "c4").to_dict()
     parts = audit(iter(torch.split(images, 64)), labels, classes, "c4").to_dict()
@@ -172,7 +177,7 @@ def test_classes_without_images_and_rare_ones_are_passed_over():
     assert found.classes[4].images == 0
 
 
-def test_a_class_for_each_image_is_audited_all_the_same():
+def test_a_class_for_each_image_is_audited_all_the_same(verdicts):
     (images,), _, _ = images_of("none", 120)
     found = audit([images], np.arange(120), tuple(map(str, range(120))), "c4")
     assert found.differing
@@ -185,7 +190,7 @@ def test_blank_images_are_symmetric():
     assert found.degree.bound == 1.0
 
 
-def test_images_that_are_not_square_are_audited_by_mirrors_and_half_turns():
+def test_images_that_are_not_square_are_audited_by_mirrors_and_half_turns(verdicts):
     (images,), labels, classes = images_of("none", 320)
     found = audit([images[..., 2:-2, :]], labels, classes)
     assert found.group.name == "d2"

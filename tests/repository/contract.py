@@ -49,7 +49,7 @@ MAY_IMPORT = {
         "training": (
             "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
         ),
-        "report": "errors evaluation exactness inference measure preprocessing references",
+        "report": "errors evaluation exactness inference measure models preprocessing references",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"
         ),

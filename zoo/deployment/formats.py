@@ -21,6 +21,7 @@ from zoo.deployment.pipeline import Pipeline, pipeline
 from zoo.errors import ModelError, describe_error
 from zoo.inference.opened_model import OpenedModel
 from zoo.models.averaged import InvarianceAverage
+from zoo.models.code import Arch
 from zoo.preprocessing import Preprocessing
 from zoo.references.processors import Processed
 
@@ -55,7 +56,9 @@ class Exported(Result):
         yield f"{self.file}: {self.format}, {self.input} -> {self.output}; logits agree to {self.error:.1e}"
 
 
-def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path, *, to: str | None = None) -> Exported:
+def export_pipeline(
+    model: OpenedModel | nn.Module | str | Path, out: str | Path, *, to: str | None = None, arch: Arch | None = None
+) -> Exported:
     """Write a model with its preprocessing inside: uint8 images of its size to logits, in batches of any number.
 
     The file is run on noise, in batches of one and of several images, and compared with the model before it gets its
@@ -65,6 +68,7 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
         model: as for `zoo.pipeline`.
         out: the file; one that is there is replaced.
         to: `onnx` (runs in onnxruntime) or `pt2` (`torch.export.load`); by default the suffix of `out`.
+        arch: the code of a network of your own, if `model` is its folder, as for `zoo.load`.
 
     Raises:
         ModelError: for an unknown format, a model that cannot be exported, and a file whose logits differ.
@@ -82,7 +86,7 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
     if kind not in FORMATS:
         mend = f"name one of {', '.join(FORMATS)}, as in {out.with_suffix('.onnx')}"
         raise ModelError(f"the format {kind!r} of {str(out)!r} is not known; {mend}")
-    whole = pipeline(model)
+    whole = pipeline(model, arch=arch)
     if isinstance(whole.network, InvarianceAverage):
         whole.network = whole.network.fixed()
     known = whole.preprocessing = _alone(whole)

@@ -67,11 +67,11 @@ def test_a_frozen_body_keeps_weights_and_statistics(here):
     assert plan("four", freeze="body").parameters == 4 * 4 + 4, "the same classes, and the classifier alone is trained"
 
 
-def test_the_shell_says_what_is_new(here):
+def test_the_shell_says_what_is_new(here, caplog):
     words = ("train", "three", "--model", "mynet:build", "--init", "run", "--freeze", "body", "--out", "tuned", *SHELL)
     result = command(*words)
     assert result.exit_code == 0, result.output
-    assert "not trained, because they are new: 6.weight, 6.bias" in result.output
+    assert "not trained, because they are new: 6.weight, 6.bias" in caplog.text
     assert zoo.info("tuned")["training"]["init"] == "run"
     shown = zoo.info("tuned")["training"]["command"]
     assert "--init run --freeze body" in shown

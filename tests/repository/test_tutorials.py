@@ -48,17 +48,19 @@ def test_a_notebook_is_short_and_holds_no_output(path: Path) -> None:
     assert path.name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def run(name: str, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the cells of a notebook show, run in `folder` against the loopback Hub."""
+def run(name: str, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, again: tuple[int, ...] = ()) -> list[Any]:
+    """What the cells of a notebook show, run in `folder` against the loopback Hub; then some of them once more."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SYMDATA_TEST_DATA", str(data))
     names: dict[str, Any] = {"__name__": "__main__"}
     with LoopbackHub() as hub:
         hub.use_here(monkeypatch)
-        return [
-            shown("".join(cell["source"]), names, f"{name} cell {number}")
-            for number, cell in enumerate(cells(FOLDER / name), 1)
-        ]
+        found = dict(enumerate(cells(FOLDER / name), 1))
+        values = {
+            number: shown("".join(cell["source"]), names, f"{name} cell {number}") for number, cell in found.items()
+        }
+        pictures([shown("".join(found[number]["source"]), names, f"{name} cell {number} again") for number in again])
+        return list(values.values())
 
 
 def pictures(values: list[Any]) -> int:
@@ -69,7 +71,7 @@ def pictures(values: list[Any]) -> int:
 
 
 def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = run("your-images.ipynb", data, tmp_path, monkeypatch)
+    values = run("your-images.ipynb", data, tmp_path, monkeypatch, again=tuple(range(1, 11)))
     assert pictures(values) == 3
     tables = [value._repr_html_() for value in values if isinstance(value, Result)]
     assert len(tables) == 3 and "test: 100 source images in" in tables[1] and "FAILED" not in tables[2]
@@ -81,7 +83,7 @@ def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_your_model(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime", reason="pip install 'symdata[onnx]'")
-    values = run("your-model.ipynb", data, tmp_path, monkeypatch)
+    values = run("your-model.ipynb", data, tmp_path, monkeypatch, again=(1, 3, 9, 10))
     assert pictures(values) == 3
     assert values[1] == (torch.Size([8, 10]), True)
     (comparison,) = [value for value in values if isinstance(value, SeedComparison)]

@@ -94,13 +94,13 @@ class _Sizes(Sequence[tuple[int, int]]):
     """Height and width of the images of a split, read when they are asked for."""
 
     def __init__(self, store: FileStore, split: str, count: int) -> None:
-        self.store, self.split, self.count = store, split, count
+        self._store, self._split, self._count = store, split, count
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     def __getitem__(self, index: Any) -> Any:
-        header = probe(self.store.fetch(self.split, np.array([index]))[0])
+        header = probe(self._store.fetch(self._split, np.array([index]))[0])
         return header.height, header.width
 
 

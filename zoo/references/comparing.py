@@ -46,7 +46,7 @@ def compare(
         >>> [group.name for group in comparison.groups], len(comparison.pairs)
         (['p4cnn_12.glyphs-none', 'z2cnn_12.glyphs-none'], 2)
     """
-    every = [one for model in models for one in getattr(model, "folders", (model,))]
+    every = [one for model in models for one in getattr(model, "runs", (model,))]
     evaluated = []
     for model in every:
         opened = as_opened_with(model, arch)

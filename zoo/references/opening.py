@@ -32,12 +32,13 @@ def open_model(
     std: Numbers | None = None,
     classes: tuple[str, ...] | None = None,
     pretrained: bool = True,
+    in_chans: int | None = None,
 ) -> OpenedModel:
     """Open a model of any kind, in eval mode on the CPU.
 
     Args:
         ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), `hf:user/model`, `timm:name`, or
-            `package.module:callable`, which is called without arguments, or is a module itself. The current folder is
+            `package.module:callable`, which makes a module or is one. The current folder is
             on the path.
         weights: a safetensors file that fits the model exactly, or the `.safetensors.index.json` of several.
         arch: the network that `weights` are for, as a zoo name or as code, instead of `ref`; or the code of a network
@@ -48,6 +49,8 @@ def open_model(
         classes: names of the logits.
         pretrained: False gives models of transformers and timm random weights, and downloads none; `,pretrained=no`
             after their reference does the same. Others have the weights that they are named for.
+        in_chans: channels of the images, for code in `ref` that has a parameter of this name; by default it is called
+            without arguments.
 
     Raises:
         ModelError: if there is no such model, or the parts do not fit each other.
@@ -61,7 +64,8 @@ def open_model(
     """
     ref = Path(ref) if isinstance(ref, PathLike) else ref
     network, weights = _network_and_weights(ref, weights, arch)
-    opened = _open(network, None if weights else arch, pretrained)
+    facts = {} if in_chans is None else {"in_chans": in_chans}
+    opened = _open(network, None if weights else arch, pretrained, facts)
     if weights is not None:
         load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
         opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
@@ -136,15 +140,15 @@ def _named(arch: Arch) -> str:
     return code_name(arch) or str(getattr(arch, "__name__", type(arch).__name__))
 
 
-def _open(ref: Arch | Path, arch: Arch | None, pretrained: bool) -> OpenedModel:
+def _open(ref: Arch | Path, arch: Arch | None, pretrained: bool, facts: dict[str, int]) -> OpenedModel:
     if not isinstance(ref, str | Path):
-        return OpenedModel(make_network(ref).eval(), name=_named(ref))
+        return OpenedModel(make_network(ref, **facts).eval(), name=_named(ref))
     text = str(ref)
     if is_adapted(text):
         with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
             return adapt(text, pretrained)
     if is_code(text):
-        return OpenedModel(make_network(text).eval(), name=text)
+        return OpenedModel(make_network(text, **facts).eval(), name=text)
     if text not in bundled() and not Path(text).exists():
         if (name := network_name(text)) is not None and name.data is None and arch is None:
             from zoo.models.registry import create

@@ -50,7 +50,8 @@ def report(
 
     Args:
         models: one or several: references as for `zoo.open_model`, what that returns, modules as `zoo.load` returns
-            them; also earlier reports, or the paths of their JSON, whose models are not measured again.
+            them, or what `zoo.train` and `zoo.train_seeds` returned; also earlier reports, or the paths of their JSON,
+            whose models are not measured again.
         data: as for `zoo.evaluate`; not needed if all models are of earlier reports.
         arch: the code of those that are folders of networks of your own, as for `zoo.load`.
         measured: on how many images errors are measured in float64; 0: none.
@@ -80,7 +81,7 @@ def report(
     if out is not None and Path(out).suffix.lower() not in (".html", ".htm"):
         raise ModelError(f"out is {str(out)!r}, expected a page such as {str(Path(out).with_suffix('.html'))!r}")
     several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
-    opened = [_opened(model, arch) for model in several]
+    opened = [_opened(one, arch) for model in several for one in getattr(model, "runs", (model,))]
     if earlier := [entry for one in opened if isinstance(one, SavedReport) for entry in one.entries]:
         check_alike(earlier)  # before the others are measured
     entries: list[ModelEntry] = []

@@ -75,11 +75,10 @@ def _group_again() -> None:
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_torchelastic_launched()) or (run := next(_GROUPS)) == 0:
         return
-    store, rank, size = next(distributed.rendezvous("env://"))
+    store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[no-untyped-call]
     if size > 1:
-        distributed.init_process_group(
-            store=distributed.PrefixStore(f"symdata-{run}", store), rank=rank, world_size=size
-        )
+        own = distributed.PrefixStore(f"symdata-{run}", store)  # type: ignore[attr-defined]
+        distributed.init_process_group(store=own, rank=rank, world_size=size)
 
 
 def _make(accelerator: Any, config: TrainConfig, device: torch.device | None, folder: str) -> Any:

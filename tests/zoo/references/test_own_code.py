@@ -9,8 +9,10 @@ import torch
 import zoo
 from symdata.errors import SourceError
 from tests.support.checkpoints import save
+from tests.support.commands import run
 from tests.support.images import write_folder
 from tests.support.own_networks import own_networks
+from tests.support.training import dataset
 from zoo import ModelError
 from zoo.errors import CodeNeededError
 from zoo.models.own import OwnArchitecture
@@ -132,3 +134,26 @@ def test_bad_images_of_a_source_are_left_out_from_python_too(here):
     assert len(images_for(model, "pets", split="train", skip_bad=1, limit=3)) == 3
     with pytest.raises(TypeError, match="skip_worst"):
         zoo.evaluate(model, "pets", skip_worst=1)
+
+
+def test_what_a_training_of_several_seeds_returned_knows_its_code(here):
+    dataset(here / "data", count=32)
+    some = {"epochs": 1, "batch_size": 16}
+    own = zoo.train("mynet:build", "data", seeds=2, out="own", **some)
+    assert str(own).splitlines()[-1].endswith("symdata report own-s0 own-s1 --data data --arch mynet:build")
+    plain = zoo.train("z2cnn_12", "data", seeds=2, out="plain", width=2, **some)
+    found = zoo.compare([own, plain], "data", angles=0)
+    assert [len(group.seeds) for group in found.groups] == [2, 2] and len(found.pairs) > 0
+    page = zoo.report([own, plain.runs[0]], "data", angles=0, measured=0, films=0, limit=4)
+    assert len(page.entries) == 3
+    from mynet import build
+
+    given = zoo.train(build(4), "data", seeds=2, out="given", **some)
+    assert str(given).splitlines()[-1].endswith("zoo.compare([result], 'data')")
+
+
+def test_code_is_made_for_the_channels_that_are_asked_for(here):
+    assert zoo.open_model("mynet:channels", in_chans=3).model[0].in_channels == 3
+    assert zoo.open_model("mynet:channels").model[0].in_channels == 1
+    result = run("audit", "mynet:channels", "--size", 12, "--channels", 3)
+    assert result.exit_code == 0 and "at 12x12" in result.output

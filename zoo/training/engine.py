@@ -75,7 +75,7 @@ def _group_again() -> None:
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_torchelastic_launched()) or (run := next(_GROUPS)) == 0:
         return
-    store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[no-untyped-call]
+    store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
     if size > 1:
         own = distributed.PrefixStore(f"symdata-{run}", store)  # type: ignore[attr-defined]
         distributed.init_process_group(store=own, rank=rank, world_size=size)

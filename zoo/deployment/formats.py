@@ -27,6 +27,8 @@ from zoo.references.processors import Processed
 
 TOLERANCE = 1e-5
 """Largest difference between the logits of the file and those of the model, as a fraction of the largest logit."""
+OLDEST = "2.13"
+"""The oldest torch on which exporting is known to work: in 2.6 its ONNX exporter fails on batch norms."""
 MOST = 1 << 16
 """Images in a batch of the file, at most."""
 
@@ -100,7 +102,10 @@ def export_pipeline(
             data, run = FORMATS[kind](program, whole)
             found = [run(images), torch.cat([run(image[None]) for image in images])]
         except (RuntimeError, ValueError, TypeError, torch._dynamo.exc.TorchDynamoException) as error:
-            raise ModelError(f"{whole.name!r} cannot be exported to {kind}: {describe_error(error)[:300]}") from error
+            older = f"; exporting needs torch {OLDEST}, this is {torch.__version__}" if _is_older() else ""
+            raise ModelError(
+                f"{whole.name!r} cannot be exported to {kind}: {describe_error(error)[:300]}{older}"
+            ) from error
     apart = float(max((logits - wanted).abs().max() for logits in found) / wanted.abs().max().clamp(min=1e-6))
     if not apart <= TOLERANCE:  # also catches NaN
         raise ModelError(
@@ -159,6 +164,10 @@ FORMATS: dict[str, Callable[[torch.export.ExportedProgram, Pipeline], tuple[byte
     "onnx": _onnx,
     "pt2": _pt2,
 }
+
+
+def _is_older() -> bool:
+    return bool(torch.__version__ < OLDEST)  # a TorchVersion, which compares numbers
 
 
 @contextmanager

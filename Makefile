@@ -22,11 +22,19 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Real images for the tests that want them; those tests say why they skip where there are none.
 export SYMDATA_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: help demo test lint wheel-test clean
+# What depends most on the version of torch: compiling, exporting, models of transformers, training. The fast ones.
+TORCH_TESTS ?= tests/symdata/transforms/test_compile.py tests/zoo/deployment/test_formats.py \
+  tests/zoo/models/test_exported.py tests/zoo/references/test_adapters.py tests/zoo/training/test_loop.py
+OLDEST ?= torch==2.6.0
+NEWEST ?= torch==2.14.1
+
+.PHONY: help demo test lint oldest newest torch-test wheel-test clean
 help:
 	@echo 'make demo        a first dataset and its picture, in $(DEMO)/'
 	@echo 'make test        lint, types and tests'
 	@echo 'make lint        lint and types'
+	@echo 'make oldest      the tests of what depends on torch, with the oldest version of it, in $(VENV)-oldest'
+	@echo 'make newest      the same with the newest one'
 	@echo 'make wheel-test  the built wheel on its own, outside this folder, without escnn'
 	@echo 'make clean       remove what the other targets made'
 
@@ -43,6 +51,16 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# CI has one version of torch; these two are run by hand, before a release and when a new torch is out: each installs 3 GB.
+oldest:
+	$(MAKE) torch-test VENV=$(VENV)-oldest TORCH='$(OLDEST)'
+
+newest:
+	$(MAKE) torch-test VENV=$(VENV)-newest TORCH='$(NEWEST)'
+
+torch-test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not exhaustive' $(TORCH_TESTS)
 
 # A stamp is younger than what it was made from, or it is made again; a stopped installation leaves none.
 $(VENV)/.python:
@@ -79,5 +97,5 @@ wheel-test:
 	SYMDATA_WITHOUT_ESCNN=1 OMP_NUM_THREADS=1 venv/bin/python -m pytest -n $(JOBS) --dist worksteal -m 'not checkout and not slow and not exhaustive' $(WHEEL_TESTS)
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(DEMO) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

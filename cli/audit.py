@@ -78,7 +78,7 @@ def command(
     from zoo.references.cost import cost_if_known
     from zoo.references.opening import foreign, open_model
 
-    opened = open_model(model, arch=arch, pretrained=measure)
+    opened = open_model(model, arch=arch, pretrained=measure, in_chans=channels)
     size = size or (None if opened.size is None or (sizes and not measure and not check) else 2 * (opened.size,))
     if size is None and sizes is not None and check:
         raise click.UsageError("--check needs one size and --sizes gives many; add --size 32, or leave --check out.")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from zoo.references.loading import info as info
     from zoo.references.loading import load as load
     from zoo.references.opening import open_model as open_model
+    from zoo.references.predicting import predict as predict
     from zoo.report import report as report
     from zoo.training import DivergedError as DivergedError
     from zoo.training import TrainConfig as TrainConfig

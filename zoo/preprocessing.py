@@ -58,6 +58,11 @@ class Preprocessing:
         return len(self.mean)
 
     @property
+    def colours(self) -> tuple[int, ...]:
+        """Which channels of the input show red, green and blue, or the gray level."""
+        return tuple(range(self.channels))
+
+    @property
     def fit(self) -> Fit:
         """How images of any size are brought to `size`."""
         return Fit(self.size, self.resize)

@@ -52,11 +52,11 @@ image_options = add_options(IMAGE_OPTIONS)
 
 def open_images(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "ImageSet":
     """Open the images for a model, after a check that their classes are its own."""
-    from zoo.evaluation import images
+    from zoo.evaluation.images import check_classes
+    from zoo.references.evaluating import images_for
 
-    skip_bad = given["skip_bad"]
-    found = images.open_images(data, given["split"], opened.require_preprocessing(), given["limit"], skip_bad)
-    images.check_classes(opened.classes, found.classes)
+    found = images_for(opened, data, **{name: given[name] for name in ("split", "limit", "skip_bad")})
+    check_classes(opened.classes, found.classes)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Polygons and run-length masks of COCO, painted into one mask an image: the number of a pixel is its category.
+"""Polygons of COCO and YOLO, and run-length masks, painted into one mask an image: a pixel has its category's number.
 
     0            no object
     1, 2, ...    the categories of the source, in their order
@@ -34,12 +34,14 @@ class Painted(NamedTuple):
     names: Sequence[str]
     """Of the images, for messages."""
     sizes: Sequence[tuple[Any, Any]]
-    """Height and width of each image, as its file says."""
+    """Height and width of each image: as its file says, or as it is."""
     objects: Objects
     segmentations: Sequence[Any]
     """Of each object: a list of polygons, or runs."""
     where: Sequence[str]
     """Names of the objects, for messages."""
+    in_shares: bool = False
+    """Whether polygons are in shares of the width and height, and not in pixels."""
 
 
 class PaintedStore:
@@ -67,13 +69,21 @@ class PaintedStore:
         first, last = np.searchsorted(own.objects.image, [image, image + 1])
         for row in range(first, last):
             try:
-                inside = painted(own.segmentations[row], height, width)
+                found = own.segmentations[row]
+                inside = painted(_in_pixels(found, height, width) if own.in_shares else found, height, width)
             except SourceError as error:
                 raise SourceError(f"{own.where[row]}: {error}; mend or remove it") from None
             number = int(own.objects.category[row]) + 1
             shared |= inside & (mask > 0) & (mask != number)
             mask[inside] = number
         return np.where(shared, self.void, mask).astype(np.uint8)
+
+
+def _in_pixels(polygons: Any, height: int, width: int) -> Any:
+    """Polygons in shares of the image, in pixels; anything else as it is."""
+    if not isinstance(polygons, list):
+        return polygons
+    return [[v * (height if k % 2 else width) for k, v in enumerate(polygon)] for polygon in polygons]
 
 
 def painted_masks(ref: Ref, splits: Mapping[str, Painted], categories: int) -> PaintedStore | None:

@@ -5,10 +5,14 @@
 
 A row is `class x y width height`, the centre and size of a box in shares of the image; with `kpt_shape: [K, 2 or 3]` in
 data.yaml the K keypoints follow, called 0, 1, ...; with `,swap=flip_idx` a mirror exchanges those of `flip_idx`.
+Or it is `class x1 y1 x2 y2 x3 y3 ...`, a polygon, and the object is its box; with `,mask=semantic` polygons are painted
+into one mask an image, in which the categories are 1, 2, ...
+
 An image without a text file, or with an empty one, has no objects. Paths in data.yaml are not followed.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NamedTuple
@@ -18,11 +22,13 @@ import yaml
 
 from symdata.annotations import Objects, Schema
 from symdata.errors import first_line
-from symdata.sources.annotated import AnnotatedSource, unlabelled
+from symdata.sources.annotated import AnnotatedSource, unlabelled, void_of
 from symdata.sources.base import Ref, known_split, refusal, split_name
+from symdata.sources.decode import probe
 from symdata.sources.files import Facts, fingerprint_files
 from symdata.sources.fit import Fit
 from symdata.sources.folder import FileStore, image_files
+from symdata.sources.segmentation import Painted, painted_masks
 from symdata.sources.swaps import SWAP
 
 IMAGES, LABELS, DATA, FLIP = "images", "labels", "data.yaml", "flip_idx"
@@ -36,7 +42,7 @@ def found_at(place: Path) -> bool:
 
 def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     """Open a detection dataset; raises SourceError, with file and line, for a row that makes no sense."""
-    ref.only("splits", "bits", "background", "swap")
+    ref.only("splits", "bits", "background", "mask", "void", "swap")
     root = Path(ref.place)
     names, shape, swaps = _read_data(ref, root / DATA)
     by_split: dict[str, list[_Pair]] = {}
@@ -47,15 +53,29 @@ def open_ref(ref: Ref, fit: Fit, device: str) -> AnnotatedSource:
     images = {split: [pair.image for pair in own] for split, own in by_split.items()}
     rows = {split: _rows(ref, root, own, len(names), shape) for split, own in by_split.items()}
     texts = [root / pair.text for own in by_split.values() for pair in own if (root / pair.text).is_file()]
-    labels = unlabelled({split: len(own) for split, own in images.items()})
+    labels, store = unlabelled({split: len(own) for split, own in images.items()}), FileStore(root, images)
+    objects = {split: _Shares.objects(own, shape) for split, own in rows.items()}
+    painted = {
+        split: Painted(
+            images[split],
+            _Sizes(store, split, len(images[split])),
+            objects[split],
+            [row.polygons for row in own],
+            [row.where for row in own],
+            in_shares=True,
+        )
+        for split, own in rows.items()
+    }
+    masks = painted_masks(ref, painted, len(names))
     return AnnotatedSource(
         Facts.at(ref, root),
         labels,
-        FileStore(root, images),
+        store,
         fit,
         ref,
-        Schema(categories=names, keypoints=tuple(map(str, range(shape[0]))), swaps=swaps),
-        objects={split: _Shares.objects(own, shape) for split, own in rows.items()},
+        Schema(masks is not None, void_of(ref), names, tuple(map(str, range(shape[0]))), swaps),
+        masks=masks,
+        objects=objects,
         name=lambda split, row: rows[split][row].where,
         in_shares=True,
         hashed=fingerprint_files(root, [root / DATA, *texts]),
@@ -70,6 +90,20 @@ class _Pair(NamedTuple):
     text: str
 
 
+class _Sizes(Sequence[tuple[int, int]]):
+    """Height and width of the images of a split, read when they are asked for."""
+
+    def __init__(self, store: FileStore, split: str, count: int) -> None:
+        self._store, self._split, self._count = store, split, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        header = probe(self._store.fetch(self._split, np.array([index]))[0])
+        return header.height, header.width
+
+
 class _Shares(NamedTuple):
     """A row of a text file, in shares of the image."""
 
@@ -78,6 +112,17 @@ class _Shares(NamedTuple):
     image: int
     category: int
     numbers: list[float]
+    """Centre and size of the box, and the keypoints."""
+    polygons: list[list[float]] | None = None
+    """None for a box."""
+
+    @property
+    def area(self) -> float:
+        """Of the object: what its polygon encloses, else its box."""
+        if self.polygons is None:
+            return self.numbers[2] * self.numbers[3]
+        x, y = np.array(self.polygons[0]).reshape(-1, 2).T
+        return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
     @classmethod
     def objects(cls, rows: "list[_Shares]", shape: tuple[int, int]) -> Objects:
@@ -89,8 +134,8 @@ class _Shares(NamedTuple):
         keypoints = np.concatenate([points[..., :2] * (visible > 0), visible], axis=-1)
         boxes = np.concatenate([numbers[:, :2] - size / 2, size], axis=1)
         objects = Objects.boxed(boxes, np.array([r.image for r in rows], np.int64))
-        category = np.array([row.category for row in rows], np.int64)
-        return Objects(objects.image, boxes, category, objects.area, objects.crowd, keypoints)
+        category, area = np.array([row.category for row in rows], np.int64), np.array([row.area for row in rows])
+        return Objects(objects.image, boxes, category, area, objects.crowd, keypoints)
 
 
 def _pairs(root: Path) -> list[_Pair]:
@@ -179,11 +224,19 @@ def _row(ref: Ref, where: str, line: str, image: int, classes: int, shape: tuple
         numbers = [float(word) for word in words]
     except ValueError:
         numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        polygon = "; polygons are not read" if len(numbers) > count and not shape[0] else ""
-        raise refusal(ref.text, f"{where} is {line.strip()[:60]!r}, expected {form}{polygon}")
+    polygon = not shape[0] and len(numbers) >= 7 and len(numbers) % 2 == 1
+    if not (polygon or len(numbers) == count) or not all(map(math.isfinite, numbers)):
+        other = "" if shape[0] else ", or a polygon `class x1 y1 x2 y2 x3 y3 ...`"
+        raise refusal(ref.text, f"{where} is {line.strip()[:60]!r}, expected {form}{other}")
     if numbers[0] not in range(classes):
         raise refusal(ref.text, f"{where} has class {words[0]}, expected 0..{classes - 1} as named in {DATA}")
     if shape[1] == 3 and (wrong := set(numbers[7::3]) - {0, 1, 2}):
         raise refusal(ref.text, f"{where}: a keypoint has visibility {wrong.pop():g}, expected 0, 1 or 2")
-    return _Shares(where, image, int(numbers[0]), numbers[1:])
+    own = _Shares(where, image, int(numbers[0]), numbers[1:])
+    return own._replace(numbers=_box_around(own.numbers), polygons=[own.numbers]) if polygon else own
+
+
+def _box_around(polygon: list[float]) -> list[float]:
+    """Centre and size of the box around x1, y1, x2, y2, ..."""
+    (left, right), (top, bottom) = ((min(values), max(values)) for values in (polygon[::2], polygon[1::2]))
+    return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]

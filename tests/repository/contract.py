@@ -44,12 +44,12 @@ MAY_IMPORT = {
         "evaluation": "errors exactness inference measure preprocessing",
         "checkpoint": "errors evaluation exactness files inference measure models preprocessing",
         "hub": "checkpoint errors files models preprocessing",
-        "references": "checkpoint devices errors evaluation exactness files hub inference models preprocessing",
+        "references": "checkpoint devices errors evaluation exactness files hub inference layers models preprocessing",
         "deployment": "checkpoint errors inference models preprocessing references",
         "training": (
             "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
         ),
-        "report": "errors evaluation exactness inference measure preprocessing references",
+        "report": "errors evaluation exactness inference measure models preprocessing references",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives references training"
         ),

@@ -40,6 +40,7 @@ PUBLIC = [
     "load",
     "open_images",
     "open_model",
+    "predict",
     "pipeline",
     "pull",
     "push",

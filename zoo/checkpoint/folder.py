@@ -10,6 +10,7 @@ must give the same logits again.
 import json
 import platform
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from zoo.checkpoint.tensors import load_strictly, read_tensors, serialised
 from zoo.errors import ModelError
 from zoo.files import CARD, CONFIG, EVALUATION, GOLDEN, PICTURE, WEIGHTS
 from zoo.inference.opened_model import OpenedModel
+from zoo.inference.predictions import classify_images
 from zoo.models.code import Arch
 from zoo.models.own import OwnArchitecture, is_own, own_group, zoo_architecture
 from zoo.models.registry import build, export, needs
@@ -231,7 +233,7 @@ def _json(value: Any) -> str:
 def attach_metadata(
     model: nn.Module, preprocessing: Preprocessing, classes: tuple[str, ...], config: dict[str, Any]
 ) -> None:
-    """Set the attributes of a model that are needed to use it: `preprocessing`, `classes`, `config`.
+    """Set the attributes of a model that are needed to use it: `preprocessing`, `classes`, `config`, and `predict`.
 
     Raises:
         ModelError: if it has others of that name.
@@ -239,6 +241,8 @@ def attach_metadata(
     check_attributes(model)
     for name, value in (("preprocessing", preprocessing), ("classes", classes), ("config", config)):
         setattr(model, name, value)
+    if not hasattr(model, "predict"):  # a network of one's own; those of the zoo have the method
+        model.predict = partial(classify_images, model)  # type: ignore[assignment]
 
 
 def _check_facts(folder: Path, config: Mapping[str, Any], model: nn.Module, preprocessing: Preprocessing) -> None:

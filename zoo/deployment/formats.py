@@ -21,11 +21,14 @@ from zoo.deployment.pipeline import Pipeline, pipeline
 from zoo.errors import ModelError, describe_error
 from zoo.inference.opened_model import OpenedModel
 from zoo.models.averaged import InvarianceAverage
+from zoo.models.code import Arch
 from zoo.preprocessing import Preprocessing
 from zoo.references.processors import Processed
 
 TOLERANCE = 1e-5
 """Largest difference between the logits of the file and those of the model, as a fraction of the largest logit."""
+OLDEST = "2.13"
+"""The oldest torch on which exporting is known to work: in 2.6 its ONNX exporter fails on batch norms."""
 MOST = 1 << 16
 """Images in a batch of the file, at most."""
 
@@ -55,7 +58,9 @@ class Exported(Result):
         yield f"{self.file}: {self.format}, {self.input} -> {self.output}; logits agree to {self.error:.1e}"
 
 
-def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path, *, to: str | None = None) -> Exported:
+def export_pipeline(
+    model: OpenedModel | nn.Module | str | Path, out: str | Path, *, to: str | None = None, arch: Arch | None = None
+) -> Exported:
     """Write a model with its preprocessing inside: uint8 images of its size to logits, in batches of any number.
 
     The file is run on noise, in batches of one and of several images, and compared with the model before it gets its
@@ -65,6 +70,7 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
         model: as for `zoo.pipeline`.
         out: the file; one that is there is replaced.
         to: `onnx` (runs in onnxruntime) or `pt2` (`torch.export.load`); by default the suffix of `out`.
+        arch: the code of a network of your own, if `model` is its folder, as for `zoo.load`.
 
     Raises:
         ModelError: for an unknown format, a model that cannot be exported, and a file whose logits differ.
@@ -82,7 +88,7 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
     if kind not in FORMATS:
         mend = f"name one of {', '.join(FORMATS)}, as in {out.with_suffix('.onnx')}"
         raise ModelError(f"the format {kind!r} of {str(out)!r} is not known; {mend}")
-    whole = pipeline(model)
+    whole = pipeline(model, arch=arch)
     if isinstance(whole.network, InvarianceAverage):
         whole.network = whole.network.fixed()
     known = whole.preprocessing = _alone(whole)
@@ -96,7 +102,10 @@ def export_pipeline(model: OpenedModel | nn.Module | str | Path, out: str | Path
             data, run = FORMATS[kind](program, whole)
             found = [run(images), torch.cat([run(image[None]) for image in images])]
         except (RuntimeError, ValueError, TypeError, torch._dynamo.exc.TorchDynamoException) as error:
-            raise ModelError(f"{whole.name!r} cannot be exported to {kind}: {describe_error(error)[:300]}") from error
+            older = f"; exporting needs torch {OLDEST}, this is {torch.__version__}" if _is_older() else ""
+            raise ModelError(
+                f"{whole.name!r} cannot be exported to {kind}: {describe_error(error)[:300]}{older}"
+            ) from error
     apart = float(max((logits - wanted).abs().max() for logits in found) / wanted.abs().max().clamp(min=1e-6))
     if not apart <= TOLERANCE:  # also catches NaN
         raise ModelError(
@@ -155,6 +164,10 @@ FORMATS: dict[str, Callable[[torch.export.ExportedProgram, Pipeline], tuple[byte
     "onnx": _onnx,
     "pt2": _pt2,
 }
+
+
+def _is_older() -> bool:
+    return bool(torch.__version__ < OLDEST)  # a TorchVersion, which compares numbers
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.code import Arch
 from zoo.preprocessing import as_images
 from zoo.references.opening import as_opened
 
@@ -42,17 +43,17 @@ class Pipeline(nn.Module):
         return logits
 
 
-def pipeline(model: OpenedModel | nn.Module | str | Path) -> Pipeline:
+def pipeline(model: OpenedModel | nn.Module | str | Path, *, arch: Arch | None = None) -> Pipeline:
     """A model with its preprocessing inside, in eval mode.
 
     Args:
         model: a reference as for `zoo.open_model`, what that returns, or a module with the attribute `preprocessing`,
             as `zoo.load` returns it; its weights are shared, not copied.
+        arch: the code of a network of your own, if `model` is its folder, as for `zoo.load`.
 
     Example:
         >>> import zoo
         >>> zoo.pipeline(zoo.load("p4cnn_28.mnist-none"))(torch.rand(1, 1, 28, 28)).shape
         torch.Size([1, 10])
     """
-    opened = as_opened(model)
-    return Pipeline(opened).eval()
+    return Pipeline(as_opened(model, arch)).eval()

@@ -89,8 +89,8 @@ class Predictions(Result):
         return {"classes": list(self.classes), "images": images, "notes": list(self.notes)}
 
 
-def predict(model: OpenedModel | nn.Module, images: Any) -> Predictions:
-    """Classify one image or several.
+def classify_images(model: OpenedModel | nn.Module, images: Any) -> Predictions:
+    """Classify one image or several: `.predict` of a loaded model, and `zoo.predict` of any, are this function.
 
     Args:
         model: a classifier whose preprocessing is known, as `zoo.load` returns it.
@@ -105,9 +105,8 @@ def predict(model: OpenedModel | nn.Module, images: Any) -> Predictions:
     Example:
         >>> import zoo
         >>> from PIL import Image
-        >>> from zoo.inference.predictions import predict
         >>> Image.new("L", (40, 30)).save("black.png")
-        >>> found = predict(zoo.load("p4cnn_28.mnist-none"), "black.png")
+        >>> found = classify_images(zoo.load("p4cnn_28.mnist-none"), "black.png")
         >>> found.names, found.labels[0] in found.classes
         (('black.png',), True)
     """

@@ -44,7 +44,8 @@ class Views:
     ) -> None:
         self.preprocessing, self.fill = preprocessing, one_of("fill", fill, FILLS, SymmetryError)
         # Resized before they are moved to the device, so that the bytes do not depend on it.
-        self.unit = preprocessing.unit(preprocessing.fitted(images).to(device))
+        fitted = preprocessing.fitted(images).to(device)
+        self.unit = preprocessing.after_fit.unit(fitted)  # an image processor does not see its own output
         self.upright = preprocessing.normalise(self.unit)  # (B, channels, size, size)
 
     def under(self, element: Element) -> Tensor:

@@ -129,9 +129,9 @@ class InvarianceAverage(ShortRepr):
 
     def predict(self, images: Any) -> "Predictions":
         """Labels and probabilities of one image or several, as of any network of the zoo."""
-        from zoo.inference.predictions import predict
+        from zoo.inference.predictions import classify_images
 
-        return predict(self, images)
+        return classify_images(self, images)
 
     def features(self, images: Tensor) -> Tensor:
         """The last feature map of the network for the images as they are; `ShapeError` for those that do not fit."""

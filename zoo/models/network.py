@@ -167,9 +167,9 @@ class Network(ShortRepr):
 
     def predict(self, images: Any) -> "Predictions":
         """Labels and probabilities of one image or several: paths, pictures, arrays, tensors; see `zoo.inference`."""
-        from zoo.inference.predictions import predict
+        from zoo.inference.predictions import classify_images
 
-        return predict(self, images)
+        return classify_images(self, images)
 
     # The registry calls these for the description of a network; all but the first allocate nothing.
 

@@ -7,4 +7,5 @@ processors   what their image processors make of an image, as bytes and a normal
 cost         parameters, multiply-adds and activations of a network, before it is trained
 listing      the networks and models that there are
 evaluating   `zoo.evaluate`, which takes all of these references
+predicting   `zoo.predict`, which takes them too
 """

@@ -7,12 +7,18 @@ from typing import Any
 from zoo.errors import ModelError
 from zoo.evaluation.images import ImageSet
 from zoo.evaluation.seeds import SeedComparison, SeededRun, compare_seeds
+from zoo.models.code import Arch
 from zoo.references.evaluating import evaluate
-from zoo.references.opening import as_opened
+from zoo.references.opening import as_opened_with
 
 
 def compare(
-    models: Sequence[Any], data: ImageSet | Sequence[Any] | str | Path, *, probe: int = 0, **options: Any
+    models: Sequence[Any],
+    data: ImageSet | Sequence[Any] | str | Path,
+    *,
+    arch: Arch | None = None,
+    probe: int = 0,
+    **options: Any,
 ) -> SeedComparison:
     """Evaluate models that differ by their seeds, and compare them: means, spreads, and paired tests over the seeds.
 
@@ -21,8 +27,9 @@ def compare(
     Args:
         models: what `zoo.evaluate` takes, or what `zoo.train_seeds` returned, which stands for all its models.
         data: the images, as for `zoo.evaluate`; the same for all models.
+        arch: the code of those that are folders of networks of your own, as for `zoo.load`.
         probe: images on which equivariance is measured, as for `zoo.evaluate`; the comparison does not show it.
-        options: the others of `zoo.evaluate`: split, elements, angles, limit, ...
+        options: the others of `zoo.evaluate`: split, elements, angles, limit, skip_bad, ...
 
     Raises:
         ModelError: if no two of the models differ by their seed alone, and in the cases of `zoo.evaluate`.
@@ -39,10 +46,10 @@ def compare(
         >>> [group.name for group in comparison.groups], len(comparison.pairs)
         (['p4cnn_12.glyphs-none', 'z2cnn_12.glyphs-none'], 2)
     """
-    every = [one for model in models for one in getattr(model, "folders", (model,))]
+    every = [one for model in models for one in getattr(model, "runs", (model,))]
     evaluated = []
     for model in every:
-        opened = as_opened(model)
+        opened = as_opened_with(model, arch)
         evaluated.append((evaluate(opened, data, probe=probe, **options), SeededRun.of(opened.config)))
     found = compare_seeds(evaluated)
     if found is None:

@@ -21,10 +21,11 @@ from symdata.display import Result
 from zoo.errors import ModelError, describe_error
 from zoo.exactness.tracer import FAILURES, duplicate, input_channels, known_size
 from zoo.inference.opened_model import OpenedModel
+from zoo.models.code import Arch
 from zoo.models.family import families
 from zoo.models.names import ModelName
 from zoo.models.registry import create
-from zoo.references.opening import open_model
+from zoo.references.opening import as_opened, open_model
 
 _MAKES_ACTIVATIONS = ("convolution", "_convolution", "addmm", "mm", "bmm", "baddbmm")
 """Operations at torch's dispatcher whose outputs count as activations: convolutions and matrix products."""
@@ -75,7 +76,11 @@ class Cost(Result):
 
 
 def cost(
-    model: OpenedModel | nn.Module | str | Path, size: int | tuple[int, int] | None = None, in_chans: int | None = None
+    model: OpenedModel | nn.Module | str | Path,
+    size: int | tuple[int, int] | None = None,
+    in_chans: int | None = None,
+    *,
+    arch: Arch | None = None,
 ) -> Cost:
     """Count what the forward of one image costs, by torch's own counter on tensors without values.
 
@@ -85,6 +90,7 @@ def cost(
         model: a reference as for `zoo.open_model`, what that returns, or a module. No weights are downloaded.
         size: of the image in pixels, or height and width; by default the one that the model says.
         in_chans: channels of the image; by default those of the first convolution.
+        arch: the code of a network of your own, if `model` is its folder, as for `zoo.load`.
 
     Raises:
         ModelError: if the model cannot run on such an image, or says no size and none is given.
@@ -94,7 +100,7 @@ def cost(
         >>> print(zoo.cost("p4cnn_28"))
         p4cnn_28 costs 24,990 parameters, 26.5 M multiply-adds and 98.9 k activations for an image of 28x28: 3.9 and ...
     """
-    opened = open_model(model, pretrained=False) if isinstance(model, str | Path) else OpenedModel.of(model)
+    opened = open_model(model, arch=arch, pretrained=False) if isinstance(model, str | Path) else as_opened(model, arch)
     found = size or opened.size or known_size(opened.model)
     sides = (found, found) if isinstance(found, int) else (int(found[0]), int(found[1]))
     channels = in_chans or input_channels(opened.model)

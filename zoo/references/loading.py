@@ -79,7 +79,7 @@ def load(
     trained = read_trained(ref, arch)
     if num_classes is None and in_chans is None:
         return on_device(trained.model, device)
-    return on_device(transferred(trained, num_classes=num_classes, in_chans=in_chans), device)
+    return on_device(transferred(trained, arch=arch, num_classes=num_classes, in_chans=in_chans), device)
 
 
 def info(ref: str | Path) -> dict[str, Any]:

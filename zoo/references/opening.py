@@ -9,11 +9,11 @@ from torch import nn
 
 from zoo.checkpoint.sharded import INDEX, is_index, read_weights
 from zoo.checkpoint.tensors import PICKLES, load_strictly
-from zoo.errors import ModelError
+from zoo.errors import CodeNeededError, ModelError
 from zoo.exactness.tracer import input_channels
 from zoo.files import bundled
 from zoo.inference.opened_model import OpenedModel
-from zoo.models.code import called, is_code
+from zoo.models.code import Arch, code_name, is_code, make_network
 from zoo.models.code import foreign as foreign
 from zoo.preprocessing import Preprocessing
 from zoo.references.adapters import adapt, is_adapted
@@ -26,28 +26,31 @@ def open_model(
     ref: str | PathLike[str] | None,
     *,
     weights: str | Path | None = None,
-    arch: str | None = None,
+    arch: Arch | None = None,
     size: int | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
     classes: tuple[str, ...] | None = None,
     pretrained: bool = True,
+    in_chans: int | None = None,
 ) -> OpenedModel:
     """Open a model of any kind, in eval mode on the CPU.
 
     Args:
         ref: a bundled name, a folder, `user/repo[@revision]`, a zoo name (untrained), `hf:user/model`, `timm:name`, or
-            `package.module:callable`, which is called without arguments, or is a module itself. The current folder is
+            `package.module:callable`, which makes a module or is one. The current folder is
             on the path.
         weights: a safetensors file that fits the model exactly, or the `.safetensors.index.json` of several.
-        arch: the network that `weights` are for, as a zoo name or `package.module:callable`, instead of `ref`; or the
-            code of a network of your own in the folder `ref`.
+        arch: the network that `weights` are for, as a zoo name or as code, instead of `ref`; or the code of a network
+            of your own in the folder `ref`. Code is `package.module:callable`, a callable or a module.
         size: side in pixels of the images that the model takes; by default what is known about it.
         mean, std: normalisation of values in [0, 1]: a number for each channel, or one for all; by default what is
             known about it.
         classes: names of the logits.
         pretrained: False gives models of transformers and timm random weights, and downloads none; `,pretrained=no`
             after their reference does the same. Others have the weights that they are named for.
+        in_chans: channels of the images, for code in `ref` that has a parameter of this name; by default it is called
+            without arguments.
 
     Raises:
         ModelError: if there is no such model, or the parts do not fit each other.
@@ -60,8 +63,9 @@ def open_model(
         False
     """
     ref = Path(ref) if isinstance(ref, PathLike) else ref
-    ref, weights = _network_and_weights(ref, weights, arch)
-    opened = _open(ref, None if weights else arch, pretrained)
+    network, weights = _network_and_weights(ref, weights, arch)
+    facts = {} if in_chans is None else {"in_chans": in_chans}
+    opened = _open(network, None if weights else arch, pretrained, facts)
     if weights is not None:
         load_strictly(opened.model, read_weights(Path(weights)), repr(str(weights)))
         opened = replace(opened, trained=True, config={}, name=_stem(Path(weights)))
@@ -74,24 +78,43 @@ def _stem(weights: Path) -> str:
     return weights.name.removesuffix(INDEX) if is_index(weights) else weights.stem
 
 
-def as_opened(model: Any) -> OpenedModel:
+def as_opened(model: Any, arch: Arch | None = None) -> OpenedModel:
     """A model by its reference, as `open_model` or `zoo.train` returned it, or a module that knows its preprocessing.
+
+    Args:
+        model: one of these.
+        arch: the code of a network of your own, if `model` is its reference; see `open_model`.
+
+    Raises:
+        ModelError: if there is no such model, or code is given for a model that needs none.
 
     Example:
         >>> import zoo
-        >>> from zoo.references.opening import as_opened
         >>> as_opened("p4cnn_28.mnist-none").name == as_opened(zoo.load("p4cnn_28.mnist-none")).name
         True
     """
     if isinstance(model, str | Path):
-        return open_model(model)
+        return open_model(model, arch=arch)
+    if arch is not None:
+        what = type(model).__name__
+        raise ModelError(f"arch is the code of a model in a folder, and a {what} was given; leave arch out")
     # What a training made is a path too, and knows the code of a network of one's own.
     return OpenedModel.of(model.model if isinstance(model, PathLike) else model)  # type: ignore[attr-defined]
 
 
+def as_opened_with(model: Any, arch: Arch | None) -> OpenedModel:
+    """One of several models, as `as_opened`; the code is for those that need it, and left out for the others."""
+    try:
+        return as_opened(model)
+    except CodeNeededError:
+        if arch is None:
+            raise
+    return as_opened(model, arch)
+
+
 def _network_and_weights(
-    ref: str | Path | None, weights: str | Path | None, arch: str | None
-) -> tuple[str | Path, str | Path | None]:
+    ref: str | Path | None, weights: str | Path | None, arch: Arch | None
+) -> tuple[Arch | Path, str | Path | None]:
     """The reference of the network, and the file of its weights."""
     if arch is None:
         if ref is None:
@@ -105,19 +128,27 @@ def _network_and_weights(
     if weights is None and ref is not None and not is_code(str(ref)) and not is_adapted(str(ref)):
         return ref, None  # the folder of a network of one's own, and its code
     if weights is None:
-        raise ModelError(f"--arch {arch} asks for weights; add --weights FILE.safetensors, or give {arch} as the model")
+        code = _named(arch)
+        raise ModelError(f"--arch {code} asks for weights; add --weights FILE.safetensors, or give {code} as the model")
     if ref is not None and str(ref) != arch:
-        raise ModelError(f"two models were given, {str(ref)!r} and --arch {arch}; leave one of them out")
+        raise ModelError(f"two models were given, {str(ref)!r} and --arch {_named(arch)}; leave one of them out")
     return arch, weights
 
 
-def _open(ref: str | Path, arch: str | None, pretrained: bool) -> OpenedModel:
+def _named(arch: Arch) -> str:
+    """What a message calls code that was given in any form."""
+    return code_name(arch) or str(getattr(arch, "__name__", type(arch).__name__))
+
+
+def _open(ref: Arch | Path, arch: Arch | None, pretrained: bool, facts: dict[str, int]) -> OpenedModel:
+    if not isinstance(ref, str | Path):
+        return OpenedModel(make_network(ref, **facts).eval(), name=_named(ref))
     text = str(ref)
     if is_adapted(text):
         with foreign(f"{text!r} cannot be opened", "check the name, or give a folder with safetensors weights"):
             return adapt(text, pretrained)
     if is_code(text):
-        return OpenedModel(called(text).eval(), name=text)
+        return OpenedModel(make_network(text, **facts).eval(), name=text)
     if text not in bundled() and not Path(text).exists():
         if (name := network_name(text)) is not None and name.data is None and arch is None:
             from zoo.models.registry import create

@@ -62,6 +62,7 @@ class ForeignProcessor:
         self.settings = f" ({settings})" if settings else ""
         self.size = self._size()
         self.mean, self.std = self._normalisation(known)
+        self.colours = self._colours()
         noise = torch.randint(0, 256, (1, channels, PROBES[0], PROBES[0]), generator=torch.Generator().manual_seed(0))
         self(noise.byte())
 
@@ -120,6 +121,16 @@ class ForeignProcessor:
             raise ModelError(f"{self.name}: its processor makes images {one}{self.settings}, expected squares; {WRAP}")
         return int(height)
 
+    def _colours(self) -> tuple[int, ...]:
+        """Which channels of the output show red, green and blue; they keep their places if that is not clear."""
+        places = tuple(range(self.channels))
+        black, found = self._constant(PROBES[0], 0), []
+        for channel in places:
+            image = np.zeros((PROBES[0], PROBES[0], self.channels), np.uint8)
+            image[..., channel] = 255
+            found.append(int(np.abs(self._output(image) - black).sum((1, 2)).argmax()))
+        return tuple(found) if tuple(sorted(found)) == places else places
+
     def _normalisation(self, known: tuple[tuple[Any, Any], ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of values in [0, 1], channel by channel."""
         outs = [self._constant(PROBES[0], level).reshape(self.channels, -1) for level in (0, 128, 255)]
@@ -144,6 +155,17 @@ class ForeignProcessor:
 
 
 @dataclass(frozen=True)
+class _Fitted(Preprocessing):
+    """The normalisation of images that a processor has made, whose channels may be in another order than its own."""
+
+    order: tuple[int, ...] = ()
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        return self.order
+
+
+@dataclass(frozen=True)
 class Processed(Preprocessing):
     """A `Preprocessing` that resizes and crops with the processor of another library."""
 
@@ -155,12 +177,17 @@ class Processed(Preprocessing):
         return cls(processor.size, processor.mean, processor.std, processor=processor)
 
     @property
+    def colours(self) -> tuple[int, ...]:
+        return self._own().colours
+
+    @property
     def fit(self) -> Fit:
         return _ProcessorFit(self.size, processor=self._own())
 
     @property
     def after_fit(self) -> Preprocessing:
-        return Preprocessing(self.size, self.mean, self.std)
+        known = Preprocessing(self.size, self.mean, self.std)
+        return known if self.colours == known.colours else _Fitted(**known.to_dict(), order=self.colours)
 
     @property
     def at_its_size(self) -> Preprocessing | None:

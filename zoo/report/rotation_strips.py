@@ -79,9 +79,12 @@ def one_of_each_class(labels: Sequence[int], count: int) -> list[int]:
 
 
 def _displayed(views: Views, element: Element, preprocessing: Preprocessing) -> Tensor:
-    """The model's input without normalisation, uint8 (C, h, w): a fill of zero appears as the grey that it is."""
+    """The model's input without normalisation, uint8 (C, h, w): a fill of zero appears as the grey that it is.
+
+    Its channels are red, green and blue, also of a model that reads them in another order.
+    """
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    unit = views.under(element)[0] * std + mean
+    unit = (views.under(element)[0] * std + mean)[list(preprocessing.colours)]
     step = -(-unit.shape[-1] // SIDE)
     return (unit[:, ::step, ::step].clamp(0, 1) * 255).round().to(torch.uint8)
 

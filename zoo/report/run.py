@@ -14,15 +14,18 @@ from zoo.evaluation import run as evaluation
 from zoo.evaluation.images import ImageSet, check_classes
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.views import turns
+from zoo.models.code import Arch
 from zoo.references.evaluating import evaluate, images_for
-from zoo.references.opening import as_opened, foreign
+from zoo.references.opening import as_opened_with, foreign
 from zoo.report.collect import MEASURED, STRIPS, ModelEntry, collect
 from zoo.report.collect import forwards as forwards_of_errors
 from zoo.report.page import check_alike
 from zoo.report.record import SavedReport, read_record
 
-WORDS = ("split", "elements", "angles", "fill", "limit", "angle_limit", "batch_size", "device")
-"""Those of `zoo.evaluate`."""
+CHOSEN = ("split", "limit", "skip_bad")
+"""Options of `zoo.evaluate` that choose the images."""
+WORDS = ("elements", "angles", "fill", "angle_limit", "batch_size", "device")
+"""Those that say what is done with them."""
 LOGITS = "give a network that takes images (B, C, H, W) and returns logits (B, classes)"
 """What to do if a network fails on images."""
 ERRORS = "give a network that computes in float64, or leave the errors out by --measured 0"
@@ -35,6 +38,7 @@ def report(
     models: Compared | Sequence[Compared],
     data: ImageSet | Sequence[Any] | str | Path | None = None,
     *,
+    arch: Arch | None = None,
     measured: int = MEASURED,
     films: int = STRIPS,
     title: str = "",
@@ -46,14 +50,17 @@ def report(
 
     Args:
         models: one or several: references as for `zoo.open_model`, what that returns, modules as `zoo.load` returns
-            them; also earlier reports, or the paths of their JSON, whose models are not measured again.
+            them, or what `zoo.train` and `zoo.train_seeds` returned; also earlier reports, or the paths of their JSON,
+            whose models are not measured again.
         data: as for `zoo.evaluate`; not needed if all models are of earlier reports.
+        arch: the code of those that are folders of networks of your own, as for `zoo.load`.
         measured: on how many images errors are measured in float64; 0: none.
         films: how many images turn, of each model.
         title: of the page; by default the name of the data.
         out: the page, as in `report.html`; its numbers go beside it as JSON.
         progress: called with the number of images that went through a model since the last call.
-        options: split, elements, angles, fill, limit, angle_limit, batch_size and device, as for `zoo.evaluate`.
+        options: split, limit, skip_bad, elements, angles, fill, angle_limit, batch_size and device, as for
+            `zoo.evaluate`.
 
     Returns:
         The report: `print` shows the comparison, `.html` is the page, `.plot()` draws the curves.
@@ -69,12 +76,12 @@ def report(
         >>> [entry.group for entry in found.entries], found.html.startswith("<!DOCTYPE html>")
         (['c4', None], True)
     """
-    if unknown := sorted(set(options) - set(WORDS)):
-        raise TypeError(f"{unknown[0]!r} is no option of zoo.report; it has {', '.join(WORDS)}")
+    if unknown := sorted(set(options) - {*CHOSEN, *WORDS}):
+        raise TypeError(f"{unknown[0]!r} is no option of zoo.report; it has {', '.join((*CHOSEN, *WORDS))}")
     if out is not None and Path(out).suffix.lower() not in (".html", ".htm"):
         raise ModelError(f"out is {str(out)!r}, expected a page such as {str(Path(out).with_suffix('.html'))!r}")
     several = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
-    opened = [_opened(model) for model in several]
+    opened = [_opened(one, arch) for model in several for one in getattr(model, "runs", (model,))]
     if earlier := [entry for one in opened if isinstance(one, SavedReport) for entry in one.entries]:
         check_alike(earlier)  # before the others are measured
     entries: list[ModelEntry] = []
@@ -84,8 +91,8 @@ def report(
         elif data is None:
             raise ModelError(f"there are no images for {one.name!r}; give data, as in zoo.report(models, 'data/mnist')")
         else:
-            images = images_for(one, data, options.get("split", "test"), options.get("limit"))
-            given = {name: options[name] for name in WORDS[1:] if name in options and name != "limit"}
+            images = images_for(one, data, **{name: options[name] for name in CHOSEN if name in options})
+            given = {name: options[name] for name in WORDS if name in options}
             entries.append(entry(one, images, measured=measured, films=films, progress=progress, **given))
     check_alike(entries)
     found = SavedReport(tuple(entries), title)
@@ -94,14 +101,14 @@ def report(
     return found
 
 
-def _opened(model: Compared) -> OpenedModel | SavedReport:
+def _opened(model: Compared, arch: Arch | None) -> OpenedModel | SavedReport:
     if isinstance(model, SavedReport):
         return model
     if isinstance(model, str | Path):
         text = str(model)
         if text.endswith(".json") and not text.endswith(".safetensors.index.json"):
             return read_record(text)
-    return as_opened(model)
+    return as_opened_with(model, arch)
 
 
 def entry(
@@ -115,7 +122,7 @@ def entry(
 ) -> ModelEntry:
     """Evaluate one model and measure everything that the page shows of it; `options` as for `zoo.evaluate`."""
     usual = {name: word.default for name, word in inspect.signature(evaluate).parameters.items()}
-    given = {name: options.get(name, usual[name]) for name in WORDS[1:] if name != "limit"}
+    given = {name: options.get(name, usual[name]) for name in WORDS}
     group = given["elements"]
     check_classes(opened.classes, images.classes)
     with foreign(f"{opened.name!r} cannot be evaluated", LOGITS):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import count
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from zoo.training.recipe import public_fields
 
 NAMES = {"trackio": "name", "wandb": "name", "mlflow": "run_name"}
 """Tracker -> its word for the name of a run, which is that of the folder; tensorboard writes into the folder."""
+_GROUPS = count()
+"""Numbers the runs of this process; all processes count alike."""
 
 
 @contextmanager
@@ -47,6 +50,8 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
         now.clear()
     accelerator = None
     try:
+        if not grouped:
+            _group_again()
         accelerator = _make(Accelerator, config, device, str(plan.folder))
         yield accelerator
         for tracker in accelerator.trackers:
@@ -59,6 +64,21 @@ def engine(plan: TrainingPlan) -> Iterator[Any]:
         for now, before in shared:
             now.clear()
             now.update(before)
+
+
+def _group_again() -> None:
+    """Make the process group of a second run under torchrun; accelerate makes that of the first.
+
+    All groups meet in one store of torchrun: with the same keys a second one would find the addresses of the first, and
+    wait for ever.
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_torchelastic_launched()) or (run := next(_GROUPS)) == 0:
+        return
+    store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
+    if size > 1:
+        own = distributed.PrefixStore(f"symdata-{run}", store)  # type: ignore[attr-defined]
+        distributed.init_process_group(store=own, rank=rank, world_size=size)
 
 
 def _make(accelerator: Any, config: TrainConfig, device: torch.device | None, folder: str) -> Any:

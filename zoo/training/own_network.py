@@ -15,15 +15,20 @@ from zoo.errors import ModelError
 from zoo.exactness.tracer import duplicate, input_channels
 from zoo.models.code import Arch, code_name, find_code, foreign, is_code, make_network
 from zoo.models.names import ModelName
-from zoo.models.own import GIVEN, OwnArchitecture, zoo_architecture
+from zoo.models.own import GIVEN, OwnArchitecture, is_own, zoo_architecture
 from zoo.models.registry import build, seeded
+from zoo.references.classifier import classifier_name
+from zoo.references.loading import info, read_trained
+from zoo.references.transfer import say_new, transfer
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData
 
-OF_THE_ZOO = ("init", "freeze", "width", "coset_pool", "dropout", "downsample", "relax", "average", "copies", "path")
+OF_THE_ZOO = ("width", "coset_pool", "dropout", "downsample", "relax", "average", "copies", "path")
 """Fields of a config that say how a network of the zoo is made."""
 BATCH = 2
 """Images in the batches that a network is tried with."""
+Shape = tuple[int, int]
+"""Channels and side of images."""
 
 
 def model_words(arch: Arch) -> str:
@@ -60,9 +65,12 @@ def check_choices(config: TrainConfig, arch: Arch | None) -> None:
         value = getattr(config, field.name)
         if field.name in OF_THE_ZOO and value != field.default:
             mend = f"leave --{field.name.replace('_', '-')} out"
-            if field.name == "init":
-                mend = f"go on with its weights in Python: zoo.train(zoo.load({value!r}, arch=...), {config.data!r})"
             raise ModelError(f"{field.name} is {value!r} and {config.model!r} is a network of your own; {mend}")
+    if config.init is not None and isinstance(arch, nn.Module):
+        raise ModelError(
+            f"init is {config.init!r} and a module was given, which has weights already; give those weights instead: "
+            f"zoo.train(zoo.load({config.init!r}, num_classes=..., arch=...), {config.data!r})"
+        )
 
 
 def input_size(config: TrainConfig, data: TrainingData, arch: Arch | None) -> int:
@@ -112,6 +120,36 @@ def own_network(config: TrainConfig, arch: Arch | None, classes: int, channels: 
         _try_evaluation(config, duplicate(model), images, classes)
         _try_step(config, duplicate(model).train(), images, classes)
     return model.train()
+
+
+def begin_with(config: TrainConfig, model: nn.Module, arch: Arch | None, data: TrainingData, images: Shape) -> None:
+    """Give a network of the user's own the weights of `init`, which the same code made, and freeze what `freeze` says.
+
+    The classifier stays as it is where the classes are others; the names of its tensors are logged.
+
+    Args:
+        config: the run; its `init` is not None.
+        model: changed in place.
+        arch: the code, if it is given in Python.
+        data: what it is to be trained on.
+        images: channels and side of its input.
+
+    Raises:
+        ModelError: if `init` is no model of this code, or it is not clear which layer is the classifier.
+    """
+    ref = str(config.init)
+    if not is_own(info(ref)["architecture"]):
+        raise ModelError(
+            f"init is {ref!r}, a network of the zoo, and {config.model!r} is your own; name a model that was trained "
+            "from the same code, or make your network begin with zoo.load"
+        )
+    source = read_trained(ref, arch or config.model)
+    same, frozen = source.classes == data.classes, config.freeze == "body"
+    channels, side = images
+    head = None if same and not frozen else classifier_name(model, torch.zeros(1, channels, side, side))
+    say_new(source.name, transfer(source.model, model, None if same else head))
+    if frozen and head is not None:
+        model.requires_grad_(False).get_submodule(head).requires_grad_(True)
 
 
 def check_processes(model: nn.Module, processes: int, device: str) -> None:

@@ -28,7 +28,7 @@ from zoo.references.opening import python_file
 from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
-from zoo.training.own_network import check_choices, described, input_size, is_own_model, own_network
+from zoo.training.own_network import begin_with, check_choices, described, input_size, is_own_model, own_network
 from zoo.training.weighting import class_weights
 
 
@@ -139,6 +139,8 @@ def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
     channels, size = preprocessing.channels, preprocessing.size
     if named is None:
         model = own_network(config, arch, len(data.classes), channels, size)
+        if config.init is not None:
+            begin_with(config, model, arch, data, (channels, size))
     else:
         model = _network(config, named, data, channels)
     _check_loss(config, data, model)
@@ -182,7 +184,8 @@ def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels:
     facts["dropout"] = config.dropout
     if config.init is None:
         return create(name, **facts, coset_pool=config.coset_pool, **config.choices(), seed=config.seed)
-    source, kept = read_trained(config.init), {} if config.coset_pool else {"coset_pool": False}
+    source = read_trained(config.init)
+    kept: dict[str, Any] = {} if config.coset_pool else {"coset_pool": False}
     model = transferred(source, name=name, **facts, **kept, **config.choices(), seed=config.seed)
     if source.classes != data.classes:  # as many classes, but others
         with seeded(config.seed):

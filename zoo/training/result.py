@@ -56,6 +56,12 @@ class TrainedModel(Result):
         return str(self.folder)
 
     @property
+    def code(self) -> str | None:
+        """What `--arch` names to load a network of one's own; empty if it has no name, None for one of the zoo."""
+        architecture = self.config["architecture"]
+        return (architecture["code"] or "") if is_own(architecture) else None
+
+    @property
     def config(self) -> dict[str, Any]:
         """The model's config.json."""
         return read_config(self.folder)
@@ -96,11 +102,10 @@ class TrainedModel(Result):
         unseen = unseen_images(self.data)
         if unseen is None:
             return make_with_test(self.data, read_manifest(self.data))
-        architecture = self.config["architecture"]
-        if is_own(architecture) and architecture["code"] is None:
+        if self.code == "":
             of = ", split='validation'" if "--split validation" in unseen else ""
             return f"zoo.evaluate(result.model, {self.data!r}{of})"
-        arch = f" --arch {architecture['code']}" if is_own(architecture) else ""
+        arch = f" --arch {self.code}" if self.code else ""
         return f"symdata evaluate {shlex.quote(str(self.folder))} {unseen}{arch}"
 
     def to_dict(self) -> dict[str, Any]:

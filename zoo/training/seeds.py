@@ -98,7 +98,11 @@ class TrainedSeeds(Result):
         unseen = unseen_images(data)
         if unseen is None:
             return make_with_test(data, read_manifest(data))
-        return f"symdata report {' '.join(shlex.quote(str(folder)) for folder in self.folders)} {unseen}"
+        code = self.runs[0].code
+        if code == "":
+            return f"zoo.compare([result], {data!r})"
+        arch = f" --arch {code}" if code else ""
+        return f"symdata report {' '.join(shlex.quote(str(folder)) for folder in self.folders)} {unseen}{arch}"
 
     def to_dict(self) -> dict[str, Any]:
         """The seeds, their folders and accuracies, and mean and spread, as plain data for JSON."""

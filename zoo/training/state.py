@@ -50,7 +50,9 @@ class TrainingState:
         model: nn.Module = self.model.train()
         if self.config.freeze == "body":
             self.plain.eval()
-            self.plain.get_classifier().train()  # type: ignore[operator]
+            for module in self.plain.modules():
+                if any(p.requires_grad for p in module.parameters(recurse=False)):
+                    module.train()
         return model
 
     def logits(self, model: nn.Module, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from symdata.sources.segmentation import painted
 from symdata.store import load, make, verify
 from symdata.transforms.action import act
 from tests.support.annotated import SIDE, write_coco
+from tests.support.images import encoded
 
 KNOWN = {"size": [40, 30], "counts": "e2Q17TOJf06600[a0b1d^O\\3b3"}
 """Compressed by pycocotools: two rectangles with holes."""
@@ -154,3 +155,53 @@ def test_masks_beside_those_of_pycocotools() -> None:
         differ.append([(painted([star], 37, 53) != theirs).sum(), theirs.sum()])
     borders, area = np.array(differ).sum(0)
     assert borders < 0.03 * area  # they round corners to a fifth of a pixel; only pixels on the border differ
+
+
+def _yolo_polygons(root: Path) -> np.ndarray:
+    """A dataset in YOLO's format of triangles and squares of two categories; returns its masks."""
+    random, masks = np.random.default_rng(3), []
+    (root / "images" / "train").mkdir(parents=True)
+    (root / "labels" / "train").mkdir(parents=True)
+    (root / "data.yaml").write_text("names: [triangle, square]\n")
+    for k in range(5):
+        height, width = 20, 30
+        x, y, side = random.integers(2, 10), random.integers(2, 8), random.integers(4, 10)
+        far = side if k % 2 else side - 0.37  # no pixel's centre lies on an edge
+        corners = [(x, y), (x + side, y), (x + side, y + far), (x, y + far)][: 3 + k % 2]
+        mask = painted([[float(v) for corner in corners for v in corner]], height, width)
+        image = np.where(mask[..., None], 200, 0).astype(np.uint8).repeat(3, 2)
+        shares = " ".join(f"{a / width:.9f} {b / height:.9f}" for a, b in corners)
+        (root / "images" / "train" / f"{k}.png").write_bytes(encoded(image))
+        (root / "labels" / "train" / f"{k}.txt").write_text("" if k == 4 else f"{k % 2} {shares}\n")
+        masks.append(mask * (0 if k == 4 else 1 + k % 2))
+    return np.stack(masks)
+
+
+def test_polygons_of_yolo_are_the_same_masks_and_move_with_their_images(tmp_path: Path) -> None:
+    masks = _yolo_polygons(tmp_path / "y")
+    source = open_source(f"{tmp_path / 'y'},mask=semantic")
+    found = source.annotations("train", np.arange(5))
+    assert found.schema.kinds == ("mask", "boxes") and np.array_equal(found.masks.numpy(), masks)
+    y, x = np.nonzero(masks[1])
+    assert np.allclose(found.objects.boxes[1], [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1], atol=1e-6)
+    assert np.allclose(found.objects.area[1::2], (masks[[1, 3]] > 0).sum((1, 2)), atol=1e-6), "squares"
+    assert np.allclose(found.objects.area[::2], found.objects.boxes[::2, 2:].prod(1) / 2, atol=1e-5), "triangles"
+    made = make(f"{tmp_path / 'y'},mask=semantic", tmp_path / "d", symmetry="d2", count=20, seed=1)
+    dataset = load(made.folder)
+    assert torch.equal(dataset.annotations().masks, act(found.masks[dataset.index][:, None], dataset.elements)[:, 0])
+    assert verify(made.folder).passed
+
+
+def test_polygons_of_yolo_without_masks_are_boxes_and_boxes_are_no_masks(tmp_path: Path) -> None:
+    _yolo_polygons(tmp_path / "y")
+    plain = open_source(str(tmp_path / "y"))
+    assert plain.annotation_schema.kinds == ("boxes",)
+    assert plain.fingerprint == open_source(f"{tmp_path / 'y'},mask=semantic").fingerprint
+    (tmp_path / "y" / "labels" / "train" / "2.txt").write_text("0 0.5 0.5 0.25 0.25\n")
+    assert len(open_source(str(tmp_path / "y")).annotations("train", np.array([2])).objects) == 1
+    said = r"labels/train/2.txt line 1: segmentation is None, expected polygons or runs; mend or remove it"
+    with pytest.raises(SourceError, match=said):
+        open_source(f"{tmp_path / 'y'},mask=semantic")
+    assert open_source(f"{tmp_path / 'y'},mask=semantic", skip_bad=1).splits == {"train": 4}
+    with pytest.raises(SourceError, match="mask=instance, expected mask=semantic"):
+        open_source(f"{tmp_path / 'y'},mask=instance")

@@ -53,10 +53,13 @@ def test_keypoints_are_shares_of_the_image(shape: str, row: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("0 0.5 0.5 0.25", r"is '0 0.5 0.5 0.25', expected `class x y width height`$"),
+        ("0 0.5 0.5 0.25", r"is '0 0.5 0.5 0.25', expected `class x y width height`, or a polygon"),
         ("0 0.5 0.5 nan 0.5", r"is '0 0.5 0.5 nan 0.5', expected `class"),
         ("cat 0.5 0.5 0.5 0.5", r"is 'cat 0.5 0.5 0.5 0.5', expected"),
-        ("0 0.1 0.1 0.9 0.1 0.5 0.5", r"is .*, expected `class x y width height`; polygons are not read"),
+        ("0 0.1 0.1 0.9 0.1 0.5", r"is .*, expected `class x y width height`, or a polygon `class x1 y1 x2 y2 x3"),
+        ("0 0.1 0.1 0.9 0.1", r": box .* leaves its image"),
+        ("0 0.1 0.1 0.9 0.1 1.5 0.5", r": box \(1.2, 1.2, 16.8, 4.8\) leaves its image"),
+        ("0 0.1 0.1 0.9 0.1 0.5 0.1", r": box .* has no area"),
         ("3 0.5 0.5 0.5 0.5", r"has class 3, expected 0..2 as named in data.yaml"),
         ("-1 0.5 0.5 0.5 0.5", r"has class -1, expected 0..2"),
         ("0.5 0.5 0.5 0.5 0.5", r"has class 0.5, expected 0..2"),

@@ -7,6 +7,7 @@ import torch
 
 import zoo
 from tests.support.commands import run
+from tests.support.exporting import exports
 from tests.support.steerable import require_escnn
 from zoo.deployment import formats
 from zoo.errors import ModelError
@@ -14,6 +15,7 @@ from zoo.files import bundled
 from zoo.models.registry import create, export
 from zoo.preprocessing import Preprocessing
 
+pytestmark = exports
 FRESH = {
     "p4mcnn_12": {"width": 4},
     "p4cnn_12": {"width": 4, "relax": "residual"},

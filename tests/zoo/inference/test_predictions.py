@@ -8,7 +8,7 @@ from PIL import Image
 import zoo
 from symdata.errors import ShapeError, SourceError
 from zoo.errors import ModelError
-from zoo.inference.predictions import predict
+from zoo.inference.predictions import classify_images
 from zoo.preprocessing import Preprocessing
 
 
@@ -72,7 +72,7 @@ def test_the_model_keeps_its_mode(pixels):
 def test_your_own_network_answers_too(pixels):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
     net.preprocessing = Preprocessing(8, (0.5,), (0.5,))
-    assert predict(net, pixels).labels[0] in ("0", "1", "2")
+    assert classify_images(net, pixels).labels[0] in ("0", "1", "2")
 
 
 @pytest.mark.parametrize(

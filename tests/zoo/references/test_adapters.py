@@ -16,6 +16,7 @@ from symdata.installation.hints import install_line
 from tests.conftest import ROOT
 from tests.support import checkpoints
 from tests.support.commands import refused, run
+from tests.support.exporting import exports
 from zoo import ModelError, Preprocessing, audit, export_pipeline, open_model, pipeline
 from zoo.evaluation.images import open_images
 from zoo.references.adapters import adapt
@@ -148,6 +149,7 @@ def test_images_of_several_sizes_come_to_the_processor_as_they_are(here):
     assert run("evaluate", "hf:m", "--data", "data", "--angles", "0").exit_code == 0
 
 
+@exports
 def test_a_pipeline_uses_the_processor_and_a_file_needs_none(here):
     _, processor = save(here / "m", "vit")
     whole = pipeline("hf:m")

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 
 from zoo import ModelError, Preprocessing
+from zoo.inference.views import Views
 from zoo.references.processors import SLACK, ForeignProcessor, of_transformers
+from zoo.report.rotation_strips import rotation_strip
 
 transformers = pytest.importorskip("transformers", reason="pip install 'symdata[transformers]'")
 
@@ -148,3 +150,30 @@ def test_a_processor_of_one_channel():
     pixels = images(True, 40, 40)
     wanted = theirs(images=[Image.fromarray(pixels[0, 0].numpy())], return_tensors="pt")["pixel_values"]
     assert torch.allclose(ours(pixels), wanted, atol=1e-5)
+
+
+def test_a_model_that_reads_blue_first_is_shown_in_the_colours_of_its_images():
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    orders = {}
+    for kind in ("MobileViT", "ViT"):
+        square = {"height": 40, "width": 40}
+        size = {"size": {"shortest_edge": 40}, "crop_size": square} if kind == "MobileViT" else {"size": square}
+        _, ours = opened(kind, **size)
+        orders[kind] = ours.colours
+        red = torch.zeros(1, 3, 40, 40, dtype=torch.uint8)
+        red[:, 0] = 200
+        fitted = ours.fitted(red)
+        for known, pixels in ((ours, red), (ours.after_fit, fitted)):
+            frames = rotation_strip(model, pixels, 0, known, "background").frames
+            middle = [frame.pixels[:, frame.pixels.shape[1] // 2, frame.pixels.shape[2] // 2] for frame in frames]
+            assert all(abs(int(r) - 200) < 2 and int(g) < 2 and int(b) < 2 for r, g, b in middle), kind
+        noise = images(gray=False, height=40, width=40)
+        assert torch.equal(Views(noise, ours).upright, ours(noise)), "the model itself gets what its processor makes"
+    assert orders == {"MobileViT": (2, 1, 0), "ViT": (0, 1, 2)}
+
+
+def test_moved_images_are_cropped_once():
+    _, ours = opened("ConvNext", size={"shortest_edge": 32}, crop_pct=0.5)
+    noise = images(gray=False, height=40, width=57)
+    assert torch.equal(Views(noise, ours).upright, ours(noise))
+    assert not torch.equal(ours(ours.fitted(noise)), ours(noise)), "negative control: twice is another image"

@@ -79,7 +79,11 @@ def test_progress_adds_up():
 @pytest.mark.parametrize(
     ("options", "kind", "reason"),
     [
-        ({"angels": 4}, TypeError, "'angels' is no option of zoo.report; it has split, elements, angles"),
+        (
+            {"angels": 4},
+            TypeError,
+            "'angels' is no option of zoo.report; it has split, limit, skip_bad, elements, angles",
+        ),
         ({"out": "page.pdf"}, ModelError, r"out is 'page.pdf', expected a page such as 'page.html'"),
         ({"data": None}, ModelError, "there are no images for 'net 0'; give data"),
     ],

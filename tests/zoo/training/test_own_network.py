@@ -164,10 +164,6 @@ def test_what_is_no_classifier_is_refused_before_anything_is_written(here, model
     [
         ({"width": 3}, "width is 3 and 'mynet:build' is a network of your own; leave --width out"),
         ({"relax": "banks"}, "leave --relax out"),
-        (
-            {"init": "p4cnn_28.mnist-none"},
-            r"go on with its weights in Python: zoo.train\(zoo.load\('p4cnn_28.mnist-none'",
-        ),
         ({"size": 2}, r"cannot run on images \(2, 1, 2, 2\) in eval mode: .* or say another --size"),
     ],
 )

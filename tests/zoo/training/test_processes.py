@@ -28,11 +28,16 @@ def data(tmp_path_factory):
 
 def launched(data, out, *options: object) -> subprocess.CompletedProcess:
     """A training of two processes, as torchrun starts it."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
-    command += ["-m", "symdata", "train", data, "--out", out, *OPTIONS, *options]
+    return torchrun(out.parent, "-m", "symdata", "train", data, "--out", out, *OPTIONS, *options)
+
+
+def torchrun(place, *program: object) -> subprocess.CompletedProcess:
+    """A program in two processes, in the folder `place`."""
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2, *program]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
-    words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd=out.parent)
+    return subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=300, env=environment, cwd=place
+    )
 
 
 LAUNCHED = """
@@ -143,3 +148,30 @@ def test_several_seeds_and_patience(data, tmp_path):
     for seed in range(2):
         one, two = (json.loads((tmp_path / f"{n}-s{seed}/config.json").read_text())["training"] for n in ("one", "two"))
         assert one["stopped"]["epoch"] == two["stopped"]["epoch"] < 9 and two["processes"] == 2
+
+
+TWICE = """
+import zoo
+
+for seed in (0, 1):
+    result = zoo.train("p4cnn_12", "data", epochs=1, width=2, batch_size=16, seed=seed, out=f"run{seed}", device="cpu")
+    print(result.config["training"]["processes"], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_two_runs_in_one_script(data, tmp_path):
+    """All groups of torchrun meet in one store, where a second one has to find its own addresses."""
+    (tmp_path / "data").symlink_to(data)
+    (tmp_path / "twice.py").write_text(TWICE)
+    result = torchrun(tmp_path, "twice.py")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["2"] * 4
+    alone = subprocess.run(
+        [sys.executable, "-c", TWICE.replace("run{seed}", "one{seed}")],
+        capture_output=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=300,
+    )  # fmt: skip
+    assert alone.returncode == 0
+    for seed in range(2):
+        one, two = (losses(tmp_path / f"{word}{seed}") for word in ("one", "run"))
+        assert two == pytest.approx(one, rel=1e-4)

@@ -39,7 +39,7 @@ class TransformCheck(Result):
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> print(transform_check(net, "r90", 224))
-        under r90 f_{g theta}(g x) differs from f_theta(x) by ... at 224x224: 0 (conv 3x3, stride 2, ...; take ... 225 ...
+        under r90 f_{g theta}(g x) differs from f_theta(x) by ... at 224x224: 0 (conv 3x3, stride 2, ...; take ...
         >>> transform_check(net, "r90", 225).exact
         True
     """

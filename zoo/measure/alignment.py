@@ -36,8 +36,6 @@ from zoo.layers.regular import lattice_group
 from zoo.measure.alignment_result import MERGES, Alignment, LayerAlignment, PairAlignment
 from zoo.measure.model_copy import checked_inputs
 
-IMAGES = 2000
-"""Images, by default of `symdata measure`: half of them match, the other half are classified."""
 BATCH = 250
 
 

@@ -104,7 +104,7 @@ class Objective:
     def __str__(self) -> str:
         """The text that makes it: the name, and the numbers that are not the default."""
         parts = [
-            f"{field.name}={_written(value)}"
+            f"{field.name}={written(value)}"
             for field in dataclasses.fields(self)
             if (value := getattr(self, field.name)) != field.default
         ]
@@ -143,7 +143,7 @@ def read_value(objective: str, name: str, text: str, default: float | str) -> fl
     return int(value) if whole else value
 
 
-def _written(value: float | str) -> str:
+def written(value: float | str) -> str:
     """A number as short text if that is the same number, else with all digits: the run uses what is read back."""
     if isinstance(value, str):
         return value

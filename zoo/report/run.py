@@ -37,6 +37,7 @@ def report(
     *,
     measured: int = MEASURED,
     films: int = STRIPS,
+    aligned: int = 0,
     title: str = "",
     out: str | Path | None = None,
     progress: Progress = lambda images: None,
@@ -50,6 +51,7 @@ def report(
         data: as for `zoo.evaluate`; not needed if all models are of earlier reports.
         measured: on how many images errors are measured in float64; 0: none.
         films: how many images turn, of each model.
+        aligned: on how many images the layers of a model are matched with the same layers moved; 0: none.
         title: of the page; by default the name of the data.
         out: the page, as in `report.html`; its numbers go beside it as JSON.
         progress: called with the number of images that went through a model since the last call.
@@ -86,7 +88,9 @@ def report(
         else:
             images = images_for(one, data, options.get("split", "test"), options.get("limit"))
             given = {name: options[name] for name in WORDS[1:] if name in options and name != "limit"}
-            entries.append(entry(one, images, measured=measured, films=films, progress=progress, **given))
+            entries.append(
+                entry(one, images, measured=measured, films=films, aligned=aligned, progress=progress, **given)
+            )
     check_alike(entries)
     found = SavedReport(tuple(entries), title)
     if out is not None:
@@ -110,6 +114,7 @@ def entry(
     *,
     measured: int = MEASURED,
     films: int = STRIPS,
+    aligned: int = 0,
     progress: Progress = lambda images: None,
     **options: Any,
 ) -> ModelEntry:
@@ -129,7 +134,16 @@ def entry(
             options={name: given[name] for name in ("fill", "batch_size", "device")} | {"progress": progress},
         )
     with foreign(f"{opened.name!r} cannot be measured", ERRORS):
-        return collect(opened, images, found, strips=films, measured=measured, predicted=predicted, progress=progress)
+        return collect(
+            opened,
+            images,
+            found,
+            strips=films,
+            measured=measured,
+            aligned=aligned,
+            predicted=predicted,
+            progress=progress,
+        )
 
 
 def forwards(count: int, group: Group, angles: int, angle_limit: int | None, measured: int) -> int:

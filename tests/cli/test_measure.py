@@ -157,7 +157,7 @@ def test_a_size_that_breaks_the_transform_is_a_note(here):
 
 
 def test_alignment_that_cannot_be_is_refused(here):
-    assert "say --alignment too" in refused("measure", EXACT, "--data", "data/mnist", "--against", OFF)
+    assert "say --alignment too" in refused("measure", EXACT, "--data", "data/mnist", "--against", OFF, code=2)
     plain = "z2cnn_28.mnist-none"
     told = refused("measure", EXACT, "--data", "data/mnist", "--alignment", "--limit", 8, "--against", plain)
     assert "in one network and" in told

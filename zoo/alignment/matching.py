@@ -33,7 +33,15 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class ChannelMatch(Result):
-    """The permutation of one set of channels."""
+    """The permutation of one set of channels.
+
+    Example:
+        >>> match = ChannelMatch("conv1", (1, 2, 0), 0.9, 0)
+        >>> print(match)
+        conv1: 3 channels, matched correlation 0.900
+        >>> match.returns(2), match.returns(3)
+        (0.0, 1.0)
+    """
 
     name: str
     """Of the first layer that writes them."""

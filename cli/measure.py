@@ -1,7 +1,7 @@
 """`symdata measure`: how far a model is from a symmetry, in float64."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,8 +10,14 @@ from cli.options.images import LOGITS, SKIP_BAD, open_images
 from cli.options.model import GROUP, model_options, open_given_model
 from symdata.transforms.generators import MOTIONS
 
+if TYPE_CHECKING:
+    from zoo.inference.opened_model import OpenedModel
+    from zoo.measure import Alignment
+
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
+ALIGNED = 2000
+"""Images of an alignment, by default."""
 
 
 def _generators(text: str) -> tuple[str, ...]:
@@ -34,13 +40,17 @@ def _generators(text: str) -> tuple[str, ...]:
     help="Motions that get a Lie derivative each, separated by commas.",
 )
 @click.option("--layers", is_flag=True, help="Split each Lie derivative among the layers, too.")
+@click.option(
+    "--alignment",
+    is_flag=True,
+    help="Instead: match every layer with the same layer moved by --elements, and merge the two.",
+)
+@click.option("--against", help="With --alignment: another MODEL of the same architecture, to match and merge too.")
 @click.option("--softmax", is_flag=True, help="Of the softmax of the outputs, not of the outputs.")
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    default=LIMIT,
-    show_default=True,
-    help="Use so many images, spread over the split.",
+    help=f"Use so many images, spread over the split.  [{LIMIT}; {ALIGNED:,} with --alignment]",
 )
 @SKIP_BAD
 @model_options
@@ -59,13 +69,20 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
       symdata measure p4cnn_28.mnist-none --data data/mnist
       symdata measure runs/mine --data mnist-none --generators rotation --layers
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
+      symdata measure runs/a --data data/mnist --alignment --elements d1 --against runs/b
     """
     from zoo.exactness.model_groups import has_typed_layers
     from zoo.measure.motions.layerwise import TYPED
     from zoo.measure.summary import measure_all, passes
     from zoo.references.opening import foreign
 
+    if given["against"] is not None and not given["alignment"]:
+        raise click.UsageError("--against is for --alignment; say --alignment too.")
+    given["limit"] = given["limit"] or (ALIGNED if given["alignment"] else LIMIT)
     opened = open_given_model(model, given)
+    if given["alignment"]:
+        show(_alignment(opened, data, given), as_json)
+        return
     if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
@@ -86,3 +103,26 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
             data=trial.name,
         )
     show(replace(found, skipped=trial.skipped), as_json)
+
+
+def _alignment(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "Alignment":
+    """The layers of a model beside the same layers moved, and beside those of the model of --against."""
+    from zoo.measure import layerwise_alignment
+    from zoo.references.opening import foreign
+
+    other = None
+    if given["against"] is not None:
+        other = open_given_model(given["against"], given | {"weights": None, "arch": None})
+    trial = open_images(opened, data, given)
+    inputs = trial.preprocessing(opened)(trial.images)
+    with foreign(f"{opened.name!r} cannot be aligned", LOGITS):
+        return layerwise_alignment(
+            opened.model,
+            inputs,
+            trial.labels,
+            given["elements"],
+            against=None if other is None else other.model,
+            name=opened.name,
+            data=trial.name,
+            against_name=given["against"] or "",
+        )

@@ -47,6 +47,13 @@ DATA = click.option("--data", help="Dataset folder, or any source: data/mnist, h
     help="Images of the errors in float64; 0: none.",
 )
 @click.option("--films", type=click.IntRange(0), default=4, show_default=True, help="Images that turn, of each model.")
+@click.option(
+    "--aligned",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Images on which layers are matched with the same layers moved; 0: none.",
+)
 @click.option("--title", default="", help="Of the page.  [the name of the data]")
 def command(models: tuple[str, ...], out: Path, compare: bool, markdown: Path | None, **given: Any) -> None:
     """Write one page about one or several models: what they do when images turn, and why.
@@ -155,7 +162,8 @@ def _entry(model: str | None, given: dict[str, Any], alone: bool) -> "ModelEntry
     fields = evaluation_words(given)
     total = forwards(len(images), fields["elements"], fields["angles"], fields["angle_limit"], given["measured"])
     with progress_bar(total, opened.name) as bar:
-        return entry(opened, images, measured=given["measured"], films=given["films"], progress=bar.update, **fields)
+        counts = {name: given[name] for name in ("measured", "films", "aligned")}
+        return entry(opened, images, **counts, progress=bar.update, **fields)
 
 
 def _is_bare(model: str) -> bool:

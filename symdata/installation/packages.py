@@ -40,7 +40,7 @@ OPTIONAL = {name: name for name in _SAME} | {"lie-learn": "lie_learn"}
 
 PURPOSE = {
     **dict.fromkeys(ESCNN_NEEDS, "only for escnn"),
-    "scipy": "only for escnn and the tests",
+    "scipy": "for matching channels (zoo.alignment), and for escnn",
     **dict.fromkeys(("lie-learn", "py3nj"), "only for SO(3); the plane does without"),
     "torchvision": "not needed",
 }

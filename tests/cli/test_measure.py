@@ -136,3 +136,30 @@ def test_what_is_refused(here, arguments, sentence):
 )
 def test_wrong_usage(here, arguments, sentence):
     assert sentence in refused("measure", EXACT, "--data", "data/mnist", *arguments, code=2)
+
+
+def test_alignment_is_measured_instead_with_text_and_json(here):
+    asked = ("measure", EXACT, "--data", "data/mnist", "--alignment", "--elements", "c2", "--limit", 12)
+    shown = run(*asked, "--against", OFF)
+    assert shown.exit_code == 0, shown.output
+    assert "6 images to match channels, 6 to classify" in shown.output and "Barriers" in shown.output
+    found = json.loads(run(*asked, "--against", OFF, "--json").stdout)
+    turned, other = found["pairs"]
+    assert (turned["other"], other["other"], found["matched"]) == ("r180", OFF, 6)
+    assert min(layer["correlation"] for layer in turned["layers"][:-1]) > 0.999
+    assert turned["check"]["exact"] and other["check"] is None
+
+
+def test_a_size_that_breaks_the_transform_is_a_note(here):
+    shown = run("measure", OFF, "--data", "data/mnist", "--alignment", "--elements", "c2", "--limit", 8)
+    assert "note: under r180 f_{g theta}(g x) differs from f_theta(x)" in shown.output
+    assert "take images of 26 or 28 pixels" in shown.output
+
+
+def test_alignment_that_cannot_be_is_refused(here):
+    assert "say --alignment too" in refused("measure", EXACT, "--data", "data/mnist", "--against", OFF, code=2)
+    plain = "z2cnn_28.mnist-none"
+    told = refused("measure", EXACT, "--data", "data/mnist", "--alignment", "--limit", 8, "--against", plain)
+    assert "in one network and" in told
+    told = refused("measure", "mynet:vectors", *OWN, "--data", "data/mnist", "--alignment", "--limit", 8)
+    assert "no filters to move" in told or "no convolution" in told or "no hidden channels" in told

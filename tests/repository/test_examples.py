@@ -24,6 +24,7 @@ FACES = (
     "symdata.sources",
     "symdata.store",
     "zoo",
+    "zoo.alignment",
     "zoo.evaluation",
     "zoo.evidence",
     "zoo.layers",

@@ -42,6 +42,9 @@ def test_its_python_runs_and_its_trainings_can_begin(page, reader, monkeypatch):
                 result = run(*words, "--dry-run")
                 assert result.exit_code == 0, result.output
                 model = re.search(r"would be written to (\S+)", result.output)[1]
+            elif words[0] == "measure":
+                result = run(*words)
+                assert result.exit_code == 0, result.output
             else:
                 assert words[:2] == ["degree", model], f"{page} looks at another model than it trains"
     assert found["console"] and found["python"]

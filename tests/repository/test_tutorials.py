@@ -56,7 +56,7 @@ def run(
     changed: tuple[str, str] = ("", ""),
     again: tuple[int, ...] = (),
 ) -> list[Any]:
-    """What the cells of a notebook show, run in `folder` against the loopback Hub; some words changed, some cells twice."""
+    """What the cells of a notebook show, run against the loopback Hub, some words changed, some cells twice."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SYMDATA_TEST_DATA", str(data))
     names: dict[str, Any] = {"__name__": "__main__"}

@@ -13,6 +13,7 @@ device stay as they are.
     layerwise_equivariance_error  the same, split among the layers by the chain rule
     degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
     learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
+    layerwise_alignment       layers matched with the same layers moved, and the barrier of merging the two
     kernel_deviation          filters against the nearest equivariant ones, without images
     checked_audit             the prediction of `zoo.audit` beside the measured error
     assert_invariant, assert_equivariant   for the tests of a model
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from symdata.transforms.generators import GENERATORS as GENERATORS
     from symdata.transforms.generators import Generator as Generator
     from zoo.measure import summary as summary
+    from zoo.measure.alignment import layerwise_alignment as layerwise_alignment
+    from zoo.measure.alignment_result import Alignment as Alignment
     from zoo.measure.assertions import assert_equivariant as assert_equivariant
     from zoo.measure.assertions import assert_invariant as assert_invariant
     from zoo.measure.degree import LayerDegree as LayerDegree

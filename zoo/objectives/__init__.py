@@ -12,7 +12,7 @@ from torch import nn
 
 from symdata.errors import suggest
 from zoo.errors import ModelError
-from zoo.objectives.objective import OBJECTIVES, Objective, read_number, register
+from zoo.objectives.objective import OBJECTIVES, Objective, read_value, register, written
 
 __all__ = ["AUTO", "OBJECTIVES", "Objective", "objective_of", "parse_objective", "register"]
 
@@ -38,13 +38,13 @@ def parse_objective(text: str) -> Objective:
     if name not in OBJECTIVES:
         raise ModelError(f"no objective {name[:80]!r}; {suggest(name, OBJECTIVES)}")
     defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(OBJECTIVES[name])}
-    given: dict[str, float] = {}
+    given: dict[str, Any] = {}
     for part in rest.split(",") if rest else ():
         key, equals, value = part.partition("=")
         if key not in defaults or key in given or not equals:
-            known = ", ".join(f"{k}={v:g}" for k, v in defaults.items()) or "none"
+            known = ", ".join(f"{k}={written(v)}" for k, v in defaults.items()) or "none"
             raise ModelError(f"objective {text[:120]!r} says {part[:40]!r}, expected each once of {known}")
-        given[key] = read_number(name, key, value, defaults[key])
+        given[key] = read_value(name, key, value, defaults[key])
     return OBJECTIVES[name](**given)
 
 

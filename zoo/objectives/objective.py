@@ -37,7 +37,7 @@ def register(kind: O) -> O:
 class Objective:
     """The mean cross-entropy and nothing else; the base of all others.
 
-    The fields of a subclass are its numbers, which the text `name:field=value,field=value` sets.
+    The fields of a subclass are its numbers and words, which the text `name:field=value,field=value` sets.
 
     Example:
         >>> from dataclasses import dataclass
@@ -73,6 +73,16 @@ class Objective:
         """A term to add to the mean cross-entropy of every step: () with gradients, or None for nothing."""
         return None
 
+    def per_image(self, logits_of: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> Tensor | None:
+        """Terms to add to the cross-entropy of the images of a step: (b,) with gradients, or None for nothing.
+
+        Args:
+            logits_of: the model in training mode, (b, C, H, W) to (b, classes); to run it once more.
+            images: (b, C, H, W), augmented.
+            logits: (b, classes), of these images.
+        """
+        return None
+
     def groups(self, model: nn.Module, decay: float) -> list[dict[str, Any]]:
         """Parameter groups of the optimiser: `params`, `weight_decay`, and `lr_scale`, a factor of the rate."""
         return [{"params": list(model.parameters()), "weight_decay": decay}]
@@ -94,7 +104,7 @@ class Objective:
     def __str__(self) -> str:
         """The text that makes it: the name, and the numbers that are not the default."""
         parts = [
-            f"{field.name}={_written(value)}"
+            f"{field.name}={written(value)}"
             for field in dataclasses.fields(self)
             if (value := getattr(self, field.name)) != field.default
         ]
@@ -112,8 +122,14 @@ def split_groups(
     return groups + ([own] if special else [])
 
 
-def read_number(objective: str, name: str, text: str, default: float) -> float:
-    """The value of a field, whole if its default is; `ModelError` for anything that is no finite number from 0 on."""
+def read_value(objective: str, name: str, text: str, default: float | str) -> float | str:
+    """The value of a field: a word if its default is one, else a number, whole if its default is.
+
+    Raises:
+        ModelError: for anything that is no finite number from 0 on; words are checked by the objective itself.
+    """
+    if isinstance(default, str):
+        return text
     try:
         value = float(text)
     except ValueError:
@@ -127,7 +143,9 @@ def read_number(objective: str, name: str, text: str, default: float) -> float:
     return int(value) if whole else value
 
 
-def _written(value: float) -> str:
+def written(value: float | str) -> str:
     """A number as short text if that is the same number, else with all digits: the run uses what is read back."""
+    if isinstance(value, str):
+        return value
     short = f"{value:g}"
     return short if float(short) == value else repr(value)

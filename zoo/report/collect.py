@@ -15,6 +15,8 @@ from zoo.exactness.by_size import phi_by_size
 from zoo.exactness.model_groups import tied_group
 from zoo.inference.opened_model import OpenedModel
 from zoo.inference.sweep import predictions, spread
+from zoo.measure.alignment import layerwise_alignment
+from zoo.measure.alignment_result import Alignment
 from zoo.measure.estimates import Rate
 from zoo.measure.plain_data import read_fields
 from zoo.report.measures import PASSES, Measures, measure
@@ -61,6 +63,8 @@ class ModelEntry(Result):
     measures: Measures | None
     """None if they were not asked for."""
     strips: tuple[RotationStrip, ...]
+    alignment: Alignment | None = None
+    """Its layers beside the same layers moved; None if that was not asked for."""
     trained: SeededRun | None = None
     """The seed and the recipe of its training, if its config.json says them."""
 
@@ -100,11 +104,11 @@ class ModelEntry(Result):
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
         names = ("agreement", "always_right", "always_same", "sizes", "group", "parameters", "measures")
-        trained = {} if self.trained is None else {"trained": plain(self.trained)}  # older reports do not have it
+        later = {name: getattr(self, name) for name in ("alignment", "trained")}  # older reports do not have them
         return {
             "evaluation": self.report.to_dict(),
             **plain_fields(self, *names),
-            **trained,
+            **{name: plain(value) for name, value in later.items() if value is not None},
             "films": plain(self.strips),
         }
 
@@ -125,6 +129,7 @@ def collect(
     *,
     strips: int = STRIPS,
     measured: int = MEASURED,
+    aligned: int = 0,
     predicted: Tensor | None = None,
     progress: Callable[[int], None] = lambda images: None,
 ) -> ModelEntry:
@@ -136,6 +141,7 @@ def collect(
         report: of `zoo.evaluate`.
         strips: how many images turn, of different classes as far as there are.
         measured: on how many images errors are measured in float64; 0 leaves that out.
+        aligned: on how many images its layers are matched with the same layers moved; 0 leaves that out.
         predicted: the predicted class of every image under every element, (E, n), where the evaluation has kept it; by
             default the model is asked again.
         progress: called with the number of images that went through the model since the last call.
@@ -166,6 +172,10 @@ def collect(
     measures = None
     if measured:
         measures = measure(model, preprocessing(images.limited(measured).images), group, progress)
+    alignment = None
+    if aligned:
+        matched = images.limited(aligned)
+        alignment = layerwise_alignment(model, preprocessing(matched.images), matched.labels, group)
     return ModelEntry(
         report=report,
         agreement=tuple(map(tuple, (predicted[:, None] == predicted[None]).double().mean(2).tolist())),
@@ -179,6 +189,7 @@ def collect(
             rotation_strip(model, images.images[i : i + 1], int(images.labels[i]), preprocessing, report.fill)
             for i in one_of_each_class(images.labels.tolist(), strips)
         ),
+        alignment=alignment,
         trained=SeededRun.of(opened.config),
     )
 

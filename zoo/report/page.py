@@ -6,7 +6,7 @@ from math import ceil, floor, log10
 from markupsafe import Markup
 
 from symdata import __version__
-from symdata.display import template
+from symdata.display import Table, template
 from symdata.transforms.generators import current_name
 from zoo.errors import ModelError
 from zoo.evaluation.class_scores import MATRIX_CLASSES
@@ -128,6 +128,7 @@ def _model(entry: ModelEntry, k: int) -> dict[str, object]:
         "always_same": f"{100 * entry.always_same.value:.1f}",
         "confusion": _confusion(report),
         "layers": layers,
+        "alignment": [] if entry.alignment is None else [p for p in entry.alignment.parts() if isinstance(p, Table)],
         "splits": [_split(split, k) for split in entry.measures.splits] if entry.measures is not None else [],
     }
 

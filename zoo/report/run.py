@@ -41,6 +41,7 @@ def report(
     arch: Arch | None = None,
     measured: int = MEASURED,
     films: int = STRIPS,
+    aligned: int = 0,
     title: str = "",
     out: str | Path | None = None,
     progress: Progress = lambda images: None,
@@ -56,6 +57,7 @@ def report(
         arch: the code of those that are folders of networks of your own, as for `zoo.load`.
         measured: on how many images errors are measured in float64; 0: none.
         films: how many images turn, of each model.
+        aligned: on how many images the layers of a model are matched with the same layers moved; 0: none.
         title: of the page; by default the name of the data.
         out: the page, as in `report.html`; its numbers go beside it as JSON.
         progress: called with the number of images that went through a model since the last call.
@@ -93,7 +95,9 @@ def report(
         else:
             images = images_for(one, data, **{name: options[name] for name in CHOSEN if name in options})
             given = {name: options[name] for name in WORDS if name in options}
-            entries.append(entry(one, images, measured=measured, films=films, progress=progress, **given))
+            entries.append(
+                entry(one, images, measured=measured, films=films, aligned=aligned, progress=progress, **given)
+            )
     check_alike(entries)
     found = SavedReport(tuple(entries), title)
     if out is not None:
@@ -117,6 +121,7 @@ def entry(
     *,
     measured: int = MEASURED,
     films: int = STRIPS,
+    aligned: int = 0,
     progress: Progress = lambda images: None,
     **options: Any,
 ) -> ModelEntry:
@@ -136,7 +141,16 @@ def entry(
             options={name: given[name] for name in ("fill", "batch_size", "device")} | {"progress": progress},
         )
     with foreign(f"{opened.name!r} cannot be measured", ERRORS):
-        return collect(opened, images, found, strips=films, measured=measured, predicted=predicted, progress=progress)
+        return collect(
+            opened,
+            images,
+            found,
+            strips=films,
+            measured=measured,
+            aligned=aligned,
+            predicted=predicted,
+            progress=progress,
+        )
 
 
 def forwards(count: int, group: Group, angles: int, angle_limit: int | None, measured: int) -> int:

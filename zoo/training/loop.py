@@ -173,6 +173,9 @@ def _epoch(
         # Gradients are averaged over processes: the sum of all parts x processes / weight of the whole batch (without
         # class weights its size) is the mean over it, as `F.cross_entropy` has it.
         mean = loss * (accelerator.num_processes / batch.weight)
+        extra = state.objective.per_image(partial(state.logits, model), batch.images, logits)
+        if extra is not None:
+            mean = mean + extra.sum() * (accelerator.num_processes / batch.size)
         penalty = state.objective.penalty(state.plain)
         accelerator.backward(mean if penalty is None else mean + penalty)
         optimizer.step()

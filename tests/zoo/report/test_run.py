@@ -94,3 +94,12 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(options, kind, re
         zoo.report(network(), **words)
     with pytest.raises(ModelError, match="0 models for one report"):
         zoo.report([], images())
+
+
+def test_layers_beside_the_same_layers_moved_are_a_section_of_the_page(tmp_path):
+    few = FEW | {"measured": 0, "elements": "c2", "angles": 0, "films": 0}
+    found = zoo.report("p4cnn_28.mnist-none", "glyphs:digits", aligned=8, out=tmp_path / "page.html", **few)
+    assert "Each layer beside the same layer moved" in found.html and "Residual of the weights" in found.html
+    assert zoo.report(tmp_path / "page.json").entries == found.entries
+    without = zoo.report("p4cnn_28.mnist-none", "glyphs:digits", **few)
+    assert "Each layer beside" not in without.html and "alignment" not in without.to_dict()["models"][0]

@@ -50,6 +50,9 @@ CATALOG = {
     "degree": CatalogEntry(
         "degree", "what every method learned of the symmetry, beside the truth", ("graded", "classes")
     ),
+    "alignment": CatalogEntry(
+        "alignment", "layers of networks beside the same layers mirrored (Bökman & Kahl 2023)", ("mirror",)
+    ),
     "coverage": CatalogEntry(
         "coverage", "whether the degree found in pixels holds what was put in", ("mnist", "cifar10")
     ),

@@ -49,9 +49,11 @@ MAY_IMPORT = {
         "training": (
             "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
         ),
+        "pretraining": "checkpoint errors exactness files layers models objectives references training",
         "report": "errors evaluation exactness inference measure preprocessing references",
         "experiments": (
-            "errors evaluation evidence exactness inference layers measure models objectives references training"
+            "errors evaluation evidence exactness inference layers measure models objectives pretraining references "
+            "training"
         ),
     },
     "cli": {"options": ""},

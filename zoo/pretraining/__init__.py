@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 from symdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from zoo.pretraining.config import PretrainConfig as PretrainConfig
     from zoo.pretraining.contrastive import ContrastiveHead as ContrastiveHead
     from zoo.pretraining.contrastive import contrastive_loss as contrastive_loss
     from zoo.pretraining.contrastive import similarity as similarity
     from zoo.pretraining.heads import EquivariantLabelHead as EquivariantLabelHead
     from zoo.pretraining.heads import InvariantLabelHead as InvariantLabelHead
+    from zoo.pretraining.maps import MapError as MapError
+    from zoo.pretraining.objectives import parse_pretext as parse_pretext
+    from zoo.pretraining.one_call import PretrainedModel as PretrainedModel
+    from zoo.pretraining.one_call import pretrain as pretrain
+    from zoo.pretraining.plan import PretrainPlan as PretrainPlan
+    from zoo.pretraining.plan import prepare_pretraining as prepare_pretraining
     from zoo.pretraining.tasks import TASKS as TASKS
     from zoo.pretraining.tasks import ErasedQuadrant as ErasedQuadrant
     from zoo.pretraining.tasks import Jigsaw as Jigsaw

@@ -82,9 +82,11 @@ def transfer(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
     """
     own, given, fresh = target.state_dict(), source.state_dict(), []
     head = tuple(f"{name}." for name, module in target.named_modules() if module is _head(target))
+    heads = [key for key in own if head and key.startswith(head)]
+    new_head = any(key not in given or given[key].shape != own[key].shape for key in heads)
     for key, tensor in own.items():
         found = given.get(key)
-        if head and key.startswith(head) and (found is None or found.shape != tensor.shape):
+        if new_head and key in heads:
             fresh.append(key)
         elif found is None:
             raise ModelError(f"the trained network has no {key!r}; {_MEND}")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from reprlib import repr as short
-from typing import Any
+from typing import Any, ClassVar
 
 from symdata.display import PlainData
 from symdata.errors import suggest
@@ -65,6 +65,9 @@ class TrainConfig(PlainData):
         >>> TrainConfig(data="mnist-none", model="p4cnn_28", lr="1e-3").lr
         0.001
     """
+
+    kind: ClassVar[str] = "train"
+    """The command that makes such a run; a `pretrain` needs no labels."""
 
     data: str = declare(MISSING, text(), "A dataset folder by `symdata make`; its test split is never opened.")
     model: str = declare(
@@ -227,7 +230,7 @@ class TrainConfig(PlainData):
 
     def defaults(self) -> dict[str, Any]:
         """As `to_dict`, of a run on the same data and model in which nothing else is chosen."""
-        return TrainConfig(data=self.data, model=self.model).to_dict()
+        return type(self)(data=self.data, model=self.model).to_dict()
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "TrainConfig":

@@ -1,7 +1,7 @@
 """`symdata measure`: how far a model is from a symmetry, in float64."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,10 @@ from cli.options.basic import Parsed, json_option, progress_bar, show
 from cli.options.images import LOGITS, SKIP_BAD, open_images
 from cli.options.model import GROUP, model_options, open_given_model
 from symdata.transforms.generators import MOTIONS
+
+if TYPE_CHECKING:
+    from zoo.inference.opened_model import OpenedModel
+    from zoo.measure.probes import Probe
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
@@ -38,10 +42,14 @@ def _generators(text: str) -> tuple[str, ...]:
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    default=LIMIT,
-    show_default=True,
-    help="Use so many images, spread over the split.",
+    help=f"Use so many images, spread over the split.  [{LIMIT}; of a probe all]",
 )
+@click.option(
+    "--probe",
+    type=click.Choice(["linear", "knn"]),
+    help="Only learn a small classifier on the features, from the train split of --data, and test it on --split.",
+)
+@click.option("--labels", type=click.IntRange(2), help="Images that the probe learns from.  [300]")
 @SKIP_BAD
 @model_options
 @click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
@@ -58,6 +66,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
     \b
       symdata measure p4cnn_28.mnist-none --data data/mnist
       symdata measure runs/mine --data mnist-none --generators rotation --layers
+      symdata measure body --data mnist-so2 --probe linear --labels 300
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
     """
     from zoo.exactness.model_groups import has_typed_layers
@@ -66,6 +75,12 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
     from zoo.references.opening import foreign
 
     opened = open_given_model(model, given)
+    if given["probe"] is not None:
+        show(_probe(opened, data, given), as_json)
+        return
+    if given["labels"] is not None:
+        raise click.UsageError("--labels is for a probe; add --probe linear, or leave it out.")
+    given["limit"] = given["limit"] or LIMIT
     if given["layers"] and has_typed_layers(opened.model):
         raise click.UsageError(f"{TYPED}; leave --layers out.")
     trial = open_images(opened, data, given)
@@ -86,3 +101,15 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
             data=trial.name,
         )
     show(replace(found, skipped=trial.skipped), as_json)
+
+
+def _probe(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "Probe":
+    """The probe that was asked for, with a progress bar."""
+    from zoo.evaluation.images import open_images as open_labelled
+    from zoo.measure.probes import LABELS, probe
+
+    preprocessing, labels = opened.require_preprocessing(), given["labels"] or LABELS
+    train = open_labelled(data, "train", preprocessing, None, given["skip_bad"])
+    test = open_labelled(data, given["split"], preprocessing, given["limit"], given["skip_bad"])
+    with progress_bar(labels + len(test), opened.name) as bar:
+        return probe(opened, train, test, given["probe"], labels=labels, progress=bar.update)

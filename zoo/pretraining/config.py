@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
 
 from symdata.fields import declare, text
 from zoo.errors import ModelError
@@ -30,7 +29,7 @@ class PretrainConfig(TrainConfig):
         'contrastive'
     """
 
-    kind: ClassVar[str] = "pretrain"
+    kind = "pretrain"
 
     objective: str = declare(
         "contrastive",

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from reprlib import repr as short
-from typing import Any, ClassVar
+from typing import Any
 
 from symdata.display import PlainData
 from symdata.errors import suggest
@@ -66,7 +66,7 @@ class TrainConfig(PlainData):
         0.001
     """
 
-    kind: ClassVar[str] = "train"
+    kind = "train"
     """The command that makes such a run; a `pretrain` needs no labels."""
 
     data: str = declare(MISSING, text(), "A dataset folder by `symdata make`; its test split is never opened.")

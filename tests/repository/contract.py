@@ -49,7 +49,7 @@ MAY_IMPORT = {
         "training": (
             "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
         ),
-        "pretraining": "checkpoint errors exactness files layers models objectives references training",
+        "pretraining": "errors layers models objectives preprocessing training",
         "report": "errors evaluation exactness inference measure preprocessing references",
         "experiments": (
             "errors evaluation evidence exactness inference layers measure models objectives pretraining references "

@@ -34,7 +34,7 @@ class PretrainConfig(TrainConfig):
     objective: str = declare(
         "contrastive",
         text(_pretext),
-        "What is learned: contrastive:over=max|mean|norm|plain,temperature=0.2,erase=0.4, or erased-quadrant, "
+        "What is learned: contrastive:over=max|mean|norm|plain,temperature=0.07,erase=0.4, or erased-quadrant, "
         "relative-patch, jigsaw, rotation with head=equivariant|invariant; maps=W adds the error of the feature maps.",
     )
 

@@ -71,7 +71,7 @@ def partners(n: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def contrastive_loss(
-    features: Tensor, others: Tensor, group: Group | str, over: str = "max", temperature: float = 0.2
+    features: Tensor, others: Tensor, group: Group | str, over: str = "max", temperature: float = 0.07
 ) -> Tensor:
     """NT-Xent of two views of n images, (n, |G| C) each: ().
 
@@ -114,7 +114,7 @@ class ContrastiveHead(nn.Module):
         torch.Size([4])
     """
 
-    def __init__(self, group: Group | str, over: str = "max", temperature: float = 0.2) -> None:
+    def __init__(self, group: Group | str, over: str = "max", temperature: float = 0.07) -> None:
         super().__init__()
         self.group, self.over, self.temperature = lattice_group(group), over, temperature
 

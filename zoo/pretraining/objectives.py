@@ -116,7 +116,7 @@ class ContrastivePretext(Pretext):
     views: ClassVar[int] = 2
 
     over: str = declare("max", one_of(*SIMILARITIES), "How two views are compared; see `similarity`.")
-    temperature: float = declare(0.2, real(1e-3, 1e3), "Similarities are divided by it.")
+    temperature: float = declare(0.07, real(1e-3, 1e3), "Similarities are divided by it.")
     erase: float = declare(0.4, real(0, 0.9), "Side of the square that is erased, as a share of the image's.")
 
     def new_head(self, network: Network) -> nn.Module:

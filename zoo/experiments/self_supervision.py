@@ -4,7 +4,6 @@ A c4 network learns from digits that are turned by 0, 90, 180 or 270 degrees, wi
 
     quadrants          which quadrant was erased, with an equivariant head and with an invariant one, which cannot know
     contrastive max    two views of an image, each turned by its own quarter turns; the maximum over the group
-    contrastive mean   the same views, the means over the group
     contrastive plain  the same views, their features compared as they are
     contrastive still  as plain, and the views of an image are turned alike: they give the pose away
     random             none of it: the rate is 1e-12, so that the norms alone see the images
@@ -44,7 +43,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "quadrants equivariant": QUADRANTS | {"objective": "erased-quadrant"},
     "quadrants invariant": QUADRANTS | {"objective": "erased-quadrant:head=invariant"},
     "contrastive max": CONTRASTIVE | {"objective": "contrastive"},
-    "contrastive mean": CONTRASTIVE | {"objective": "contrastive:over=mean"},
     "contrastive plain": CONTRASTIVE | {"objective": "contrastive:over=plain"},
     "contrastive still": CONTRASTIVE | {"objective": "contrastive:over=plain", "symmetry": "none"},
 }

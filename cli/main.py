@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": "Count, test and draw a dataset; audit any images.",
     "verify": "Re-hash a dataset and derive a sample of it again.",
     "train": "Train a network on a dataset.",
+    "pretrain": "Train the body of a network without labels.",
     "audit": "Say where a network is exactly equivariant, and what mends it.",
     "evaluate": "Measure what a model does on images, upright and moved.",
     "measure": "Measure invariance, equivariance and Lie derivatives.",

@@ -13,6 +13,7 @@ from symdata.transforms.generators import MOTIONS
 if TYPE_CHECKING:
     from zoo.inference.opened_model import OpenedModel
     from zoo.measure import Alignment
+    from zoo.measure.probes import Probe
 
 LIMIT = 100
 """Images, by default: a measurement in float64 of P4CNN along all motions then takes half a minute."""
@@ -50,8 +51,14 @@ def _generators(text: str) -> tuple[str, ...]:
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help=f"Use so many images, spread over the split.  [{LIMIT}; {ALIGNED:,} with --alignment]",
+    help=f"Use so many images, spread over the split.  [{LIMIT}; {ALIGNED:,} with --alignment; of a probe all]",
 )
+@click.option(
+    "--probe",
+    type=click.Choice(["linear", "knn"]),
+    help="Only learn a small classifier on the features, from the train split of --data, and test it on --split.",
+)
+@click.option("--labels", type=click.IntRange(2), help="Images that the probe learns from.  [300]")
 @SKIP_BAD
 @model_options
 @click.option("--batch-size", type=click.IntRange(1), help="Images per forward.  [what fits the cache]")
@@ -68,6 +75,7 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
     \b
       symdata measure p4cnn_28.mnist-none --data data/mnist
       symdata measure runs/mine --data mnist-none --generators rotation --layers
+      symdata measure body --data mnist-so2 --probe linear --labels 300
       symdata measure mynet:build --size 28 --mean 0.13 --std 0.31 --data data/mnist --elements c8 --json
       symdata measure runs/a --data data/mnist --alignment --elements d1 --against runs/b
     """
@@ -78,8 +86,15 @@ def command(model: str | None, data: str, as_json: bool, **given: Any) -> None:
 
     if given["against"] is not None and not given["alignment"]:
         raise click.UsageError("--against is for --alignment; say --alignment too.")
-    given["limit"] = given["limit"] or (ALIGNED if given["alignment"] else LIMIT)
+    if given["alignment"] and given["probe"] is not None:
+        raise click.UsageError("--alignment and --probe are two measurements; give one of them.")
+    if given["labels"] is not None and given["probe"] is None:
+        raise click.UsageError("--labels is for a probe; add --probe linear, or leave it out.")
     opened = open_given_model(model, given)
+    if given["probe"] is not None:
+        show(_probe(opened, data, given), as_json)
+        return
+    given["limit"] = given["limit"] or (ALIGNED if given["alignment"] else LIMIT)
     if given["alignment"]:
         show(_alignment(opened, data, given), as_json)
         return
@@ -126,3 +141,15 @@ def _alignment(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "Alig
             data=trial.name,
             against_name=given["against"] or "",
         )
+
+
+def _probe(opened: "OpenedModel", data: str, given: dict[str, Any]) -> "Probe":
+    """The probe that was asked for, with a progress bar."""
+    from zoo.evaluation.images import open_images as open_labelled
+    from zoo.measure.probes import LABELS, probe
+
+    preprocessing, labels = opened.require_preprocessing(), given["labels"] or LABELS
+    train = open_labelled(data, "train", preprocessing, None, given["skip_bad"])
+    test = open_labelled(data, given["split"], preprocessing, given["limit"], given["skip_bad"])
+    with progress_bar(labels + len(test), opened.name) as bar:
+        return probe(opened, train, test, given["probe"], labels=labels, progress=bar.update)

@@ -2,13 +2,13 @@
 
 import os
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options.basic import SYMMETRY, json_option, print_json, resumable, show
 from cli.options.fields import field_options
+from cli.options.runs import epoch_line, recorded_fields
 from zoo.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def command(
     given = {name: value for name, value in options.items() if value is not None}
     fields = (read_recipe(recipe, given.get("model")) if recipe is not None else {}) | given
     if resume and recipe is None and "out" in given and not {"data", "model"} <= given.keys():
-        fields = _recorded(given, seeds)
+        fields = recorded_fields(given, seeds)
     for name, mend in (("data", "symdata train DATA"), ("model", "--model p4cnn_28")):
         if fields.get(name) is None:
             more = ", or --out FOLDER of the run to go on with" if resume and "out" not in given else ""
@@ -84,21 +84,6 @@ def command(
         show(result, as_json)
 
 
-def _recorded(given: dict[str, Any], seeds: int | None) -> dict[str, Any]:
-    """The fields of the run in --out, or of its first seed, overridden by the given ones."""
-    from zoo.errors import ModelError
-    from zoo.training.run_folder import recorded
-
-    out = given["out"]
-    folder = Path(out) if seeds is None else Path(f"{Path(out)}-s{given.get('seed', 0)}")
-    fields: dict[str, Any] = recorded(folder, given.get("model")) | given
-    data = fields.get("data")
-    if "data" not in given and isinstance(data, str) and not Path(data).exists():
-        mend = f"symdata train DATA --resume --out {out}" + ("" if seeds is None else f" --seeds {seeds}")
-        raise ModelError(f"the run in {out!r} was on the dataset {data!r}, which is not there; say where it is: {mend}")
-    return fields
-
-
 def _train(
     plan: "TrainingPlan", seeds: int | None, resume: bool, overwrite: bool, is_first: bool
 ) -> "TrainedModel | TrainedSeeds":
@@ -110,18 +95,9 @@ def _train(
     def report(line: dict[str, Any]) -> None:
         if is_first:
             with tqdm.external_write_mode():
-                click.echo(_epoch(line, plan.config), err=True)
+                click.echo(epoch_line(line, plan.config), err=True)
 
     total = plan.images * (seeds or 1)
     with resumable(total if is_first else 0, plan.name) as bar:
         options: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "progress": bar.update, "report": report}
         return train(plan, **options) if seeds is None else train(plan, seeds=seeds, **options)
-
-
-def _epoch(line: dict[str, Any], config: TrainConfig) -> str:
-    held = f"  validation {line['validation_accuracy']:.2%}" if "validation_accuracy" in line else ""
-    seed = f"seed {line['seed']}  " if "seed" in line else ""
-    return (
-        f"{seed}epoch {line['epoch']}/{config.epochs}  loss {line['loss']:.4f}  accuracy {line['accuracy']:.2%}{held}  "
-        f"lr {line['lr']:.3g}  {line['seconds']:.1f} s"
-    )

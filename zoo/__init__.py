@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from zoo.measure.feature_error import feature_error as feature_error
     from zoo.models.registry import export as export
     from zoo.preprocessing import Preprocessing as Preprocessing
+    from zoo.pretraining import PretrainConfig as PretrainConfig
+    from zoo.pretraining.one_call import pretrain as pretrain
     from zoo.references.comparing import compare as compare
     from zoo.references.cost import Cost as Cost
     from zoo.references.cost import cost as cost

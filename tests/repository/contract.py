@@ -50,9 +50,11 @@ MAY_IMPORT = {
         "training": (
             "checkpoint devices errors exactness files layers measure models objectives preprocessing references"
         ),
+        "pretraining": "errors layers models objectives preprocessing training",
         "report": "errors evaluation exactness inference measure models preprocessing references",
         "experiments": (
-            "errors evaluation evidence exactness inference layers measure models objectives references training"
+            "errors evaluation evidence exactness inference layers measure models objectives pretraining references "
+            "training"
         ),
     },
     "cli": {"options": ""},

@@ -25,6 +25,8 @@ LICENSES = (
 )  # fmt: skip
 """Licenses of data that weights inherit, by their identifiers on the Hub."""
 UNKNOWN = "unknown"
+FEATURES = "image-feature-extraction"
+"""The Hub's name of the task of a network that was pretrained without labels."""
 SHOWN_CLASSES = 12
 SHOWN_ELEMENTS = 16
 """Of a larger group the elements with the lowest accuracy are shown."""
@@ -102,7 +104,7 @@ def _front(
     front: dict[str, Any] = {
         "library_name": "symdata",
         "license": license,
-        "pipeline_tag": "image-classification",
+        "pipeline_tag": "image-classification" if config["training"].get("kind") != "pretrain" else FEATURES,
         "tags": ["symdata", "equivariance", "symmetry", config["group"], *kind],
     }
     source = str((config["dataset"].get("source") or {}).get("ref"))

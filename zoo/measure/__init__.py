@@ -15,6 +15,7 @@ device stay as they are.
     learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
     layerwise_alignment       layers matched with the same layers moved, and the barrier of merging the two
     kernel_deviation          filters against the nearest equivariant ones, without images
+    probe                     how good features are, by a linear or a k-NN classifier on few labels
     checked_audit             the prediction of `zoo.audit` beside the measured error
     assert_invariant, assert_equivariant   for the tests of a model
 
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from zoo.measure.motions.motion import LieDerivativeSettings as LieDerivativeSettings
     from zoo.measure.orbit import OrbitAccuracy as OrbitAccuracy
     from zoo.measure.orbit import orbit_accuracy as orbit_accuracy
+    from zoo.measure.probes import Probe as Probe
+    from zoo.measure.probes import probe as probe
     from zoo.measure.summary import Summary as Summary
     from zoo.measure.summary import measure_all as measure_all
 

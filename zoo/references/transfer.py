@@ -120,17 +120,20 @@ def transfer(source: nn.Module, target: nn.Module, head: str | None = None) -> t
         ('head.weight', 'head.bias')
     """
     own, given, fresh = target.state_dict(), source.state_dict(), []
-    heads = [f"{name}." for name in (head or named_classifier(model) for model in (source, target)) if name]
+    old, new = (
+        f"{name}." if name else None for name in (head or named_classifier(model) for model in (source, target))
+    )
+    of_head = [key for key in own if new and key.startswith(new)]
+    new_head = head is not None or any(key not in given or given[key].shape != own[key].shape for key in of_head)
     for key, tensor in own.items():
         found = given.get(key)
-        in_head = bool(heads) and key.startswith(heads[-1])
-        if in_head and (head is not None or found is None or found.shape != tensor.shape):
+        if new_head and key in of_head:
             fresh.append(key)
         elif found is None:
             raise ModelError(f"the trained network has no {key!r}; {_MEND}")
         else:
             tensor.copy_(found if found.shape == tensor.shape else _channels(key, found, tensor.shape))
-    if left := [key for key in given if key not in own and not (heads and key.startswith(heads[0]))]:
+    if left := [key for key in given if key not in own and not (old and key.startswith(old))]:
         raise ModelError(f"the trained network has {left[0]!r}, and the new one has not; {_MEND}")
     return tuple(fresh)
 

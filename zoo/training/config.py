@@ -66,6 +66,9 @@ class TrainConfig(PlainData):
         0.001
     """
 
+    kind = "train"
+    """The command that makes such a run; a `pretrain` needs no labels."""
+
     data: str = declare(MISSING, text(), "A dataset folder by `symdata make`; its test split is never opened.")
     model: str = declare(
         MISSING,
@@ -227,7 +230,7 @@ class TrainConfig(PlainData):
 
     def defaults(self) -> dict[str, Any]:
         """As `to_dict`, of a run on the same data and model in which nothing else is chosen."""
-        return TrainConfig(data=self.data, model=self.model).to_dict()
+        return type(self)(data=self.data, model=self.model).to_dict()
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "TrainConfig":

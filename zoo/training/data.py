@@ -64,7 +64,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     _check_folder(Path(config.data))
     dataset = _opened(config.data, "train")
-    if len(dataset.classes) < 2:
+    if len(dataset.classes) < 2 and config.kind == "train":
         kinds = (
             "" if dataset.annotated is None else f", and has {', '.join(dataset.annotated.kinds)} for your own training"
         )

@@ -18,9 +18,8 @@ import torch.nn.functional as F
 from symdata.keys import split_keys
 from zoo.checkpoint.folder import save_checkpoint
 from zoo.errors import ModelError
-from zoo.objectives import objective_of
 from zoo.training import run_folder
-from zoo.training.batches import Batches, make_batches
+from zoo.training.batches import Batches
 from zoo.training.callback import Callback, asked_to_stop
 from zoo.training.config import TrainConfig
 from zoo.training.engine import engine, start_trackers, track
@@ -110,10 +109,10 @@ def _run(
     """The epochs that are left, from the state of a stopped run or from the start."""
     config, folder = plan.config, plan.folder
     with ExitStack() as stack:
-        objective = objective_of(plan.model, config.objective)
+        objective = plan.objective()
         if accelerator.num_processes > 1 and not objective.shares_batches:
             raise ModelError(f"objective {str(objective)!r} looks at all images at once; train in one process")
-        batches, held_out = make_batches(config, plan.data, plan.preprocessing, accelerator)
+        batches, held_out = plan.batches(accelerator)
         state = TrainingState(accelerator, config, deepcopy(plan.model), objective)
         state.restore(saved, changes)
         accelerator.wait_for_everyone()  # until all have read the folder
@@ -217,10 +216,10 @@ def _publish(plan: TrainingPlan, state: TrainingState) -> None:
     model.load_state_dict(state.kept())
     save_checkpoint(
         plan.folder,
-        model.eval(),
+        plan.published(model.eval()),
         name=plan.name,
         preprocessing=plan.preprocessing,
-        classes=plan.data.classes,
+        classes=plan.classes,
         training=training_record(plan, state),
         dataset=dataset_record(plan),
         golden_images=golden_images(plan),

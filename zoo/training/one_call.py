@@ -80,7 +80,7 @@ def train(
                 "that makes one"
             )
         arch = None if isinstance(model, str) else model
-        config = TrainConfig.from_dict({"data": _folder(data), "model": model_words(model), **options})
+        config = TrainConfig.from_dict({"data": folder_of(data), "model": model_words(model), **options})
         plan = prepare(config, arch)
     calls: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "progress": progress, "report": report}
     calls["callbacks"] = callbacks
@@ -90,7 +90,7 @@ def train(
     return TrainedModel.of(plan, arch)
 
 
-def _folder(data: Any) -> str | None:
+def folder_of(data: Any) -> str | None:
     """The folder of a dataset."""
     if isinstance(data, ImageDataset):
         if data.split != "train":

@@ -1,5 +1,6 @@
 """A training run with every choice made and checked, before the first step: images, preprocessing, network, audit."""
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,16 +21,19 @@ from zoo.models.code import Arch
 from zoo.models.names import ModelName
 from zoo.models.own import GIVEN, OwnArchitecture
 from zoo.models.registry import create, export, seeded
-from zoo.objectives import objective_of
+from zoo.objectives import Objective, objective_of
 from zoo.preprocessing import Preprocessing
 from zoo.references.cost import Cost, cost_if_known
 from zoo.references.loading import read_trained
 from zoo.references.opening import python_file
 from zoo.references.transfer import transferred
+from zoo.training.batches import Batches, make_batches
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
 from zoo.training.own_network import begin_with, check_choices, described, input_size, is_own_model, own_network
 from zoo.training.weighting import class_weights
+
+logger = logging.getLogger("zoo")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,23 @@ class TrainingPlan(Result):
     def images(self) -> int:
         """Images of all epochs together."""
         return self.config.epochs * len(self.data.train)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the outputs of the model that is written."""
+        return self.data.classes
+
+    def objective(self) -> Objective:
+        """What is minimised besides the cross-entropy of the batches."""
+        return objective_of(self.model, self.config.objective)
+
+    def batches(self, accelerator: Any) -> tuple[Batches, Batches | None]:
+        """The batches to train on, and those of the held out images; of both the part of this process."""
+        return make_batches(self.config, self.data, self.preprocessing, accelerator)
+
+    def published(self, model: nn.Module) -> nn.Module:
+        """The model that is written, from the one that was trained."""
+        return model
 
     @cached_property
     def cost(self) -> Cost | None:
@@ -170,6 +191,8 @@ def _named(config: TrainConfig) -> tuple[str, ModelName]:
 
 def _check_loss(config: TrainConfig, data: TrainingData, model: nn.Module) -> None:
     """Raise `ModelError` if the objective does not fit the model, or the class weights do not fit the classes or it."""
+    if config.kind != "train":
+        return
     objective = objective_of(model, config.objective)
     if class_weights(config, data) is not None and not objective.shares_batches:
         raise ModelError(
@@ -185,11 +208,14 @@ def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels:
     if config.init is None:
         return create(name, **facts, coset_pool=config.coset_pool, **config.choices(), seed=config.seed)
     source = read_trained(config.init)
-    kept: dict[str, Any] = {} if config.coset_pool else {"coset_pool": False}
+    pretrained = source.config.get("training", {}).get("kind") == "pretrain"  # its features need not be pooled
+    kept: dict[str, Any] = {"coset_pool": config.coset_pool} if pretrained or not config.coset_pool else {}
     model = transferred(source, name=name, **facts, **kept, **config.choices(), seed=config.seed)
     if source.classes != data.classes:  # as many classes, but others
         with seeded(config.seed):
             model.reset_classifier(len(data.classes))  # type: ignore[operator]
+        if not model.new_tensors:
+            logger.warning("%s: not trained, because its classes are others: the classifier", source.name)
     if config.freeze == "body":
         model.requires_grad_(False)
         model.get_classifier().requires_grad_(True)  # type: ignore[operator]

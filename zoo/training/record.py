@@ -22,6 +22,7 @@ def training_record(plan: TrainingPlan, state: TrainingState) -> dict[str, Any]:
     """The resolved config, and the numbers of the run."""
     best = state.best or state.last
     facts = {
+        **({} if plan.config.kind == "train" else {"kind": plan.config.kind}),
         **({} if plan.config.model.startswith(GIVEN) else {"command": command(plan.config)}),
         **public_fields(plan.config),
         **plain_fields(plan.preprocessing, "mean", "std"),
@@ -70,7 +71,7 @@ def command(config: TrainConfig) -> str:
     """The command that trains it again, with the options that are not the default."""
     fields = public_fields(config)
     default = config.defaults()
-    words = ["symdata", "train", fields.pop("data"), "--model", fields.pop("model")]
+    words = ["symdata", config.kind, fields.pop("data"), "--model", fields.pop("model")]
     for name, value in fields.items():
         option = name.replace("_", "-")
         if value == default[name] or name in ("device", "log_every", "checkpoint_every", "tracker"):

@@ -47,6 +47,9 @@ CATALOG = {
     "evidence": CatalogEntry(
         "evidence", "convolution or dense, by marginal likelihood (van der Ouderaa et al. 2023)", ("quadrants",)
     ),
+    "self-supervision": CatalogEntry(
+        "self_supervision", "pretext labels that move, and views that may turn (Mukuta & Harada 2023)", ("digits",)
+    ),
     "degree": CatalogEntry(
         "degree", "what every method learned of the symmetry, beside the truth", ("graded", "classes")
     ),

@@ -13,6 +13,9 @@ device stay as they are.
     layerwise_equivariance_error  the same, split among the layers by the chain rule
     degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
     learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
+    equivariant_distance      how far free or relaxed filters have left the equivariant ones, layer by layer
+    project_                  free filters back to the nearest equivariant ones
+    ensemble_error            orbit error of the mean prediction of K networks, against K
     kernel_deviation          filters against the nearest equivariant ones, without images
     checked_audit             the prediction of `zoo.audit` beside the measured error
     assert_invariant, assert_equivariant   for the tests of a model
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
+    from zoo.measure.distance import EquivariantDistance as EquivariantDistance
+    from zoo.measure.distance import equivariant_distance as equivariant_distance
+    from zoo.measure.distance import project_ as project_
+    from zoo.measure.ensembles import EnsembleError as EnsembleError
+    from zoo.measure.ensembles import ensemble_error as ensemble_error
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate

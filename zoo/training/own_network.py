@@ -20,7 +20,10 @@ from zoo.models.registry import build, seeded
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData
 
-OF_THE_ZOO = ("init", "freeze", "width", "coset_pool", "dropout", "downsample", "relax", "average", "copies", "path")
+OF_THE_ZOO = (
+    *("init", "start_from", "freeze", "width", "coset_pool", "dropout"),
+    *("downsample", "relax", "average", "copies", "path"),
+)
 """Fields of a config that say how a network of the zoo is made."""
 BATCH = 2
 """Images in the batches that a network is tried with."""

@@ -17,6 +17,7 @@ from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.exactness.audits import Audit, audit
 from zoo.models.code import Arch
+from zoo.models.free_copy import free_copy
 from zoo.models.names import ModelName
 from zoo.models.own import GIVEN, OwnArchitecture
 from zoo.models.registry import create, export, seeded
@@ -28,6 +29,7 @@ from zoo.references.opening import python_file
 from zoo.references.transfer import transferred
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
+from zoo.training.monitor import Monitor
 from zoo.training.own_network import check_choices, described, input_size, is_own_model, own_network
 from zoo.training.weighting import class_weights
 
@@ -87,7 +89,7 @@ class TrainingPlan(Result):
         c, h, w = train.dataset.shape
         of = f" of {train.source_images:,} source images" if train.source_images < len(train) else ""
         images = f"{len(train):,} images {h}x{w}x{c}{of}" + (f", {len(held_out):,} held out" if held_out else "")
-        free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
+        free = "; its convolutions may leave the group as they learn" if self.config.relaxation != "none" else ""
         price = "" if self.cost is None else f"\n{self.cost}"
         yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}{price}"
 
@@ -142,6 +144,7 @@ def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
     else:
         model = _network(config, named, data, channels)
     _check_loss(config, data, model)
+    Monitor(config, lambda line: None)(model, 0, 0)
     if config.shift >= size:
         raise ModelError(f"shift is {config.shift} and images have {size} pixels; use less, such as --shift 2")
     full = checkpoint_name(config, stem, data)
@@ -180,9 +183,11 @@ def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels:
     """The network with its initial weights, in training mode, with those to be trained that `freeze` leaves."""
     facts: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": channels, "width": config.width}
     facts["dropout"] = config.dropout
-    if config.init is None:
+    if config.init is None and config.start_from is None:
         return create(name, **facts, coset_pool=config.coset_pool, **config.choices(), seed=config.seed)
-    source, kept = read_trained(config.init), {} if config.coset_pool else {"coset_pool": False}
+    source, kept = read_trained(config.init or config.start_from), {} if config.coset_pool else {"coset_pool": False}
+    if config.start_from is not None:
+        source = replace(source, model=free_copy(source.model))
     model = transferred(source, name=name, **facts, **kept, **config.choices(), seed=config.seed)
     if source.classes != data.classes:  # as many classes, but others
         with seeded(config.seed):

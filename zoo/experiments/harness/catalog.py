@@ -50,6 +50,11 @@ CATALOG = {
     "degree": CatalogEntry(
         "degree", "what every method learned of the symmetry, beside the truth", ("graded", "classes")
     ),
+    "dynamics": CatalogEntry(
+        "dynamics.parts",
+        "whether training on whole orbits stays equivariant (Nordenfors et al. 2025), and ensembles become so",
+        ("arms", "penalty", "ensembles", "cost"),
+    ),
     "coverage": CatalogEntry(
         "coverage", "whether the degree found in pixels holds what was put in", ("mnist", "cifar10")
     ),

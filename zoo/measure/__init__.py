@@ -14,6 +14,9 @@ device stay as they are.
     degree_of_equivariance    how much of its symmetry each layer has kept, and the smallest: `model_degree`
     learned_degree            the same beside the symmetry of the data: what `symdata degree` prints
     layerwise_alignment       layers matched with the same layers moved, and the barrier of merging the two
+    equivariant_distance      how far free or relaxed filters have left the equivariant ones, layer by layer
+    project_                  free filters back to the nearest equivariant ones
+    ensemble_error            orbit error of the mean prediction of K networks, against K
     kernel_deviation          filters against the nearest equivariant ones, without images
     probe                     how good features are, by a linear or a k-NN classifier on few labels
     checked_audit             the prediction of `zoo.audit` beside the measured error
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
     from zoo.measure.degree import LayerDegree as LayerDegree
     from zoo.measure.degree import degree_of_equivariance as degree_of_equivariance
     from zoo.measure.degree import model_degree as model_degree
+    from zoo.measure.distance import EquivariantDistance as EquivariantDistance
+    from zoo.measure.distance import equivariant_distance as equivariant_distance
+    from zoo.measure.distance import project_ as project_
+    from zoo.measure.ensembles import EnsembleError as EnsembleError
+    from zoo.measure.ensembles import ensemble_error as ensemble_error
     from zoo.measure.equivariance import FeatureError as FeatureError
     from zoo.measure.equivariance import equivariance_error as equivariance_error
     from zoo.measure.estimates import Estimate as Estimate

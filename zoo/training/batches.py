@@ -14,6 +14,7 @@ from torch import Tensor
 
 from symdata.keys import permutation, split_keys
 from symdata.transforms.augmentation import RandomSymmetry
+from symdata.transforms.orbits import OrbitBatch
 from zoo.errors import ModelError
 from zoo.preprocessing import Preprocessing
 from zoo.training.config import TrainConfig
@@ -29,11 +30,11 @@ class Batch(NamedTuple):
     """The part of a batch that this process computes."""
 
     images: Tensor
-    """(b, C, H, W) as the model takes them."""
+    """(b, C, H, W) as the model takes them; with --augment orbit (|G| b, C, H, W), element by element."""
     labels: Tensor
-    """(b,) int64."""
+    """(b,) int64; with orbits (|G| b,)."""
     size: int
-    """Images of the whole batch, all processes together."""
+    """Images of the whole batch, all processes together, with all their elements."""
     weight: float
     """The sum of their class weights; `size` if all classes weigh alike."""
 
@@ -60,6 +61,8 @@ class Batches:
             for v in (preprocessing.mean, preprocessing.std)
         )
         self.augment = make_augmentation(config)
+        self.orbits = OrbitBatch(config.symmetry) if config.augment == "orbit" else None
+        self.elements = 1 if self.orbits is None else len(self.orbits.group.elements)
         self.weights = None if weights is None else weights.to(device, torch.float32)
         self._image_weights = None if weights is None else weights[share.labels]  # (n,) float64, on the CPU
 
@@ -79,9 +82,10 @@ class Batches:
             keys, shifts = (None if values is None else values[own] for values in moves)
             size = end - start
             weight = size if self._image_weights is None else float(self._image_weights[shuffled[start:end]].sum())
-            yield Batch(
-                self._ready(self.images[here], self.labels[here], keys, shifts), self.labels[here], size, weight
-            )
+            images, labels = self._ready(self.images[here], self.labels[here], keys, shifts), self.labels[here]
+            if self.orbits is not None:
+                images, labels = self.orbits(images).images, labels.repeat(self.elements)
+            yield Batch(images, labels, size * self.elements, weight * self.elements)
 
     def plain(self, size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's part of all images in order, unmoved: images and labels."""
@@ -131,8 +135,8 @@ def make_batches(
 
 
 def make_augmentation(config: TrainConfig) -> RandomSymmetry | None:
-    """The random elements of `config.symmetry`; None if there is only the identity."""
-    if config.symmetry == "none":
+    """The random elements of `config.symmetry`; None if there is only the identity, or if all elements are made."""
+    if config.symmetry == "none" or config.augment == "orbit":
         return None
     options: dict[str, Any] = {"resample": config.resample, "same_on_batch": config.augment_per == "batch"}
     padding = "border" if config.fill == "background" else "zeros"

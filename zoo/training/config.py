@@ -14,6 +14,9 @@ from symdata.symmetry import Symmetry
 from symdata.transforms.resampling import KERNELS
 from zoo.errors import ModelError
 
+ORBITS = ("c2", "c4", "d1", "d2", "d4")
+"""Symmetries whose elements permute pixels, all with the same probability."""
+
 
 def _downsamplings() -> Sequence[str]:
     from zoo.layers.subsampling.downsampling import KINDS
@@ -88,6 +91,12 @@ class TrainConfig(PlainData):
         "A trained model to begin with: a name, folder or user/repo; another classifier is new.",
         none="random",
     )
+    start_from: str | None = declare(
+        None,
+        text(),
+        "An equivariant model to begin with, as --init, but unconstrained: every filter of every orientation is free.",
+        none="--init",
+    )
     freeze: str = declare(
         "none", one_of("none", "body"), "With --init: keep these weights as they are; body: all but the classifier."
     )
@@ -109,6 +118,11 @@ class TrainConfig(PlainData):
     gamma: float = declare(0.5, real(1e-6, 1), "Factor of lr at each of them.")
     symmetry: str = declare(
         "none", text(_symmetry), "Augmentation, drawn anew in every epoch: d4, so2@-45..45, 0-4:d4,rest:none ..."
+    )
+    augment: str = declare(
+        "random",
+        one_of("random", "orbit"),
+        "How --symmetry moves images: random draws an element for each; orbit makes a batch of all elements of each.",
     )
     augment_per: str = declare("image", one_of("image", "batch"), "Draw one element for each.")
     fill: str = declare(
@@ -185,6 +199,12 @@ class TrainConfig(PlainData):
     device: str = declare("auto", text(), "Where to compute: auto, cpu, cuda, cuda:1, mps.")
     checkpoint_every: int = declare(1, whole(1, 100_000), "Epochs between two states from which a run resumes.")
     log_every: int = declare(50, whole(1, 10**9), "Steps between two lines of metrics.jsonl; an epoch has its own.")
+    monitor: str = declare(
+        "none",
+        one_of("none", "distance"),
+        "Also log how far the filters of each layer are from equivariant ones; see --start-from.",
+    )
+    monitor_every: int = declare(50, whole(1, 10**9), "Steps between two such lines of metrics.jsonl.")
     tracker: str | None = declare(
         None,
         one_of("tensorboard", "trackio", "wandb", "mlflow"),
@@ -209,6 +229,7 @@ class TrainConfig(PlainData):
             raise ModelError("keep is 'best' and validation is 0; hold some images out, as in validation 0.1")
         if self.patience is not None:
             self._check_patience()
+        self._check_start_and_orbits()
 
     def _check_patience(self) -> None:
         if self.validation == 0.0:
@@ -221,12 +242,30 @@ class TrainConfig(PlainData):
                 f"{self.epochs} epochs run; use schedule step or constant, or leave patience out"
             )
 
+    def _check_start_and_orbits(self) -> None:
+        if self.start_from is not None and self.init is not None:
+            raise ModelError(f"init is {self.init!r} and start_from is {self.start_from!r}; a run begins with one")
+        if self.start_from is not None and self.relax not in ("none", "free"):
+            raise ModelError(
+                f"relax is {self.relax!r} and the filters of --start-from are free; leave --relax out, or use --init"
+            )
+        if self.augment == "orbit" and self.symmetry not in ORBITS:
+            raise ModelError(
+                f"augment is 'orbit' and symmetry is {self.symmetry!r}, whose elements cannot all be made of each "
+                f"image; use --symmetry {', '.join(ORBITS[:-1])} or {ORBITS[-1]}"
+            )
+
     def choices(self) -> dict[str, Any]:
         """Those of `zoo.create` about symmetry that differ from its defaults."""
         names = ("downsample", "average", "path")
         found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         found |= {"copies": self.copies} if self.average is not None else {}
-        return found | ({"relax": self.relax} if self.relax != "none" else {})
+        return found | ({"relax": self.relaxation} if self.relaxation != "none" else {})
+
+    @property
+    def relaxation(self) -> str:
+        """How the convolutions may leave their group: `relax`, or `free` with `start_from`."""
+        return self.relax if self.start_from is None else "free"
 
     def defaults(self) -> dict[str, Any]:
         """As `to_dict`, of a run on the same data and model in which nothing else is chosen."""

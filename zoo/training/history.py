@@ -14,7 +14,7 @@ from zoo.files import METRICS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+COLUMNS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "distance")
 LIMIT = 40
 """Epochs in the table, at most: the last ones."""
 
@@ -33,6 +33,9 @@ class TrainingHistory(Result):
 
     epochs: tuple[Mapping[str, Any], ...]
     """The line of each epoch, in order: loss, accuracy, those of the images that were held out, lr, seconds."""
+    monitored: tuple[Mapping[str, Any], ...] = ()
+    """With --monitor distance, what was measured between steps, in order: epoch, step, distance, and `distance NAME` of
+    every layer."""
 
     @classmethod
     def read(cls, folder: Path | str) -> "TrainingHistory":
@@ -42,7 +45,9 @@ class TrainingHistory(Result):
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:
             raise ModelError(f"{str(path)!r} cannot be read ({error}); train the model again for a history") from None
-        return cls(tuple(line for line in lines if isinstance(line, dict) and "loss" in line))
+        lines = [line for line in lines if isinstance(line, dict)]
+        between = (line for line in lines if "distance" in line and "loss" not in line)
+        return cls(tuple(line for line in lines if "loss" in line), tuple(between))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,10 +63,17 @@ class TrainingHistory(Result):
         earlier = len(self.epochs) - len(rows)
         notes = [f"and {earlier} earlier epochs"] if earlier else []
         yield Table(("epoch", *(name.replace("_", " ") for name in self.columns), "lr"), rows, notes=notes)
+        if self.monitored:
+            last = self.monitored[-LIMIT:]
+            names = [name for name in last[0] if name.startswith("distance ")]
+            header = ("step", "distance", *(name.removeprefix("distance ") for name in names))
+            steps = [(str(line["step"]), *(f"{line[name]:.1e}" for name in ("distance", *names))) for line in last]
+            yield Table(header, steps, "Distance to the equivariant filters")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
-        return {"epochs": [dict(line) for line in self.epochs]}
+        between = {"monitored": [dict(line) for line in self.monitored]} if self.monitored else {}
+        return {"epochs": [dict(line) for line in self.epochs], **between}
 
     def plot(self) -> "Figure":
         """Loss and accuracy over the epochs, of the training images and of those that were held out."""
@@ -84,4 +96,6 @@ class TrainingHistory(Result):
 def _shown(name: str, value: Any) -> str:
     if not isinstance(value, int | float):
         return ""
+    if name == "distance":
+        return f"{value:.1e}"
     return f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4f}"

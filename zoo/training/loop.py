@@ -24,6 +24,7 @@ from zoo.training.callback import Callback, asked_to_stop
 from zoo.training.config import TrainConfig
 from zoo.training.engine import engine, start_trackers, track
 from zoo.training.meter import DivergedError, Meter
+from zoo.training.monitor import Monitor
 from zoo.training.plan import TrainingPlan, prepare
 from zoo.training.record import check_finished, dataset_record, golden_images, training_record
 from zoo.training.schedule import set_rate
@@ -162,6 +163,9 @@ def _epoch(
     meter, lr = Meter(accelerator, epoch + 1, epoch * steps), config.lr
     _seed_dropout(config.seed, epoch, accelerator)
     model, optimizer = state.training(), state.optimizer
+    monitor = Monitor(config, log.add)
+    if epoch == 0:
+        monitor(state.plain, 1, 0)
     # Where reading a number costs nothing, a loss that is not finite stops the run in its own step.
     every = 1 if accelerator.device.type == "cpu" and accelerator.num_processes == 1 else config.log_every
     options: dict[str, Any] = {"weight": batches.weights, "label_smoothing": config.label_smoothing, "reduction": "sum"}
@@ -184,8 +188,10 @@ def _epoch(
             meter.read()
         if k % config.log_every == 0 and k < steps:
             log.add({"epoch": epoch + 1, "step": epoch * steps + k, "window_loss": meter.window(), "lr": lr})
-        progress(batch.size)
-    return {"epoch": epoch + 1, "step": (epoch + 1) * steps, **meter.metrics(), "lr": lr}
+        monitor(state.plain, epoch + 1, epoch * steps + k)
+        progress(batch.size // batches.elements)
+    metrics = meter.metrics() | monitor.metrics(state.plain)
+    return {"epoch": epoch + 1, "step": (epoch + 1) * steps, **metrics, "lr": lr}
 
 
 @torch.no_grad()

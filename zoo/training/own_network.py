@@ -23,7 +23,7 @@ from zoo.references.transfer import say_new, transfer
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData
 
-OF_THE_ZOO = ("width", "coset_pool", "dropout", "downsample", "relax", "average", "copies", "path")
+OF_THE_ZOO = ("start_from", "width", "coset_pool", "dropout", "downsample", "relax", "average", "copies", "path")
 """Fields of a config that say how a network of the zoo is made."""
 BATCH = 2
 """Images in the batches that a network is tried with."""

@@ -18,6 +18,7 @@ from zoo.devices import check_device
 from zoo.errors import ModelError
 from zoo.exactness.audits import Audit, audit
 from zoo.models.code import Arch
+from zoo.models.free_copy import free_copy
 from zoo.models.names import ModelName
 from zoo.models.own import GIVEN, OwnArchitecture
 from zoo.models.registry import create, export, seeded
@@ -30,6 +31,7 @@ from zoo.references.transfer import transferred
 from zoo.training.batches import Batches, make_batches
 from zoo.training.config import TrainConfig
 from zoo.training.data import TrainingData, make_preprocessing, open_data
+from zoo.training.monitor import Monitor
 from zoo.training.own_network import begin_with, check_choices, described, input_size, is_own_model, own_network
 from zoo.training.weighting import class_weights
 
@@ -108,7 +110,7 @@ class TrainingPlan(Result):
         c, h, w = train.dataset.shape
         of = f" of {train.source_images:,} source images" if train.source_images < len(train) else ""
         images = f"{len(train):,} images {h}x{w}x{c}{of}" + (f", {len(held_out):,} held out" if held_out else "")
-        free = "; its convolutions may leave the group as they learn" if self.config.relax != "none" else ""
+        free = "; its convolutions may leave the group as they learn" if self.config.relaxation != "none" else ""
         price = "" if self.cost is None else f"\n{self.cost}"
         yield f"{self.name}: {self.parameters:,} parameters, {images}\n{self.audit.verdict}{free}{price}"
 
@@ -165,6 +167,7 @@ def prepare(config: TrainConfig, arch: Arch | None = None) -> TrainingPlan:
     else:
         model = _network(config, named, data, channels)
     _check_loss(config, data, model)
+    Monitor(config, lambda line: None)(model, 0, 0)
     if config.shift >= size:
         raise ModelError(f"shift is {config.shift} and images have {size} pixels; use less, such as --shift 2")
     full = checkpoint_name(config, stem, data)
@@ -205,11 +208,13 @@ def _network(config: TrainConfig, name: ModelName, data: TrainingData, channels:
     """The network with its initial weights, in training mode, with those to be trained that `freeze` leaves."""
     facts: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": channels, "width": config.width}
     facts["dropout"] = config.dropout
-    if config.init is None:
+    if config.init is None and config.start_from is None:
         return create(name, **facts, coset_pool=config.coset_pool, **config.choices(), seed=config.seed)
-    source = read_trained(config.init)
+    source = read_trained(config.init or str(config.start_from))
     pretrained = source.config.get("training", {}).get("kind") == "pretrain"  # its features need not be pooled
     kept: dict[str, Any] = {"coset_pool": config.coset_pool} if pretrained or not config.coset_pool else {}
+    if config.start_from is not None:
+        source = replace(source, model=free_copy(source.model))
     model = transferred(source, name=name, **facts, **kept, **config.choices(), seed=config.seed)
     if source.classes != data.classes:  # as many classes, but others
         with seeded(config.seed):

@@ -65,7 +65,7 @@ def public_fields(config: TrainConfig) -> dict[str, Any]:
     """The fields of a config that may be published: without `out`, and without the paths of other folders."""
     fields = config.to_dict()
     del fields["out"]
-    for name in ("data", "init"):
+    for name in ("data", "init", "start_from"):
         if fields[name] is not None:
             place = PurePath(fields[name])
             fields[name] = place.name if place.is_absolute() or ".." in place.parts else place.as_posix()

@@ -33,7 +33,7 @@ RUN, DIVERGED = "run.json", "diverged.json"
 FORMAT = 1
 OURS = (METRICS, RECIPE, CONFIG, WEIGHTS, GOLDEN, EVALUATION, CARD, PICTURE, ".eval_results", "tensorboard")
 """What a training run, or a later command, writes into its folder beside STATE; nothing else is ever removed."""
-MAY_DIFFER = ("out", "data", "init", "device", "tracker", "checkpoint_every")
+MAY_DIFFER = ("out", "data", "init", "start_from", "device", "tracker", "checkpoint_every")
 """Fields of a config that change no weight of a run that has begun; the dataset is identified by its hash."""
 MENDS = ("lr", "precision")
 """Fields that may change as well after the loss has diverged."""

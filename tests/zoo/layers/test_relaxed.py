@@ -16,7 +16,14 @@ from zoo.layers.relaxed.filter_mixtures import BANKS
 from zoo.measure.kernels import averaged, kernel_deviations
 
 CLASSES = sorted({kind for pair in RELAXATIONS.values() for kind in pair} - {LiftingConv2d}, key=lambda k: k.__name__)
-FREE = {"likelihood": "likelihood.logits", "residual": "free", "banks": "mixture", "bias": "taps", "partial": "keep"}
+FREE = {
+    "likelihood": "likelihood.logits",
+    "residual": "free",
+    "banks": "mixture",
+    "bias": "taps",
+    "partial": "keep",
+    "free": "weight",
+}
 """The parameter that breaks the symmetry."""
 
 

@@ -109,7 +109,7 @@ def test_tied_filters_that_were_set_free_keep_degree_one_until_they_move():
 
 
 def test_what_was_learned_stands_beside_it():
-    words = ("likelihood", "residual", "banks", "bias", "partial")
+    words = ("likelihood", "residual", "banks", "bias", "partial", "free")
     assert {*words} == {*RELAXATIONS}
     net = nn.Sequential(*(RELAXATIONS[word][1]("c4", 2, 2, 3) for word in words), GroupConv2d("c4", 2, 2, 3))
     with torch.no_grad():

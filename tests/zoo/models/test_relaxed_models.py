@@ -21,7 +21,14 @@ from zoo.models.spec import NetworkSpec
 from zoo.objectives import objective_of, parse_objective
 
 NAMES = ("p4cnn_28", "p4mcnn2_28", "p4cwcnn_28", "p4resnet44_33", "p4mresnet18_33", "p4pcamresnet44_33", "p4knight_33")
-FREE = {"likelihood": "logits", "residual": "free", "banks": "mixture", "bias": "taps", "partial": "keep"}
+FREE = {
+    "likelihood": "logits",
+    "residual": "free",
+    "banks": "mixture",
+    "bias": "taps",
+    "partial": "keep",
+    "free": "weight",
+}
 """The last part of the name of the parameters that break the symmetry."""
 
 

@@ -56,6 +56,11 @@ CATALOG = {
     "alignment": CatalogEntry(
         "alignment", "layers of networks beside the same layers mirrored (Bökman & Kahl 2023)", ("mirror",)
     ),
+    "dynamics": CatalogEntry(
+        "dynamics.parts",
+        "whether training on whole orbits stays equivariant (Nordenfors et al. 2025), and ensembles become so",
+        ("arms", "penalty", "ensembles", "cost"),
+    ),
     "coverage": CatalogEntry(
         "coverage", "whether the degree found in pixels holds what was put in", ("mnist", "cifar10")
     ),

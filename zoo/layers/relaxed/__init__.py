@@ -16,6 +16,9 @@ from zoo.layers.relaxed.broken_filters import BiasLiftingConv2d as BiasLiftingCo
 from zoo.layers.relaxed.distribution import GroupLikelihood as GroupLikelihood
 from zoo.layers.relaxed.filter_mixtures import BanksGroupConv2d as BanksGroupConv2d
 from zoo.layers.relaxed.filter_mixtures import BanksLiftingConv2d as BanksLiftingConv2d
+from zoo.layers.relaxed.free import FreeConv2d as FreeConv2d
+from zoo.layers.relaxed.free import FreeGroupConv2d as FreeGroupConv2d
+from zoo.layers.relaxed.free import FreeLiftingConv2d as FreeLiftingConv2d
 from zoo.layers.relaxed.likelihood import LikelihoodGroupConv2d as LikelihoodGroupConv2d
 from zoo.layers.relaxed.likelihood import LikelihoodLiftingConv2d as LikelihoodLiftingConv2d
 from zoo.layers.relaxed.partial import PartialGroupConv2d as PartialGroupConv2d

@@ -96,11 +96,20 @@ class RelaxedConv2d(TiedConv2d):
         """J: orientations of the input, 1 for images."""
         return 1 if self.lifting else order(self.group)
 
-    def projected(self) -> Tensor:
-        """The nearest equivariant filters, in float64."""
-        filters, size = self.filters(), order(self.group)
+    def project(self, filters: Tensor) -> Tensor:
+        """P K of filters K (|G| O, J C, k, k): the mean over the group of g K, the nearest equivariant ones."""
+        size = order(self.group)
         uniform = torch.full((size,), 1 / size, dtype=filters.dtype, device=filters.device)
         return mixed(filters, uniform, self.orbit, self.inputs)
+
+    def projected(self) -> Tensor:
+        """The nearest equivariant filters, in float64."""
+        return self.project(self.filters())
+
+    def deviation(self) -> Tensor:
+        """K - P K of the present filters, (|G| O, J C, k, k) in the precision of the weights, with their gradients."""
+        filters: Tensor = self.expand()[0]
+        return filters - self.project(filters)
 
     @property
     def is_strict(self) -> bool:

@@ -72,7 +72,7 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
     note = (
         f"Root mean square over test digits and turns of |F(g x) - F(x)| / |F(x)|, F the mean softmax of K networks "
         f"z2cnn_14 of 8 channels; {IMAGES:,} training and {TESTED} test digits, {RECIPE['epochs']} epochs; mean ± "
-        f"sample standard deviation over {setting.seeds} seed(s), disjoint ensembles of {COUNT} networks. Slope: of log "
+        f"sample standard deviation over {setting.seeds} seed(s), disjoint ensembles of {COUNT}. Slope: of log "
         "error against log K; -0.50 for independent deviations. Upright: no augmentation, accuracy on upright digits."
     )
     series = {f"{kind} {name}": values(found, name) for kind, found in runs.items() for name in (*sizes, "slope")}

@@ -1,4 +1,5 @@
-# make demo: a first dataset and its picture.   make test: the checks and the tests.   Everything stays in this folder.
+# make demo: a first dataset and its picture.   make test: the checks and the tests.   make docs: the site.   Everything stays
+# in this folder.
 #
 # The interpreter, the build of torch and the folders can be chosen:
 #   make demo PYTHON=python3.12
@@ -22,11 +23,12 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Real images for the tests that want them; those tests say why they skip where there are none.
 export SYMDATA_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: help demo test lint wheel-test clean
+.PHONY: help demo test lint docs wheel-test clean
 help:
 	@echo 'make demo        a first dataset and its picture, in $(DEMO)/'
 	@echo 'make test        lint, types and tests'
 	@echo 'make lint        lint and types'
+	@echo 'make docs        the site of the README and docs/, in build/docs/'
 	@echo 'make wheel-test  the built wheel on its own, outside this folder, without escnn'
 	@echo 'make clean       remove what the other targets made'
 
@@ -42,6 +44,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Offline, and a warning is an error. build/notebooks keeps what the notebooks have printed.
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning -d build/doctrees docs build/docs
+	@echo 'The site: $(abspath build/docs)/index.html'
 
 # A stamp is younger than what it was made from, or it is made again; a stopped installation leaves none.
 $(VENV)/.python:
@@ -60,6 +67,10 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml
 $(VENV)/.dev: $(VENV)/.base
 	$(PIP) --editable '.[dev,planar]'
 	$(PIP) --no-deps $(ESCNN)
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 # Away from the checkout nothing can be found in it by accident: what the wheel does not carry is missing here.

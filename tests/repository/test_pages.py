@@ -66,5 +66,5 @@ def test_its_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("howto/") and "README" not in page])
 def test_the_readme_and_the_index_lead_to_a_how_to(page):
-    assert f"(docs/{page})" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"](docs/{page}" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"({page.removeprefix('howto/')})" in text_of("howto/README.md")

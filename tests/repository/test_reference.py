@@ -5,7 +5,9 @@ import inspect
 import re
 
 import pytest
+import yaml
 
+import symdata
 from cli.main import COMMANDS
 from tests.conftest import ROOT
 
@@ -42,3 +44,13 @@ def test_every_page_stands_in_the_site():
     for folder in ("howto", "reference"):
         pages = {f"{folder}/{path.stem}" for path in (DOCS / folder).glob("*.md")}
         assert pages == {line for line in index if line.startswith(f"{folder}/")}
+
+
+def test_the_citation_is_of_this_version_and_license():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (symdata.__version__, "Apache-2.0")
+
+
+def test_the_templates_of_issues_ask_for_the_doctor():
+    templates = [yaml.safe_load(path.read_text("utf-8")) for path in ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml")]
+    assert len(templates) == 2 and all("symdata doctor" in str(template["body"]) for template in templates)

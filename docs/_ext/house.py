@@ -80,6 +80,17 @@ def no_arguments(app: Sphinx, ctx: Any, lines: list[str]) -> None:
     lines.clear()
 
 
+def accessible(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Code and tables that scroll can be reached by key, and a caption is a heading of a level, as axe-core asks."""
+    for part, old, new in (
+        ("body", "<pre>", '<pre tabindex="0">'),
+        ("body", '<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
+        ("furo_navigation_tree", 'role="heading">', 'role="heading" aria-level="2">'),
+    ):
+        if part in context:
+            context[part] = context[part].replace(old, new)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Puts these in the place of napoleon's listener, and beside sphinx-click's."""
     app.setup_extension("sphinx.ext.napoleon")
@@ -90,4 +101,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("sphinx-click-process-description", on_click)
     app.connect("sphinx-click-process-options", on_options)
     app.connect("sphinx-click-process-arguments", no_arguments)
+    app.connect("html-page-context", accessible, priority=900)  # after furo
     return {"parallel_read_safe": True}

@@ -1,4 +1,5 @@
-# make demo: a first dataset and its picture.   make test: the checks and the tests.   Everything stays in this folder.
+# make demo: a first dataset and its picture.   make test: the checks and the tests.   make docs: the site.   Everything stays
+# in this folder.
 #
 # The interpreter, the build of torch and the folders can be chosen:
 #   make demo PYTHON=python3.12
@@ -28,11 +29,12 @@ TORCH_TESTS ?= tests/symdata/transforms/test_compile.py tests/zoo/deployment/tes
 OLDEST ?= torch==2.6.0
 NEWEST ?= torch==2.14.1
 
-.PHONY: help demo test lint oldest newest torch-test wheel-test clean
+.PHONY: help demo test lint docs oldest newest torch-test wheel-test clean
 help:
 	@echo 'make demo        a first dataset and its picture, in $(DEMO)/'
 	@echo 'make test        lint, types and tests'
 	@echo 'make lint        lint and types'
+	@echo 'make docs        the site of the README and docs/, in build/docs/'
 	@echo 'make oldest      the tests of what depends on torch, with the oldest version of it, in $(VENV)-oldest'
 	@echo 'make newest      the same with the newest one'
 	@echo 'make wheel-test  the built wheel on its own, outside this folder, without escnn'
@@ -62,6 +64,11 @@ newest:
 torch-test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not exhaustive' $(TORCH_TESTS)
 
+# Offline, and a warning is an error. build/notebooks keeps what the notebooks have printed.
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --quiet --fail-on-warning -d build/doctrees docs build/docs
+	@echo 'The site: $(abspath build/docs)/index.html'
+
 # A stamp is younger than what it was made from, or it is made again; a stopped installation leaves none.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and \
@@ -79,6 +86,10 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml
 $(VENV)/.dev: $(VENV)/.base
 	$(PIP) --editable '.[dev,planar]'
 	$(PIP) --no-deps $(ESCNN)
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 # Away from the checkout nothing can be found in it by accident: what the wheel does not carry is missing here.

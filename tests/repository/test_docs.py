@@ -26,7 +26,8 @@ def test_every_snippet_that_is_not_run_says_why():
     ]
 
 
-def test_the_quick_start_stands_by_line_15():
+def test_the_readme_is_short_and_begins_with_what_to_do():
+    assert len(readme().splitlines()) <= 120
     assert min(snippet.line for snippet in snippets(readme())) <= 15
 
 

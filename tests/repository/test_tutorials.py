@@ -1,7 +1,8 @@
-"""The cells of the tutorials run in order, as a reader's would, on real images and against the loopback Hub."""
+"""The cells of the tutorials run in order, as a reader's would, and where they want them on real images and a Hub."""
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,18 @@ def pictures(values: list[Any]) -> int:
     found = [value._repr_png_() for value in values if hasattr(value, "_repr_png_")]
     assert all(png.startswith(b"\x89PNG") for png in found)
     return len(found)
+
+
+@pytest.mark.slow
+def test_one_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    values = run("one-pixel.ipynb", tmp_path, tmp_path, monkeypatch)
+    assert pictures(values) == 2
+    printed = capsys.readouterr().out
+    turned = {name: rest.split() for name, rest in re.findall(r"^(p4cnn_2\d)  at .*: +(.*%)$", printed, re.MULTILINE)}
+    exact, broken = ([int(share.rstrip("%")) for share in turned[name]] for name in ("p4cnn_28", "p4cnn_27"))
+    assert len(exact) == 4 and max(exact) - min(exact) <= 1  # an image may be on the edge between two classes
+    assert broken[0] > exact[0] + 10 and min(broken[1:]) < min(exact) - 10
+    assert "\nexact: at 28x28" in printed and "approximate: at 27x27 trunk.pool2" in printed
 
 
 def test_your_images(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

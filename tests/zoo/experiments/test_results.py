@@ -43,25 +43,49 @@ def test_an_audit_says_what_the_table_says(row):
         assert f"{element} is told with {percent}% accuracy" in whole
 
 
-def readme_table() -> str:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    start = readme.index("| model | parameters |")
-    return readme[start : readme.index("\n\n", start) + 1]
+def page_of_the_leaderboard() -> str:
+    return LEADERBOARD.with_name("README.md").read_text(encoding="utf-8")
 
 
-def test_the_leaderboard_of_the_readme_is_what_was_recorded():
+def table_of_the_page() -> str:
+    page = page_of_the_leaderboard()
+    start = page.index("| model | parameters |")
+    return page[start : page.index("\n\n", start) + 1]
+
+
+def test_the_leaderboard_of_the_page_is_what_was_recorded():
     record = read_record(LEADERBOARD)
     assert {entry.name for entry in record.entries} == {name for name in bundled() if ".mnist-" in name}
-    assert readme_table() == compared(record.entries)
+    assert table_of_the_page() == compared(record.entries)
     assert (LEADERBOARD.with_suffix(".md")).read_text(encoding="utf-8") == compared(record.entries)
-    assert f"$ {record.command}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"$ {record.command}" in page_of_the_leaderboard()
+
+
+def test_the_readme_shows_rows_of_the_leaderboard():
+    header, _, *rows = [line.strip("| \n").split(" | ") for line in table_of_the_page().splitlines()]
+    columns = [header.index(name) for name in ("at its size", "upright", "all angles")]
+    recorded = {row[0]: " | ".join(row[k] for k in columns) for row in rows}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| (\w+\.mnist-\w+) \| (.+) \|$", readme, re.MULTILINE))
+    assert len(shown) == 3 and shown.items() <= recorded.items()
+
+
+@pytest.mark.parametrize(
+    ("page", "record", "count"), [("the-paper-again", "using-and-abusing", 56), ("learned-degree", "degree", 18)]
+)
+def test_what_a_page_says_with_its_deviation_stands_in_the_record(page, record, count):
+    folder = ROOT / "docs" / "results"
+    text = (folder / f"{page}.md").read_text(encoding="utf-8")
+    recorded = (folder / record / "README.md").read_text(encoding="utf-8")
+    shown = [value.replace(" ", "") for value in re.findall(r"-?\d+\.\d+ ± \d+\.\d+", text)]
+    assert len(shown) == count and not [value for value in shown if value not in recorded]
 
 
 def test_the_leaderboard_is_rendered_again_from_its_numbers(tmp_path):
     page = tmp_path / "leaderboard.html"
     result = run("report", LEADERBOARD, "-o", page, "--compare")
     assert result.exit_code == 0, result.output
-    assert result.stdout == readme_table()
+    assert result.stdout == table_of_the_page()
     assert page.with_suffix(".json").read_bytes() == LEADERBOARD.read_bytes()
     html = page.read_text(encoding="utf-8")
     assert all(f"{100 * entry.report.upright.value:.2f}" in html for entry in read_record(LEADERBOARD).entries)

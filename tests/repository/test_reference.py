@@ -31,7 +31,10 @@ def public(face):
     return {name: value for name, value in found.items() if callable(value) or not inspect.ismodule(value)}
 
 
-@pytest.mark.parametrize("face", ["symdata", "zoo", "zoo.layers", "zoo.measure", "zoo.training"])
+FACES = ["symdata", "zoo", "zoo.alignment", "zoo.layers", "zoo.measure", "zoo.pretraining", "zoo.training"]
+
+
+@pytest.mark.parametrize("face", FACES)
 def test_every_public_name_stands_once_in_the_reference(face):
     names, of_zoo = public(face), public("zoo")
     stands = [re.sub(r"\b(\w+)\.\1$", r"\1", name) for name in documented(f"{face.removeprefix('zoo.')}.md")]

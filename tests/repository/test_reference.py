@@ -16,7 +16,7 @@ pytestmark = pytest.mark.checkout
 DOCS = ROOT / "docs"
 if not DOCS.is_dir():
     pytest.skip("the reference is in the checkout alone", allow_module_level=True)
-DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|click):: (\S+)$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|py:data|click):: (\S+)$", re.MULTILINE)
 
 
 def documented(page):

@@ -78,6 +78,14 @@ def equivariant_distance(model: nn.Module) -> EquivariantDistance:
 
     Raises:
         ModelError: for a model without such layers.
+
+    Example:
+        >>> import zoo
+        >>> net = zoo.create("p4cnn_12", width=2, relax="free", seed=0)
+        >>> net.trunk.conv2.weight.data[0, 0, 0, 0] += 1.0  # one filter of one orientation: 1 and its mean 1/4
+        >>> found = equivariant_distance(net)
+        >>> f"{found.total:.4f}", found.total == found.layers["trunk.conv2"]
+        ('0.8660', True)
     """
     layers = _layers(model, RelaxedConv2d)
     with torch.no_grad():

@@ -112,6 +112,16 @@ def ensemble_error(
         ModelError: for fewer than 2 networks, for outputs of different shapes, and for a size out of range.
         SymmetryError: for a group that is not finite.
         ShapeError: if the inputs are no images.
+
+    Example:
+        >>> import zoo
+        >>> models = [zoo.create("z2cnn_12", width=2, in_chans=1, seed=k) for k in range(4)]
+        >>> found = ensemble_error(models, torch.rand(8, 1, 12, 12), "c4")
+        >>> sum(found.errors[4]) < sum(found.errors[1]) / 4  # the mean of all 4, and of single ones
+        True
+        >>> tied = [zoo.create("p4cnn_12", width=2, in_chans=1, seed=k) for k in range(2)]
+        >>> max(ensemble_error(tied, torch.rand(8, 1, 12, 12)).errors[1]) < 1e-6
+        True
     """
     count, asked = len(models), [e for e in listed(elements) if e != Element()]
     if count < 2:
@@ -119,6 +129,8 @@ def ensemble_error(
     if not asked:
         raise ModelError(f"{elements} has the identity alone, under which nothing changes; name a group such as 'c4'")
     wanted = sorted({2**k for k in range(count.bit_length())} | {count}) if sizes is None else list(sizes)
+    if not wanted:
+        raise ModelError(f"sizes is empty, expected values of K from 1 to {count}, such as sizes=(1, {count})")
     for size in wanted:
         if not 1 <= size <= count:
             raise ModelError(f"K is {size}, expected 1 to {count}, the number of networks")

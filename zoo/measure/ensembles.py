@@ -32,7 +32,7 @@ class EnsembleError(Result):
 
     Example:
         >>> import zoo
-        >>> models = [zoo.create("z2cnn_12", width=2, in_chans=1, seed=k) for k in range(2)]
+        >>> models = [zoo.create("z2cnn_12", width=8, in_chans=1, seed=k) for k in range(2)]
         >>> found = ensemble_error(models, torch.rand(4, 1, 12, 12), "c4")
         >>> list(found.errors), [len(errors) for errors in found.errors.values()]
         ([1, 2], [2, 1])
@@ -115,12 +115,12 @@ def ensemble_error(
 
     Example:
         >>> import zoo
-        >>> models = [zoo.create("z2cnn_12", width=2, in_chans=1, seed=k) for k in range(4)]
-        >>> found = ensemble_error(models, torch.rand(8, 1, 12, 12), "c4")
-        >>> sum(found.errors[4]) < sum(found.errors[1]) / 4  # the mean of all 4, and of single ones
-        True
-        >>> tied = [zoo.create("p4cnn_12", width=2, in_chans=1, seed=k) for k in range(2)]
-        >>> max(ensemble_error(tied, torch.rand(8, 1, 12, 12)).errors[1]) < 1e-6
+        >>> plain = [zoo.create("z2cnn_12", width=8, in_chans=1, seed=k) for k in range(4)]
+        >>> tied = [zoo.create("p4cnn_12", width=4, in_chans=1, seed=k) for k in range(4)]
+        >>> found = ensemble_error(plain, images := torch.rand(8, 1, 12, 12), "c4")
+        >>> {size: len(errors) for size, errors in found.errors.items()}
+        {1: 4, 2: 2, 4: 1}
+        >>> max(ensemble_error(tied, images, "c4").errors[1]) < 1e-9 < found.errors[4][0]
         True
     """
     count, asked = len(models), [e for e in listed(elements) if e != Element()]

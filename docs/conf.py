@@ -12,7 +12,7 @@ project = "symdata"
 author = copyright = "The symdata authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "sphinx_copybutton", "house"]
 root_doc = "index"
-exclude_patterns = ["_ext", "space", "results/*/notes.md", "results/leaderboard/leaderboard.md"]
+exclude_patterns = ["_ext", "results/*/notes.md", "results/leaderboard/leaderboard.md"]
 suppress_warnings = ["myst-nb.lexer"]
 smartquotes = False  # `--size` in a help text stays what one types
 

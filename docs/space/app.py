@@ -19,7 +19,7 @@ NAMES = ("p4cnn_28.mnist-none", "p4cnn_27.mnist-none", "z2cnn_28.mnist-none")
 SIZE, INK = 28, 20
 """Side of a digit of MNIST, and of the box that its ink fits, in pixels."""
 QUARTERS = tuple(map(symdata.Element, (0, 90, 180, 270)))
-INTRO = """# One pixel
+INTRO = """# Turn a digit
 Choose or draw a digit, then turn it. The first two networks have the same layers and the same number of weights; one
 takes images of 28 by 28 pixels, the other of 27 by 27. The third is a plain one. All were trained on upright digits.
 The first gives a digit and its quarter turns one answer, right or wrong: it cannot distinguish a 6 from a turned 9."""
@@ -128,7 +128,7 @@ def page() -> Any:
         large = Image.fromarray(moved[0, 0].numpy()).resize((280, 280), Image.Resampling.NEAREST)
         return [large, *(part for answer in answers for part in (answer.probabilities, answer.text))]
 
-    with gr.Blocks(title="One pixel") as blocks:
+    with gr.Blocks(title="Turn a digit") as blocks:
         gr.Markdown(INTRO)
         with gr.Row():
             drawing = gr.Sketchpad(type="pil", label="Draw a digit", height=340, canvas_size=(280, 280))

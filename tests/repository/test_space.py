@@ -9,6 +9,7 @@ import torch
 import yaml
 from PIL import Image, ImageDraw
 
+import symdata
 from symdata import Element, act
 from tests.conftest import ROOT
 
@@ -95,14 +96,21 @@ def test_a_dot_and_a_line_are_digits_too(app):
         assert app.as_digit(picture).max() > 0
 
 
-def test_the_header_and_the_requirements_name_one_version_of_gradio():
+def test_the_header_and_the_requirements_name_the_same_versions(app):
     header = yaml.safe_load((SPACE / "README.md").read_text(encoding="utf-8").split("---")[1])
     required = (SPACE / "requirements.txt").read_text(encoding="utf-8")
     assert header["sdk"] == "gradio" and (SPACE / header["app_file"]).is_file()
     assert re.findall(r"^gradio==(.+)$", required, re.MULTILINE) == [header["sdk_version"]]
+    assert f"./symdata-{symdata.__version__}-py3-none-any.whl\n" in required
+    assert app.INTRO.splitlines()[0] == f"# {header['title']}"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # gradio leaves event loops open
 def test_the_page_answers(app):
     pytest.importorskip("gradio", reason="gradio is in an environment of its own, see docs/space/README.md")
-    page = app.page()
-    assert len(page.fns) == 1
+    (handler,) = app.page().fns.values()
+    picture, *parts = handler.fn(None, "4", 90, False)
+    assert picture.size == (280, 280)
+    assert [max(shares, key=shares.get) for shares in parts[::2]] == ["4", "7", "0"]
+    drawn, *_ = handler.fn({"composite": drawing()}, "4", 90, False)
+    assert drawn.tobytes() != picture.tobytes()

@@ -98,13 +98,8 @@ def as_digit(drawing: Image.Image) -> Tensor | None:
 def look(upright: Tensor, angle: float, mirror: bool) -> tuple[Tensor, tuple[Answer, ...]]:
     """Move a digit, mirror first, then `angle` degrees counter-clockwise, and ask every network about it.
 
-    Multiples of 90 degrees permute pixels; any other angle resamples them, and shows a disk.
-
-    Args:
-        upright: uint8 (1, 1, 28, 28).
-
-    Returns:
-        The moved digit, uint8 (1, 1, 28, 28), and an answer of each network of `NAMES`.
+    `upright` is uint8 (1, 1, 28, 28). Multiples of 90 degrees permute its pixels; any other angle resamples them and
+    shows a disk. Returns the moved digit, of the same shape, and an answer of each network of `NAMES`.
     """
     moved = symdata.act(upright, symdata.Element(angle, mirror))
     turned = torch.cat([symdata.act(moved, element) for element in QUARTERS])

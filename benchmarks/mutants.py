@@ -8,7 +8,7 @@ Everything happens in a copy of the checkout, in forks of one process that has t
 test that fails, by an error or by running out of time; `mutant_tests.py` says which tests are run.
 
 With `--again` every edit stands in the file and has a session of its own, so that values made at import are seen too,
-and every file of tests that imports the module is run.
+and every file of tests in the folder that mirrors the module's is run.
 """
 
 import argparse
@@ -135,11 +135,9 @@ def survivors(record: Path) -> Work:
     return found
 
 
-def importing(module: str) -> list[str]:
-    """The files of tests that import a module by its path."""
-    name = module.removesuffix(".py").replace("/", ".")
-    found = sorted((ROOT / "tests").rglob("test_*.py"))
-    return [str(f.relative_to(ROOT)) for f in found if f"from {name} import" in f.read_text(encoding="utf-8")]
+def around(module: str) -> list[str]:
+    """The files of tests in the folder that mirrors the module's, which may test it through a public name."""
+    return [str(file.relative_to(ROOT)) for file in sorted((ROOT / "tests" / module).parent.glob("test_*.py"))]
 
 
 def main() -> None:
@@ -165,7 +163,7 @@ def main() -> None:
     again = bool(options.again)
     groups: dict[tuple[str, ...], Work] = {}
     for module, edit in work:
-        tests = options.tests or [*TESTS[module], *(importing(module) if again else ())]
+        tests = options.tests or [*TESTS[module], *(around(module) if again else ())]
         groups.setdefault(tuple(dict.fromkeys(tests)), []).append((module, edit))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         laboratory = Laboratory(Path(folder), options.budget, options.out.resolve())

@@ -28,7 +28,7 @@ def write_folder(root: Path, classes: tuple[str, ...] = ("cat", "dog"), per_clas
     for label, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for k in range(per_class):
-            (root / name / f"{k}.png").write_bytes(encoded(noise(side, side, 3, seed=10 * label + k)))
+            (root / name / f"{k}.png").write_bytes(encoded(noise(side, side, 3, seed=max(10, per_class) * label + k)))
     return root
 
 

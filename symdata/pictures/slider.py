@@ -1,7 +1,7 @@
 """An image that the reader turns: a slider, a play button, and what each model says at every angle.
 
-The templates are `slider.html.j2`, `slider.css` and `slider.js` in the folder `cards`. Everything is inside: the pictures
-one sprite, and nothing is fetched. Where scripts do not run, the pictures stand side by side.
+The templates are `slider.html.j2`, `slider.css` and `slider.js` in the folder `cards`. Everything is inside: the
+pictures are one sprite, and nothing is fetched. Where scripts do not run, the pictures stand side by side.
 """
 
 import base64

@@ -1,11 +1,14 @@
 """Do the tests notice a mistake? Single edits of core modules, each against the module's own tests.
 
     python -m benchmarks.mutants --out mutants.jsonl
-    python -m benchmarks.mutants --again mutants.jsonl --budget 60 --out second.jsonl    # only those that survived
+    python -m benchmarks.mutants --again mutants.jsonl --budget 30 --out second.jsonl    # only those that survived
     python -m benchmarks.mutants symdata/measures.py --count 40 --out one.jsonl
 
 Everything happens in a copy of the checkout, in forks of one process that has torch imported. An edit is killed by a
 test that fails, by an error or by running out of time; `mutant_tests.py` says which tests are run.
+
+With `--again` every edit stands in the file and has a session of its own, so that values made at import are seen too,
+and every file of tests in the folder that mirrors the module's is run.
 """
 
 import argparse
@@ -53,8 +56,8 @@ class Laboratory:
                 shutil.copy2(ROOT / name, folder / name)
         self.log, self.by = folder / "mutant.log", folder / "by.txt"
 
-    def try_all(self, tests: list[str], work: Work) -> None:
-        """Runs `tests` for every mutant: in one session where that can be, else in a session of its own."""
+    def try_all(self, tests: list[str], work: Work, alone: bool = False) -> None:
+        """Runs `tests` for every mutant: in one session where that can be, else or if `alone` in one of its own."""
         waiting = self.folder / "elsewhere.txt"
         waiting.write_text("")
 
@@ -65,14 +68,14 @@ class Laboratory:
             else:
                 self._record(module, edit, ended, seconds)
 
-        inside = [(m, e) for m, e in work if e.function]
+        inside = [(m, e) for m, e in work if e.function and not alone]
         if forked(lambda: self._session(tests, None, inside, report), 7200.0) != PASSED:
             raise SystemExit(f"the tests of {work[0][0]} fail before any edit:\n{self.log.read_text()[-3000:]}")
         known = json.loads((self.folder / "times.json").read_text())
         print(f"{sum(known.values()):.1f} s of {len(known)} tests: {' '.join(tests)}", flush=True)
         elsewhere = {tuple(line.split()) for line in waiting.read_text().splitlines()}
         for module, edit in work:
-            if not edit.function or (module, str(edit.number)) in elsewhere:
+            if alone or not edit.function or (module, str(edit.number)) in elsewhere:
                 self._alone(tests, known, module, edit)
 
     def _alone(self, tests: list[str], known: Times, module: str, edit: Edit) -> None:
@@ -132,6 +135,11 @@ def survivors(record: Path) -> Work:
     return found
 
 
+def around(module: str) -> list[str]:
+    """The files of tests in the folder that mirrors the module's, which may test it through a public name."""
+    return [str(file.relative_to(ROOT)) for file in sorted((ROOT / "tests" / module).parent.glob("test_*.py"))]
+
+
 def main() -> None:
     """One line of JSON per mutant, and a count at the end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,13 +160,15 @@ def main() -> None:
             import_module(name)
         except ImportError:
             print(f"{name} is not installed")
+    again = bool(options.again)
     groups: dict[tuple[str, ...], Work] = {}
     for module, edit in work:
-        groups.setdefault(tuple(options.tests or TESTS[module]), []).append((module, edit))
+        tests = options.tests or [*TESTS[module], *(around(module) if again else ())]
+        groups.setdefault(tuple(dict.fromkeys(tests)), []).append((module, edit))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         laboratory = Laboratory(Path(folder), options.budget, options.out.resolve())
         for tests, some in groups.items():
-            laboratory.try_all(list(tests), some)
+            laboratory.try_all(list(tests), some, alone=again)
     results = [json.loads(line)["result"] for line in options.out.read_text(encoding="utf-8").splitlines()]
     killed = sum(result != "survived" for result in results)
     print(f"{killed} of {len(results)} mutants killed ({killed / max(1, len(results)):.1%})")

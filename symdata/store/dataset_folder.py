@@ -94,10 +94,10 @@ class Made(Result):
 def plan_dataset(what: Any, device: str = "cpu", check: bool = False, **fields: Any) -> DatasetPlan:
     """Open the source and make every choice that is left; the arguments are those of `make`."""
     what = str(what) if isinstance(what, PurePath) else what
+    known = [field.name for field in dataclasses.fields(Spec) if field.name != "recipe"]
+    if unknown := [name for name in fields if name not in known]:
+        raise RecipeError(f"make has no argument {unknown[0]!r}; {suggest(unknown[0], known)}")
     if isinstance(what, str):
-        known = [field.name for field in dataclasses.fields(Spec) if field.name != "recipe"]
-        if unknown := [name for name in fields if name not in known]:
-            raise RecipeError(f"make has no argument {unknown[0]!r}; {suggest(unknown[0], known)}")
         what = Spec(recipe=what, **fields) if is_recipe(what) else Spec(None if what == "glyphs" else what, **fields)
     elif isinstance(what, DatasetPlan) and check:
         raise RecipeError("a DatasetPlan has opened its source already; give check=True to `resolve`, which makes it")

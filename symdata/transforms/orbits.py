@@ -4,7 +4,9 @@ Convention:
     An element mirrors left-right first, then rotates counter-clockwise as displayed, by multiples of 90 degrees.
 """
 
+import math
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -73,25 +75,33 @@ class OrbitBatch:
             raise ShapeError(f"images are {tuple(images.shape)}{given}, expected (B, C, H, W) and a label for each")
         if images.shape[-2] != images.shape[-1] and any(e.angle % 180 for e in elements):
             raise not_square(images.shape[-2:])
-        self._check_memory(images)
+        self.check_memory(images.shape, images.element_size(), images.device)
         try:
             moved = torch.cat([act(images, element, resample="exact") for element in elements])
         except (MemoryError, torch.OutOfMemoryError) as error:
-            raise self._too_large(images, str(error).splitlines()[0]) from None
+            raise self._too_large(len(images), images.nbytes, str(error).splitlines()[0]) from None
         index = torch.arange(len(elements), device=images.device).repeat_interleave(len(images))
         return Orbits(moved, None if labels is None else labels.repeat(len(elements), *[1] * (labels.ndim - 1)), index)
 
-    def _check_memory(self, images: Tensor) -> None:
-        most = memory(images.device) if self.max_bytes is None else self.max_bytes
-        if most is not None and len(self.group.elements) * images.numel() * images.element_size() > most:
-            raise self._too_large(images, f"{most:,} are there")
+    def check_memory(self, shape: Sequence[int], itemsize: int, device: torch.device) -> None:
+        """Raise `ShapeError` if the orbits of a batch do not fit, before there is such a batch.
 
-    def _too_large(self, images: Tensor, why: str) -> ShapeError:
+        Args:
+            shape: (B, C, H, W).
+            itemsize: bytes of a number.
+            device: of the images.
+        """
+        most = memory(device) if self.max_bytes is None else self.max_bytes
+        one = math.prod(shape) * itemsize
+        if most is not None and len(self.group.elements) * one > most:
+            raise self._too_large(shape[0], one, f"{most:,} are there")
+
+    def _too_large(self, count: int, one: int, why: str) -> ShapeError:
+        """For `count` images that take `one` bytes in all, as they are."""
         size = len(self.group.elements)
-        needed = size * images.numel() * images.element_size()
         return ShapeError(
-            f"the orbits of {len(images)} images under {self.group} take {needed:,} bytes, and {why}; use smaller "
-            f"batches, for example of {max(1, len(images) // size)} images"
+            f"the orbits of {count} images under {self.group} take {size * one:,} bytes, and {why}; use smaller "
+            f"batches, for example of {max(1, count // size)} images"
         )
 
 

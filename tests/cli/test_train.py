@@ -97,16 +97,26 @@ def test_every_option_arrives(here, monkeypatch):
         "--validation": 0.2, "--keep": "best", "--label-smoothing": 0.05, "--precision": "bf16", "--device": "cpu",
         "--checkpoint-every": 2, "--log-every": 7, "--out": "o", "--model": "p4cnn_12", "--size": 12,
         "--downsample": "avg", "--relax": "residual", "--objective": "residual:free_decay=0.5",
-        "--shift": 2, "--patience": 4, "--class-weights": "1,1,2.5,1",
+        "--shift": 2, "--patience": 4, "--class-weights": "1,1,2.5,1", "--augment": "random",
+        "--monitor": "distance", "--monitor-every": 7,
     }  # fmt: skip
     words = [word for pair in given.items() for word in pair]
     result = run("train", "data", *words, "--no-coset-pool", "--channels-last", "--dry-run", "--json")
     config = json.loads(result.stdout)["config"]
     default = TrainConfig(data="data", model="p4cnn_12").to_dict()
     same = {name for name, value in config.items() if value == default[name]}
-    assert same == {"data", "model", "init", "freeze", "tracker", "average", "copies", "path"}, (
-        "everything else is as given"
-    )
+    assert same == {
+        "data",
+        "model",
+        "init",
+        "start_from",
+        "freeze",
+        "augment",
+        "tracker",
+        "average",
+        "copies",
+        "path",
+    }, "everything else is as given"
     assert config["class_weights"] == [1.0, 1.0, 2.5, 1.0]
     assert (
         config["mean"] == [0.1, 0.2, 0.3] and config["symmetry"] == "d4-partial@0.5" and config["coset_pool"] is False

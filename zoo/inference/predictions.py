@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from symdata.display import Result, Table
 from symdata.errors import SourceError
-from symdata.sources.decode import decode
 from zoo.errors import ModelError
 from zoo.inference.forward import classify, eval_mode
 from zoo.inference.opened_model import OpenedModel
@@ -137,6 +136,8 @@ def _opened(image: Any) -> Any:
     if not isinstance(image, str | Path):
         return image
     try:
+        from symdata.sources.decode import decode  # a checkpoint loads without Pillow
+
         return torch.from_numpy(decode(Path(image).read_bytes()).transpose(2, 0, 1).copy())
     except OSError as error:
         raise SourceError(f"{str(image)!r} cannot be read: {error.strerror or error}; name an image file") from None

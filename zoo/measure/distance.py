@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from symdata.display import Result, Table
 from symdata.pictures.figure import INK, LINE, TURNED, new_figure
@@ -73,17 +73,33 @@ class EquivariantDistance(Result):
 def equivariant_distance(model: nn.Module) -> EquivariantDistance:
     """The distance of a network to the equivariant ones, in the precision of its weights.
 
+    The filters are those of evaluation: nothing is drawn, whatever the mode.
+
     Args:
         model: with convolutions of `zoo.layers.relaxed`, as `zoo.create(relax="free")` has them.
 
     Raises:
         ModelError: for a model without such layers.
+
+    Example:
+        >>> import zoo
+        >>> net = zoo.create("p4cnn_12", width=2, relax="free", seed=0)
+        >>> net.trunk.conv2.weight.data[0, 0, 0, 0] += 1.0  # one filter of one orientation: 1 and its mean 1/4
+        >>> found = equivariant_distance(net)
+        >>> f"{found.total:.4f}", found.total == found.layers["trunk.conv2"]
+        ('0.8660', True)
     """
     layers = _layers(model, RelaxedConv2d)
     with torch.no_grad():
-        norms = [tensor.norm() for layer in layers.values() for tensor in (layer.deviation(), layer.expand()[0])]
+        norms = [tensor.norm() for layer in layers.values() for tensor in _deviation_and_filters(layer)]
         found = torch.stack(norms).double().tolist()  # read once: a device waits once
     return EquivariantDistance(dict(zip(layers, found[::2], strict=True)), dict(zip(layers, found[1::2], strict=True)))
+
+
+def _deviation_and_filters(layer: RelaxedConv2d) -> tuple[Tensor, Tensor]:
+    """K - P K and K, the filters of evaluation."""
+    filters = layer.filters().to(next(layer.parameters()).dtype)
+    return filters - layer.project(filters), filters
 
 
 def project_(model: nn.Module) -> nn.Module:

@@ -32,7 +32,7 @@ class EnsembleError(Result):
 
     Example:
         >>> import zoo
-        >>> models = [zoo.create("z2cnn_12", width=2, in_chans=1, seed=k) for k in range(2)]
+        >>> models = [zoo.create("z2cnn_12", width=8, in_chans=1, seed=k) for k in range(2)]
         >>> found = ensemble_error(models, torch.rand(4, 1, 12, 12), "c4")
         >>> list(found.errors), [len(errors) for errors in found.errors.values()]
         ([1, 2], [2, 1])
@@ -112,6 +112,16 @@ def ensemble_error(
         ModelError: for fewer than 2 networks, for outputs of different shapes, and for a size out of range.
         SymmetryError: for a group that is not finite.
         ShapeError: if the inputs are no images.
+
+    Example:
+        >>> import zoo
+        >>> plain = [zoo.create("z2cnn_12", width=8, in_chans=1, seed=k) for k in range(4)]
+        >>> tied = [zoo.create("p4cnn_12", width=4, in_chans=1, seed=k) for k in range(4)]
+        >>> found = ensemble_error(plain, images := torch.rand(8, 1, 12, 12), "c4")
+        >>> {size: len(errors) for size, errors in found.errors.items()}
+        {1: 4, 2: 2, 4: 1}
+        >>> max(ensemble_error(tied, images, "c4").errors[1]) < 1e-9 < found.errors[4][0]
+        True
     """
     count, asked = len(models), [e for e in listed(elements) if e != Element()]
     if count < 2:
@@ -119,6 +129,8 @@ def ensemble_error(
     if not asked:
         raise ModelError(f"{elements} has the identity alone, under which nothing changes; name a group such as 'c4'")
     wanted = sorted({2**k for k in range(count.bit_length())} | {count}) if sizes is None else list(sizes)
+    if not wanted:
+        raise ModelError(f"sizes is empty, expected values of K from 1 to {count}, such as sizes=(1, {count})")
     for size in wanted:
         if not 1 <= size <= count:
             raise ModelError(f"K is {size}, expected 1 to {count}, the number of networks")

@@ -27,12 +27,12 @@ def free_copy(model: nn.Module) -> nn.Module:
 
     Example:
         >>> import zoo
-        >>> tied = zoo.create("p4cnn_12", width=2, in_chans=1, seed=0).eval()
+        >>> tied = zoo.create("p4cnn_12", width=8, in_chans=1, seed=0).eval()
         >>> free, images = free_copy(tied), torch.rand(2, 1, 12, 12)
         >>> torch.allclose(free(images), tied(images), atol=1e-6)
         True
         >>> tied.trunk.conv2.weight.shape, free.trunk.conv2.weight.shape
-        (torch.Size([2, 8, 3, 3]), torch.Size([8, 8, 3, 3]))
+        (torch.Size([8, 32, 3, 3]), torch.Size([32, 32, 3, 3]))
     """
     architecture = zoo_architecture(model)
     if architecture is None:

@@ -23,7 +23,7 @@ for _module in iter_modules(__path__):
 
 
 def parse_objective(text: str) -> Objective:
-    """The objective that `text` writes.
+    """The objective that `text` writes; where it has one field, its value alone will do.
 
     Raises:
         ModelError: for an unknown name or field, with the nearest one, and for a value that is no number.
@@ -33,6 +33,8 @@ def parse_objective(text: str) -> Objective:
         AugerinoObjective(reg=0.1, lr_scale=5.0)
         >>> str(parse_objective("augerino:reg=0.1,lr_scale=5"))
         'augerino:reg=0.1'
+        >>> parse_objective("equivariance-penalty:20")
+        EquivariancePenalty(gamma=20.0)
     """
     name, _, rest = text.partition(":")
     if name not in OBJECTIVES:
@@ -41,6 +43,8 @@ def parse_objective(text: str) -> Objective:
     given: dict[str, Any] = {}
     for part in rest.split(",") if rest else ():
         key, equals, value = part.partition("=")
+        if not equals and len(defaults) == 1 and not given:
+            key, equals, value = *defaults, "=", part
         if key not in defaults or key in given or not equals:
             known = ", ".join(f"{k}={written(v)}" for k, v in defaults.items()) or "none"
             raise ModelError(f"objective {text[:120]!r} says {part[:40]!r}, expected each once of {known}")

@@ -8,8 +8,8 @@ from zoo.errors import ModelError
 from zoo.training.config import TrainConfig
 
 OF_TRAININGS = (
-    "size", "init", "freeze", "augment_per", "coset_pool", "relax", "average", "copies", "path", "label_smoothing",
-    "class_weights",
+    "size", "init", "start_from", "freeze", "augment", "augment_per", "coset_pool", "relax", "average", "copies",
+    "path", "label_smoothing", "class_weights", "monitor", "monitor_every",
 )  # fmt: skip
 """Fields of a training that a pretraining has not."""
 

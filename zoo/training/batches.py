@@ -63,6 +63,9 @@ class Batches:
         self.augment = make_augmentation(config)
         self.orbits = OrbitBatch(config.symmetry) if config.augment == "orbit" else None
         self.elements = 1 if self.orbits is None else len(self.orbits.group.elements)
+        if self.orbits is not None:
+            most = -(-min(config.batch_size, len(self.rows)) // part[1])
+            self.orbits.check_memory((most, *self.images.shape[1:]), torch.float32.itemsize, device)
         self.weights = None if weights is None else weights.to(device, torch.float32)
         self._image_weights = None if weights is None else weights[share.labels]  # (n,) float64, on the CPU
 

@@ -10,29 +10,29 @@ import torch
 from torch import Tensor
 
 from symdata.display import Result, Table
-from symdata.errors import ShapeError, SymmetryError, one_line
+from symdata.errors import ShapeError, one_line
 from symdata.groups import Group
+from symdata.inspection.asymmetry.copies import without_copies
 from symdata.inspection.asymmetry.degree import Degree, estimate
 from symdata.inspection.asymmetry.exact import holm, orbit_p_value
 from symdata.inspection.asymmetry.labels import LabelTest, label_tests
+from symdata.inspection.asymmetry.reading import NAMES, read
 from symdata.inspection.asymmetry.reference import compare
 from symdata.inspection.asymmetry.two_sample import LEVEL, Halves, Test, name_pair, run_tests
-from symdata.inspection.asymmetry.views import Views, fields, join, orbits
+from symdata.inspection.asymmetry.views import Views, orbits
 from symdata.keys import permutation
 from symdata.pictures.figure import MIRRORED, PALE, TURNED, Figure, new_figure
 
 FEWEST = 80
 """Images that an audit needs: on fewer it would find only differences that are plain to see."""
-NAMES = ("d4", "c4", "d2", "c2", "d1")
-"""Groups that can be audited, the largest first."""
 SHAPES = "gray"
 """The view whose degree counts as that of the images."""
 TOGETHER = "together"
 """All views at once, as one."""
 NOTE = "95 %: at most the upper end, and from images alone at least 0. Bound: what that end tends to with more images"
 """What the degrees of the table are."""
-SMALLEST = 8
-"""Shortest side, in pixels."""
+INDEPENDENT = "p: if the images are independent of each other, as frames of one film or crops of one slide are not"
+"""What the p-values assume."""
 SPLITS = 4
 """Ways to halve the images, over which the degree is averaged; the tests use the first."""
 FEWEST_OF_A_CLASS = 10
@@ -59,6 +59,7 @@ class AsymmetryAudit(Result):
 
     json_fields = (
         "images",
+        "copies",
         "is_symmetric",
         "kept",
         "safe",
@@ -71,6 +72,7 @@ class AsymmetryAudit(Result):
     )
     group: Group
     images: int
+    """Different ones, on which everything was computed."""
     classes: tuple[ClassAudit, ...]
     tests: tuple[Test, ...]
     labels: tuple[LabelTest, ...]
@@ -82,6 +84,8 @@ class AsymmetryAudit(Result):
     views at once, and the closest bound of the share of images that were turned."""
     compared: Degree | None = None
     """The same, by all views at once, beside upright images: with two ends. None if there were none to compare with."""
+    copies: int = 0
+    """Images that were left out, because an earlier one is the same picture, moved or not."""
 
     @property
     def differing(self) -> dict[str, list[Test]]:
@@ -118,7 +122,10 @@ class AsymmetryAudit(Result):
         for t in self.tests:
             interval, verdict = f"{t.low:.3f}-{t.high:.3f}", "DIFFERS" if t.differs else "-"
             rows.append((t.element, t.view, f"{t.accuracy:.3f}", interval, _p(t.p_value), _p(t.corrected), verdict))
-        return Table(("element", "view", "accuracy", "95 %", "p", "p (Holm)", "verdict"), rows)
+        left = [f"copies of one of these images, moved or not, left out: {self.copies:,}"] if self.copies else []
+        return Table(
+            ("element", "view", "accuracy", "95 %", "p", "p (Holm)", "verdict"), rows, notes=[*left, INDEPENDENT]
+        )
 
     def _labels_table(self) -> Table:
         rows = []
@@ -201,13 +208,11 @@ def audit(
         >>> found.is_symmetric, found.kept
         (True, ('e', 'r90', 'r180', 'r270'))
     """
-    if len(labels) < FEWEST:
-        raise ShapeError(
-            f"{len(labels)} images are too few to tell chance from difference; an audit needs {FEWEST} or more: "
-            "add images, or raise --limit"
-        )
-    seen, acting = _read(batches, group)
+    _enough(len(labels), 0)
+    seen, acting = read(batches, group)
     indices = [Group(4, flips=True).index(e) for e in acting.elements]
+    seen, labels, left = without_copies(seen, labels, indices)
+    _enough(len(labels), left)
     splits = [_halves(seed, i, len(labels)) for i in range(SPLITS)]
     halves = splits[0]
     views = {view: orbits(parts, indices) for view, parts in seen.items()}
@@ -222,7 +227,16 @@ def audit(
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     rows = tuple(ClassAudit(name, counts[c], by_class[c], lost[c]) for c, name in enumerate(classes))
     degrees = {view: found[0] for view, found in by_view.items()}
-    return AsymmetryAudit(acting, len(labels), rows, tests, moves, degree, degrees, compared)
+    return AsymmetryAudit(acting, len(labels), rows, tests, moves, degree, degrees, compared, left)
+
+
+def _enough(images: int, left: int) -> None:
+    if images < FEWEST:
+        what = f"{images} images" if not left else f"{images} different images ({left:,} more are copies of them)"
+        raise ShapeError(
+            f"{what} are too few to tell chance from difference; an audit needs {FEWEST} or more: add images, or raise "
+            "--limit"
+        )
 
 
 def _compared(
@@ -239,7 +253,8 @@ def _compared(
         raise ShapeError(f"{len(known)} upright images are too few to compare with; give {FEWEST} or more")
     if lacking := sorted(set(labels.tolist()) - set(known.tolist())):
         raise ShapeError(f"there are no upright images of class {lacking[0]}; give some of every class of the images")
-    reference, _ = _read(batches, group.name)
+    reference, _ = read(batches, group.name)
+    reference, known, _ = without_copies(reference, known, indices)
     shapes = [tuple(tuple(part.shape[1:]) for part in one.get(SHAPES, ())) for one in (seen, reference)]
     if list(seen) != list(reference) or shapes[0] != shapes[1]:
         raise ShapeError("the upright images have another size or other channels than the images; give images alike")
@@ -250,31 +265,6 @@ def _compared(
     versions, n = np.concatenate(list(both.values()), axis=2), len(labels)
     splits = [_halves(seed, i, len(known)) for i in range(SPLITS)]
     return compare(versions[:n], labels, versions[n:], known, splits)
-
-
-def _read(batches: Iterable[Tensor], text: str | None) -> tuple[Views, Group]:
-    """The views of all images, and the group that moves them."""
-    parts: list[Views] = []
-    for images in batches:
-        group = _group(images.shape[-2], images.shape[-1], text)
-        parts.append(fields(images))
-    return join(parts), group
-
-
-def _group(h: int, w: int, text: str | None) -> Group:
-    if min(h, w) < SMALLEST:
-        raise ShapeError(f"images are {h}x{w}, and an audit needs sides of {SMALLEST} or more; use larger images")
-    if text is None:
-        return Group.parse("d4" if h == w else "d2")
-    group = Group.parse(text)
-    if not group.is_lattice or group.order == 1:
-        raise SymmetryError(
-            f"{text!r} is no group that moves pixels without interpolating; use one of {', '.join(NAMES)}, as in d4"
-        )
-    if h != w and group.rotations == 4:
-        mend = "d2" if group.flips else "c2"
-        raise ShapeError(f"images are {h}x{w}, and a quarter turn needs square ones; use --group {mend}")
-    return group
 
 
 def _halves(seed: int, i: int, n: int) -> Halves:

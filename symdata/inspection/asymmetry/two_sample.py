@@ -9,8 +9,9 @@ moved. With a the share of correct guesses,
 so an accuracy above one half is a lower bound of the distance between the two laws. An accuracy of one half proves
 nothing: another classifier, or more images, may find a difference.
 
-The p-value is that of a permutation test, and exact for independent images (exact.py). Copies of one scene in both
-halves (frames of a film, overlapping crops) are not independent and make it too small.
+The p-value is that of a permutation test, and exact for independent images (exact.py). Copies of one picture are left
+out before (copies.py). Views of one scene in both halves (frames of a film, overlapping crops) are not independent
+either, and make it too small.
 """
 
 from dataclasses import asdict, dataclass

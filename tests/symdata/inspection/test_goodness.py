@@ -52,6 +52,18 @@ def test_survival_without_degrees_of_freedom():
     assert survival(math.inf, 3) == 0.0
 
 
+def test_what_it_prints_and_what_is_impossible():
+    assert [str(ChiSquare(0.0, 0, 1.0)), str(ChiSquare(3.0, 2, 0.2231)), str(ChiSquare(math.inf, 0, 0.0))] == [
+        "-",
+        "0.223",
+        "0",
+    ]
+    for possible in (1, 2, 4):
+        p = np.append(np.full(possible, 1 / possible), 0.0)
+        found = chi_square(np.append(np.full(possible, 9), 1), p)
+        assert (found.p_value, found.dof) == (0.0, possible - 1)
+
+
 def test_chi_square_is_that_of_scipy():
     counts, p = np.array([18, 25, 31, 26]), np.array([0.1, 0.3, 0.4, 0.2])
     expected = stats.chisquare(counts, 100 * p)

@@ -113,7 +113,7 @@ def test_refusals_are_a_sentence(built, pictures, arguments, code, sentence):
 
 
 def test_images_without_labels_get_no_verdict_about_labels(tmp_path):
-    write_masks(tmp_path, 80)
+    write_masks(tmp_path, 100)
     found = audit_source(str(tmp_path), group="c4")
     assert found.audit.labels == () and "The labels" not in str(found)
     assert run(tmp_path, "--group", "c4").exit_code == 0

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 import symdata
@@ -89,6 +90,8 @@ def test_a_build_that_was_stopped_is_kept(here, monkeypatch):
 def test_arguments_of_python_are_checked_like_options():
     with pytest.raises(RecipeError, match="no argument 'symetry'; did you mean symmetry"):
         symdata.make("glyphs", symetry="c4")
+    with pytest.raises(RecipeError, match="no argument 'classes'"):
+        symdata.make((np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]), classes=["a", "b"])
     for fields in ({"seed": "x"}, {"validation": "a"}, {"test": True}, {"count": 0}):
         with pytest.raises(RecipeError, match=next(iter(fields))):
             symdata.make("glyphs", dry_run=True, **fields)

@@ -102,6 +102,13 @@ def test_arrays_keep_their_layout(shape, dtype):
     assert len(augment.elements) == (5 if len(shape) == 4 else 1)
 
 
+def test_an_array_of_which_some_are_off_the_lattice_is_moved_as_tensors_are():
+    images = pixels(4, 3, 12, 12)
+    elements = Elements.of([Element(90), Element(33), Element(), Element(45, True)])
+    expected = act(torch.from_numpy(images), elements)
+    assert np.array_equal(act(images, elements, layout="CHW"), expected.numpy())
+
+
 def test_ambiguous_arrays_are_refused_until_the_layout_is_said():
     array = pixels(3, 3, 3)
     with pytest.raises(

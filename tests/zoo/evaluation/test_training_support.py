@@ -30,6 +30,7 @@ def met(seen, label=0, elements=GRID):
         ("o2@30..60", {Element(a, f) for a in range(30, 61, 5) for f in (False, True)}),
         ("so2@45~20", {Element(a) for a in range(-15, 106, 5)}),
         ("c4@80~10", {Element(90)}),
+        ("c4@45~1", {Element(0), Element(90)}),
         ("r90m", {Element(90, True)}),
         ("0.5@none+0.2@r90+0.3@so2@10..30", {Element(a) for a in (0, 90, 10, 15, 20, 25, 30)}),
         ("so2@45~k1000000", {Element(45)}),

@@ -3,6 +3,9 @@
 Every network is trained for an epoch as an equivariant one, its filters projected after every step; then it is set free
 for an epoch of 40 steps. By the theorem (Nordenfors, Ohlsson & Flinth, arXiv 2303.13458) it stays if the window of its
 filters is one that the group keeps, and their basis is orthonormal.
+
+Each is a network of the zoo, with ReLU and max pooling, and a smooth one. A kink has another gradient on each side, and
+rounding decides the side, in every orientation for itself.
 """
 
 from copy import deepcopy
@@ -18,17 +21,23 @@ from zoo.experiments.harness.runs import Job, RunRecord, grouped, series_of, val
 from zoo.experiments.harness.section import Drawing, Line
 from zoo.experiments.harness.setting import Setting
 
-ARMS = {
+FILTERS = {
     "full": ("full", "orthonormal"),
     "cross": ("cross", "orthonormal"),
     "skew": ("skew", "orthonormal"),
     "skewed": ("cross", "skewed"),
 }
 """Name -> the window and the basis of the filters; the first two are compatible with c4."""
-COMPATIBLE = ("full", "cross")
+ARMS = {f"{smooth}{name}": pair for smooth in ("", "smooth-") for name, pair in FILTERS.items()}
+COMPATIBLE = ("full", "cross", "smooth-full", "smooth-cross")
 KINDS = {"orbit": torch.float32, "orbit64": torch.float64, "random": torch.float32}
 """What moves the images -> the precision."""
 LR = 0.01
+DRAWN = (
+    *((f"smooth-{name}", "orbit") for name in ("full", "skew", "skewed")),
+    *(("full", kind) for kind in KINDS),
+)
+"""The curves of the picture."""
 
 
 def requests(setting: Setting) -> Requests:
@@ -36,7 +45,7 @@ def requests(setting: Setting) -> Requests:
     for seed in range(setting.seeds):
         for arm, (window, basis) in ARMS.items():
             request = {"window": window, "basis": basis, "seed": seed, "lr": LR, "steps": STEPS}
-            yield f"{arm}-seed{seed}", request
+            yield f"{arm}-seed{seed}", request | ({"smooth": True} if arm.startswith("smooth") else {})
 
 
 def run(job: Job, setting: Setting) -> dict[str, Any]:
@@ -48,7 +57,7 @@ def run(job: Job, setting: Setting) -> dict[str, Any]:
     starts = {}
     for kind, dtype in KINDS.items():
         if dtype not in starts:
-            starts[dtype] = network(q["seed"], q["window"], q["basis"], dtype)
+            starts[dtype] = network(q["seed"], q["window"], q["basis"], dtype, smooth=q.get("smooth", False))
             descend(starts[dtype], images, labels, augmentation("orbit"), tied=True, **calls)
         distances = descend(deepcopy(starts[dtype]), images, labels, augmentation(kind.removesuffix("64")), **calls)
         found |= {f"{kind} curve": distances, f"{kind} start": distances[0], kind: distances[-1]}
@@ -67,16 +76,13 @@ def report(records: list[RunRecord], setting: Setting) -> PartReport:
     note = (
         f"Distance (sum over layers of |K - P K|^2)^1/2 after {STEPS} steps of plain gradient descent at lr {LR:g}, "
         f"median (smallest .. largest) of {setting.seeds} seed(s); float32 but for one column. Orbit: batches of 100 "
-        "digits under all of c4; random: one element for each digit. p4cnn_14 of 4 fields with batch norm."
+        "digits under all of c4; random: one element for each digit. p4cnn_14 of 4 fields with batch norm, ReLU and "
+        "max pooling; smooth: with tanh and mean pooling."
     )
     first = {arm: found[0].result for arm, found in runs.items()}
     steps = tuple(float(step) for step in range(STEPS + 1))
-    lines = [
-        Line(f"{arm}, {kind}", steps, tuple(max(d, 1e-9) for d in result[f"{kind} curve"]))
-        for arm, result in first.items()
-        for kind in ("orbit", "random")
-        if kind == "orbit" or arm == "full"
-    ]
+    drawn = [(arm, kind) for arm, kind in DRAWN if arm in first]
+    lines = [Line(f"{arm}, {kind}", steps, tuple(first[arm][f"{kind} curve"])) for arm, kind in drawn]
     drawing = Drawing("Distance to the equivariant networks, seed 0", tuple(lines), x_label="step", y_label="distance")
     return PartReport([Table(header, rows, "Distance", (note,))], series_of(runs, KINDS), drawing)
 

@@ -32,12 +32,19 @@ def data(setting: Setting, seed: int) -> tuple[Tensor, Tensor]:
     return digits(setting.data, "train", IMAGES, seed, SIZE)
 
 
-def network(seed: int, window: str, basis: str, dtype: torch.dtype) -> nn.Module:
-    """A p4cnn_14 whose filters are free in that window and basis, at an equivariant point; in training mode."""
-    model = create(f"p4cnn_{SIZE}", width=WIDTH, in_chans=1, relax="free", seed=seed).to(dtype)
-    for layer in model.modules():
-        if isinstance(layer, FreeConv2d):
-            layer.restrict_(window, basis)
+def network(seed: int, window: str, basis: str, dtype: torch.dtype, *, smooth: bool = False) -> nn.Module:
+    """A p4cnn_14 whose filters are free in that window and basis, at an equivariant point; in training mode.
+
+    With `smooth` it has tanh in the place of ReLU and mean in the place of max pooling: no kink for rounding to decide.
+    """
+    choices: dict[str, Any] = {"downsample": "avg"} if smooth else {}
+    model = create(f"p4cnn_{SIZE}", width=WIDTH, in_chans=1, relax="free", seed=seed, **choices).to(dtype)
+    for module in list(model.modules()):
+        if isinstance(module, FreeConv2d):
+            module.restrict_(window, basis)
+        for name, child in module.named_children():
+            if smooth and isinstance(child, nn.ReLU):
+                setattr(module, name, nn.Tanh())
     return model.train()
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zoo.hub.mixin import HubModel as HubModel
     from zoo.hub.repository import pull as pull
     from zoo.hub.repository import push as push
+    from zoo.inference.image_orbit import ImageOrbit as ImageOrbit
     from zoo.inference.opened_model import OpenedModel as OpenedModel
     from zoo.layers import act_on_features as act_on_features
     from zoo.measure.feature_error import FeatureError as FeatureError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from zoo.references.loading import load as load
     from zoo.references.opening import open_model as open_model
     from zoo.references.predicting import predict as predict
+    from zoo.references.turning import orbit as orbit
     from zoo.report import report as report
     from zoo.training import DivergedError as DivergedError
     from zoo.training import TrainConfig as TrainConfig

@@ -23,7 +23,7 @@ MAY_IMPORT = {
         "annotations": "errors groups transforms",
         "sources": "annotations display errors groups keys",
         "recipes": "annotations display errors fields groups keys sources symmetry transforms",
-        "pictures": "annotations errors groups laws measures transforms",
+        "pictures": "annotations display errors groups laws measures transforms",
         "store": "_version annotations display errors groups keys pictures recipes sources symmetry transforms",
         "inspection": "display errors groups keys laws measures pictures sources store symmetry transforms",
         "hub": "display errors store",

@@ -14,6 +14,7 @@ from symdata.display import Result
 from symdata.store.manifest import read_manifest
 from tests.conftest import ROOT
 from tests.support.hub_server import CLIENT_WARNING, LoopbackHub
+from zoo import ImageOrbit
 from zoo.evaluation.seeds import SeedComparison
 
 pytestmark = [pytest.mark.checkout, pytest.mark.filterwarnings(CLIENT_WARNING)]
@@ -87,6 +88,8 @@ def test_one_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     exact, broken = ([int(share.rstrip("%")) for share in turned[name]] for name in ("p4cnn_28", "p4cnn_27"))
     assert len(exact) == 4 and max(exact) - min(exact) <= 1  # an image may be on the edge between two classes
     assert broken[0] > exact[0] + 10 and min(broken[1:]) < min(exact) - 10
+    (turning,) = [value for value in values if isinstance(value, ImageOrbit)]
+    assert turning.label == "R" and len(set(turning.labels["p4cnn_28"][::9])) == 1  # at 0, 90, 180 and 270 degrees
     assert "\nexact: at 28x28" in printed and "approximate: at 27x27 trunk.pool2" in printed
 
 

@@ -112,7 +112,7 @@ def classify_images(model: OpenedModel | nn.Module, images: Any) -> Predictions:
     opened = OpenedModel.of(model)
     known = opened.require_preprocessing()
     given: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
-    batches = [as_images(_opened(image)) for image in given]
+    batches = [as_images(opened_image(image)) for image in given]
     if not batches or not sum(map(len, batches)):
         raise ModelError("there are no images to classify; give one or more")
     inputs = torch.cat([known(batch) for batch in batches])
@@ -131,7 +131,7 @@ def classify_images(model: OpenedModel | nn.Module, images: Any) -> Predictions:
     return Predictions(classes, logits.float().softmax(1), numbered, (GRAY,) if gray else ())
 
 
-def _opened(image: Any) -> Any:
+def opened_image(image: Any) -> Any:
     """The image at a path as a tensor (C, H, W); anything else as it is."""
     if not isinstance(image, str | Path):
         return image

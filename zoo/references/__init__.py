@@ -8,4 +8,5 @@ cost         parameters, multiply-adds and activations of a network, before it i
 listing      the networks and models that there are
 evaluating   `zoo.evaluate`, which takes all of these references
 predicting   `zoo.predict`, which takes them too
+turning      `zoo.orbit`, which turns one image
 """

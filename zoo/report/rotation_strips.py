@@ -10,10 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from symdata.groups import Element
 from symdata.pictures.figure import png_bytes
-from zoo.inference.sweep import sweep
-from zoo.inference.views import Views, turns
+from zoo.inference.image_orbit import displayed, shares
+from zoo.inference.views import turns
 from zoo.preprocessing import Preprocessing
 
 ANGLES = 12
@@ -58,12 +57,12 @@ def rotation_strip(
 ) -> RotationStrip:
     """Turn one image (1, C, H, W) of uint8 once around, and ask the model at every angle."""
     elements = turns(ANGLES)
-    ((_, logits),) = sweep(model, image, preprocessing, elements, fill=fill)
-    shares = logits[:, 0].double().softmax(1)  # (angles, classes)
-    views = Views(image, preprocessing, fill)
+    answers = shares(model, image, preprocessing, elements, fill=fill)[:, 0]  # (angles, classes)
+    pictures = displayed(image, preprocessing, elements, fill)[:, 0]
+    step = -(-pictures.shape[-1] // SIDE)
     frames = [
-        RotatedImage(float(e.angle), int(p.argmax()), float(p.max()), _png(_displayed(views, e, preprocessing)))
-        for e, p in zip(elements, shares, strict=True)
+        RotatedImage(float(e.angle), int(p.argmax()), float(p.max()), _png(picture[:, ::step, ::step]))
+        for e, p, picture in zip(elements, answers, pictures, strict=True)
     ]
     return RotationStrip(label, tuple(frames))
 
@@ -76,17 +75,6 @@ def one_of_each_class(labels: Sequence[int], count: int) -> list[int]:
         seen[label] = seen.get(label, 0) + 1
         order.append((seen[label], label, i))
     return [i for _, _, i in sorted(order)[:count]]
-
-
-def _displayed(views: Views, element: Element, preprocessing: Preprocessing) -> Tensor:
-    """The model's input without normalisation, uint8 (C, h, w): a fill of zero appears as the grey that it is.
-
-    Its channels are red, green and blue, also of a model that reads them in another order.
-    """
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    unit = (views.under(element)[0] * std + mean)[list(preprocessing.colours)]
-    step = -(-unit.shape[-1] // SIDE)
-    return (unit[:, ::step, ::step].clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def _png(pixels: Tensor) -> str:

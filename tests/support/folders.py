@@ -29,8 +29,9 @@ def build(folder: Path, *, run: dict[str, Any] | None = None, **spec: Any) -> Ma
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder by its relative name."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """Every file of a folder by its relative name, without Python's bytecode."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def table(folder: Path, split: str) -> pa.Table:

@@ -259,5 +259,5 @@ def test_estimates():
 def test_the_public_names():
     assert dir(zoo.measure) == sorted(zoo.measure.__all__)
     assert all(getattr(zoo.measure, name).__doc__ for name in zoo.measure.__all__)
-    with pytest.raises(AttributeError, match=r"module 'zoo.measure' has no attribute 'lee'; it has Estimate"):
+    with pytest.raises(AttributeError, match=r"module 'zoo.measure' has no attribute 'lee'; it has Alignment, "):
         _ = zoo.measure.lee

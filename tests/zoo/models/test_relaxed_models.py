@@ -119,7 +119,11 @@ def test_a_checkpoint_comes_back_and_does_not_claim_too_much(tmp_path, relax, le
             "gcp4resnet44_33 has separable filters, which are not relaxed; take p4resnet44_33",
         ),
         ("p4knight_33", "partial", "p4knight_33 has a lifting layer alone, which stays a full one; take 'bias'"),
-        ("p4cnn_28", "loose", "relax is 'loose', expected none or one of banks, bias, likelihood, partial, residual"),
+        (
+            "p4cnn_28",
+            "loose",
+            "relax is 'loose', expected none or one of banks, bias, free, likelihood, partial, residual",
+        ),
         ("p4cnn_28", 3, "relax is 3, expected none or one of"),
         ("z2pathcnn_16", "bias", "relax is 'bias' and z2pathcnn_16 has no such choice"),
     ],

@@ -63,7 +63,9 @@ def test_models_with_weights_and_of_other_hands(tmp_path, monkeypatch):
     assert zoo.cost(half, 5).multiply_adds == 81
 
 
-def test_commands_say_it():
+def test_commands_say_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     said = run("audit", "p4cnn_28")
     assert "p4cnn_28 costs 24,990 parameters, 26.5 M multiply-adds and 98.9 k activations" in said.output
     assert json.loads(run("audit", "p4cnn_28", "--json").stdout)["cost"] == zoo.cost("p4cnn_28").to_dict()

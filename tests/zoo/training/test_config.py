@@ -25,7 +25,7 @@ def made(**fields) -> TrainConfig:
 
 
 def test_every_field_is_checked_and_says_what_it_is():
-    free = {"data", "model", "init", "out", "device", "average", "path"}  # checked when a run is prepared
+    free = {"data", "model", "init", "start_from", "out", "device", "average", "path"}  # checked when a run is prepared
     for name, field in FIELDS.items():
         rule, sentence = field.metadata["rule"], field.metadata["help"]
         assert sentence[0].isupper() and sentence.endswith((".", "...")), name

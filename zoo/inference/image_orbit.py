@@ -44,8 +44,8 @@ class ImageOrbit(Result):
     In a notebook it is a slider that turns the image.
 
     Example:
-        >>> import zoo
-        >>> image = zoo.open_images("glyphs:R", "test", zoo.Preprocessing(28, 0.5, 0.5), limit=1).images
+        >>> import symdata, zoo
+        >>> image = symdata.open_source("glyphs:digits", size=28).read("train", [4])
         >>> found = zoo.orbit("p4cnn_28.mnist-none", image, elements="c4")
         >>> found.pictures.shape, len(set(found.labels["p4cnn_28.mnist-none"]))
         (torch.Size([4, 1, 28, 28]), 1)

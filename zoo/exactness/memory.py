@@ -1,4 +1,4 @@
-"""What a model keeps between two runs: a second image may be read with the help of what the first has left behind."""
+"""What a model keeps from one image and uses on the next: a cache, a counter, the last feature map."""
 
 from collections.abc import Iterator, Mapping
 from types import FunctionType, ModuleType

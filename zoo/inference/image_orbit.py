@@ -6,7 +6,7 @@ Convention:
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ class ImageOrbit(Result):
     """Name of a model -> (n, classes) float64."""
     label: str | None = None
     """The true class, where it is known."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What was done to the image that is worth knowing."""
 
     @property

@@ -10,7 +10,7 @@ from zoo.pretraining.config import PretrainConfig
 from zoo.pretraining.plan import PretrainPlan, prepare_pretraining
 from zoo.training import loop
 from zoo.training.callback import Callback
-from zoo.training.one_call import Data, folder_of
+from zoo.training.one_call import Data, check_whole, folder_of
 from zoo.training.result import TrainedModel
 
 
@@ -81,9 +81,7 @@ def pretrain(
         ('top left', ('O', 'X', 'A', 'F'))
     """
     if isinstance(model, PretrainConfig | PretrainPlan):
-        if data is not None or options:
-            given = "data" if data is not None else next(iter(options))
-            raise ModelError(f"{given} is given beside a whole run; put it into the {type(model).__name__}")
+        check_whole(model, data, options)
         plan = model if isinstance(model, PretrainPlan) else prepare_pretraining(model)
     else:
         if not isinstance(model, str):

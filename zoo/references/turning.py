@@ -15,7 +15,7 @@ from zoo.inference.sweep import Moves, listed
 from zoo.inference.views import turns
 from zoo.models.code import Arch
 from zoo.preprocessing import GRAY, as_images
-from zoo.references.opening import as_opened
+from zoo.references.opening import as_opened_with
 
 Turned = OpenedModel | nn.Module | str | Path
 """A reference as for `zoo.open_model`, what that returns, or a module that knows its preprocessing."""
@@ -59,7 +59,7 @@ def orbit(
         (1, ('0°', '90°', '180°', '270°'))
     """
     several = [models] if isinstance(models, Turned) else list(models)
-    opened = [as_opened(model, arch) for model in several]
+    opened = [as_opened_with(model, arch) for model in several]
     if not opened:
         raise ModelError("there is no model to ask; give one, as in zoo.orbit('p4cnn_28.mnist-none', image)")
     moves = turns(elements) if isinstance(elements, int) else listed(elements)

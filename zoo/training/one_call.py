@@ -69,9 +69,7 @@ def train(
         ('mine', 1, ('O', 'X', 'A', 'F'))
     """
     if isinstance(model, TrainConfig | TrainingPlan):
-        if data is not None or options:
-            given = "data" if data is not None else next(iter(options))
-            raise ModelError(f"{given} is given beside a whole run; put it into the {type(model).__name__}")
+        check_whole(model, data, options)
         plan, arch = (model if isinstance(model, TrainingPlan) else prepare(model)), None
     else:
         if not isinstance(model, str) and not callable(model):
@@ -88,6 +86,13 @@ def train(
         return train_seeds(plan, seeds, arch=arch, **calls)
     loop.train(plan, **calls)
     return TrainedModel.of(plan, arch)
+
+
+def check_whole(run: Any, data: Any, options: dict[str, Any]) -> None:
+    """`ModelError` if anything is given beside a config or a plan, which say all of a run."""
+    if data is not None or options:
+        given = "data" if data is not None else next(iter(options))
+        raise ModelError(f"{given} is given beside a whole run; put it into the {type(run).__name__}")
 
 
 def folder_of(data: Any) -> str | None:

@@ -232,7 +232,7 @@ def audit(
 
 def _enough(images: int, left: int) -> None:
     if images < FEWEST:
-        what = f"{images} images" if not left else f"{images} different images ({left:,} more are copies of them)"
+        what = f"{images} images" if not left else f"{images} different images (copies of them left out: {left:,})"
         raise ShapeError(
             f"{what} are too few to tell chance from difference; an audit needs {FEWEST} or more: add images, or raise "
             "--limit"

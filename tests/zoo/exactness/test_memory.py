@@ -1,4 +1,4 @@
-"""Models that keep something between two images: the audit speaks of every image, not only of the first."""
+"""A model that keeps something from one image and uses it on the next is not called exact."""
 
 from collections.abc import Callable
 from typing import Any

@@ -107,6 +107,22 @@ def test_angles_of_any_number_and_models_of_one_name(digit):
     assert torch.equal(*found.probabilities.values()) and isinstance(found, ImageOrbit)
 
 
+def small(num_classes: int = 10) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, num_classes))
+
+
+def test_code_is_for_the_folder_that_needs_it_alone(digit, tmp_path):
+    net, known = small(), Preprocessing(28, (0.1,), (0.3,))
+    facts = {"name": "own", "preprocessing": known, "classes": tuple("0123456789"), "training": {}, "dataset": {}}
+    zoo.save_checkpoint(tmp_path / "own", net, **facts)
+    found = zoo.orbit([tmp_path / "own", EXACT], digit, elements="c4", arch=small)
+    assert list(found.probabilities) == [str(tmp_path / "own"), EXACT]
+    assert found.probabilities[str(tmp_path / "own")].numpy() == pytest.approx(
+        torch.stack([net(known(act(digit, e))).softmax(1)[0] for e in found.elements]).detach().numpy(),
+        abs=1e-5,
+    )
+
+
 @pytest.mark.parametrize(
     ("models", "image", "options", "error", "reason"),
     [

@@ -66,7 +66,7 @@ def test_repeated_images_give_the_audit_of_each_once(turned):
 
 
 def test_too_few_that_differ_are_refused(turned):
-    with pytest.raises(ShapeError, match=r"^30 different images \(270 more are copies of them\) are too few"):
+    with pytest.raises(ShapeError, match=r"^30 different images \(copies of them left out: 270\) are too few"):
         audit([turned[:30].repeat(10, 1, 1, 1)], np.arange(300) % 2, ("a", "b"), "c4")
 
 
